@@ -1,0 +1,2 @@
+"""Yeast promoter expression: data, CRMnet, training, prediction and explanation."""
+

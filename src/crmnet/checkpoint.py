@@ -1,0 +1,180 @@
+"""Run folders: weights as safetensors, settings as JSON, loaded strictly, never pickled.
+
+    RUN/
+      weights.safetensors   the network at its best epoch
+      run.json              a RunRecord: how to build the network, its media, scale, data, versions
+      history.csv           a row per epoch
+      state.safetensors     network, optimiser and counters after the last epoch, for --resume
+
+:mod:`crmnet.train` writes them, :mod:`crmnet.predict` reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from crmnet.models import build
+from crmnet.run import FORMAT, RunRecord
+
+WEIGHTS = "weights.safetensors"
+RECORD = "run.json"
+HISTORY = "history.csv"
+STATE = "state.safetensors"
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file, then put it in the place of ``path`` in one step.
+
+    Whoever looks, or is killed, at any moment finds the old file or the new one.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_record(run: Path, record: RunRecord) -> None:
+    """Write ``run.json``."""
+    text = record.model_dump_json(indent=2) + "\n"
+    write_atomically(run / RECORD, lambda path: _write_text(path, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def save_weights(run: Path, network: nn.Module) -> None:
+    """Write ``weights.safetensors``."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    write_atomically(run / WEIGHTS, lambda path: save_file(tensors, path))
+
+
+def load_record(run: str | Path) -> RunRecord:
+    """Read ``run.json``.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is no run folder, or of a format this version does not read.
+    """
+    run = Path(run)
+    if not run.exists():
+        raise FileNotFoundError(f"{run}: no such run folder or bundled model")
+    if not (run / RECORD).is_file():
+        raise ValueError(f"{run} is not a run folder (it has no {RECORD})")
+    raw = json.loads((run / RECORD).read_text())
+    if raw.get("format") != FORMAT:
+        raise ValueError(
+            f"{run / RECORD} has format {raw.get('format')!r}; this crmnet reads {FORMAT}"
+        )
+    return RunRecord.model_validate(raw)
+
+
+def build_network(record: RunRecord) -> nn.Module:
+    """The network that a record describes, with fresh weights."""
+    return build(record.settings.model.name, **record.settings.model.settings)
+
+
+def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
+    """The trained network of a run folder, in evaluation mode on the CPU, and its record.
+
+    Raises:
+        FileNotFoundError: If the folder or its weights are not there.
+        ValueError: If the weights do not fit the network, naming tensor and shapes.
+    """
+    run = Path(run)
+    record = load_record(run)
+    if not (run / WEIGHTS).is_file():
+        raise FileNotFoundError(
+            f"{run} has no {WEIGHTS} yet: its training has not finished an epoch"
+        )
+    network = build_network(record)
+    load_strictly(network, load_tensors(run / WEIGHTS), run / WEIGHTS)
+    return network.eval(), record
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
+
+
+def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
+    """Put ``tensors`` into ``network``; every one must be there, fit, and be used."""
+    wanted = network.state_dict()
+    for name, value in wanted.items():
+        if name not in tensors:
+            raise ValueError(f"{source} lacks tensor {name!r} {tuple(value.shape)}")
+        if tensors[name].shape != value.shape:
+            raise ValueError(
+                f"{source}: tensor {name!r} is {tuple(tensors[name].shape)}, "
+                f"the network needs {tuple(value.shape)}"
+            )
+    for name in tensors:
+        if name not in wanted:
+            raise ValueError(f"{source} holds tensor {name!r}, which the network does not have")
+    network.load_state_dict(tensors)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
+
+    The tensors become a safetensors file, the rest the JSON in its header: what a trainer needs to
+    go on, without pickling anything.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    structure = json.dumps(_flatten(state, tensors))
+    write_atomically(path, lambda p: save_file(tensors, p, metadata={"structure": structure}))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read back what :func:`save_state` wrote."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: nothing to resume from")
+    tensors = load_tensors(path)
+    with safe_open(path, "pt") as file:
+        structure = json.loads(file.metadata()["structure"])
+    state: dict[str, Any] = _unflatten(structure, tensors)
+    return state
+
+
+def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """JSON for ``value``: [kind, content], with tensors moved out and named by number."""
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return ["tensor", name]
+    if isinstance(value, dict):
+        return ["dict", [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in value.items()]]
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return [kind, [_flatten(item, tensors) for item in value]]
+    if value is None or isinstance(value, bool | int | float | str):
+        return ["plain", value]
+    raise TypeError(f"a training state may not hold {type(value).__name__}: {value!r}")
+
+
+def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    kind, content = node
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {_unflatten(k, tensors): _unflatten(v, tensors) for k, v in content}
+    if kind in ("list", "tuple"):
+        items = [_unflatten(item, tensors) for item in content]
+        return tuple(items) if kind == "tuple" else items
+    return content

@@ -1,0 +1,1 @@
+"""From files of measurements to batches: reading, ingestion, data sets on disk, splits, loading."""

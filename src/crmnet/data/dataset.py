@@ -1,0 +1,106 @@
+"""A data set on disk: tokens and labels as memory-mapped arrays beside a manifest.
+
+:mod:`crmnet.data.ingest` writes these folders, :mod:`crmnet.data.loader` and the commands read
+them. One row is one measurement: a sequence, its expression, and the medium it was measured in.
+
+    DATASET/
+      tokens.npy     (N, 112) uint8
+      labels.npy     (N,) float32, in the unit of the medium
+      medium.npy     (N,) uint8, index into the manifest's media
+      family.npy     (N,) uint64, where families were given
+      weight.npy     (N,) float32, where weights were given (number of cells, say)
+      rejected.tsv   every row that was not taken: file, line, reason, text
+      manifest.json  counts, histograms, sources, fingerprint; written last
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+COLUMNS = {
+    "tokens": np.dtype(np.uint8),
+    "labels": np.dtype(np.float32),
+    "medium": np.dtype(np.uint8),
+    "family": np.dtype(np.uint64),
+    "weight": np.dtype(np.float32),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened data set; the arrays stay on disk until they are indexed."""
+
+    path: Path
+    manifest: dict[str, Any]
+    tokens: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.float32]
+    medium: npt.NDArray[np.uint8]
+    family: npt.NDArray[np.uint64] | None
+    weight: npt.NDArray[np.float32] | None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dataset:
+        """Open a data set folder.
+
+        Raises:
+            FileNotFoundError: If the folder is not there.
+            ValueError: If it is no data set, or its arrays do not have the promised rows.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such data set; make one with `crmnet data ingest`")
+        if not (path / MANIFEST).is_file():
+            raise ValueError(
+                f"{path} is not a data set (it has no {MANIFEST}); make one with "
+                "`crmnet data ingest FILE -o DATASET`"
+            )
+        manifest = json.loads((path / MANIFEST).read_text())
+        if manifest.get("format") != FORMAT:
+            raise ValueError(
+                f"{path} has data set format {manifest.get('format')!r}; this crmnet reads "
+                f"{FORMAT}: ingest the rows again"
+            )
+        columns = {name: _column(path, name, manifest) for name in COLUMNS}
+        return cls(path, manifest, **columns)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def media(self) -> list[str]:
+        """Names of the media, in the order of the numbers in ``medium``."""
+        return list(self.manifest["media"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows: the same rows in the same order have the same fingerprint."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+
+def is_dataset(path: Path) -> bool:
+    """Whether ``path`` is a finished data set folder."""
+    return (path / MANIFEST).is_file()
+
+
+def _column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
+    if name not in manifest["columns"]:
+        return None
+    array = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    if len(array) != manifest["rows"]:
+        raise ValueError(
+            f"{path / name}.npy has {len(array):,} rows, the manifest says {manifest['rows']:,}; "
+            "the folder was changed: ingest the rows again"
+        )
+    return array

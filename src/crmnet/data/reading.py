@@ -1,0 +1,287 @@
+"""Text files as blocks of columns: FASTA, TSV, CSV, or one sequence per line; plain, gzip or zstd.
+
+The first step of every command that is given a file, whether its rows are to be learned from
+(:mod:`crmnet.data.ingest`) or predicted (:mod:`crmnet.predict`). Nothing is judged here but the
+shape of the file; line numbers travel with the rows so that later errors can name them.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+BLOCK_BYTES = 1 << 22
+"""Text read at a time; about 35,000 rows of a promoter and its label."""
+
+STDIN = Path("-")
+
+COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "name", "sequence_id", "seq_id"),
+    "sequence": ("sequence", "seq", "seq110", "promoter", "construct", "insert"),
+    "expression": (
+        "expression",
+        "measured expression",
+        "measured_expression",
+        "measured",
+        "el.combined",
+        "true_expr",
+        "meanel",
+        "el",
+        "label",
+    ),
+    "medium": ("medium", "media", "condition"),
+    "family": ("family",),
+    "weight": ("weight", "cells", "n_cells"),
+    "predicted": ("predicted expression", "predicted_expression", "predicted", "prediction"),
+}
+"""Header names understood for each role, in lower case; the first that is present is taken."""
+
+
+@dataclass
+class Block:
+    """Rows that were read together: fields by role, line numbers, and lines that are no rows."""
+
+    lines: list[int] = field(default_factory=list)
+    """Line number of each row, from 1; in FASTA the line of its header."""
+    columns: dict[str, list[bytes]] = field(default_factory=dict)
+    misshapen: list[tuple[int, str, bytes]] = field(default_factory=list)
+    """(line number, reason, line) of each line that could not be split into the columns."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of one file are to be read."""
+
+    kind: str
+    """``fasta``, ``lines`` or ``table``."""
+    delimiter: bytes = b""
+    header: tuple[bytes, ...] | None = None
+    positions: Mapping[str, int] = field(default_factory=dict)
+    """Role → index of its column."""
+
+
+def read_blocks(
+    path: Path, roles: Sequence[str], names: Mapping[str, str] | None = None
+) -> Iterator[Block]:
+    """Read the columns that play the given roles, block by block.
+
+    Args:
+        path: The file, or ``-`` for standard input.
+        roles: Which of :data:`COLUMN_NAMES` to return if they are there; ``sequence`` always is.
+        names: Role → header name, where the file's own name is not one of the usual ones.
+
+    Yields:
+        Blocks whose ``columns`` hold the same roles throughout the file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is empty, cut short, not text, or lacks a column that was named.
+    """
+    with open_bytes(path) as stream:
+        pieces = _pieces(stream, path)
+        first = next(pieces, b"")
+        layout = sniff(first, path, roles, names or {})
+        number = 1
+        if layout.header is not None:
+            header_line = _line_of_first_text(first)
+            first = first.split(b"\n", header_line)[header_line]
+            number = header_line + 1
+        reader = _FastaReader() if layout.kind == "fasta" else _LineReader(layout)
+        for piece in itertools.chain([first], pieces):
+            block = reader.read(piece, number)
+            number += piece.count(b"\n")
+            yield block
+        last = reader.rest()
+        if len(last):
+            yield last
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open for reading, unpacking gzip and zstd by their first bytes, whatever the file's name."""
+    if path == STDIN:
+        raw = io.BufferedReader(sys.stdin.buffer)  # type: ignore[type-var]
+    else:
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder; name a file of sequences")
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
+        raw = path.open("rb")
+    magic = raw.peek(4)[:4]
+    if magic[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
+    if magic == b"\x28\xb5\x2f\xfd":
+        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=True)
+    return raw
+
+
+def _pieces(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The text in pieces that end with a line, without byte-order mark and carriage returns."""
+    rest, start = b"", True
+    while True:
+        try:
+            chunk = stream.read(BLOCK_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+            raise ValueError(
+                f"{path} is damaged or cut short ({error}); fetch or pack it again"
+            ) from error
+        if start:
+            chunk, start = _without_mark(chunk, path), False
+        if not chunk:
+            break
+        text = rest + chunk
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        if end:
+            yield text[:end].replace(b"\r\n", b"\n")
+    if rest:
+        yield rest.rstrip(b"\r") + b"\n"
+
+
+def _without_mark(chunk: bytes, path: Path) -> bytes:
+    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in chunk[:4096]:
+        raise ValueError(f"{path} is not plain text in ASCII or UTF-8; save it as UTF-8")
+    return chunk.removeprefix(b"\xef\xbb\xbf")
+
+
+def sniff(first: bytes, path: Path, roles: Sequence[str], names: Mapping[str, str]) -> Layout:
+    """Decide from the first piece of a file how to read it.
+
+    A first line with a known column name in it is a header; without one, the first column is the
+    sequence and the second the expression.
+    """
+    line = next((line for line in first.split(b"\n") if line.strip()), b"")
+    if not line:
+        raise ValueError(f"{path} holds no rows")
+    if line.startswith(b">"):
+        return Layout("fasta")
+    delimiter = b"\t" if b"\t" in line else b"," if b"," in line else b";" if b";" in line else b""
+    fields = tuple(_split(line, delimiter))
+    header = [name.decode(errors="replace").strip().lower() for name in fields]
+    known = {name for role in COLUMN_NAMES.values() for name in role}
+    if names or any(name in known for name in header):
+        return Layout("table", delimiter, fields, _positions(header, path, roles, names))
+    if not delimiter:
+        return Layout("lines", positions={"sequence": 0})
+    if len(fields) == 2:
+        positions = {"sequence": 0, "expression": 1}
+        return Layout(
+            "table", delimiter, None, {r: positions[r] for r in positions if r in roles}
+        )
+    raise ValueError(
+        f"{path}, line 1: {len(fields)} columns and no header with a known name; add a header "
+        f"such as 'sequence{delimiter.decode()}expression', or name the columns"
+    )
+
+
+def _positions(
+    header: list[str], path: Path, roles: Sequence[str], names: Mapping[str, str]
+) -> dict[str, int]:
+    positions = {}
+    shown = ", ".join(repr(name) for name in header)
+    for role in roles:
+        wanted = (names[role].lower(),) if role in names else COLUMN_NAMES.get(role, (role,))
+        for name in wanted:
+            if header.count(name) > 1:
+                raise ValueError(f"{path}, line 1: column {name!r} is there twice; rename one")
+            if name in header:
+                positions[role] = header.index(name)
+                break
+        else:
+            if role in names or role == "sequence":
+                raise ValueError(
+                    f"{path}, line 1: no column {' or '.join(map(repr, wanted[:3]))}; it has {shown}"
+                )
+    return positions
+
+
+def _split(line: bytes, delimiter: bytes) -> list[bytes]:
+    if not delimiter:
+        return [line]
+    if b'"' in line:
+        text = line.decode(errors="surrogateescape")
+        fields = next(csv.reader([text], delimiter=delimiter.decode()))
+        return [field.encode(errors="surrogateescape") for field in fields]
+    return line.split(delimiter)
+
+
+def _line_of_first_text(piece: bytes) -> int:
+    lines = piece.split(b"\n")
+    return next(number for number, line in enumerate(lines, 1) if line.strip())
+
+
+class _LineReader:
+    """Tables and plain lines: one row per line."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.width = len(layout.header) if layout.header else None
+
+    def read(self, piece: bytes, number: int) -> Block:
+        block = Block(columns={role: [] for role in self.layout.positions})
+        columns = [(block.columns[role], i) for role, i in self.layout.positions.items()]
+        for line_number, line in enumerate(piece.split(b"\n")[:-1], number):
+            if not line.strip():
+                block.misshapen.append((line_number, "blank line", line))
+                continue
+            fields = _split(line, self.layout.delimiter)
+            if self.width is None:
+                self.width = len(fields)
+            if len(fields) != self.width:
+                reason = f"{len(fields)} columns where {self.width} are expected"
+                block.misshapen.append((line_number, reason, line))
+            elif self.layout.header is not None and tuple(fields) == self.layout.header:
+                block.misshapen.append((line_number, "header repeated", line))
+            else:
+                block.lines.append(line_number)
+                for column, index in columns:
+                    column.append(fields[index].strip())
+        return block
+
+    def rest(self) -> Block:
+        return Block()
+
+
+class _FastaReader:
+    """FASTA: sequences may run over several lines, and over several pieces."""
+
+    def __init__(self) -> None:
+        self.line, self.name, self.parts = 0, b"", list[bytes]()
+
+    def read(self, piece: bytes, number: int) -> Block:
+        block = self._empty()
+        for line_number, line in enumerate(piece.split(b"\n")[:-1], number):
+            if line.startswith(b">"):
+                self._close(block)
+                words = line[1:].split()
+                self.line, self.name = line_number, words[0] if words else b""
+            elif line.strip() and not line.startswith(b";"):
+                self.parts.append(line.strip())
+        return block
+
+    def rest(self) -> Block:
+        block = self._empty()
+        self._close(block)
+        return block
+
+    def _empty(self) -> Block:
+        return Block(columns={"id": [], "sequence": []})
+
+    def _close(self, block: Block) -> None:
+        if self.line:
+            block.lines.append(self.line)
+            block.columns["id"].append(self.name or str(self.line).encode())
+            block.columns["sequence"].append(b"".join(self.parts))
+        self.line, self.name, self.parts = 0, b"", []

@@ -1,0 +1,142 @@
+"""Building blocks shared by the networks: plain ``nn.Module`` on ``(B, C, L)`` arrays.
+
+Shape suffixes: B batch, C channel, L position, T token (a position after down-sampling), H head,
+K width of a head.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Attention = Literal["modules", "sdpa"]
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel gates from the mean over positions (Hu et al. 2018): ``(B, C, L)`` → the same."""
+
+    def __init__(self, channels: int, ratio: int = 2) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // ratio)
+        self.excite = nn.Linear(channels // ratio, channels)
+        self.relu = nn.ReLU()
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        gates = self.sigmoid(self.excite(self.relu(self.squeeze(x_BCL.mean(dim=2)))))
+        return x_BCL * gates.unsqueeze(2)
+
+
+class DownConv(nn.Module):
+    """Stride-2 convolution that halves an even length, padded as TensorFlow's 'same'.
+
+    For an odd kernel the padding is one larger on the right (4 and 5 for kernel 11), which no
+    ``padding`` argument of torch expresses.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+        super().__init__()
+        self.padding = ((kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2)
+        self.conv = nn.Conv1d(channels_in, channels_out, kernel, stride=2)
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return self.conv(functional.pad(x_BCL, self.padding))
+
+
+class UpConv(nn.Module):
+    """Stride-2 transposed convolution that doubles the length, cropped as TensorFlow's 'same'."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose1d(
+            channels_in, channels_out, kernel, stride=2, padding=(kernel - 2) // 2
+        )
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return self.conv(x_BCL)[:, :, : 2 * x_BCL.shape[2]]
+
+
+class MultiHeadAttention(nn.Module):
+    """Self-attention whose heads may be as wide as the model: ``(B, T, C)`` → the same.
+
+    With ``attention="modules"`` the product and the softmax are written out with modules that
+    DeepLIFT rules know; ``"sdpa"`` calls torch's fused kernel and gives the same numbers.
+    """
+
+    def __init__(
+        self, channels: int, heads: int, key_dim: int, attention: Attention = "modules"
+    ) -> None:
+        super().__init__()
+        self.heads, self.key_dim, self.attention = heads, key_dim, attention
+        self.query = nn.Linear(channels, heads * key_dim)
+        self.key = nn.Linear(channels, heads * key_dim)
+        self.value = nn.Linear(channels, heads * key_dim)
+        self.output = nn.Linear(heads * key_dim, channels)
+        self.softmax = nn.Softmax(dim=-1)
+
+    def _split(self, x_BTC: Tensor) -> Tensor:
+        return x_BTC.unflatten(2, (self.heads, self.key_dim)).transpose(1, 2)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        q_BHTK = self._split(self.query(x_BTC))
+        k_BHTK = self._split(self.key(x_BTC))
+        v_BHTK = self._split(self.value(x_BTC))
+        if self.attention == "sdpa":
+            mixed_BHTK = functional.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK)
+        else:
+            scores_BHTT = (q_BHTK / math.sqrt(self.key_dim)) @ k_BHTK.transpose(2, 3)
+            mixed_BHTK = self.softmax(scores_BHTT) @ v_BHTK
+        return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
+
+
+class TransformerBlock(nn.Module):
+    """Post-norm transformer block (Vaswani et al. 2017): ``(B, T, C)`` → the same."""
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int,
+        key_dim: int,
+        feed_forward: int,
+        dropout: float = 0.1,
+        attention: Attention = "modules",
+    ) -> None:
+        super().__init__()
+        self.attend = MultiHeadAttention(channels, heads, key_dim, attention)
+        self.norm1 = nn.LayerNorm(channels, eps=1e-6)
+        self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+        self.expand = nn.Linear(channels, feed_forward)
+        self.contract = nn.Linear(feed_forward, channels)
+        self.relu = nn.ReLU()
+        self.dropout1 = nn.Dropout(dropout)
+        self.dropout2 = nn.Dropout(dropout)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        x_BTC = self.norm1(x_BTC + self.dropout1(self.attend(x_BTC)))
+        hidden = self.contract(self.relu(self.expand(x_BTC)))
+        return self.norm2(x_BTC + self.dropout2(hidden))
+
+
+def sinusoids(tokens: int, channels: int) -> Tensor:
+    """The position code of Vaswani et al. 2017, ``(tokens, channels)``: sines, then cosines."""
+    half = torch.arange((channels + 1) // 2, dtype=torch.float32)
+    rates = torch.exp(-math.log(10_000.0) * half / max(1, len(half)))
+    angles = torch.arange(tokens, dtype=torch.float32)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :channels]
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Trainable and not trainable values, counted as Keras does.
+
+    BatchNorm's running mean and variance count as not trainable parameters; its batch counter,
+    which Keras does not have, is left out.
+    """
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    statistics = sum(b.numel() for name, b in model.named_buffers() if "running_" in name)
+    return trainable, frozen + statistics

@@ -1,0 +1,195 @@
+"""The settings of a run: defaults ← recipe ← ``--set``, checked, and to and from JSON.
+
+A recipe is a small TOML file that names a network and only what differs from the defaults. What
+comes out is a :class:`RunSettings` in which every value stands, and the :class:`RunRecord` that is
+saved beside the weights and is all that is needed to load them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import tomllib
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crmnet.models import configure
+
+FORMAT = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainSettings(_Frozen):
+    """How a network is trained; the defaults are the paper's (section 2.4)."""
+
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(1024, ge=1)
+    """Rows per step and device."""
+    loss: Literal["huber", "mse"] = "huber"
+    huber_delta: float = Field(1.0, gt=0)
+    """Error, in the unit the network is trained in, above which Huber's loss grows linearly."""
+    learning_rate: float = Field(0.001, gt=0)
+    """Reached at the end of the warm-up."""
+    start_learning_rate: float = Field(0.0001, gt=0)
+    final_learning_rate: float = Field(0.0001, ge=0)
+    """Reached at the end of the last epoch, along a cosine."""
+    warmup_epochs: float = Field(10, ge=0)
+    patience: int = Field(10, ge=1)
+    """Epochs without a better validation R² before training stops; the best weights are kept."""
+    validation_fraction: float = Field(0.01, gt=0, lt=1)
+    """Share of families held out where no validation set is given."""
+    standardize: bool = False
+    """Train on labels of mean 0 and standard deviation 1 per medium; predictions are put back."""
+    seed: int = Field(0, ge=0)
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    workers: int = Field(0, ge=0)
+    """Processes that gather batches; 0 gathers them in the training process."""
+
+
+class ModelSettings(_Frozen):
+    """Which network, with every field of its configuration."""
+
+    name: str = "crmnet"
+    settings: dict[str, Any] = {}
+
+
+class RunSettings(_Frozen):
+    """Everything that decides a training run but the data."""
+
+    recipe: str
+    model: ModelSettings
+    train: TrainSettings
+
+
+class Scale(_Frozen):
+    """Label = network output × sd + mean."""
+
+    mean: float = 0.0
+    sd: float = 1.0
+
+
+class Best(_Frozen):
+    """The epoch whose weights are kept, and how it did on the validation rows."""
+
+    epoch: int
+    metrics: dict[str, float]
+
+
+class RunRecord(_Frozen):
+    """``run.json``: what was trained, on what, how, and how far it got."""
+
+    format: int = FORMAT
+    settings: RunSettings
+    media: list[str]
+    """One for each output of the network, in order."""
+    scale: dict[str, Scale]
+    data: dict[str, Any]
+    versions: dict[str, str]
+    best: Best | None = None
+    finished: bool = False
+
+
+def shipped_recipes() -> dict[str, str]:
+    """Names of the recipes that come with the package, and what each says of itself."""
+    folder = resources.files("crmnet") / "recipes"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return {
+        file.name.removesuffix(".toml"): str(tomllib.loads(file.read_text()).get("about", ""))
+        for file in files
+    }
+
+
+def resolve(recipe: str, overrides: list[str] | None = None) -> RunSettings:
+    """Settings of a recipe, given by file or by the name of a shipped one.
+
+    Args:
+        recipe: ``small``, or a path such as ``mine.toml``.
+        overrides: ``key=value`` texts; ``train.epochs=5``, ``model.heads=4``, or just ``epochs=5``.
+
+    Raises:
+        FileNotFoundError: If there is no such recipe.
+        ValueError: If a key or value is not understood; the message names it and what is known.
+    """
+    raw, name = _read_recipe(recipe)
+    sections = {"model": dict(raw.pop("model", {})), "train": dict(raw.pop("train", {}))}
+    raw.pop("about", None)
+    if raw:
+        raise ValueError(
+            f"recipe {name}: unknown section {next(iter(raw))!r}; known: about, [model], [train]"
+        )
+    for text in overrides or []:
+        section, key, value = _parse_override(text)
+        sections[section][key] = value
+    model = sections["model"]
+    model_name = model.pop("name", "crmnet")
+    config = configure(model_name, **model)
+    return RunSettings(
+        recipe=name,
+        model=ModelSettings(name=model_name, settings=_jsonable(asdict(config))),
+        train=_checked(sections["train"], name),
+    )
+
+
+def _read_recipe(recipe: str) -> tuple[dict[str, Any], str]:
+    shipped = resources.files("crmnet") / "recipes" / f"{recipe}.toml"
+    path = Path(recipe)
+    if path.suffix != ".toml" and shipped.is_file():
+        return tomllib.loads(shipped.read_text()), recipe
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{recipe}: no such recipe; shipped ones are {', '.join(shipped_recipes())}, "
+            "or name a .toml file"
+        )
+    try:
+        return tomllib.loads(path.read_text()), path.stem
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: not valid TOML: {error}") from error
+
+
+def _parse_override(text: str) -> tuple[str, str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"--set takes key=value, such as train.epochs=5; got {text!r}")
+    section, dot, rest = key.partition(".")
+    if not dot:
+        section, rest = ("train" if key in TrainSettings.model_fields else "model"), key
+    if section not in ("train", "model"):
+        raise ValueError(f"--set {text}: the section must be train or model; got {section!r}")
+    try:
+        return section, rest, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, rest, value
+
+
+def _checked(values: dict[str, Any], recipe: str) -> TrainSettings:
+    try:
+        return TrainSettings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(TrainSettings.model_fields)
+            raise ValueError(f"recipe {recipe}: no setting train.{key}; known: {known}") from None
+        raise ValueError(
+            f"recipe {recipe}: train.{key} = {first['input']!r}: {first['msg'].lower()}"
+        ) from None
+
+
+def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
+    """Tuples as lists, so that settings compare equal after a trip through JSON."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with: Python, this package, and the libraries that decide numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in ("crmnet", "torch", "lightning", "numpy"):
+        found[package] = importlib.metadata.version(package)
+    return found
