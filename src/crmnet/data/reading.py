@@ -80,7 +80,8 @@ def read_blocks(
 
     Args:
         path: The file, or ``-`` for standard input.
-        roles: Which of :data:`COLUMN_NAMES` to return if they are there; ``sequence`` always is.
+        roles: Which of :data:`COLUMN_NAMES` to return if they are there; ``sequence`` and whatever
+            is named in ``names`` must be.
         names: Role → header name, where the file's own name is not one of the usual ones.
 
     Yields:

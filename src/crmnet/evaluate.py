@@ -1,0 +1,283 @@
+"""How good predictions are: metrics with intervals, per set, bootstrapped by family.
+
+Takes measured and predicted expression (from a model and a data set, or from a table that holds
+both) and gives what goes into ``metrics.json``. Intervals resample whole families, because rows
+that derive from one another are not independent measurements.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from crmnet import sequence
+from crmnet.checkpoint import write_atomically
+from crmnet.data.dataset import Dataset, is_dataset
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.reading import read_blocks
+from crmnet.data.splits import families
+from crmnet.predict import Predictor
+
+METRICS = ("pearson", "spearman", "r2", "mse", "mae")
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+_BOOTSTRAP_WORK = 2e8
+"""Rows × resamples above which fewer resamples are drawn, though never under 200."""
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One set of rows: what was measured, what was predicted, and which rows are related."""
+
+    name: str
+    measured: Values
+    predicted: Values
+    family: npt.NDArray[Any]
+    """Same value, same family."""
+    left_out: int = 0
+    """Rows of the source that had no measured or no predicted value."""
+
+    def __post_init__(self) -> None:
+        if len(self.measured) < 3:
+            raise ValueError(
+                f"{self.name}: {len(self.measured)} rows are too few to score; give at least 3"
+            )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric and the ends of its 95 % interval; NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+def score(measured: Values, predicted: Values) -> dict[str, float]:
+    """The five metrics of the paper (section 2.5).
+
+    R² is the coefficient of determination, 1 − SSE/SST, and so knows about scale and offset; the
+    squared correlation does not. Correlations of constant values, and R² of constant
+    measurements, are NaN.
+    """
+    weights = np.ones((1, len(measured)))
+    statistics = _moments(measured, predicted)
+    values = {name: float(column[0]) for name, column in _from_moments(weights @ statistics).items()}
+    values["spearman"] = _pearson(rankdata(measured), rankdata(predicted))
+    return {name: values[name] for name in METRICS}
+
+
+def _pearson(x: Values, y: Values) -> float:
+    return float(_from_moments(_moments(x, y).sum(axis=0, keepdims=True))["pearson"][0])
+
+
+def _moments(measured: Values, predicted: Values) -> Values:
+    """Per row, what sums up to every metric but ρ: ``(N, 8)``."""
+    x, y = measured - measured.mean(), predicted - predicted.mean()
+    error = measured - predicted
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, error**2, np.abs(error)], axis=1)
+
+
+def _from_moments(sums: Values) -> dict[str, Values]:
+    """Metrics from summed moments ``(K, 8)``, one value for each of K (re)samples."""
+    n, x, y, xx, yy, xy, squared, absolute = sums.T
+    spread_x, spread_y = xx - x * x / n, yy - y * y / n
+    # Rounding leaves a tiny spread where the values are constant.
+    spread_x = np.where(spread_x > 1e-12 * np.maximum(xx, 1e-300), spread_x, np.nan)
+    spread_y = np.where(spread_y > 1e-12 * np.maximum(yy, 1e-300), spread_y, np.nan)
+    return {
+        "pearson": (xy - x * y / n) / np.sqrt(spread_x * spread_y),
+        "r2": 1 - squared / spread_x,
+        "mse": squared / n,
+        "mae": absolute / n,
+    }
+
+
+def bootstrap(
+    scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Estimate]:
+    """The metrics with percentile intervals from resampled families.
+
+    Each resample draws as many families as there are, with replacement, and takes all their rows.
+    Spearman's ρ is computed on the resampled ranks themselves. Very large sets draw fewer
+    resamples (see :func:`resamples_for`).
+    """
+    _, family = np.unique(scored.family, return_inverse=True)
+    n_families = int(family.max()) + 1
+    resamples = resamples_for(len(family), resamples)
+    rng = np.random.default_rng(seed)
+    statistics = _moments(scored.measured, scored.predicted)
+    per_family = np.stack(
+        [np.bincount(family, column, n_families) for column in statistics.T], axis=1
+    )
+    ranks = _WeightedRanks(scored.measured), _WeightedRanks(scored.predicted)
+    sums, rho = np.empty((resamples, statistics.shape[1])), np.empty(resamples)
+    for k in range(resamples):
+        drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
+        sums[k] = drawn @ per_family
+        rho[k] = _weighted_pearson(*(r.ranks(drawn[family]) for r in ranks), drawn[family])
+    samples = {**_from_moments(sums), "spearman": rho}
+    values = score(scored.measured, scored.predicted)
+    tail = 50 * (1 - CONFIDENCE)
+    estimates = {}
+    for name in METRICS:
+        drawn_values = samples[name][np.isfinite(samples[name])]
+        low, high = (
+            np.percentile(drawn_values, [tail, 100 - tail]) if drawn_values.size else (np.nan,) * 2
+        )
+        estimates[name] = Estimate(values[name], float(low), float(high))
+    return estimates
+
+
+def resamples_for(rows: int, wanted: int = RESAMPLES) -> int:
+    """Resamples drawn for a set of that many rows: ``wanted``, fewer above 200,000 rows."""
+    return min(wanted, max(200, int(_BOOTSTRAP_WORK / rows)))
+
+
+class _WeightedRanks:
+    """Mid-ranks of values that each stand there ``weight`` times, without sorting again."""
+
+    def __init__(self, values: Values) -> None:
+        _, self.group = np.unique(values, return_inverse=True)
+
+    def ranks(self, weight: npt.NDArray[np.int64]) -> Values:
+        in_group = np.bincount(self.group, weight)
+        middle = np.cumsum(in_group) - (in_group - 1) / 2
+        return middle[self.group]
+
+
+def _weighted_pearson(x: Values, y: Values, weight: npt.NDArray[np.int64]) -> float:
+    total = weight.sum()
+    x, y = x - (weight @ x) / total, y - (weight @ y) / total
+    spread = (weight @ (x * x)) * (weight @ (y * y))
+    return float((weight @ (x * y)) / math.sqrt(spread)) if spread > 0 else math.nan
+
+
+def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None) -> list[Scored]:
+    """Predict a data set and pair the predictions with its labels, one set for each medium.
+
+    Raises:
+        ValueError: If the model has no output for a medium of the data set.
+    """
+    missing = [m for m in dataset.media if m not in predictor.media]
+    if missing:
+        raise ValueError(
+            f"{dataset.path} was measured in {', '.join(missing)}; the model predicts "
+            f"{', '.join(predictor.media)}: name the medium to compare with by --medium"
+        )
+    predicted = predictor.predict_tokens(dataset.tokens)
+    related = families(dataset)
+    title = name or dataset.name
+    sets = []
+    for number, medium in enumerate(dataset.media):
+        rows = np.asarray(dataset.medium) == number
+        sets.append(
+            Scored(
+                title if len(dataset.media) == 1 else f"{title}:{medium}",
+                np.asarray(dataset.labels[rows], dtype=np.float64),
+                predicted[rows, predictor.medium_index(medium)].astype(np.float64),
+                related[rows],
+            )
+        )
+    return sets
+
+
+def score_file(
+    predictor: Predictor, path: Path, *, medium: str | None = None, flanks: sequence.Flanks = "auto"
+) -> list[Scored]:
+    """Score a model on a data set folder, or on a text file of sequences and measurements."""
+    if is_dataset(path):
+        return score_model(predictor, Dataset.open(path))
+    name = path.name.split(".")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        # A file that names no medium is taken to be of the model's first one.
+        options = IngestOptions(media=(medium or predictor.media[0],), flanks=flanks)
+        return score_model(predictor, ingest([path], Path(folder) / name, options), name)
+
+
+def score_table(
+    path: Path, *, measured: str | None = None, predicted: str | None = None
+) -> Scored:
+    """Pair the measured and the predicted column of a table, whoever made it.
+
+    Args:
+        path: TSV or CSV with a header.
+        measured: Name of the column of measurements; usual names are found without it.
+        predicted: Likewise for the predictions.
+
+    Raises:
+        ValueError: If a column is not there or holds a text that is no number, naming the line.
+    """
+    names = {"expression": measured, "predicted": predicted}
+    given = {role: name for role, name in names.items() if name is not None}
+    columns: dict[str, list[float]] = {"expression": [], "predicted": []}
+    related: list[bytes] = []
+    for block in read_blocks(path, ("expression", "predicted", "family"), given):
+        for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
+            if role not in block.columns:
+                raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
+            columns[role] += [
+                _number(text, path, line, role)
+                for text, line in zip(block.columns[role], block.lines, strict=True)
+            ]
+        related += block.columns.get("family", [])
+    pairs = np.array([columns["expression"], columns["predicted"]])
+    usable = np.isfinite(pairs).all(axis=0)
+    family = np.array(related) if related else np.arange(pairs.shape[1])
+    name = path.name.split(".")[0]
+    return Scored(name, *pairs[:, usable], family[usable], int((~usable).sum()))
+
+
+def _number(text: bytes, path: Path, line: int, role: str) -> float:
+    if not text:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"{path}, line {line}: {role} {text.decode(errors='replace')!r} is not a number"
+        ) from None
+
+
+def summarise(sets: Sequence[Scored], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+    """What ``metrics.json`` holds: for each set n, families, and each metric with its interval."""
+    summary: dict[str, Any] = {}
+    for scored in sets:
+        estimates = bootstrap(scored, resamples=resamples, seed=seed)
+        summary[scored.name] = {
+            "n": len(scored.measured),
+            "families": len(np.unique(scored.family)),
+            "left_out": scored.left_out,
+            "resamples": resamples_for(len(scored.measured), resamples),
+            **{
+                name: {key: _finite(value) for key, value in vars(estimate).items()}
+                for name, estimate in estimates.items()
+            },
+        }
+    return {"sets": summary}
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN: what is not defined is null."""
+    return value if math.isfinite(value) else None
+
+
+def save_metrics(folder: Path, summary: dict[str, Any]) -> None:
+    """Write ``metrics.json``."""
+    text = json.dumps(summary, indent=2) + "\n"
+    write_atomically(folder / "metrics.json", lambda path: _write(path, text))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
