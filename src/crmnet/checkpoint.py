@@ -38,7 +38,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         write(partial)
+        partial.chmod(mode)  # safetensors writes files that only their owner can read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

@@ -1,0 +1,5 @@
+"""``python -m crmnet`` is the command ``crmnet``."""
+
+from crmnet.cli import main
+
+main()

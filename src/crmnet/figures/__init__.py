@@ -1,0 +1,1 @@
+"""Drawings: arrays in, matplotlib axes out; nothing here shows or saves."""

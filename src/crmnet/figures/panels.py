@@ -1,0 +1,131 @@
+"""Panels about data, training and accuracy. Each draws onto the axes it is given.
+
+:mod:`crmnet.report` arranges them on pages and saves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from scipy.ndimage import gaussian_filter
+
+INK = "#22303c"
+BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#9aa5b1"
+DENSITY = "viridis"
+STYLE: Mapping[str, object] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+}
+"""Settings to draw under: ``with matplotlib.rc_context(STYLE)``."""
+
+Values = npt.NDArray[np.floating]
+
+
+def density_scatter(ax: Axes, measured: Values, predicted: Values, unit: str = "") -> None:
+    """Measured against predicted expression, points coloured by how many lie around them.
+
+    The paper's Figure 2. Both axes have the same scale; the dashed line is perfect prediction.
+    """
+    low = float(min(measured.min(), predicted.min()))
+    high = float(max(measured.max(), predicted.max()))
+    margin = 0.04 * (high - low or 1.0)
+    span = (low - margin, high + margin)
+    density = _density_at(measured, predicted, span)
+    order = np.argsort(density)  # the crowded points are drawn last
+    ax.plot(span, span, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    ax.scatter(
+        measured[order],
+        predicted[order],
+        c=density[order],
+        cmap=DENSITY,
+        s=max(3.0, min(14.0, 4e4 / len(measured))),
+        linewidths=0,
+        alpha=0.9,
+        rasterized=True,
+        zorder=2,
+    )
+    ax.set(xlim=span, ylim=span, aspect="equal")
+    suffix = f" ({unit})" if unit else ""
+    ax.set_xlabel(f"measured expression{suffix}")
+    ax.set_ylabel(f"predicted expression{suffix}")
+
+
+def _density_at(x: Values, y: Values, span: tuple[float, float], bins: int = 96) -> Values:
+    """Smoothed number of points around each point."""
+    counts, edges, _ = np.histogram2d(x, y, bins=bins, range=[span, span])
+    smooth = gaussian_filter(counts, sigma=1.5)
+    column = np.clip(np.digitize(x, edges) - 1, 0, bins - 1)
+    row = np.clip(np.digitize(y, edges) - 1, 0, bins - 1)
+    return np.sqrt(smooth[column, row])
+
+
+def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
+    """Write lines of numbers into the upper left corner, out of the cloud's way."""
+    ax.text(
+        0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", ha="left",
+        fontsize=8, linespacing=1.5,
+    )  # fmt: skip
+
+
+def learning_curve(
+    loss_ax: Axes, r_ax: Axes, history: Mapping[str, Values], best_epoch: int | None
+) -> None:
+    """Loss (training and validation) on one axis, validation correlation and R² on the other."""
+    epochs = history["epoch"]
+    loss_ax.plot(epochs, history["loss"], color=GREY, marker="o", markersize=3, label="training")
+    loss_ax.plot(
+        epochs, history["val_loss"], color=BLUE, marker="o", markersize=3, label="validation"
+    )
+    loss_ax.set(xlabel="epoch", ylabel="loss", title="Loss")
+    r_ax.plot(
+        epochs, history["val_r"], color=BLUE, marker="o", markersize=3, label="Pearson r"
+    )
+    r_ax.plot(epochs, history["val_r2"], color=ORANGE, marker="o", markersize=3, label="R²")
+    r_ax.set(xlabel="epoch", ylabel="on validation rows", title="Accuracy")
+    r_ax.set_ylim(max(-0.1, float(np.min(history["val_r2"])) - 0.05), 1.0)
+    for ax in (loss_ax, r_ax):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if best_epoch is not None:
+            ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+        ax.legend(loc="best", fontsize=8)
+        ax.grid(axis="y", color="#e6eaee", linewidth=0.7)
+        ax.set_axisbelow(True)
+
+
+def label_histogram(
+    ax: Axes, histograms: Mapping[str, tuple[Values, Values]], unit: str = ""
+) -> None:
+    """Distribution of expression per medium, as outlines.
+
+    Args:
+        ax: Axes to draw on.
+        histograms: Medium → left edges of equal bins, and counts.
+        unit: Written behind the axis label.
+    """
+    for (medium, (edges, counts)), color in zip(
+        histograms.items(), (BLUE, ORANGE, "#4d9221", "#762a83"), strict=False
+    ):
+        share = counts / counts.sum()
+        width = edges[1] - edges[0] if len(edges) > 1 else 1.0
+        steps = np.append(edges, edges[-1] + width)
+        ax.stairs(share, steps, color=color, fill=True, alpha=0.25)
+        ax.stairs(share, steps, color=color, linewidth=1.3, label=medium)
+    ax.set(ylabel="share of rows", title="Measured expression")
+    ax.set_xlabel(f"expression ({unit})" if unit else "expression")
+    ax.legend(fontsize=8)

@@ -1,0 +1,1 @@
+"""Motifs: position weight matrices and where they come from; arrays in, motifs out, no model."""

@@ -1,0 +1,44 @@
+"""JASPAR's matrices of yeast factors, read from the copy that pyjaspar carries; no network.
+
+Release JASPAR2026, CORE collection, *Saccharomyces cerevisiae* (taxon 4932).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from crmnet.motifs.pwm import Motif
+
+RELEASE = "JASPAR2026"
+YEAST_TAXON = "4932"
+
+
+@cache
+def yeast_motifs() -> tuple[Motif, ...]:
+    """All yeast matrices of JASPAR CORE, in the order of their ids."""
+    from pyjaspar import jaspardb
+
+    found = jaspardb(release=RELEASE).fetch_motifs(
+        collection="CORE", tax_group="fungi", species=[YEAST_TAXON]
+    )
+    motifs = [
+        Motif(m.name.upper(), m.matrix_id, np.array([m.counts[b] for b in "ACGT"], dtype=float))
+        for m in found
+    ]
+    return tuple(sorted(motifs, key=lambda motif: motif.id))
+
+
+def yeast_motifs_named(names: Sequence[str]) -> list[Motif]:
+    """The matrix of each named factor.
+
+    Raises:
+        ValueError: If JASPAR has no yeast factor of that name.
+    """
+    by_name = {motif.name: motif for motif in yeast_motifs()}
+    missing = [name for name in names if name.upper() not in by_name]
+    if missing:
+        raise ValueError(f"{RELEASE} has no yeast matrix for {', '.join(missing)}")
+    return [by_name[name.upper()] for name in names]

@@ -1,0 +1,150 @@
+"""Pictures and tables of a run or an evaluation, arranged and saved.
+
+Takes what :mod:`crmnet.train` and :mod:`crmnet.evaluate` left or returned and writes the files a
+person looks at. Drawing itself is in :mod:`crmnet.figures`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+
+matplotlib.use("Agg")  # files only: works without a screen
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from crmnet.checkpoint import HISTORY, load_record, write_atomically
+from crmnet.data.dataset import Dataset
+from crmnet.data.tables import TableWriter
+from crmnet.evaluate import METRICS, Scored, save_metrics
+from crmnet.figures.panels import (
+    STYLE,
+    annotate_metrics,
+    density_scatter,
+    label_histogram,
+    learning_curve,
+)
+
+METRIC_TITLES = {"pearson": "Pearson r", "spearman": "Spearman ρ", "r2": "R²", "mse": "MSE", "mae": "MAE"}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Save in the format of the suffix, in one step, and close the figure."""
+    kind = path.suffix.removeprefix(".")
+    write_atomically(path, lambda p: figure.savefig(p, format=kind, bbox_inches="tight"))
+    plt.close(figure)
+
+
+def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
+    """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png`` in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_metrics(folder, dict(summary))
+    _write_metric_table(folder / "metrics.tsv", summary)
+    with TableWriter(folder / "predictions.tsv", ["set", "measured", "predicted"]) as table:
+        for scored in sets:
+            table.write(
+                {
+                    "set": [scored.name] * len(scored.measured),
+                    "measured": scored.measured.astype(np.float32),
+                    "predicted": scored.predicted.astype(np.float32),
+                }
+            )
+    with matplotlib.rc_context(dict(STYLE)):
+        save_figure(scatter_page(sets, summary), folder / "scatter.png")
+
+
+def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
+    columns = ["set", "n", "families", "metric", "value", "low", "high"]
+    with TableWriter(path, columns) as table:
+        for name, found in summary["sets"].items():
+            rows = [
+                (name, found["n"], found["families"], metric, *found[metric].values())
+                for metric in METRICS
+            ]
+            table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
+
+
+def metric_lines(summary: Mapping[str, Any]) -> list[str]:
+    """A plain-text table of the metrics with their intervals, for the terminal and the docs."""
+    width = max(len(name) for name in (*summary["sets"], "set"))
+    lines = [f"{'set':<{width}}  {'n':>9}  " + "  ".join(f"{METRIC_TITLES[m]:<22}" for m in METRICS)]
+    for name, found in summary["sets"].items():
+        cells = [_with_interval(found[metric]) for metric in METRICS]
+        lines.append(
+            f"{name:<{width}}  {found['n']:>9,}  " + "  ".join(f"{cell:<22}" for cell in cells)
+        )
+    return [line.rstrip() for line in lines]
+
+
+def _with_interval(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = estimate["value"], estimate["low"], estimate["high"]
+    if value is None or low is None or high is None:
+        return "not defined"
+    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
+    """One density scatter per set, as the paper's Figure 2."""
+    columns = min(3, len(sets))
+    rows = -(-len(sets) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.9 * columns, 4.1 * rows), squeeze=False, layout="constrained"
+    )
+    for ax, scored in zip(axes.flat, sets, strict=False):
+        found = summary["sets"][scored.name]
+        density_scatter(ax, scored.measured, scored.predicted)
+        ax.set_title(f"{scored.name}  (n = {found['n']:,})")
+        annotate_metrics(
+            ax,
+            [
+                f"{METRIC_TITLES[m]} = {found[m]['value']:.3f}"
+                for m in ("pearson", "r2", "mse")
+                if found[m]["value"] is not None
+            ],
+        )
+    for ax in axes.flat[len(sets) :]:
+        ax.set_visible(False)
+    return figure
+
+
+def write_learning_curve(run: Path) -> None:
+    """Leave ``learning_curve.png`` in a run folder."""
+    with (run / HISTORY).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    history = {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}
+    best = load_record(run).best
+    with matplotlib.rc_context(dict(STYLE)):
+        figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+        learning_curve(axes[0], axes[1], history, best.epoch if best else None)
+        save_figure(figure, run / "learning_curve.png")
+
+
+def write_dataset_picture(dataset: Dataset, path: Path) -> None:
+    """Draw the distribution of a data set's labels, per medium."""
+    with matplotlib.rc_context(dict(STYLE)):
+        figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
+        label_histogram(ax, manifest_histograms(dataset.manifest))
+        save_figure(figure, path)
+
+
+def manifest_histograms(
+    manifest: Mapping[str, Any], bars: int = 48
+) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Medium → left edges and counts, with the manifest's fine bins joined to at most ``bars``."""
+    histograms = {}
+    for medium, found in manifest["media"].items():
+        fine = {int(k): v for k, v in found["histogram"]["bins"].items()}
+        first, last = min(fine), max(fine)
+        step = max(1, -(-(last - first + 1) // bars))
+        counts = np.zeros((last - first) // step + 1)
+        for position, count in fine.items():
+            counts[(position - first) // step] += count
+        width = found["histogram"]["width"]
+        histograms[medium] = ((first + step * np.arange(len(counts))) * width, counts)
+    return histograms

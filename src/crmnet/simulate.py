@@ -1,0 +1,480 @@
+"""A reporter assay with known truth: promoters, sites, expression, sorting, and what is true.
+
+Writes raw rows as an experiment would, ingests them through the same path as real ones, and lays
+the truth beside the data set, so that predictions and explanations can be scored against it.
+
+The model is thermodynamic. A factor binds a site whose matrix scores S (natural-log odds) with
+weight w = K·exp(S − S_max), K being its concentration in units of the consensus site's
+dissociation constant. *Openers* bind w/(1 + w) of the time whatever the chromatin; together with
+poly-A/T tracts they raise the accessibility a = σ(a₀ + Σ openings), which stands for nucleosome
+depletion. The others bind a·w/(1 + a·w). Occupied sites add up, each with a factor of distance and
+strand, and the sum goes through a logistic curve onto the bins 0–17. A cell lands in a bin with
+normal spread around that mean; a promoter's measured expression is the mean bin of its cells, so
+one that was seen in a single cell has an integer label.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet import sequence
+from crmnet.data.dataset import Dataset
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.tables import TableWriter
+from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
+from crmnet.motifs.pwm import scan
+
+MEDIA = ("complex", "defined")
+INSERT = 80
+TOP_BIN = 17
+CELL_SPREAD = 1.3
+"""Standard deviation, in bins, of single cells around a promoter's mean."""
+SITE_OCCUPANCY = 0.2
+"""A place that is bound at least this share of the time, in open DNA, is listed as a site."""
+TRACT = 6
+"""Shortest run of A or of T that counts as a tract."""
+TRACT_NAME = "poly-dA:dT"
+BLOCK = 4096
+NATIVE_RELATIVES = 4
+"""Native-like promoters come in families of this many: an ancestor and its point mutants."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A transcription factor of the simulated cell. The numbers are invented, the matrices real."""
+
+    name: str
+    effect: tuple[float, float]
+    """Added to the logit by a site that is always bound, at its best place, in each medium."""
+    concentration: tuple[float, float] = (10.0, 10.0)
+    opening: float = 0.0
+    """Added to the logit of accessibility; above 0 the factor is an opener."""
+    distance: float = 80.0
+    """Best distance of a site's middle from the insert's 3' end, in bases."""
+    reach: float = 200.0
+    """Standard deviation of the fall of the effect around the best distance."""
+    reverse: float = 1.0
+    """Effect on the reverse strand relative to the forward strand."""
+
+
+FACTORS = (
+    Factor("REB1", (0.9, 0.8), opening=2.2),
+    Factor("ABF1", (1.0, 0.9), opening=2.0),
+    Factor("RAP1", (1.8, 1.2), opening=1.5, reverse=0.6),
+    Factor("TBF1", (0.4, 0.4), opening=1.6),
+    Factor("NHP10", (-0.9, -0.7), distance=30, reach=40),
+    Factor("AZF1", (1.0, 0.6), reverse=0.5),
+    Factor("MCM1", (1.8, 1.6)),
+    Factor("GCN4", (1.0, 3.0), concentration=(3.0, 20.0)),
+    Factor("CBF1", (1.2, 1.8)),
+    Factor("HSF1", (1.4, 1.2), distance=60, reach=30),
+    Factor("YAP1", (1.2, 1.4)),
+    Factor("STE12", (1.0, 0.8), concentration=(5.0, 5.0)),
+    Factor("SWI4", (1.1, 1.0)),
+    Factor("RPN4", (1.5, 1.6)),
+    Factor("SPT15", (1.6, 1.6), distance=30, reach=25, reverse=0.5),
+    Factor("GCR1", (1.9, 1.1), reverse=0.7),
+    Factor("LEU3", (0.3, 2.0), concentration=(3.0, 15.0)),
+    Factor("UME6", (-2.2, -2.0)),
+    Factor("ROX1", (-1.6, -1.2)),
+    Factor("RFX1", (-1.8, -1.8)),
+)
+BASE_LOGIT = (-1.1, -0.9)
+BASE_ACCESS = -0.6
+TRACT_OPENING = 0.25
+"""Per base of a tract beyond its first five, up to TRACT_LIMIT in all."""
+TRACT_LIMIT = 1.5
+
+
+class Binding(NamedTuple):
+    """What a set of promoters offers to bind, before any factor does."""
+
+    weight: Floats
+    """``(B, F, P)`` exp(S − S_max) summed over strands, at each start of a site."""
+    forward: Floats
+    """``(B, F, P)`` share of the forward strand in ``weight``."""
+    tract: Floats
+    """``(B, P)`` 1 where a window of TRACT equal A or T begins."""
+
+
+class Cell:
+    """The simulated yeast cell: tokens → binding → expression in each medium."""
+
+    def __init__(self, factors: tuple[Factor, ...] = FACTORS) -> None:
+        self.factors = factors
+        self.motifs = yeast_motifs_named([factor.name for factor in factors])
+        self.matrices = [motif.log_odds() for motif in self.motifs]
+        self.best = np.array([m.max(axis=0).sum() for m in self.matrices], dtype=np.float32)
+        self.widths = np.array([motif.width for motif in self.motifs])
+        self.opening = np.array([factor.opening for factor in factors], dtype=np.float32)
+        self.reverse = np.array([factor.reverse for factor in factors], dtype=np.float32)
+
+    def binding(self, tokens: sequence.Tokens) -> Binding:
+        """Weights of all factors at all places of constructs ``(B, L)``."""
+        odds = np.exp(scan(tokens, self.matrices) - self.best[:, None, None])
+        weight = odds.sum(axis=2)
+        forward = np.divide(odds[:, :, 0], weight, out=np.zeros_like(weight), where=weight > 0)
+        tract = np.zeros(tokens.shape, dtype=np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(tokens, TRACT, axis=1)
+        for base in "AT":
+            tract[:, : windows.shape[1]] += (windows == sequence.LETTERS.index(base)).all(axis=2)
+        return Binding(weight, forward, tract)
+
+    def accessibility(self, binding: Binding, medium: int) -> Floats:
+        """Share of the time that each promoter is free of nucleosomes, ``(B,)``."""
+        openers = np.nonzero(self.opening)[0]
+        weight = binding.weight[:, openers] * self._concentration(medium)[openers, None]
+        opened = (weight / (1 + weight)).sum(axis=2) @ self.opening[openers]
+        tract = np.minimum(TRACT_OPENING * binding.tract.sum(axis=1), TRACT_LIMIT)
+        return _logistic(BASE_ACCESS + opened + tract)
+
+    def occupancy(self, binding: Binding, medium: int) -> Floats:
+        """Share of the time that each place is bound, ``(B, F, P)``."""
+        weight = binding.weight * self._concentration(medium)[:, None]
+        access = self.accessibility(binding, medium)[:, None, None]
+        weight = weight * np.where((self.opening > 0)[:, None], 1.0, access)
+        return weight / (1 + weight)
+
+    def expression(self, binding: Binding, medium: int) -> Floats:
+        """True mean bin of each promoter, ``(B,)`` in [0, 17]."""
+        occupancy = self.occupancy(binding, medium)
+        strand = binding.forward + (1 - binding.forward) * self.reverse[:, None]
+        effect = self._effects(medium, occupancy.shape[2])
+        logit = np.einsum("bfp,bfp,fp->b", occupancy, strand, effect)
+        access = self.accessibility(binding, medium)
+        return TOP_BIN * _logistic(BASE_LOGIT[medium] + logit + 1.5 * (access - 0.5))
+
+    def _concentration(self, medium: int) -> Floats:
+        return np.array([f.concentration[medium] for f in self.factors], dtype=np.float32)
+
+    def _effects(self, medium: int, positions: int) -> Floats:
+        """``(F, P)``: effect of a bound site that starts at each position."""
+        end = len(sequence.ADAPTER_5) + INSERT
+        middle = np.arange(positions)[None, :] + self.widths[:, None] / 2
+        best = np.array([factor.distance for factor in self.factors])[:, None]
+        reach = np.array([factor.reach for factor in self.factors])[:, None]
+        size = np.array([factor.effect[medium] for factor in self.factors])[:, None]
+        return (size * np.exp(-0.5 * ((end - middle - best) / reach) ** 2)).astype(np.float32)
+
+
+def _logistic(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+class Sites(NamedTuple):
+    """True binding sites and tracts of a block of promoters, one entry each."""
+
+    row: npt.NDArray[np.int64]
+    name: list[str]
+    start: npt.NDArray[np.int64]
+    """First base, from 0, on the construct."""
+    end: npt.NDArray[np.int64]
+    """One past the last base."""
+    strand: list[str]
+    occupancy: Floats
+    """Highest over the media."""
+    effect: Floats
+    """``(K, n_media)``: true expression less what it would be without this site."""
+
+
+def find_sites(cell: Cell, binding: Binding) -> Sites:
+    """The places that are bound often enough to be called sites, and what each one does.
+
+    The effect is a knock-out: the site's weight (or the tract's windows) is set to zero and the
+    promoter's expression computed again, so openings and saturation are accounted for.
+    """
+    open_weight = binding.weight * np.max(
+        [cell._concentration(m) for m in range(len(MEDIA))], axis=0
+    )[:, None]
+    row, factor, start = np.nonzero(open_weight / (1 + open_weight) >= SITE_OCCUPANCY)
+    tract_row, tract_start, tract_windows = _runs(binding.tract)
+    n_bound = len(row)
+    rows = np.concatenate([row, tract_row])
+    starts = np.concatenate([start, tract_start])
+    ends = np.concatenate([start + cell.widths[factor], tract_start + tract_windows + TRACT - 1])
+    inside = (ends > len(sequence.ADAPTER_5)) & (starts < len(sequence.ADAPTER_5) + INSERT)
+    kept = np.nonzero(inside)[0]
+    effects = np.zeros((len(rows), len(MEDIA)), dtype=np.float32)
+    occupancy = np.zeros(len(rows), dtype=np.float32)
+    for chunk in np.array_split(kept, max(1, len(kept) // 2048 + 1)):
+        whole = Binding(*(part[rows[chunk]] for part in binding))
+        without = Binding(whole.weight.copy(), whole.forward, whole.tract.copy())
+        here = np.arange(len(chunk))
+        bound = chunk < n_bound
+        without.weight[here[bound], factor[chunk[bound]], start[chunk[bound]]] = 0
+        places = np.arange(binding.tract.shape[1])
+        tract = (places >= starts[chunk][:, None]) & (places <= ends[chunk][:, None] - TRACT)
+        without.tract[tract & ~bound[:, None]] = 0
+        for medium in range(len(MEDIA)):
+            effects[chunk, medium] = cell.expression(whole, medium) - cell.expression(
+                without, medium
+            )
+            bound_share = cell.occupancy(whole, medium)[
+                here[bound], factor[chunk[bound]], start[chunk[bound]]
+            ]
+            occupancy[chunk[bound]] = np.maximum(occupancy[chunk[bound]], bound_share)
+        occupancy[chunk[~bound]] = 1
+    names = [cell.factors[f].name for f in factor] + [TRACT_NAME] * len(tract_row)
+    forward = binding.forward[row, factor, start] >= 0.5
+    strands = ["+" if f else "-" for f in forward] + ["."] * len(tract_row)
+    order = kept[np.lexsort((starts[kept], rows[kept]))]
+    return Sites(
+        rows[order],
+        [names[i] for i in order],
+        starts[order],
+        ends[order],
+        [strands[i] for i in order],
+        occupancy[order],
+        effects[order],
+    )
+
+
+def _runs(
+    windows: Floats,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row, start and length of each run of ones in ``(B, P)``."""
+    edges = np.diff(np.pad(windows, ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    _, ends = np.nonzero(edges == -1)
+    return rows, starts, ends - starts
+
+
+@dataclass(frozen=True)
+class AssayOptions:
+    """What is simulated; the cell itself is always the same."""
+
+    promoters: int = 10_000
+    seed: int = 0
+    native_share: float = 0.2
+    """Share of promoters that are native-like: AT-rich, with more sites, in families of mutants."""
+    cells: int | None = None
+    """Cells per promoter; None draws few for most and many for some, as a large library does."""
+    sites: float = 1.5
+    """Mean number of sites set into a random promoter; native-like ones get twice as many."""
+
+    def __post_init__(self) -> None:
+        if self.promoters < 1:
+            raise ValueError(f"promoters must be at least 1; got {self.promoters}")
+        if not 0 <= self.native_share <= 1:
+            raise ValueError(f"native_share must be between 0 and 1; got {self.native_share}")
+        if self.cells is not None and self.cells < 1:
+            raise ValueError(f"cells must be at least 1; got {self.cells}")
+
+
+class Library(NamedTuple):
+    """Promoters of a block, before they are measured."""
+
+    inserts: sequence.Tokens
+    """``(B, 80)``."""
+    source: list[str]
+    family: list[str]
+
+
+def simulate(
+    options: AssayOptions,
+    destination: Path,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda promoters: None,
+) -> Dataset:
+    """Simulate an assay and ingest it.
+
+    Beside the data set's own files the folder holds ``assay.tsv`` (the raw rows) and ``truth/``:
+    ``promoters.tsv`` (true expression in each medium), ``sites.tsv`` (positions on the construct
+    from 0, end exclusive, with each site's true effect) and ``cell.json`` (every parameter). Row i
+    of the data set is promoter i.
+
+    Args:
+        options: Size, seed and noise.
+        destination: Folder to make.
+        overwrite: Replace a folder of that name.
+        progress: Called with the number of promoters made so far.
+
+    Raises:
+        FileExistsError: If ``destination`` exists and may not be overwritten.
+    """
+    if destination.exists() and not overwrite:
+        raise FileExistsError(f"{destination} exists; choose another name or pass --overwrite")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    cell = Cell()
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".simulate-") as scratch:
+        raw = Path(scratch) / "raw"
+        _write_rows(cell, options, raw, progress)
+        made = Path(scratch) / "made"
+        ingest([raw / "assay.tsv"], made, IngestOptions(flanks="add"))
+        (raw / "assay.tsv").rename(made / "assay.tsv")
+        raw.rename(made / "truth")
+        _describe_cell(cell, options, made / "truth" / "cell.json")
+        if overwrite:
+            shutil.rmtree(destination, ignore_errors=True)
+        made.rename(destination)
+    return Dataset.open(destination)
+
+
+def _write_rows(
+    cell: Cell, options: AssayOptions, folder: Path, progress: Callable[[int], None]
+) -> None:
+    true_names = [f"expression_{medium}" for medium in MEDIA]
+    effect_names = [f"effect_{medium}" for medium in MEDIA]
+    with (
+        TableWriter(
+            folder / "assay.tsv",
+            ["id", "sequence", "expression", "medium", "family", "cells", "source"],
+        ) as assay,
+        TableWriter(folder / "promoters.tsv", ["id", "source", *true_names]) as promoters,
+        TableWriter(
+            folder / "sites.tsv",
+            ["id", "factor", "start", "end", "strand", "occupancy", *effect_names],
+        ) as sites,
+    ):
+        for start in range(0, options.promoters, BLOCK):
+            rng = np.random.default_rng([options.seed, start])
+            library = _library(cell, options, min(BLOCK, options.promoters - start), start, rng)
+            n = len(library.inserts)
+            whole, _ = sequence.prepare(library.inserts, np.full(n, INSERT), "add")
+            binding = cell.binding(whole)
+            true = np.stack([cell.expression(binding, m) for m in range(len(MEDIA))], axis=1)
+            medium = rng.integers(len(MEDIA), size=n)
+            cells = _cells(options, n, rng)
+            measured = sort_cells(true[np.arange(n), medium], cells, rng)
+            ids = np.array([f"p{start + i}" for i in range(n)])
+            assay.write(
+                {
+                    "id": ids,
+                    "sequence": sequence.decode(library.inserts, np.full(n, INSERT)),
+                    "expression": measured,
+                    "medium": [MEDIA[m] for m in medium],
+                    "family": library.family,
+                    "cells": cells,
+                    "source": library.source,
+                }
+            )
+            truth = dict(zip(true_names, true.T, strict=True))
+            promoters.write({"id": ids, "source": library.source, **truth})
+            found = find_sites(cell, binding)
+            sites.write(
+                {
+                    "id": ids[found.row],
+                    "factor": found.name,
+                    "start": found.start,
+                    "end": found.end,
+                    "strand": found.strand,
+                    "occupancy": found.occupancy,
+                    **dict(zip(effect_names, found.effect.T, strict=True)),
+                }
+            )
+            progress(start + n)
+
+
+def sort_cells(
+    true: Floats, cells: npt.NDArray[np.int64], rng: np.random.Generator
+) -> Floats:
+    """Mean bin of each promoter's cells, each cell in a whole bin from 0 to 17."""
+    owner = np.repeat(np.arange(len(true)), cells)
+    bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, TOP_BIN)
+    return (np.bincount(owner, bins, len(true)) / cells).astype(np.float32)
+
+
+def _cells(
+    options: AssayOptions, n: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    if options.cells is not None:
+        return np.full(n, options.cells)
+    return 1 + np.floor(rng.lognormal(0.5, 1.5, n)).astype(np.int64).clip(0, 999)
+
+
+def _library(
+    cell: Cell, options: AssayOptions, n: int, first: int, rng: np.random.Generator
+) -> Library:
+    n_native = round(n * options.native_share)
+    n_random = n - n_native
+    ancestors = -(-n_native // NATIVE_RELATIVES)
+    inserts = np.concatenate([_random_bases(n_random, rng), _native_bases(ancestors, rng)])
+    _plant(cell, inserts[:n_random], options.sites, rng)
+    _plant(cell, inserts[n_random:], 2 * options.sites, rng)
+    relatives = np.repeat(inserts[n_random:], NATIVE_RELATIVES, axis=0)
+    _mutate(relatives, rng)
+    inserts = np.concatenate([inserts[:n_random], relatives[:n_native]])
+    source = ["random"] * n_random + ["native-like"] * n_native
+    family = [f"random_{first + i}" for i in range(n_random)]
+    family += [f"native_{first + i // NATIVE_RELATIVES}" for i in range(n_native)]
+    order = rng.permutation(n)
+    return Library(inserts[order], [source[i] for i in order], [family[i] for i in order])
+
+
+def _random_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
+    return rng.integers(4, size=(n, INSERT), dtype=np.uint8)
+
+
+def _native_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
+    """AT-rich first-order Markov chains whose A and T like to repeat, as in yeast promoters."""
+    steps = np.cumsum(
+        [
+            [0.42, 0.17, 0.17, 0.24],
+            [0.33, 0.19, 0.16, 0.32],
+            [0.32, 0.16, 0.19, 0.33],
+            [0.24, 0.17, 0.17, 0.42],
+        ],
+        axis=1,
+    )
+    bases = np.empty((n, INSERT), dtype=np.uint8)
+    bases[:, 0] = rng.choice(4, size=n, p=[0.32, 0.18, 0.18, 0.32])
+    for position in range(1, INSERT):
+        draw = rng.random(n)[:, None]
+        bases[:, position] = (draw > steps[bases[:, position - 1]][:, :3]).sum(axis=1)
+    return bases
+
+
+def _plant(cell: Cell, inserts: sequence.Tokens, mean: float, rng: np.random.Generator) -> None:
+    """Set sites drawn from the matrices into random places, in place; later ones overwrite."""
+    rows = np.repeat(np.arange(len(inserts)), rng.poisson(mean, len(inserts)))
+    chosen = rng.integers(len(cell.motifs), size=len(rows))
+    for number, motif in enumerate(cell.motifs):
+        here = rows[chosen == number]
+        steps = np.cumsum(motif.probabilities(), axis=0)
+        site = (rng.random((len(here), 1, motif.width)) > steps[None, :3]).sum(axis=1)
+        turned = rng.random(len(here)) < 0.5
+        site[turned] = 3 - site[turned, ::-1]
+        start = rng.integers(INSERT - motif.width + 1, size=len(here))
+        inserts[here[:, None], start[:, None] + np.arange(motif.width)] = site
+
+
+def _mutate(inserts: sequence.Tokens, rng: np.random.Generator) -> None:
+    """One to three substitutions, in place, in all but the first of each family."""
+    rows = np.arange(len(inserts))
+    mutants = rows[rows % NATIVE_RELATIVES != 0]
+    for mutated in (mutants, mutants[rng.random(len(mutants)) < 0.5],
+                    mutants[rng.random(len(mutants)) < 0.25]):  # fmt: skip
+        place = rng.integers(INSERT, size=len(mutated))
+        step = rng.integers(1, 4, size=len(mutated), dtype=np.uint8)
+        inserts[mutated, place] = (inserts[mutated, place] + step) % 4
+
+
+def _describe_cell(cell: Cell, options: AssayOptions, path: Path) -> None:
+    described = {
+        "options": asdict(options),
+        "media": list(MEDIA),
+        "matrices": RELEASE,
+        "factors": [
+            {**asdict(factor), "matrix": motif.id, "consensus": motif.consensus}
+            for factor, motif in zip(cell.factors, cell.motifs, strict=True)
+        ],
+        "base_logit": list(BASE_LOGIT),
+        "base_access": BASE_ACCESS,
+        "tract_opening": TRACT_OPENING,
+        "tract_limit": TRACT_LIMIT,
+        "cell_spread": CELL_SPREAD,
+        "site_occupancy": SITE_OCCUPANCY,
+    }
+    path.write_text(json.dumps(described, indent=2) + "\n")
