@@ -1,2 +1,1 @@
 """Yeast promoter expression: data, CRMnet, training, prediction and explanation."""
-

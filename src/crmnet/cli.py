@@ -137,7 +137,8 @@ def demo(
 @data_app.command("ingest")
 def data_ingest(
     files: Annotated[
-        list[Path], typer.Argument(help="TSV, CSV or FASTA-free text, plain, .gz or .zst; - is stdin.")
+        list[Path],
+        typer.Argument(help="TSV, CSV or FASTA-free text, plain, .gz or .zst; - is stdin."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
     medium: Annotated[
@@ -218,7 +219,9 @@ def data_simulate(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (demo, small, paper-complex) or a .toml file.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A shipped recipe (demo, small, paper-complex) or a .toml file.")
+    ],
     data: Annotated[Path, typer.Option(help="Data set to train on.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make.")],
     validation: Annotated[
@@ -228,10 +231,14 @@ def train(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting, e.g. train.epochs=5 or model.heads=2."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting, e.g. train.epochs=5 or model.heads=2.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was killed.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was killed.")
+    ] = False,
 ) -> None:
     """Train a network and leave a run folder.
 
@@ -264,7 +271,9 @@ def train(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="Run folder.")],
-    file: Annotated[Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")],
+    file: Annotated[
+        Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
@@ -349,7 +358,9 @@ def evaluate(
         ]
     for scored in sets:
         if scored.left_out:
-            print(f"{scored.name}: {scored.left_out:,} rows without a value left out", file=sys.stderr)
+            print(
+                f"{scored.name}: {scored.left_out:,} rows without a value left out", file=sys.stderr
+            )
     summary = summarise(sets, resamples=resamples)
     from crmnet.report import metric_lines, write_evaluation
 

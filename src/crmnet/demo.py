@@ -14,7 +14,12 @@ from typing import NamedTuple
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.evaluate import score_model, summarise
 from crmnet.predict import Predictor
-from crmnet.report import metric_lines, write_dataset_picture, write_evaluation, write_learning_curve
+from crmnet.report import (
+    metric_lines,
+    write_dataset_picture,
+    write_evaluation,
+    write_learning_curve,
+)
 from crmnet.run import resolve
 from crmnet.simulate import AssayOptions, simulate
 from crmnet.train import train
@@ -35,7 +40,9 @@ class DemoResult(NamedTuple):
     seconds: float
 
 
-def demo(folder: Path, *, promoters: int = PROMOTERS, overrides: list[str] | None = None) -> DemoResult:
+def demo(
+    folder: Path, *, promoters: int = PROMOTERS, overrides: list[str] | None = None
+) -> DemoResult:
     """Run the demonstration into ``folder``; what an earlier, killed one finished is kept.
 
     Args:

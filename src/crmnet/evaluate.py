@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 from crmnet import sequence
 from crmnet.checkpoint import write_atomically
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.ingest import HARMLESS, IngestOptions, ingest
 from crmnet.data.reading import read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
@@ -73,7 +73,9 @@ def score(measured: Values, predicted: Values) -> dict[str, float]:
     """
     weights = np.ones((1, len(measured)))
     statistics = _moments(measured, predicted)
-    values = {name: float(column[0]) for name, column in _from_moments(weights @ statistics).items()}
+    values = {
+        name: float(column[0]) for name, column in _from_moments(weights @ statistics).items()
+    }
     values["spearman"] = _pearson(rankdata(measured), rankdata(predicted))
     return {name: values[name] for name in METRICS}
 
@@ -104,9 +106,7 @@ def _from_moments(sums: Values) -> dict[str, Values]:
     }
 
 
-def bootstrap(
-    scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, Estimate]:
+def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
     """The metrics with percentile intervals from resampled families.
 
     Each resample draws as many families as there are, with replacement, and takes all their rows.
@@ -121,12 +121,16 @@ def bootstrap(
     per_family = np.stack(
         [np.bincount(family, column, n_families) for column in statistics.T], axis=1
     )
-    ranks = _WeightedRanks(scored.measured), _WeightedRanks(scored.predicted)
+    measured_ranks = _WeightedRanks(scored.measured)
+    predicted_ranks = _WeightedRanks(scored.predicted)
     sums, rho = np.empty((resamples, statistics.shape[1])), np.empty(resamples)
     for k in range(resamples):
         drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
         sums[k] = drawn @ per_family
-        rho[k] = _weighted_pearson(*(r.ranks(drawn[family]) for r in ranks), drawn[family])
+        weight = drawn[family]
+        rho[k] = _weighted_pearson(
+            measured_ranks.ranks(weight), predicted_ranks.ranks(weight), weight
+        )
     samples = {**_from_moments(sums), "spearman": rho}
     values = score(scored.measured, scored.predicted)
     tail = 50 * (1 - CONFIDENCE)
@@ -206,9 +210,7 @@ def score_file(
         return score_model(predictor, ingest([path], Path(folder) / name, options), name)
 
 
-def score_table(
-    path: Path, *, measured: str | None = None, predicted: str | None = None
-) -> Scored:
+def score_table(path: Path, *, measured: str | None = None, predicted: str | None = None) -> Scored:
     """Pair the measured and the predicted column of a table, whoever made it.
 
     Args:
@@ -217,13 +219,17 @@ def score_table(
         predicted: Likewise for the predictions.
 
     Raises:
-        ValueError: If a column is not there or holds a text that is no number, naming the line.
+        ValueError: If a column is not there, or a line has too few or too many fields or holds a
+            text that is no number, naming the line.
     """
     names = {"expression": measured, "predicted": predicted}
     given = {role: name for role, name in names.items() if name is not None}
     columns: dict[str, list[float]] = {"expression": [], "predicted": []}
     related: list[bytes] = []
     for block in read_blocks(path, ("expression", "predicted", "family"), given):
+        for line, reason, _ in block.misshapen:
+            if reason not in HARMLESS:
+                raise ValueError(f"{path}, line {line}: {reason}; mend or remove the line")
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
                 raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
@@ -236,7 +242,8 @@ def score_table(
     usable = np.isfinite(pairs).all(axis=0)
     family = np.array(related) if related else np.arange(pairs.shape[1])
     name = path.name.split(".")[0]
-    return Scored(name, *pairs[:, usable], family[usable], int((~usable).sum()))
+    measured_values, predicted_values = pairs[:, usable]
+    return Scored(name, measured_values, predicted_values, family[usable], int((~usable).sum()))
 
 
 def _number(text: bytes, path: Path, line: int, role: str) -> float:
@@ -250,10 +257,18 @@ def _number(text: bytes, path: Path, line: int, role: str) -> float:
         ) from None
 
 
-def summarise(sets: Sequence[Scored], *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
-    """What ``metrics.json`` holds: for each set n, families, and each metric with its interval."""
+def summarise(
+    sets: Sequence[Scored], *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Any]:
+    """What ``metrics.json`` holds: for each set n, families, and each metric with its interval.
+
+    Raises:
+        ValueError: If two sets have the same name, for one would take the other's place.
+    """
     summary: dict[str, Any] = {}
     for scored in sets:
+        if scored.name in summary:
+            raise ValueError(f"two sets are named {scored.name!r}; rename one, or score it apart")
         estimates = bootstrap(scored, resamples=resamples, seed=seed)
         summary[scored.name] = {
             "n": len(scored.measured),

@@ -31,7 +31,13 @@ from crmnet.figures.panels import (
     learning_curve,
 )
 
-METRIC_TITLES = {"pearson": "Pearson r", "spearman": "Spearman ρ", "r2": "R²", "mse": "MSE", "mae": "MAE"}
+METRIC_TITLES = {
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+    "r2": "R²",
+    "mse": "MSE",
+    "mae": "MAE",
+}
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -42,7 +48,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
-    """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png`` in a folder."""
+    """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
     folder.mkdir(parents=True, exist_ok=True)
     save_metrics(folder, dict(summary))
     _write_metric_table(folder / "metrics.tsv", summary)
@@ -55,7 +61,7 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
                     "predicted": scored.predicted.astype(np.float32),
                 }
             )
-    with matplotlib.rc_context(dict(STYLE)):
+    with matplotlib.rc_context(STYLE):
         save_figure(scatter_page(sets, summary), folder / "scatter.png")
 
 
@@ -72,14 +78,17 @@ def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
 
 def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     """A plain-text table of the metrics with their intervals, for the terminal and the docs."""
-    width = max(len(name) for name in (*summary["sets"], "set"))
-    lines = [f"{'set':<{width}}  {'n':>9}  " + "  ".join(f"{METRIC_TITLES[m]:<22}" for m in METRICS)]
+    rows = [["set", "n", *(METRIC_TITLES[metric] for metric in METRICS)]]
     for name, found in summary["sets"].items():
-        cells = [_with_interval(found[metric]) for metric in METRICS]
-        lines.append(
-            f"{name:<{width}}  {found['n']:>9,}  " + "  ".join(f"{cell:<22}" for cell in cells)
-        )
-    return [line.rstrip() for line in lines]
+        rows.append([name, f"{found['n']:,}", *(_with_interval(found[m]) for m in METRICS)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number == 1 else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _with_interval(estimate: Mapping[str, float | None]) -> str:
@@ -119,7 +128,7 @@ def write_learning_curve(run: Path) -> None:
         rows = list(csv.DictReader(file))
     history = {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}
     best = load_record(run).best
-    with matplotlib.rc_context(dict(STYLE)):
+    with matplotlib.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
         learning_curve(axes[0], axes[1], history, best.epoch if best else None)
         save_figure(figure, run / "learning_curve.png")
@@ -127,7 +136,7 @@ def write_learning_curve(run: Path) -> None:
 
 def write_dataset_picture(dataset: Dataset, path: Path) -> None:
     """Draw the distribution of a data set's labels, per medium."""
-    with matplotlib.rc_context(dict(STYLE)):
+    with matplotlib.rc_context(STYLE):
         figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
         label_histogram(ax, manifest_histograms(dataset.manifest))
         save_figure(figure, path)

@@ -97,8 +97,8 @@ def _name(row: int, ids: Sequence[str] | None) -> str:
 
 
 def describe_bad_letter(text: str, column: int) -> str:
-    """Say in one sentence what is wrong with letter ``column`` (from 0) of ``text``, and the cure."""
-    letter = text.encode()[column : column + 1].decode(errors="replace")
+    """Say what is wrong with letter ``column`` (from 0) of ``text``, and the cure."""
+    letter = text[column]  # what stands before it is ASCII, so bytes and letters count alike
     remedy = {
         "U": "this is RNA: write T for U",
         "-": "remove alignment gaps",
@@ -119,6 +119,8 @@ def decode(tokens: Tokens, lengths: Lengths | None = None) -> list[str]:
 
 def sequence_lengths(tokens: Tokens) -> Lengths:
     """Positions up to the last base that is not N, per row: ``(N,)``."""
+    if tokens.shape[1] == 0:
+        return np.zeros(len(tokens), dtype=np.int64)
     known = tokens != N_TOKEN
     last = tokens.shape[1] - np.argmax(known[:, ::-1], axis=1)
     return np.where(known.any(axis=1), last, 0).astype(np.int64)
@@ -160,7 +162,9 @@ class Preparation:
         if self.adapters_kept:
             said.append(f"adapters already present in {self.adapters_kept:,} of {self.total:,}")
         if self.one_adapter_only:
-            said.append(f"{self.one_adapter_only:,} carry only one recognisable adapter; kept as is")
+            said.append(
+                f"{self.one_adapter_only:,} carry only one recognisable adapter; kept as is"
+            )
         if self.padding_removed:
             said.append(f"N padding in front of the adapter removed from {self.padding_removed:,}")
         if self.with_n:
@@ -200,7 +204,9 @@ def prepare(
         start, stop = np.where(kept, start, 0), np.where(kept, stop, lengths)
         tokens, lengths = _shift_left(tokens, start), stop - start
     add = ~kept if flanks != "none" else np.zeros(len(tokens), dtype=bool)
-    with_n = int(((tokens == N_TOKEN) & (np.arange(tokens.shape[1]) < lengths[:, None])).any(1).sum())
+    with_n = int(
+        ((tokens == N_TOKEN) & (np.arange(tokens.shape[1]) < lengths[:, None])).any(1).sum()
+    )
     if add.any():
         tokens, lengths = _with_adapters(tokens, lengths, add)
     done = Preparation(
@@ -217,6 +223,8 @@ def prepare(
 
 def _known_span(tokens: Tokens, lengths: Lengths) -> tuple[Lengths, Lengths]:
     """First and one-past-last position that is not N; (0, length) for rows of N alone."""
+    if tokens.shape[1] == 0:
+        return np.zeros_like(lengths), lengths
     inside = (tokens != N_TOKEN) & (np.arange(tokens.shape[1]) < lengths[:, None])
     some = inside.any(axis=1)
     start = np.where(some, np.argmax(inside, axis=1), 0)
@@ -251,9 +259,7 @@ def _with_adapters(
 ) -> tuple[Tokens, Lengths]:
     """Adapters around the rows where ``add``; the others unchanged, in a wider array."""
     left, right = _text_tokens(ADAPTER_5), _text_tokens(ADAPTER_3)
-    wide = np.full(
-        (len(tokens), tokens.shape[1] + len(left) + len(right)), N_TOKEN, dtype=np.uint8
-    )
+    wide = np.full((len(tokens), tokens.shape[1] + len(left) + len(right)), N_TOKEN, dtype=np.uint8)
     wide[:, : tokens.shape[1]] = tokens
     rows = np.nonzero(add)[0]
     wide[rows, : len(left)] = left
@@ -314,15 +320,15 @@ def _shuffle_bases(tokens: Tokens, rng: np.random.Generator) -> Tokens:
 
 
 def _shuffle_pairs(tokens: Tokens, rng: np.random.Generator) -> Tokens:
+    if tokens.shape[1] < 2:
+        return tokens.copy()
     lengths = sequence_lengths(tokens)
     edges, counts = _random_edge_orders(tokens, lengths, rng)
     shuffled = np.full_like(tokens, N_TOKEN)
     rows = np.arange(len(tokens))
     first = np.zeros((len(tokens), len(LETTERS)), dtype=np.int64)
     first[:, 1:] = np.cumsum(counts, axis=1)[:, :-1]
-    current = tokens[:, 0].copy()
-    if tokens.shape[1]:
-        shuffled[:, 0] = current
+    shuffled[:, 0] = current = tokens[:, 0].copy()
     for position in range(1, tokens.shape[1]):
         going = rows[position < lengths]
         base = current[going]

@@ -194,9 +194,10 @@ def find_sites(cell: Cell, binding: Binding) -> Sites:
     The effect is a knock-out: the site's weight (or the tract's windows) is set to zero and the
     promoter's expression computed again, so openings and saturation are accounted for.
     """
-    open_weight = binding.weight * np.max(
-        [cell._concentration(m) for m in range(len(MEDIA))], axis=0
-    )[:, None]
+    open_weight = (
+        binding.weight
+        * np.max([cell._concentration(m) for m in range(len(MEDIA))], axis=0)[:, None]
+    )
     row, factor, start = np.nonzero(open_weight / (1 + open_weight) >= SITE_OCCUPANCY)
     tract_row, tract_start, tract_windows = _runs(binding.tract)
     n_bound = len(row)
@@ -270,6 +271,10 @@ class AssayOptions:
             raise ValueError(f"native_share must be between 0 and 1; got {self.native_share}")
         if self.cells is not None and self.cells < 1:
             raise ValueError(f"cells must be at least 1; got {self.cells}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0; got {self.seed}")
+        if not 0 <= self.sites < float("inf"):
+            raise ValueError(f"sites must be at least 0; got {self.sites}")
 
 
 class Library(NamedTuple):
@@ -377,18 +382,14 @@ def _write_rows(
             progress(start + n)
 
 
-def sort_cells(
-    true: Floats, cells: npt.NDArray[np.int64], rng: np.random.Generator
-) -> Floats:
+def sort_cells(true: Floats, cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:
     """Mean bin of each promoter's cells, each cell in a whole bin from 0 to 17."""
     owner = np.repeat(np.arange(len(true)), cells)
     bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, TOP_BIN)
     return (np.bincount(owner, bins, len(true)) / cells).astype(np.float32)
 
 
-def _cells(
-    options: AssayOptions, n: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
+def _cells(options: AssayOptions, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     if options.cells is not None:
         return np.full(n, options.cells)
     return 1 + np.floor(rng.lognormal(0.5, 1.5, n)).astype(np.int64).clip(0, 999)

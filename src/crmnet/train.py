@@ -83,7 +83,9 @@ class Training(pl.LightningModule):
         self.network, self.settings, self.media = network, settings, list(scale)
         self.steps_per_epoch = steps_per_epoch
         # Rebuilt from the record, not from the weights file.
-        self.register_buffer("mean", torch.tensor([s.mean for s in scale.values()]), persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor([s.mean for s in scale.values()]), persistent=False
+        )
         self.register_buffer("sd", torch.tensor([s.sd for s in scale.values()]), persistent=False)
         self.validated: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -105,7 +107,9 @@ class Training(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         loss = self._loss(*self._forward(batch))
-        self.log("loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.labels))
+        self.log(
+            "loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.labels)
+        )
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -113,7 +117,9 @@ class Training(pl.LightningModule):
         self.validated.append((predicted, target, batch.medium))
 
     def on_validation_epoch_end(self) -> None:
-        predicted, target, medium = (torch.cat(parts) for parts in zip(*self.validated, strict=True))
+        predicted, target, medium = (
+            torch.cat(parts) for parts in zip(*self.validated, strict=True)
+        )
         self.validated.clear()
         self.log("val_loss", self._loss(predicted, target))
         found = []
@@ -390,5 +396,3 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*treespec.*", category=FutureWarning)
-
-

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-COLUMNS = {
+COLUMNS: dict[str, np.dtype[Any]] = {
     "tokens": np.dtype(np.uint8),
     "labels": np.dtype(np.float32),
     "medium": np.dtype(np.uint8),

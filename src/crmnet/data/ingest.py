@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -196,7 +197,10 @@ def _number(text: bytes) -> float:
 def _pick_media(block: Block, kept: npt.NDArray[np.int64], medium: str) -> list[str]:
     if "medium" not in block.columns:
         return [medium] * len(kept)
-    return [block.columns["medium"][row].decode() or medium for row in kept.tolist()]
+    return [
+        block.columns["medium"][row].decode(errors="backslashreplace") or medium
+        for row in kept.tolist()
+    ]
 
 
 def _hashes(names: list[bytes], kept: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
@@ -219,7 +223,7 @@ class _Writer:
         self.done = sequence.Preparation()
         self.digests = {name: hashlib.sha256() for name in COLUMNS}
         self.arrays: dict[str, _ArrayFile] = {}
-        self.report: IO[str] = (folder / "rejected.tsv").open("w", newline="\n")
+        self.report: IO[str] = (folder / "rejected.tsv").open("w", newline="\n", encoding="utf-8")
         self.report.write("file\tline\treason\ttext\n")
 
     def __enter__(self) -> _Writer:
@@ -284,7 +288,7 @@ class _Writer:
         source["rows_read"] += read
         source["rows_taken"] += taken
         for line, reason, text in rejected:
-            shown = text.decode(errors="replace").replace("\t", " ")[:SHOWN_TEXT]
+            shown = re.sub(r"[\t\r]", " ", text.decode(errors="replace"))[:SHOWN_TEXT]
             self.report.write(f"{source['file']}\t{line}\t{reason}\t{shown}\n")
             self.reasons[reason.split(":")[0]] += 1
             if len(self.first_rejected) < 5:
@@ -346,10 +350,9 @@ class _LabelStatistics:
         self.total += float(values.sum())
         self.squares += float((values**2).sum())
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
-        bins, counts = np.unique(np.floor(values / HISTOGRAM_WIDTH), return_counts=True)
-        self.histogram.update(
-            {int(b): int(c) for b, c in zip(np.clip(bins, -1e6, 1e6), counts, strict=True)}
-        )
+        bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6)
+        numbers, counts = np.unique(bins, return_counts=True)
+        self.histogram.update({int(b): int(c) for b, c in zip(numbers, counts, strict=True)})
 
     def summary(self) -> dict[str, Any]:
         mean = self.total / self.n
@@ -372,7 +375,7 @@ class _ArrayFile:
     HEADER = 128
 
     def __init__(self, path: Path, name: str) -> None:
-        self.dtype = COLUMNS[name]
+        self.dtype: np.dtype[Any] = COLUMNS[name]
         self.shape: tuple[int, ...] = (sequence.LENGTH,) if name == "tokens" else ()
         self.rows = 0
         self.file = path.open("wb")
@@ -400,4 +403,3 @@ def rejection_summary(manifest: Mapping[str, Any]) -> Iterator[str]:
     for reason, count in manifest["rejected"].items():
         yield f"{count:,} not taken: {reason}"
     yield from sequence.Preparation(**manifest["preparation"]).messages()
-

@@ -11,12 +11,11 @@ import csv
 import gzip
 import io
 import itertools
-import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import zstandard
 
@@ -113,7 +112,7 @@ def read_blocks(
 def open_bytes(path: Path) -> BinaryIO:
     """Open for reading, unpacking gzip and zstd by their first bytes, whatever the file's name."""
     if path == STDIN:
-        raw = io.BufferedReader(sys.stdin.buffer)  # type: ignore[type-var]
+        raw: io.BufferedReader[Any] = io.BufferedReader(io.FileIO(0, closefd=False))
     else:
         if path.is_dir():
             raise ValueError(f"{path} is a folder; name a file of sequences")
@@ -122,10 +121,44 @@ def open_bytes(path: Path) -> BinaryIO:
         raw = path.open("rb")
     magic = raw.peek(4)[:4]
     if magic[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
+        unpacked = gzip.GzipFile(fileobj=raw)
+        unpacked.myfileobj = raw  # type: ignore[assignment]  # closed with it
+        return unpacked  # type: ignore[return-value]
     if magic == b"\x28\xb5\x2f\xfd":
-        return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=True)
+        return io.BufferedReader(_ZstdFrames(raw))
     return raw
+
+
+class _ZstdFrames(io.RawIOBase):
+    """The text of one zstd frame after another.
+
+    zstandard's own reader takes a file that was cut short for its end; this one refuses it.
+    """
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self.packed, self.rest, self.text = packed, b"", memoryview(b"")
+        self.frame: Any = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.text:
+            piece = self.rest or self.packed.read(io.DEFAULT_BUFFER_SIZE)
+            if not piece and self.frame is not None:
+                raise EOFError("the file ends inside a zstd frame")
+            if not piece:
+                return 0
+            frame = self.frame or zstandard.ZstdDecompressor().decompressobj()
+            self.text = memoryview(frame.decompress(piece))
+            self.rest, self.frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+        size = min(len(buffer), len(self.text))
+        buffer[:size], self.text = self.text[:size], self.text[size:]
+        return size
+
+    def close(self) -> None:
+        self.packed.close()
+        super().close()
 
 
 def _pieces(stream: BinaryIO, path: Path) -> Iterator[bytes]:
@@ -178,9 +211,7 @@ def sniff(first: bytes, path: Path, roles: Sequence[str], names: Mapping[str, st
         return Layout("lines", positions={"sequence": 0})
     if len(fields) == 2:
         positions = {"sequence": 0, "expression": 1}
-        return Layout(
-            "table", delimiter, None, {r: positions[r] for r in positions if r in roles}
-        )
+        return Layout("table", delimiter, None, {r: positions[r] for r in positions if r in roles})
     raise ValueError(
         f"{path}, line 1: {len(fields)} columns and no header with a known name; add a header "
         f"such as 'sequence{delimiter.decode()}expression', or name the columns"
@@ -202,9 +233,8 @@ def _positions(
                 break
         else:
             if role in names or role == "sequence":
-                raise ValueError(
-                    f"{path}, line 1: no column {' or '.join(map(repr, wanted[:3]))}; it has {shown}"
-                )
+                missing = " or ".join(map(repr, wanted[:3]))
+                raise ValueError(f"{path}, line 1: no column {missing}; it has {shown}")
     return positions
 
 
@@ -213,7 +243,10 @@ def _split(line: bytes, delimiter: bytes) -> list[bytes]:
         return [line]
     if b'"' in line:
         text = line.decode(errors="surrogateescape")
-        fields = next(csv.reader([text], delimiter=delimiter.decode()))
+        try:
+            fields = next(csv.reader([text], delimiter=delimiter.decode()))
+        except csv.Error:  # quotes gone wrong: the fields are refused with the quotes in them
+            return line.split(delimiter)
         return [field.encode(errors="surrogateescape") for field in fields]
     return line.split(delimiter)
 

@@ -33,17 +33,18 @@ class TableWriter:
         if self.path != STDOUT:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.parquet:
-            self.file = sys.stdout if self.path == STDOUT else self._partial().open("w", newline="")
+            self.file = sys.stdout if self.path == STDOUT else self._open()
             comma = self.path.suffix == ".csv"
-            self.rows = csv.writer(
-                self.file, delimiter="," if comma else "\t", lineterminator="\n"
-            )
+            self.rows = csv.writer(self.file, delimiter="," if comma else "\t", lineterminator="\n")
             self.rows.writerow(self.names)
         return self
 
     def write(self, columns: Mapping[str, Iterable[Any]]) -> None:
         """Append rows; ``columns`` must hold every named column."""
         values = [_plain(columns[name]) for name in self.names]
+        lengths = [len(column) for column in values]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"{self.path}: columns must have the same length; got {lengths}")
         if self.file is None:
             for name, column in zip(self.names, values, strict=True):
                 self.columns[name].extend(column)
@@ -66,6 +67,9 @@ class TableWriter:
             polars.DataFrame(self.columns).write_parquet(self._partial())
         if self.path != STDOUT:
             self._partial().replace(self.path)
+
+    def _open(self) -> IO[str]:
+        return self._partial().open("w", newline="", encoding="utf-8")
 
     def _partial(self) -> Path:
         return self.path.with_name(f".{self.path.name}.partial")

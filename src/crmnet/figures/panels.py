@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
 INK = "#22303c"
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#9aa5b1"
 DENSITY = "viridis"
-STYLE: Mapping[str, object] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": INK,
@@ -93,14 +95,12 @@ def learning_curve(
         epochs, history["val_loss"], color=BLUE, marker="o", markersize=3, label="validation"
     )
     loss_ax.set(xlabel="epoch", ylabel="loss", title="Loss")
-    r_ax.plot(
-        epochs, history["val_r"], color=BLUE, marker="o", markersize=3, label="Pearson r"
-    )
+    r_ax.plot(epochs, history["val_r"], color=BLUE, marker="o", markersize=3, label="Pearson r")
     r_ax.plot(epochs, history["val_r2"], color=ORANGE, marker="o", markersize=3, label="R²")
     r_ax.set(xlabel="epoch", ylabel="on validation rows", title="Accuracy")
     r_ax.set_ylim(max(-0.1, float(np.min(history["val_r2"])) - 0.05), 1.0)
     for ax in (loss_ax, r_ax):
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if best_epoch is not None:
             ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
         ax.legend(loc="best", fontsize=8)

@@ -28,7 +28,7 @@ class Entry:
 
 MODELS: Mapping[str, Entry] = {
     "crmnet": Entry(CRMnet, CRMnetConfig(), "the published CRMnet, 34.2 M parameters"),
-    "crmnet-small": Entry(CRMnet, CRMNET_SMALL, "the same architecture for CPUs, 1.3 M parameters"),
+    "crmnet-small": Entry(CRMnet, CRMNET_SMALL, "the same architecture for CPUs, 1.2 M parameters"),
 }
 
 
@@ -39,7 +39,9 @@ def configure(name: str, **overrides: Any) -> Any:
         ValueError: If the network, a field or a value is not known; the message lists what is.
     """
     if name not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {name!r}{_hint(name, MODELS)}")
+        raise ValueError(
+            f"model must be one of {', '.join(MODELS)}; got {name!r}{_hint(name, MODELS)}"
+        )
     defaults = MODELS[name].defaults
     fields = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
     for key, value in overrides.items():

@@ -7,6 +7,7 @@ parameters, of which 34,165,681 are trained, and the released weights fit it as 
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Literal
@@ -86,13 +87,13 @@ class CRMnetConfig:
 
 
 CRMNET_SMALL = CRMnetConfig(
-    encoder=(32, 48, 64, 96),
+    encoder=(24, 40, 64, 96),
     transformer_blocks=4,
     heads=4,
     key_dim=64,
     feed_forward=96,
-    decoder=(48, 40, 32),
-    tail=(32, 16, 8),
+    decoder=(48, 32, 24),
+    tail=(24, 16, 8),
     dense=(128, 64, 32),
     dense_dropout=(0.2, 0.1, 0.1),
 )
@@ -108,14 +109,14 @@ class CRMnet(nn.Module):
         widths = (5, *c.encoder)
         self.encoder = nn.ModuleList(
             _DoubleConv(a, b, c, dropout=c.conv_dropout)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
+            for a, b in itertools.pairwise(widths)
         )
         self.down = nn.ModuleList(DownConv(w, w, c.kernel) for w in c.encoder[:-1])
         self.waist = _Waist(c) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
         above = (c.encoder[-1], *c.decoder)
         self.up = nn.ModuleList(
-            UpConv(a, b, c.kernel) for a, b in zip(above[:-1], above[1:], strict=True)
+            UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above)
         )
         self.decoder = nn.ModuleList(
             _DoubleConv(width + skip, width, c)
@@ -123,7 +124,7 @@ class CRMnet(nn.Module):
         )
         tail = (above[-1], *c.tail)
         self.tail = nn.Sequential(
-            *(_ConvGate(a, b, c) for a, b in zip(tail[:-1], tail[1:], strict=True))
+            *(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail))
         )
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
         self.head = _head(positions * tail[-1], c)
@@ -185,6 +186,8 @@ class _Waist(nn.Module):
     Both members of a pair read the same input and their outputs are summed, as in the released
     code. A block left over at the end stands alone.
     """
+
+    code: Tensor
 
     def __init__(self, c: CRMnetConfig) -> None:
         super().__init__()

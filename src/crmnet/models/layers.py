@@ -79,7 +79,8 @@ class MultiHeadAttention(nn.Module):
         self.softmax = nn.Softmax(dim=-1)
 
     def _split(self, x_BTC: Tensor) -> Tensor:
-        return x_BTC.unflatten(2, (self.heads, self.key_dim)).transpose(1, 2)
+        B, T, _ = x_BTC.shape
+        return x_BTC.view(B, T, self.heads, self.key_dim).transpose(1, 2)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         q_BHTK = self._split(self.query(x_BTC))

@@ -49,9 +49,7 @@ class Motif:
         """``(4, W)``; the pseudocount is spread evenly over the bases of each column."""
         return (self.counts + pseudocount / 4) / (self.counts.sum(axis=0) + pseudocount)
 
-    def log_odds(
-        self, background: Sequence[float] = UNIFORM, pseudocount: float = 1.0
-    ) -> Matrix:
+    def log_odds(self, background: Sequence[float] = UNIFORM, pseudocount: float = 1.0) -> Matrix:
         """``(4, W)`` natural logarithms of probability over background."""
         return np.log(self.probabilities(pseudocount) / np.asarray(background)[:, None])
 
@@ -78,5 +76,5 @@ def scan(tokens: Tokens, matrices: Sequence[Matrix]) -> npt.NDArray[np.float32]:
         scored = functional.conv1d(x_BCL, torch.from_numpy(kernels).flatten(0, 1))
     scores = scored.numpy().reshape(len(tokens), len(matrices), 2, length)
     for number, matrix in enumerate(matrices):
-        scores[:, number, :, length - matrix.shape[1] + 1 :] = -np.inf
+        scores[:, number, :, max(0, length - matrix.shape[1] + 1) :] = -np.inf
     return scores

@@ -1,0 +1,36 @@
+# Everything here works in a fresh clone: the first target that needs it makes .venv.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test lint docs clean
+
+demo: .venv/installed
+	$(BIN)/crmnet demo -o crmnet-demo
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/installed-docs
+	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv docs/_build
+
+# torch first and alone, so that the pinned version is taken as your pip offers it; then the rest.
+.venv/torch: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	touch $@
+
+.venv/installed: .venv/torch pyproject.toml
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-%: .venv/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@

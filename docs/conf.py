@@ -1,0 +1,13 @@
+"""Sphinx configuration."""
+
+project = "crmnet"
+author = "the crmnet authors"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["colon_fence"]
+html_theme = "furo"
+html_title = "crmnet"
+exclude_patterns = ["_build"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+napoleon_google_docstring = True
+suppress_warnings = ["ref.python"]

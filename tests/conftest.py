@@ -1,0 +1,19 @@
+"""What several test files share: few threads, and where the real data lie if they are there."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported
+
+import pytest
+import torch
+
+torch.set_num_threads(min(2, torch.get_num_threads()))
+
+SHARED = Path(__file__).parents[2] / "shared"
+"""Published data beside the checkout; they are not part of the project."""
+
+needs_shared = pytest.mark.skipif(
+    not (SHARED / "data" / "evolution").is_dir(),
+    reason=f"the published data are not in {SHARED / 'data' / 'evolution'}",
+)

@@ -1,0 +1,189 @@
+"""The commands as a user types them; in-process where nothing depends on the process."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from crmnet import cli
+from crmnet.data.dataset import Dataset
+from crmnet.predict import Predictor
+from crmnet.sequence import decode
+
+
+@pytest.fixture
+def crmnet(monkeypatch, capfd):
+    """Run a command line; returns status, stdout, stderr."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["crmnet", *map(str, words)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        return status, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_run(assay, tmp_path_factory):
+    from crmnet.run import resolve
+    from crmnet.train import train
+
+    run = tmp_path_factory.mktemp("cli") / "run"
+    train(
+        resolve("demo", ["epochs=1", "encoder=[8,8]", "decoder=[8]", "tail=[4]",
+                         "transformer_blocks=1", "validation_fraction=0.2", "device=cpu"]),
+        assay,
+        run,
+    )  # fmt: skip
+    return run
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["data"], ["data", "ingest"], ["data", "simulate"], ["demo"], ["train"], ["predict"],
+     ["evaluate"]],
+)  # fmt: skip
+def test_every_command_explains_itself(crmnet, command):
+    status, out, _ = crmnet(*command, "--help")
+    assert status == 0
+    assert "Usage: crmnet" in out
+    assert not command or command == ["data"] or "Example" in out
+
+
+def test_version(crmnet):
+    status, out, _ = crmnet("--version")
+    assert (status, out) == (0, "crmnet 0.1.0\n")
+
+
+def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
+    rows = tmp_path / "rows.tsv"
+    sequences = decode(assay.tokens)
+    rows.write_text(
+        "".join(f"{s}\t{y:.6g}\n" for s, y in zip(sequences, assay.labels, strict=True))
+        + "ACGTNX\t3\n"
+    )
+    status, out, _ = crmnet("data", "ingest", rows, "-o", tmp_path / "data", "--medium", "ypd")
+    assert status == 0
+    assert f"{len(assay)} of {len(assay) + 1} rows taken" in out.replace(",", "")
+    assert Dataset.open(tmp_path / "data").media == ["ypd"]
+
+    run = tmp_path / "run"
+    sets = ["--set", "epochs=1", "--set", "encoder=[8,8]", "--set", "decoder=[8]", "--set",
+            "transformer_blocks=1", "--set", "validation_fraction=0.2"]  # fmt: skip
+    status, out, err = crmnet("train", "small", "--data", tmp_path / "data", "-o", run, *sets)
+    assert status == 0, err
+    assert "best epoch 1" in out
+    assert (run / "learning_curve.png").stat().st_size > 5_000
+
+    status, out, err = crmnet("evaluate", run, tmp_path / "data", "-o", tmp_path / "e")
+    assert status == 0, err
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["data"]
+    assert metrics["n"] == len(assay)
+    assert metrics["pearson"]["low"] <= metrics["pearson"]["value"] <= metrics["pearson"]["high"]
+    assert (tmp_path / "e" / "scatter.png").stat().st_size > 10_000
+
+    status, out, err = crmnet("predict", run, tmp_path / "data.fa")
+    assert (status, out) == (2, "")
+    assert "data.fa: no such file" in err
+
+
+def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_path):
+    sequences = decode(assay.tokens[:20])
+    (tmp_path / "in.txt").write_text("\n".join(sequences))
+    status, out, err = crmnet("predict", small_run, tmp_path / "in.txt")
+    assert status == 0
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert lines[0] == ["id", "expression_complex", "expression_defined"]
+    found = np.array([[float(v) for v in line[1:]] for line in lines[1:]], dtype=np.float32)
+    expected = Predictor.load(small_run).predict(sequences)
+    np.testing.assert_array_equal(found, expected)
+    assert "adapters already present in 20 of 20" in err
+
+    status, out, _ = crmnet("predict", small_run, tmp_path / "in.txt", "--medium", "defined",
+                            "-o", tmp_path / "out.csv")  # fmt: skip
+    assert status == 0
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "id,expression"
+    assert np.float32(lines[3].split(",")[1]) == expected[2, 1]
+
+
+def test_pipes(assay, small_run):
+    sequences = "\n".join(decode(assay.tokens[:5]))
+    command = f"{sys.executable} -m crmnet predict {small_run} - --medium complex | head -n 3"
+    done = subprocess.run(command, shell=True, input=sequences, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert "Error" not in done.stderr
+
+
+def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("sequence,measured,predicted\nA,1,2\nC,2,4\nG,3,6\nT,4,8\n")
+    status, out, _ = crmnet("evaluate", "--predictions", table, "-o", tmp_path / "e")
+    assert status == 0
+    found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["t"]
+    assert found["pearson"]["value"] == pytest.approx(1)
+    assert found["mae"]["value"] == pytest.approx(2.5)
+    assert found["mse"]["value"] == pytest.approx((1 + 4 + 9 + 16) / 4)
+    assert found["r2"]["value"] == pytest.approx(1 - 30 / 5)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate"], "either MODEL and DATA, or --predictions"),
+        (["evaluate", "run"], "name a data set"),
+        (["predict", "nowhere", "x"], "nowhere: no such run folder"),
+        (["train", "small", "--data", "nowhere", "-o", "r"], "nowhere: no such data set"),
+        (["train", "big", "--data", "nowhere", "-o", "r"], "shipped ones are demo"),
+        (["data", "ingest", "nowhere.tsv", "-o", "d"], "nowhere.tsv: no such file"),
+        (["data", "ingest", "a", "b", "--medium", "x", "--medium", "y", "--medium", "z", "-o", "d"],
+         "3 media for 2 files"),
+        (["data", "ingest", "a", "-o", "d", "--column", "sequence"], "--column takes ROLE=NAME"),
+        (["data", "simulate", "-n", "0", "-o", "d"], "promoters must be at least 1"),
+    ],
+)  # fmt: skip
+def test_bad_use_is_one_line_and_status_2(crmnet, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = crmnet(*words)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_failures_are_status_1(crmnet, monkeypatch, tmp_path):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("crmnet.predict.Predictor.load", fail)
+    status, _, err = crmnet("predict", "run", "in")
+    assert status == 1
+    assert "RuntimeError: out of memory" in err
+
+
+def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
+    monkeypatch.setattr("crmnet.demo.TEST_PROMOTERS", 100)
+    out_dir = tmp_path / "demo"
+    words = ["demo", "-o", out_dir, "--promoters", 300, "--set", "epochs=1", "--set",
+             "encoder=[8,8]", "--set", "decoder=[8]", "--set", "transformer_blocks=1"]  # fmt: skip
+    status, out, err = crmnet(*words)
+    assert status == 0, err
+    for name in ("evaluation/metrics.json", "evaluation/scatter.png", "run/learning_curve.png",
+                 "run/weights.safetensors", "data/train_expression.png",
+                 "data/test_random/truth/sites.tsv"):  # fmt: skip
+        assert (out_dir / name).is_file(), name
+    sets = json.loads((out_dir / "evaluation" / "metrics.json").read_text())["sets"]
+    assert {name.split(":")[0] for name in sets} == {"test_random", "test_native_like"}
+    # The three commands it offers can be typed.
+    offered = [line.strip() for line in out.splitlines() if line.strip().startswith("crmnet ")]
+    assert len(offered) == 3
+    status, again, _ = crmnet(*offered[0].split(" | ")[0].split()[1:])
+    assert status == 0
+    assert again.startswith("id\texpression_complex\texpression_defined\np0\t")

@@ -1,0 +1,461 @@
+"""Metrics by hand and against scipy, the family bootstrap against a plain one, tables of others."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from conftest import SHARED, needs_shared
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.splits import families
+from crmnet.evaluate import (
+    METRICS,
+    Scored,
+    _WeightedRanks,
+    bootstrap,
+    resamples_for,
+    save_metrics,
+    score,
+    score_file,
+    score_model,
+    score_table,
+    summarise,
+)
+
+MEASURED = np.array([1.0, 2.0, 3.0, 4.0])
+
+
+def noisy(n, seed=0):
+    """n measurements and predictions with independent errors."""
+    rng = np.random.default_rng(seed)
+    measured = rng.normal(10, 3, n)
+    return measured, measured + rng.normal(0, 2, n)
+
+
+def ungrouped(measured, predicted, name="set"):
+    return Scored(name, measured, predicted, np.arange(len(measured)))
+
+
+# -- metrics ----------------------------------------------------------------------------------
+
+
+def test_perfect_predictions():
+    assert score(MEASURED, MEASURED) == pytest.approx(
+        {"pearson": 1, "spearman": 1, "r2": 1, "mse": 0, "mae": 0}
+    )
+
+
+def test_reversed_predictions():
+    # Errors −3, −1, 1, 3; measurements spread 2.25 + 0.25 + 0.25 + 2.25 = 5 around their mean.
+    assert score(MEASURED, MEASURED[::-1]) == pytest.approx(
+        {"pearson": -1, "spearman": -1, "r2": 1 - 20 / 5, "mse": 5, "mae": 2}
+    )
+
+
+def test_scale_and_offset_hurt_r2_but_not_correlation():
+    found = score(MEASURED, 2 * MEASURED + 1)  # errors 2, 3, 4, 5
+    assert found == pytest.approx(
+        {"pearson": 1, "spearman": 1, "r2": 1 - 54 / 5, "mse": 54 / 4, "mae": 14 / 4}
+    )
+
+
+def test_one_wrong_prediction_by_hand():
+    predicted = np.array([1.0, 2.0, 3.0, 8.0])  # mean 3.5, deviations −2.5, −1.5, −0.5, 4.5
+    found = score(MEASURED, predicted)
+    # Σdxdy = 3.75 + 0.75 − 0.25 + 6.75 = 11; Σdx² = 5; Σdy² = 6.25 + 2.25 + 0.25 + 20.25 = 29
+    assert found["pearson"] == pytest.approx(11 / math.sqrt(5 * 29))
+    assert found["spearman"] == pytest.approx(1)
+    assert found["r2"] == pytest.approx(1 - 16 / 5)
+    assert (found["mse"], found["mae"]) == pytest.approx((4, 1))
+
+
+def test_the_mean_as_prediction_has_r2_zero_and_no_correlation():
+    found = score(MEASURED, np.full(4, 2.5))
+    assert found["r2"] == pytest.approx(0)
+    assert found["mse"] == pytest.approx(1.25)
+    assert math.isnan(found["pearson"]) and math.isnan(found["spearman"])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e9 + 0.1])
+def test_constant_measurements_define_neither_correlation_nor_r2(value):
+    # Means of such values are rounded, which must not pass for a spread.
+    found = score(np.full(7, value), np.arange(7.0))
+    assert [name for name in METRICS if math.isnan(found[name])] == ["pearson", "spearman", "r2"]
+
+
+NUMBERS = st.lists(
+    st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=3, max_size=30
+).filter(lambda pairs: all(len(set(column)) > 1 for column in zip(*pairs, strict=True)))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(NUMBERS)
+def test_correlations_equal_scipy_with_ties(pairs):
+    measured, predicted = np.array(pairs, dtype=float).T
+    found = score(measured, predicted)
+    assert found["pearson"] == pytest.approx(stats.pearsonr(measured, predicted)[0], abs=1e-9)
+    assert found["spearman"] == pytest.approx(stats.spearmanr(measured, predicted)[0], abs=1e-9)
+
+
+def test_a_large_offset_costs_no_precision():
+    measured, predicted = noisy(200)
+    near, far = score(measured, predicted), score(measured + 1e7, predicted + 1e7)
+    assert far == pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_too_few_rows_are_refused(n):
+    with pytest.raises(ValueError, match=rf"few: {n} rows"):
+        ungrouped(np.zeros(n), np.zeros(n), "few")
+
+
+# -- intervals --------------------------------------------------------------------------------
+
+WEIGHTED = st.lists(
+    st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20
+).filter(lambda pairs: any(weight for _, weight in pairs))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(WEIGHTED)
+def test_weighted_ranks_are_the_ranks_of_repeated_values(pairs):
+    values, weight = np.array(pairs).T
+    ranks = _WeightedRanks(values.astype(float)).ranks(weight)
+    np.testing.assert_allclose(np.repeat(ranks, weight), stats.rankdata(np.repeat(values, weight)))
+
+
+def intervals_by_repetition(scored, resamples, seed):
+    """The same draws, but with the drawn rows written out and scored one by one."""
+    rng = np.random.default_rng(seed)
+    names = np.unique(scored.family)
+    drawn_scores = []
+    for _ in range(resamples):
+        drawn = rng.integers(len(names), size=len(names))
+        rows = np.concatenate([np.nonzero(scored.family == names[i])[0] for i in drawn])
+        drawn_scores.append(score(scored.measured[rows], scored.predicted[rows]))
+    return {
+        name: np.percentile([found[name] for found in drawn_scores], [2.5, 97.5])
+        for name in METRICS
+    }
+
+
+def test_bootstrap_equals_a_plain_one_that_repeats_rows():
+    measured, predicted = noisy(40)
+    family = np.array(list("abbcccddddeeeeefghhiij" + "klmnopqrstuvwxyzkk"))
+    scored = Scored("set", measured.round(), predicted.round(), family)  # rounded: with ties
+    found = bootstrap(scored, resamples=40, seed=7)
+    for name, (low, high) in intervals_by_repetition(scored, 40, seed=7).items():
+        assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_estimates_hold_the_value_of_the_whole_set():
+    measured, predicted = noisy(50)
+    found = bootstrap(ungrouped(measured, predicted), resamples=20)
+    values = score(measured, predicted)
+    assert {name: estimate.value for name, estimate in found.items()} == values
+    assert tuple(found) == METRICS
+
+
+def test_the_interval_of_the_mean_error_is_that_of_theory():
+    measured, predicted = noisy(500)
+    estimate = bootstrap(ungrouped(measured, predicted))["mse"]
+    squared = (measured - predicted) ** 2
+    width = 2 * 1.96 * squared.std() / np.sqrt(500)
+    assert estimate.high - estimate.low == pytest.approx(width, rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intervals_contain_the_value_of_ordinary_data(seed):
+    for estimate in bootstrap(ungrouped(*noisy(200, seed)), resamples=200).values():
+        assert estimate.low < estimate.value < estimate.high
+
+
+def test_a_seed_gives_the_same_intervals_again():
+    scored = ungrouped(*noisy(60))
+    first = bootstrap(scored, resamples=50, seed=1)
+    assert first == bootstrap(scored, resamples=50, seed=1)
+    assert first != bootstrap(scored, resamples=50, seed=2)
+
+
+def copied(scored, times, family):
+    return Scored("set", np.repeat(scored.measured, times), np.repeat(scored.predicted, times),
+                  family)  # fmt: skip
+
+
+def test_copies_within_families_change_no_interval():
+    once = ungrouped(*noisy(30))
+    thrice = copied(once, 3, np.repeat(once.family, 3))
+    alone, together = (bootstrap(s, resamples=100, seed=3) for s in (once, thrice))
+    for name in METRICS:
+        assert vars(together[name]) == pytest.approx(vars(alone[name]), abs=1e-9)
+
+
+def test_copies_taken_for_independent_rows_feign_certainty():
+    once = ungrouped(*noisy(60))
+    honest = bootstrap(copied(once, 9, np.repeat(once.family, 9)), resamples=300)
+    feigned = bootstrap(copied(once, 9, np.arange(540)), resamples=300)
+    for name in METRICS:
+        honest_width = honest[name].high - honest[name].low
+        # Nine copies each: a third of the width, give or take the draws.
+        assert (feigned[name].high - feigned[name].low) / honest_width == pytest.approx(
+            1 / 3, rel=0.3
+        )
+
+
+def test_names_and_order_of_families_do_not_matter():
+    measured, predicted = noisy(30)
+    numbers = np.repeat(np.arange(10), 3)
+    by_number = Scored("set", measured, predicted, numbers)
+    by_name = Scored("set", measured, predicted, np.array([f"f{n}" for n in numbers]))
+    assert bootstrap(by_number, resamples=30) == bootstrap(by_name, resamples=30)
+
+
+def test_undefined_metrics_have_undefined_intervals():
+    found = bootstrap(ungrouped(MEASURED, np.full(4, 2.0)), resamples=50)
+    for name in ("pearson", "spearman"):
+        assert all(math.isnan(number) for number in vars(found[name]).values())
+    assert all(math.isfinite(number) for number in vars(found["mse"]).values())
+
+
+def test_resamples_without_spread_are_left_out_of_the_interval():
+    # Of three rows a resample is one row three times, 1 in 9, and has no correlation; rounding
+    # must not make one up.
+    measured = np.array([0.1, 1 / 3, 0.77])
+    found = bootstrap(ungrouped(measured, 2 * measured), resamples=200)
+    for name in ("pearson", "spearman"):
+        assert (found[name].low, found[name].high) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted", "drawn"),
+    [(100, 1000, 1000), (200_000, 1000, 1000), (400_000, 1000, 500), (10**7, 1000, 200),
+     (10**7, 50, 50)],
+)  # fmt: skip
+def test_large_sets_draw_fewer_resamples(rows, wanted, drawn):
+    assert resamples_for(rows, wanted) == drawn
+
+
+# -- a model on a data set --------------------------------------------------------------------
+
+
+class GCCounter:
+    """Stands for a predictor: ``defined`` is the number of G and C, ``complex`` twice that."""
+
+    media = ("defined", "complex")
+
+    def predict_tokens(self, tokens):
+        gc = np.isin(tokens, [1, 2]).sum(axis=1, dtype=np.float32)
+        return np.stack([gc, 2 * gc], axis=1)
+
+    def medium_index(self, medium):
+        return self.media.index(medium)
+
+
+ROWS = [
+    ("GGGG", 4, "defined", "x"),
+    ("GGGA", 6, "complex", "x"),
+    ("GGAA", 5, "defined", "y"),
+    ("GAAA", 1, "complex", "y"),
+    ("AAAA", 0, "defined", "z"),
+    ("CCCC", 8, "complex", "z"),
+]
+
+
+def write_rows(path, rows, header="sequence expression medium family"):
+    lines = [header.split(), *rows]
+    path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
+    return path
+
+
+def two_media(folder, rows=ROWS):
+    path = write_rows(folder / "rows.tsv", rows)
+    return ingest([path], folder / "tiny", IngestOptions(flanks="none"))
+
+
+def test_a_model_is_scored_medium_by_medium(tmp_path):
+    defined, complex_ = score_model(GCCounter(), two_media(tmp_path))
+    assert (defined.name, complex_.name) == ("tiny:defined", "tiny:complex")
+    np.testing.assert_array_equal(defined.measured, [4, 5, 0])
+    np.testing.assert_array_equal(defined.predicted, [4, 2, 0])
+    np.testing.assert_array_equal(complex_.measured, [6, 1, 8])
+    np.testing.assert_array_equal(complex_.predicted, [6, 2, 8])
+    assert defined.measured.dtype == defined.predicted.dtype == np.float64
+
+
+def test_the_families_of_a_data_set_are_kept(tmp_path):
+    dataset = two_media(tmp_path)
+    defined, complex_ = score_model(GCCounter(), dataset)
+    np.testing.assert_array_equal(defined.family, families(dataset)[::2])
+    np.testing.assert_array_equal(complex_.family, families(dataset)[1::2])
+    assert len(set(defined.family) | set(complex_.family)) == 3
+
+
+def test_one_medium_keeps_the_name_of_the_data_set(tmp_path):
+    dataset = two_media(tmp_path, [row for row in ROWS if row[2] == "complex"])
+    (only,) = score_model(GCCounter(), dataset)
+    (titled,) = score_model(GCCounter(), dataset, "title")
+    assert (only.name, titled.name) == ("tiny", "title")
+
+
+def test_a_medium_that_the_model_does_not_know_is_an_error(tmp_path):
+    dataset = two_media(tmp_path, [("ACGT", 1, "dream", "x")] * 3)
+    with pytest.raises(ValueError, match=r"dream.*defined, complex"):
+        score_model(GCCounter(), dataset)
+
+
+def test_a_file_of_rows_is_scored_like_the_data_set(tmp_path):
+    dataset = two_media(tmp_path)
+    from_folder = score_file(GCCounter(), dataset.path)
+    from_rows = score_file(GCCounter(), tmp_path / "rows.tsv", flanks="none")
+    assert [scored.name for scored in from_rows] == ["rows:defined", "rows:complex"]
+    for folder, rows in zip(from_folder, from_rows, strict=True):
+        np.testing.assert_array_equal(folder.measured, rows.measured)
+        np.testing.assert_array_equal(folder.predicted, rows.predicted)
+
+
+@pytest.mark.parametrize(("medium", "factor"), [(None, 1), ("defined", 1), ("complex", 2)])
+def test_a_file_without_media_is_of_the_first_or_the_named_one(tmp_path, medium, factor):
+    path = write_rows(tmp_path / "rows.tsv", [row[:2] for row in ROWS], "sequence expression")
+    (scored,) = score_file(GCCounter(), path, medium=medium, flanks="none")
+    np.testing.assert_array_equal(scored.predicted, factor * np.array([4, 3, 2, 1, 0, 4]))
+
+
+# -- tables of measured and predicted values --------------------------------------------------
+
+
+def table(folder, text, name="table.csv"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_the_usual_column_names_are_found_in_any_order(tmp_path):
+    text = "id,Predicted Expression,Measured Expression\na,1.5,1\nb,2.5,2\nc,3.5,3\n"
+    scored = score_table(table(tmp_path, text, "Some_set.v2.csv"))
+    assert (scored.name, scored.left_out) == ("Some_set", 0)
+    np.testing.assert_array_equal(scored.measured, [1, 2, 3])
+    np.testing.assert_array_equal(scored.predicted, [1.5, 2.5, 3.5])
+    assert len(set(scored.family)) == 3
+
+
+def test_columns_may_be_named(tmp_path):
+    text = "expression\ttruth\tguess\n9\t1\t4\n9\t2\t5\n9\t3\t6\n"
+    scored = score_table(table(tmp_path, text), measured="truth", predicted="Guess")
+    np.testing.assert_array_equal(scored.measured, [1, 2, 3])
+    np.testing.assert_array_equal(scored.predicted, [4, 5, 6])
+
+
+@pytest.mark.parametrize(
+    ("header", "remedy"),
+    [("measured,other", "--predicted"), ("other,predicted", "--measured")],
+)
+def test_a_missing_column_says_how_to_name_it(tmp_path, header, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        score_table(table(tmp_path, f"{header}\n1,2\n3,4\n5,6\n"))
+
+
+def test_a_named_column_that_is_not_there_is_an_error(tmp_path):
+    path = table(tmp_path, "measured,predicted\n1,2\n3,4\n5,6\n")
+    with pytest.raises(ValueError, match=r"line 1.*'nosuch'.*'measured', 'predicted'"):
+        score_table(path, measured="nosuch")
+
+
+def test_a_text_that_is_no_number_names_file_and_line(tmp_path):
+    path = table(tmp_path, "measured,predicted\n1,2\n\n3,high\n5,6\n")
+    with pytest.raises(ValueError, match=r"table\.csv, line 4: predicted 'high'"):
+        score_table(path)
+
+
+@pytest.mark.parametrize("line", ["3", "3,4,5"])
+def test_a_line_with_another_number_of_columns_is_not_dropped_in_silence(tmp_path, line):
+    path = table(tmp_path, f"measured,predicted\n1,2\n{line}\n5,6\n7,8\n9,10\n")
+    with pytest.raises(ValueError, match=r"table\.csv, line 3: \d columns where 2"):
+        score_table(path)
+
+
+def test_rows_without_a_value_are_left_out_and_counted(tmp_path):
+    text = "measured,predicted\n1,2\n,3\n4,\nnan,5\n6,inf\n7,8\n\n9,10\n"
+    scored = score_table(table(tmp_path, text))
+    np.testing.assert_array_equal(scored.measured, [1, 7, 9])
+    np.testing.assert_array_equal(scored.predicted, [2, 8, 10])
+    assert scored.left_out == 4  # the blank line is no row
+
+
+def test_a_family_column_groups_the_rows_that_are_scored(tmp_path):
+    text = "family,measured,predicted\na,1,2\nb,,3\na,4,5\nc,6,7\n"
+    assert score_table(table(tmp_path, text)).family.tolist() == [b"a", b"a", b"c"]
+
+
+def test_a_table_without_rows_is_too_short(tmp_path):
+    with pytest.raises(ValueError, match="0 rows are too few"):
+        score_table(table(tmp_path, "measured,predicted\n"))
+
+
+# -- metrics.json -----------------------------------------------------------------------------
+
+
+def refuse(text):
+    raise AssertionError(f"{text} is not JSON")
+
+
+def saved(folder, sets, **options):
+    save_metrics(folder, summarise(sets, **options))
+    return json.loads((folder / "metrics.json").read_text(), parse_constant=refuse)
+
+
+def test_metrics_json_has_the_promised_layout(tmp_path):
+    measured, predicted = noisy(30)
+    scored = Scored("test", measured, predicted, np.repeat(np.arange(10), 3), left_out=2)
+    found = saved(tmp_path, [scored, ungrouped(*noisy(20), "other")], resamples=25)
+    assert list(found) == ["sets"]
+    assert list(found["sets"]) == ["test", "other"]
+    counts = {key: found["sets"]["test"].pop(key) for key in ("n", "families", "left_out")}
+    assert counts == {"n": 30, "families": 10, "left_out": 2}
+    assert found["sets"]["test"].pop("resamples") == 25
+    assert tuple(found["sets"]["test"]) == METRICS
+    for estimate in found["sets"]["test"].values():
+        assert list(estimate) == ["value", "low", "high"]
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+
+
+def test_metrics_json_holds_the_estimates(tmp_path):
+    scored = ungrouped(*noisy(30))
+    found = saved(tmp_path, [scored], resamples=25, seed=4)["sets"]["set"]
+    for name, estimate in bootstrap(scored, resamples=25, seed=4).items():
+        assert found[name] == vars(estimate)
+
+
+def test_what_is_not_defined_is_null(tmp_path):
+    found = saved(tmp_path, [ungrouped(MEASURED, np.ones(4))], resamples=10)["sets"]["set"]
+    assert found["pearson"] == {"value": None, "low": None, "high": None}
+    assert found["mse"]["value"] == pytest.approx((0 + 1 + 4 + 9) / 4)
+
+
+def test_two_sets_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two sets are named 'set'"):
+        summarise([ungrouped(*noisy(10)), ungrouped(*noisy(12))], resamples=10)
+
+
+# -- the numbers of the publication -----------------------------------------------------------
+
+
+@needs_shared
+def test_published_predictions_have_the_published_accuracy():
+    scored = score_table(SHARED / "data" / "evolution" / "Random_complex.csv")
+    found = score(scored.measured, scored.predicted)
+    assert (len(scored.measured), scored.left_out) == (2954, 0)
+    assert found["pearson"] == pytest.approx(0.977582, abs=1e-6)
+    assert found["r2"] == pytest.approx(0.914896, abs=1e-6)
+    assert found["mse"] == pytest.approx(1.425190, abs=1e-6)
+    assert found["mae"] == pytest.approx(0.893586, abs=1e-6)
+
+
+@needs_shared
+def test_published_predictions_of_danq_have_the_published_accuracy():
+    scored = score_table(SHARED / "data" / "evolution" / "Random_test_DanQ_model.csv")
+    found = score(scored.measured, scored.predicted)
+    assert found["pearson"] == pytest.approx(0.963209, abs=1e-6)

@@ -1,0 +1,241 @@
+"""Files of every accepted shape, and damaged ones, read block by block."""
+
+import gzip
+import io
+import os
+
+import pytest
+import zstandard
+
+from crmnet.data import reading
+from crmnet.data.reading import STDIN, read_blocks
+
+ROLES = ("id", "sequence", "expression")
+
+
+def collect(path, roles=ROLES, names=None):
+    """Line numbers, columns and misshapen lines of the whole file."""
+    lines, columns, misshapen = [], {}, []
+    for block in read_blocks(path, roles, names):
+        lines += block.lines
+        misshapen += block.misshapen
+        for role, values in block.columns.items():
+            columns.setdefault(role, []).extend(value.decode() for value in values)
+    return lines, columns, misshapen
+
+
+def read(folder, content, **options):
+    path = folder / "file"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return collect(path, **options)
+
+
+def zstd(content):
+    return zstandard.ZstdCompressor().compress(content)
+
+
+def noisy_rows(n):
+    """Rows that do not pack well, so that cuts and flips fall into their data."""
+    letters = "ACGT"
+    rows = ("".join(letters[(i * i * 7919 >> j) % 4] for j in range(24)) for i in range(n))
+    return "".join(f"{row}\t{i}\n" for i, row in enumerate(rows)).encode()
+
+
+def test_plain_lines(tmp_path):
+    assert read(tmp_path, "ACGT\n  TT \nG") == ([1, 2, 3], {"sequence": ["ACGT", "TT", "G"]}, [])
+
+
+def test_fasta_joins_lines_and_numbers_the_headers(tmp_path):
+    text = ">one of many\nAC\nGT\n\n; a remark\n>two\n>\nTT\n"
+    lines, columns, misshapen = read(tmp_path, text)
+    assert lines == [1, 6, 7]
+    assert columns == {"id": ["one", "two", "7"], "sequence": ["ACGT", "", "TT"]}
+    assert misshapen == []
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_tables_are_read_by_column_name_in_any_order(tmp_path, delimiter):
+    rows = [["Expression", "other", "SEQ", "name"], ["1.5", "x", "ACGT", "a"], ["2", "y", "TT", ""]]
+    text = "\n".join(delimiter.join(row) for row in rows) + "\n"
+    lines, columns, _ = read(tmp_path, text)
+    assert lines == [2, 3]
+    assert columns == {"id": ["a", ""], "sequence": ["ACGT", "TT"], "expression": ["1.5", "2"]}
+
+
+def test_two_columns_without_header_are_sequence_and_expression(tmp_path):
+    lines, columns, _ = read(tmp_path, "ACGT\t1\nTT\t2\n")
+    assert lines == [1, 2]
+    assert columns == {"sequence": ["ACGT", "TT"], "expression": ["1", "2"]}
+
+
+def test_three_columns_without_header_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"file, line 1: 3 columns and no header"):
+        read(tmp_path, "ACGT\t1\tx\n")
+
+
+def test_quoted_csv(tmp_path):
+    text = 'id,sequence,expression\n"a, b ""c""","ACGT",1\nd,TT,"2"\n'
+    _, columns, _ = read(tmp_path, text)
+    assert columns["id"] == ['a, b "c"', "d"]
+    assert columns["sequence"] == ["ACGT", "TT"]
+    assert columns["expression"] == ["1", "2"]
+
+
+@pytest.mark.parametrize("damaged", ['"ACGT",1\rx', '"' + "A" * 140_000 + '",1'])
+def test_quotes_that_cannot_be_read_do_not_stop_the_file(tmp_path, damaged):
+    lines, columns, _ = read(tmp_path, f"sequence,expression\n{damaged}\nTT,2\n")
+    assert lines == [2, 3]
+    assert columns["sequence"][0].startswith('"')
+    assert columns["sequence"][1] == "TT"
+
+
+def test_names_given_come_before_the_usual_ones(tmp_path):
+    text = "sequence\tmine\texpression\nAC\tGT\t1\n"
+    _, columns, _ = read(tmp_path, text, names={"sequence": "Mine"})
+    assert columns == {"sequence": ["GT"], "expression": ["1"]}
+
+
+def test_roles_not_asked_for_are_not_read(tmp_path):
+    assert set(read(tmp_path, "sequence\texpression\nAC\t1\n", roles=("sequence",))[1]) == {
+        "sequence"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "message"),
+    [
+        ("id\texpression\na\t1\n", {}, "no column 'sequence' or .*; it has 'id', 'expression'"),
+        ("sequence\tx\nAC\t1\n", {"expression": "y"}, "no column 'y'; it has 'sequence', 'x'"),
+        ("sequence\tsequence\nAC\tAC\n", {}, "column 'sequence' is there twice"),
+    ],
+)
+def test_header_errors_name_the_file_and_the_columns(tmp_path, text, names, message):
+    with pytest.raises(ValueError, match=rf"file, line 1: {message}"):
+        read(tmp_path, text, names=names)
+
+
+def test_lines_that_are_no_rows_are_given_with_reason_and_number(tmp_path):
+    text = "\nsequence\texpression\nAC\t1\n\nAC\nAC\t1\t2\nsequence\texpression\nGT\t2"
+    lines, columns, misshapen = read(tmp_path, text)
+    assert lines == [3, 8]
+    assert columns["sequence"] == ["AC", "GT"]
+    assert misshapen == [
+        (4, "blank line", b""),
+        (5, "1 columns where 2 are expected", b"AC"),
+        (6, "3 columns where 2 are expected", b"AC\t1\t2"),
+        (7, "header repeated", b"sequence\texpression"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sequence\texpression\nACGT\t1\n\nTT\t2\nG\n",
+        "ACGT,1\nTT,2\n",
+        ">a\nACGT\nAC\n>b\nTT\n",
+        "ACGT\nTT",
+    ],
+)
+def test_line_ends_marks_packing_and_last_line_do_not_matter(tmp_path, text):
+    plain = text.encode()
+    expected = read(tmp_path, plain)
+    assert read(tmp_path, plain.rstrip(b"\n")) == expected
+    assert read(tmp_path, plain.replace(b"\n", b"\r\n")) == expected
+    assert read(tmp_path, plain.replace(b"\n", b"\r\n").rstrip(b"\n")) == expected
+    assert read(tmp_path, b"\xef\xbb\xbf" + plain) == expected
+    for packed in (gzip.compress, zstd):
+        assert read(tmp_path, packed(plain)) == expected
+        assert read(tmp_path, packed(plain[:7]) + packed(plain[7:])) == expected
+
+
+@pytest.mark.parametrize("size", [3, 7, 16, 1000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["sequence\texpression\nACGT\t1\n\nTT\t2\nG\nC\t3", ">a\nACGT\nAC\n>b\n\nTT\n", "ACGT\nTT\nG"],
+)
+def test_block_size_does_not_matter(tmp_path, monkeypatch, size, end, text):
+    content = text.replace("\n", end)
+    whole = read(tmp_path, content)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", size)
+    assert read(tmp_path, content) == whole
+    assert read(tmp_path, zstd(content.encode())) == whole
+
+
+def test_file_is_read_a_block_at_a_time(monkeypatch, tmp_path):
+    stream = io.BytesIO(b"ACGT\n" * 1000)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 50)
+    monkeypatch.setattr(reading, "open_bytes", lambda path: stream)
+    blocks = read_blocks(tmp_path / "any", ROLES)
+    for number, block in enumerate(blocks, 1):
+        assert len(block) == 10
+        assert stream.tell() <= 50 * number
+    assert number == 100
+    assert stream.closed
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n  \n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0), zstd(b"")]
+)
+def test_files_without_rows_are_refused(tmp_path, content):
+    with pytest.raises(ValueError, match="file holds no rows"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_other_encodings_are_refused(tmp_path, encoding):
+    with pytest.raises(ValueError, match=r"file is not plain text.*save it as UTF-8"):
+        read(tmp_path, "sequence\texpression\nACGT\t1\n".encode(encoding))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+@pytest.mark.parametrize("kept", [0.01, 0.1, 0.5, 0.9, 0.999])
+def test_packed_files_cut_short_are_refused(tmp_path, pack, kept):
+    packed = pack(noisy_rows(500))
+    with pytest.raises(ValueError, match="file is damaged or cut short"):
+        read(tmp_path, packed[: max(4, int(kept * len(packed)))])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+def test_second_packed_part_cut_short_is_refused(tmp_path, pack):
+    with pytest.raises(ValueError, match="file is damaged or cut short"):
+        read(tmp_path, pack(b"ACGT\t1\n") + pack(noisy_rows(500))[:-3])
+
+
+def test_packed_files_with_wrong_bytes_are_refused(tmp_path):
+    for pack, place in ((gzip.compress, -6), (zstd, 6)):
+        packed = bytearray(pack(noisy_rows(500)))
+        packed[place] ^= 0xFF
+        with pytest.raises(ValueError, match="file is damaged or cut short"):
+            read(tmp_path, bytes(packed))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_files_are_closed_even_when_reading_stops_early(tmp_path, pack):
+    path = tmp_path / "file"
+    path.write_bytes(pack(b"ACGT\n"))
+    with reading.open_bytes(path) as stream:
+        opened = os.listdir("/dev/fd")
+        assert stream.read(2) == b"AC"
+    assert len(os.listdir("/dev/fd")) == len(opened) - 1
+
+
+def test_missing_file_and_folder_are_told_apart(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        collect(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="is a folder"):
+        collect(tmp_path)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_dash_is_standard_input(tmp_path, pack):
+    (tmp_path / "file").write_bytes(pack(b"ACGT\nTT\n"))
+    kept, given = os.dup(0), os.open(tmp_path / "file", os.O_RDONLY)
+    try:
+        os.dup2(given, 0)
+        assert collect(STDIN)[1] == {"sequence": ["ACGT", "TT"]}
+        os.fstat(0)  # still open
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+        os.close(given)

@@ -1,0 +1,126 @@
+"""Held-out families: whole, hashed, and the same whatever the order of the rows."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from crmnet.data import splits
+from crmnet.data.dataset import Dataset
+from crmnet.data.splits import families, hold_out, sequence_hashes
+from crmnet.sequence import encode, fit_length, reverse_complement
+
+
+def dataset_of(tokens, family=None, path="somewhere"):
+    n = len(tokens)
+    medium = np.zeros(n, np.uint8)
+    return Dataset(path, {}, tokens, np.zeros(n, np.float32), medium, family, None)
+
+
+def random_tokens(n, seed=0):
+    return np.random.default_rng(seed).integers(4, size=(n, 112), dtype=np.uint8)
+
+
+def rows_of(dataset, numbers):
+    return {row.tobytes() for row in dataset.tokens[numbers]}
+
+
+def test_every_pair_of_strands_has_one_number_of_its_own():
+    six_mers = ["".join(bases) for bases in itertools.product("ACGT", repeat=6)]
+    tokens = fit_length(*encode(six_mers))
+    hashes = sequence_hashes(tokens)
+    assert (hashes == sequence_hashes(reverse_complement(tokens))).all()
+    # 4³ of the 4⁶ are their own other strand; the rest come in pairs.
+    assert len(np.unique(hashes)) == (4**6 + 4**3) // 2
+
+
+def test_sequences_that_differ_in_length_alone_differ():
+    tokens = fit_length(*encode(["A" * n for n in range(1, 113)]))
+    assert len(np.unique(sequence_hashes(tokens))) == 112
+
+
+def test_hashes_do_not_depend_on_the_chunks(monkeypatch):
+    tokens = random_tokens(50)
+    whole = sequence_hashes(tokens)
+    monkeypatch.setattr(splits, "CHUNK", 7)
+    assert (sequence_hashes(tokens) == whole).all()
+
+
+def test_given_families_come_before_sequences():
+    family = np.array([5, 5, 6], np.uint64)
+    assert (families(dataset_of(random_tokens(3), family)) == family).all()
+    assert len(set(families(dataset_of(random_tokens(3))).tolist())) == 3
+
+
+def test_split_takes_every_row_once_in_ascending_order():
+    train, held = hold_out(dataset_of(random_tokens(500)), 0.3)
+    assert sorted([*train, *held]) == list(range(500))
+    assert (np.diff(train) > 0).all() and (np.diff(held) > 0).all()
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.25, 0.9])
+def test_share_held_out_is_about_the_fraction(fraction):
+    n = 10_000
+    train, held = hold_out(
+        dataset_of(np.zeros((n, 112), np.uint8), np.arange(n, dtype=np.uint64)), fraction
+    )
+    assert abs(len(held) - fraction * n) < 4 * (n * fraction * (1 - fraction)) ** 0.5
+    assert len(train) + len(held) == n
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_family_is_on_both_sides(seed):
+    family = np.random.default_rng(seed).integers(200, size=2000).astype(np.uint64)
+    train, held = hold_out(dataset_of(random_tokens(2000), family), 0.5, seed)
+    assert not set(family[train]) & set(family[held])
+    assert set(family[train]) | set(family[held]) == set(family)
+
+
+def test_both_strands_and_repeats_of_a_sequence_stay_together():
+    one = random_tokens(300)
+    dataset = dataset_of(np.concatenate([one, reverse_complement(one), one]))
+    dataset.medium[600:] = 1
+    train, held = hold_out(dataset, 0.5)
+    assert len(held) % 3 == 0
+    assert set(held % 300) == {row for row in held if row < 300}
+    assert not set(train % 300) & set(held % 300)
+
+
+def test_split_does_not_depend_on_the_order_of_rows():
+    tokens = random_tokens(400)
+    order = np.random.default_rng(1).permutation(400)
+    straight, mixed = dataset_of(tokens), dataset_of(tokens[order])
+    for one, other in zip(hold_out(straight, 0.3), hold_out(mixed, 0.3), strict=True):
+        assert rows_of(straight, one) == rows_of(mixed, other)
+
+
+def test_split_does_not_depend_on_which_other_rows_there_are():
+    some, all_rows = dataset_of(random_tokens(400)[:150]), dataset_of(random_tokens(400))
+    _, held_of_some = hold_out(some, 0.3)
+    _, held_of_all = hold_out(all_rows, 0.3)
+    assert held_of_some.tolist() == [row for row in held_of_all if row < 150]
+
+
+def test_larger_share_holds_out_the_same_rows_and_more():
+    dataset = dataset_of(random_tokens(400))
+    assert set(hold_out(dataset, 0.1)[1]) < set(hold_out(dataset, 0.4)[1])
+
+
+def test_seed_decides_the_split():
+    dataset = dataset_of(random_tokens(400))
+    first, again, other = (hold_out(dataset, 0.3, seed)[1].tolist() for seed in (3, 3, 4))
+    assert first == again
+    # Independent halves would share 0.3 · 0.3 of 400 rows; equal ones 0.3.
+    assert len(set(first) & set(other)) < 72
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
+def test_shares_that_are_none_are_refused(fraction):
+    with pytest.raises(ValueError, match=rf"between 0 and 1; got {fraction}"):
+        hold_out(dataset_of(random_tokens(10)), fraction)
+
+
+def test_one_family_cannot_be_split():
+    dataset = dataset_of(random_tokens(10), np.zeros(10, np.uint64), path="single")
+    with pytest.raises(ValueError, match="single: 10 rows are too few families to hold out 50%"):
+        hold_out(dataset, 0.5)

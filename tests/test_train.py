@@ -1,0 +1,179 @@
+"""Training through its public door, with a network small enough for seconds."""
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.predict import Predictor
+from crmnet.run import TrainSettings, resolve
+from crmnet.sequence import decode
+from crmnet.train import learning_rate, train
+
+TINY = [
+    "encoder=[8,8]", "decoder=[8]", "tail=[4]", "dense=[16]", "dense_dropout=[0.1]",
+    "transformer_blocks=1", "heads=1", "key_dim=8", "feed_forward=8",
+    "batch_size=64", "validation_fraction=0.2", "device=cpu",
+]  # fmt: skip
+
+
+def settings(*more):
+    return resolve("demo", [*TINY, *more])
+
+
+def test_learning_rate_is_its_closed_form():
+    s = TrainSettings(epochs=20, warmup_epochs=10)
+    assert learning_rate(0, s) == pytest.approx(0.0001)
+    assert learning_rate(5, s) == pytest.approx(0.00055)
+    assert learning_rate(10, s) == pytest.approx(0.001)
+    assert learning_rate(15, s) == pytest.approx(0.00055)  # cosine is half way at half time
+    assert learning_rate(20, s) == pytest.approx(0.0001)
+    for epoch in range(11, 20):
+        expected = 0.0001 + 0.0009 * (1 + math.cos(math.pi * (epoch - 10) / 10)) / 2
+        assert learning_rate(epoch, s) == pytest.approx(expected)
+
+
+def test_no_warm_up_starts_at_the_peak():
+    assert learning_rate(0, TrainSettings(warmup_epochs=0)) == pytest.approx(0.001)
+
+
+def test_a_run_folder_holds_what_it_should(assay, tmp_path):
+    record = train(settings("epochs=2"), assay, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {WEIGHTS, "run.json", HISTORY, STATE}
+    assert record.finished
+    assert record == load_record(tmp_path / "run")
+    assert record.media == ["complex", "defined"] == list(record.scale)
+    with (tmp_path / "run" / HISTORY).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    best = max(rows, key=lambda row: float(row["val_r2"]))
+    assert record.best.epoch == int(best["epoch"])
+    # The rate stands at the end of each epoch: peak after the warm-up epoch, then the final one.
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates == pytest.approx([0.002, 0.00001])
+
+
+def test_same_seed_same_weights_other_seed_others(assay, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(settings("epochs=1", f"seed={seed}"), assay, tmp_path / name)
+    a, b, c = (load_file(tmp_path / name / WEIGHTS) for name in "abc")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not all(torch.equal(a[k], c[k]) for k in a)
+
+
+def test_standardised_training_predicts_in_the_unit_of_the_labels(assay, tmp_path):
+    # The same rows in another unit: y → 100 y + 7 must give predictions 100 p + 7.
+    rows = tmp_path / "rows.tsv"
+    lines = ["sequence\texpression\tmedium\tfamily"]
+    for text, label, medium, family in zip(
+        decode(assay.tokens), assay.labels, assay.medium, assay.family, strict=True
+    ):
+        lines.append(f"{text}\t{label:.9g}\t{assay.media[medium]}\t{family}")
+    rows.write_text("\n".join(lines))
+    scaled = tmp_path / "scaled.tsv"
+    scaled.write_text(
+        "\n".join(
+            [lines[0]]
+            + ["\t".join([t, repr(100 * float(y) + 7), m, f])
+               for t, y, m, f in (line.split("\t") for line in lines[1:])]
+        )  # fmt: skip
+    )
+    predicted = []
+    for path in (rows, scaled):
+        data = ingest([path], tmp_path / f"{path.stem}-data", IngestOptions())
+        train(settings("epochs=1"), data, tmp_path / path.stem)
+        predicted.append(Predictor.load(tmp_path / path.stem).predict_tokens(assay.tokens[:50]))
+    np.testing.assert_allclose(predicted[1], 100 * predicted[0] + 7, rtol=1e-3)
+
+
+def test_the_best_epochs_weights_are_kept(assay, tmp_path):
+    # A rate that grows absurdly after the first epoch ruins the later ones.
+    made = settings("epochs=3", "learning_rate=3.0", "start_learning_rate=0.002", "warmup_epochs=3")
+    record = train(made, assay, tmp_path / "run")
+    weights = load_file(tmp_path / "run" / WEIGHTS)
+    last = load_file(tmp_path / "run" / STATE)
+    with (tmp_path / "run" / HISTORY).open() as file:
+        scores = [float(row["val_r2"]) for row in csv.DictReader(file)]
+    assert record.best.epoch == 1 + int(np.argmax(scores)) < 3
+    head = weights["head.0.weight"]
+    assert not any(v.shape == head.shape and torch.equal(v, head) for v in last.values())
+
+
+def test_early_stopping_counts_epochs_without_gain(assay, tmp_path):
+    made = settings(
+        "epochs=9", "patience=2", "learning_rate=1e-9", "start_learning_rate=1e-9",
+        "final_learning_rate=0",
+    )  # fmt: skip
+    train(made, assay, tmp_path / "run")
+    with (tmp_path / "run" / HISTORY).open() as file:
+        rows = list(csv.DictReader(file))
+    scores = [float(row["val_r2"]) for row in rows]
+    assert len(rows) < 9
+    assert len(rows) - (1 + int(np.argmax(scores))) == 2
+
+
+def test_a_validation_set_of_ones_own(assay, tmp_path):
+    record = train(settings("epochs=1"), assay, tmp_path / "run", validation=assay)
+    assert record.data["training_rows"] == record.data["validation_rows"] == len(assay)
+
+
+def test_a_run_is_not_overwritten(assay, tmp_path):
+    train(settings("epochs=1"), assay, tmp_path / "run")
+    with pytest.raises(FileExistsError, match="--resume"):
+        train(settings("epochs=1"), assay, tmp_path / "run")
+    before = (tmp_path / "run" / WEIGHTS).read_bytes()
+    assert train(settings("epochs=1"), assay, tmp_path / "run", resume=True).finished
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == before
+    with pytest.raises(ValueError, match=r"other settings: train.epochs was 1, is 2"):
+        train(settings("epochs=2"), assay, tmp_path / "run", resume=True)
+
+
+def test_divergence_is_an_error(assay, tmp_path):
+    made = settings("epochs=2", "loss=mse", "learning_rate=1e30", "warmup_epochs=0")
+    with pytest.raises(ValueError, match=r"diverged.*learning_rate"):
+        train(made, assay, tmp_path / "run")
+
+
+def test_resume_after_kill_9_equals_an_uninterrupted_run(assay, tmp_path):
+    sets = [part for text in (*TINY, "epochs=5") for part in ("--set", text)]
+    command = [sys.executable, "-m", "crmnet", "train", "demo", "--data", str(assay.path), *sets]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True)
+
+    process = subprocess.Popen([*command, "-o", str(killed)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while _epochs(killed) < 2 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 2 <= _epochs(killed) < 5
+    assert not load_record(killed).finished
+
+    subprocess.run([*command, "-o", str(killed), "--resume"], check=True, capture_output=True)
+    assert load_record(killed).finished
+    a, b = load_file(whole / WEIGHTS), load_file(killed / WEIGHTS)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    a, b = load_file(whole / STATE), load_file(killed / STATE)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert _without_times(whole) == _without_times(killed)
+
+
+def _epochs(run):
+    path = run / HISTORY
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+def _without_times(run):
+    with (run / HISTORY).open() as file:
+        return [{**row, "seconds": None} for row in csv.DictReader(file)]
