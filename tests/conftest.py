@@ -17,3 +17,11 @@ needs_shared = pytest.mark.skipif(
     not (SHARED / "data" / "evolution").is_dir(),
     reason=f"the published data are not in {SHARED / 'data' / 'evolution'}",
 )
+
+
+@pytest.fixture(scope="session")
+def assay(tmp_path_factory):
+    """A small simulated data set with two media, families and weights."""
+    from crmnet.simulate import AssayOptions, simulate
+
+    return simulate(AssayOptions(600, seed=5), tmp_path_factory.mktemp("assay") / "assay")

@@ -81,7 +81,7 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     assert "best epoch 1" in out
     assert (run / "learning_curve.png").stat().st_size > 5_000
 
-    status, out, err = crmnet("evaluate", run, tmp_path / "data", "-o", tmp_path / "e")
+    status, _, err = crmnet("evaluate", run, tmp_path / "data", "-o", tmp_path / "e")
     assert status == 0, err
     metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["data"]
     assert metrics["n"] == len(assay)

@@ -222,12 +222,20 @@ def test_undefined_metrics_have_undefined_intervals():
 
 
 def test_resamples_without_spread_are_left_out_of_the_interval():
-    # Of three rows a resample is one row three times, 1 in 9, and has no correlation; rounding
-    # must not make one up.
+    # Of three rows a resample is one row three times, 1 in 9, and has no correlation.
     measured = np.array([0.1, 1 / 3, 0.77])
     found = bootstrap(ungrouped(measured, 2 * measured), resamples=200)
     for name in ("pearson", "spearman"):
         assert (found[name].low, found[name].high) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rounding_makes_up_no_spread(seed):
+    measured = np.random.default_rng(seed).random(3) * 10
+    found = bootstrap(ungrouped(measured, measured + 1), resamples=200)["r2"]
+    # Least spread of a resample that has any: the two nearest values, one of them twice.
+    spread = np.diff(np.sort(measured)).min() ** 2 * 2 / 3
+    assert found.low >= 1 - 3 / spread - 1e-6
 
 
 @pytest.mark.parametrize(

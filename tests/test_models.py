@@ -133,7 +133,10 @@ def test_fused_attention_gives_the_same_numbers():
 
 def test_attention_agrees_with_torchs_own():
     torch.manual_seed(2)
-    ours, reference = MultiHeadAttention(8, 2, 4), torch.nn.MultiheadAttention(8, 2, batch_first=True)
+    ours, reference = (
+        MultiHeadAttention(8, 2, 4),
+        torch.nn.MultiheadAttention(8, 2, batch_first=True),
+    )
     with torch.no_grad():
         reference.in_proj_weight.copy_(
             torch.cat([ours.query.weight, ours.key.weight, ours.value.weight])

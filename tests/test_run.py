@@ -22,7 +22,12 @@ def test_the_papers_recipe_is_the_papers():
     train = settings.train
     assert settings.model.name == "crmnet"
     assert settings.model.settings["position"] == "published"
-    assert (train.loss, train.huber_delta, train.batch_size, train.patience) == ("huber", 1, 1024, 10)
+    assert (train.loss, train.huber_delta, train.batch_size, train.patience) == (
+        "huber",
+        1,
+        1024,
+        10,
+    )
     assert (train.start_learning_rate, train.learning_rate, train.final_learning_rate) == (
         0.0001, 0.001, 0.0001,
     )  # fmt: skip

@@ -74,21 +74,14 @@ def test_same_seed_same_weights_other_seed_others(assay, tmp_path):
 
 def test_standardised_training_predicts_in_the_unit_of_the_labels(assay, tmp_path):
     # The same rows in another unit: y → 100 y + 7 must give predictions 100 p + 7.
-    rows = tmp_path / "rows.tsv"
-    lines = ["sequence\texpression\tmedium\tfamily"]
-    for text, label, medium, family in zip(
-        decode(assay.tokens), assay.labels, assay.medium, assay.family, strict=True
-    ):
-        lines.append(f"{text}\t{label:.9g}\t{assay.media[medium]}\t{family}")
-    rows.write_text("\n".join(lines))
-    scaled = tmp_path / "scaled.tsv"
-    scaled.write_text(
-        "\n".join(
-            [lines[0]]
-            + ["\t".join([t, repr(100 * float(y) + 7), m, f])
-               for t, y, m, f in (line.split("\t") for line in lines[1:])]
-        )  # fmt: skip
-    )
+    names = [assay.media[number] for number in assay.medium]
+    rows, scaled = tmp_path / "rows.tsv", tmp_path / "scaled.tsv"
+    for path, labels in ((rows, assay.labels), (scaled, 100 * assay.labels.astype(float) + 7)):
+        lines = zip(decode(assay.tokens), labels, names, assay.family, strict=True)
+        path.write_text(
+            "sequence\texpression\tmedium\tfamily\n"
+            + "".join(f"{text}\t{label:.9g}\t{m}\t{f}\n" for text, label, m, f in lines)
+        )
     predicted = []
     for path in (rows, scaled):
         data = ingest([path], tmp_path / f"{path.stem}-data", IngestOptions())

@@ -164,7 +164,8 @@ def data_ingest(
     sequence and the second the expression. Every row that is not taken is counted by reason and
     listed with file and line in rejected.tsv.
 
-    Example: `crmnet data ingest complex.tsv.gz defined.tsv.gz --medium complex --medium defined -o both`
+    Examples: `crmnet data ingest rows.tsv.gz -o my-data` ·
+    `crmnet data ingest ypd.csv sc.csv --medium complex --medium defined -o both`
     """
     from crmnet.data.ingest import IngestOptions, ingest, rejection_summary
 

@@ -111,37 +111,38 @@ def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> d
 
     Each resample draws as many families as there are, with replacement, and takes all their rows.
     Spearman's ρ is computed on the resampled ranks themselves. Very large sets draw fewer
-    resamples (see :func:`resamples_for`).
+    resamples (see :func:`resamples_for`). A set of one family has no intervals: NaN.
     """
+    values = score(scored.measured, scored.predicted)
+    samples = _resampled(scored, resamples_for(len(scored.measured), resamples), seed)
+    estimates = {}
+    for name in METRICS:
+        defined = samples[name][np.isfinite(samples[name])]
+        tail = 50 * (1 - CONFIDENCE)
+        low, high = np.percentile(defined, [tail, 100 - tail]) if defined.size else (np.nan,) * 2
+        estimates[name] = Estimate(values[name], float(low), float(high))
+    return estimates
+
+
+def _resampled(scored: Scored, resamples: int, seed: int) -> dict[str, Values]:
+    """Each metric on each resample; of one family alone nothing can be resampled: all NaN."""
     _, family = np.unique(scored.family, return_inverse=True)
     n_families = int(family.max()) + 1
-    resamples = resamples_for(len(family), resamples)
+    if n_families == 1:
+        return {name: np.full(resamples, np.nan) for name in METRICS}
     rng = np.random.default_rng(seed)
     statistics = _moments(scored.measured, scored.predicted)
     per_family = np.stack(
         [np.bincount(family, column, n_families) for column in statistics.T], axis=1
     )
-    measured_ranks = _WeightedRanks(scored.measured)
-    predicted_ranks = _WeightedRanks(scored.predicted)
+    measured, predicted = _WeightedRanks(scored.measured), _WeightedRanks(scored.predicted)
     sums, rho = np.empty((resamples, statistics.shape[1])), np.empty(resamples)
     for k in range(resamples):
         drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
         sums[k] = drawn @ per_family
         weight = drawn[family]
-        rho[k] = _weighted_pearson(
-            measured_ranks.ranks(weight), predicted_ranks.ranks(weight), weight
-        )
-    samples = {**_from_moments(sums), "spearman": rho}
-    values = score(scored.measured, scored.predicted)
-    tail = 50 * (1 - CONFIDENCE)
-    estimates = {}
-    for name in METRICS:
-        drawn_values = samples[name][np.isfinite(samples[name])]
-        low, high = (
-            np.percentile(drawn_values, [tail, 100 - tail]) if drawn_values.size else (np.nan,) * 2
-        )
-        estimates[name] = Estimate(values[name], float(low), float(high))
-    return estimates
+        rho[k] = _weighted_pearson(measured.ranks(weight), predicted.ranks(weight), weight)
+    return {**_from_moments(sums), "spearman": rho}
 
 
 def resamples_for(rows: int, wanted: int = RESAMPLES) -> int:
@@ -178,7 +179,7 @@ def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None)
     if missing:
         raise ValueError(
             f"{dataset.path} was measured in {', '.join(missing)}; the model predicts "
-            f"{', '.join(predictor.media)}: name the medium to compare with by --medium"
+            f"{', '.join(predictor.media)}: evaluate it on rows of those media"
         )
     predicted = predictor.predict_tokens(dataset.tokens)
     related = families(dataset)

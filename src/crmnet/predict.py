@@ -150,14 +150,14 @@ def predict_file(
     """
     count = 0
     for block in read_blocks(path, ("id", "sequence")):
+        for line, reason, _ in block.misshapen:
+            if reason != "blank line":
+                raise ValueError(f"{path}, line {line}: {reason}")
         if not len(block):
             continue
         numbers = [str(count + n) for n in range(1, len(block) + 1)]
         count += len(block)
         ids = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
-        for line, reason, _ in block.misshapen:
-            if reason != "blank line":
-                raise ValueError(f"{path}, line {line}: {reason}")
         where = [f"{name} ({path}, line {n})" for name, n in zip(ids, block.lines, strict=True)]
         tokens, lengths = sequence.encode(block.columns["sequence"], where)
         tokens, done = sequence.prepare(tokens, lengths, flanks, predictor.length)

@@ -45,6 +45,10 @@ class TrainSettings(_Frozen):
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
     """Share of families held out where no validation set is given."""
+    reverse_complement: float = Field(0.0, ge=0, le=1)
+    """Share of training rows that are shown as their other strand, anew in each epoch."""
+    shift: int = Field(0, ge=0, le=12)
+    """Positions by which training rows are moved at most, either way; only adapter falls off."""
     standardize: bool = False
     """Train on labels of mean 0 and standard deviation 1 per medium; predictions are put back."""
     seed: int = Field(0, ge=0)

@@ -16,7 +16,6 @@ one that was seen in a single cell has an integer label.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -28,7 +27,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.data.dataset import Dataset
-from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.ingest import IngestOptions, check_destination, ingest, replace_folder
 from crmnet.data.tables import TableWriter
 from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
 from crmnet.motifs.pwm import scan
@@ -204,7 +203,9 @@ def find_sites(cell: Cell, binding: Binding) -> Sites:
     rows = np.concatenate([row, tract_row])
     starts = np.concatenate([start, tract_start])
     ends = np.concatenate([start + cell.widths[factor], tract_start + tract_windows + TRACT - 1])
-    inside = (ends > len(sequence.ADAPTER_5)) & (starts < len(sequence.ADAPTER_5) + INSERT)
+    # A site that an adapter makes, and the insert only touches, says nothing about a promoter.
+    middle = (starts + ends) / 2 - len(sequence.ADAPTER_5)
+    inside = (middle >= 0) & (middle < INSERT)
     kept = np.nonzero(inside)[0]
     effects = np.zeros((len(rows), len(MEDIA)), dtype=np.float32)
     occupancy = np.zeros(len(rows), dtype=np.float32)
@@ -309,8 +310,7 @@ def simulate(
     Raises:
         FileExistsError: If ``destination`` exists and may not be overwritten.
     """
-    if destination.exists() and not overwrite:
-        raise FileExistsError(f"{destination} exists; choose another name or pass --overwrite")
+    check_destination(destination, overwrite)
     destination.parent.mkdir(parents=True, exist_ok=True)
     cell = Cell()
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".simulate-") as scratch:
@@ -321,9 +321,7 @@ def simulate(
         (raw / "assay.tsv").rename(made / "assay.tsv")
         raw.rename(made / "truth")
         _describe_cell(cell, options, made / "truth" / "cell.json")
-        if overwrite:
-            shutil.rmtree(destination, ignore_errors=True)
-        made.rename(destination)
+        replace_folder(made, destination)
     return Dataset.open(destination)
 
 

@@ -39,6 +39,7 @@ from crmnet.checkpoint import (
     save_weights,
     write_atomically,
 )
+from crmnet.data.augment import reverse_complement_some, shift_some
 from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, Index, make_loader
 from crmnet.data.splits import hold_out
@@ -105,8 +106,16 @@ class Training(pl.LightningModule):
         # exactly.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
 
+    def _augment(self, batch: Batch) -> Batch:
+        tokens = batch.tokens
+        if self.settings.reverse_complement:
+            tokens = reverse_complement_some(tokens, self.settings.reverse_complement)
+        if self.settings.shift:
+            tokens = shift_some(tokens, self.settings.shift)
+        return batch._replace(tokens=tokens)
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        loss = self._loss(*self._forward(batch))
+        loss = self._loss(*self._forward(self._augment(batch)))
         self.log(
             "loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.labels)
         )

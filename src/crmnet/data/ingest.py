@@ -22,12 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.dataset import COLUMNS, FORMAT, MANIFEST, Dataset
+from crmnet.data.dataset import COLUMNS, FORMAT, MANIFEST, Dataset, is_dataset
 from crmnet.data.reading import Block, read_blocks
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 HISTOGRAM_WIDTH = 0.1
 MAX_MEDIA = 255
+MAX_SEQUENCE = 10_000
+"""A promoter is not longer than this; one such line would cost memory for every row beside it."""
 SHOWN_TEXT = 60
 HARMLESS = ("blank line", "header repeated")
 """Reasons that cost no measurement, and so do not count against ``max_rejected``."""
@@ -88,13 +90,12 @@ def ingest(
     """
     options = options or IngestOptions()
     media = _media_of_files(files, options.media)
-    if destination.exists() and not options.overwrite:
-        raise FileExistsError(f"{destination} exists; choose another name or pass --overwrite")
+    check_destination(destination, options.overwrite)
     partial = destination.with_name(f".{destination.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with _Writer(partial, options.max_rejected) as writer:
+        with _Writer(partial, files, options.max_rejected) as writer:
             for path, medium in zip(files, media, strict=True):
                 writer.start_file(path)
                 for block in read_blocks(path, ROLES, options.columns):
@@ -102,13 +103,37 @@ def ingest(
                     writer.write(*_judge(block, medium, options.flanks))
                     progress(writer.rows_read)
             writer.finish(options)
-        if options.overwrite:
-            shutil.rmtree(destination, ignore_errors=True)
-        partial.rename(destination)
+        replace_folder(partial, destination)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Dataset.open(destination)
+
+
+def check_destination(destination: Path, overwrite: bool) -> None:
+    """Refuse a folder that is there and must not be, or must not be replaced.
+
+    Raises:
+        FileExistsError: If it exists and ``overwrite`` is not asked for, or is no data set.
+    """
+    if not destination.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{destination} exists; choose another name or pass --overwrite")
+    if not is_dataset(destination):
+        raise FileExistsError(f"{destination} is not a data set, and so is not overwritten")
+
+
+def replace_folder(made: Path, destination: Path) -> None:
+    """Put a finished folder in the place of ``destination``; the old one goes last."""
+    if not destination.exists():
+        made.rename(destination)
+        return
+    old = destination.with_name(f".{destination.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    destination.rename(old)
+    made.rename(destination)
+    shutil.rmtree(old)
 
 
 def _media_of_files(files: Sequence[Path], media: Sequence[str]) -> list[str]:
@@ -137,11 +162,15 @@ def _judge(block: Block, medium: str, flanks: sequence.Flanks) -> tuple[_Rows | 
     if not len(block):
         return None, rejected
     texts = block.columns["sequence"]
-    tokens, lengths = sequence.letters_to_tokens(texts)
+    too_long = np.array([len(text) > MAX_SEQUENCE for text in texts])
+    tokens, lengths = sequence.letters_to_tokens(
+        [b"N" if long else text for long, text in zip(too_long, texts, strict=True)]
+    )
     labels = _numbers(block.columns["expression"])
     weights = _numbers(block.columns["weight"]) if "weight" in block.columns else None
     bad_letter = (tokens == sequence.INVALID).any(axis=1)
     judgements: list[tuple[npt.NDArray[np.bool_], str, list[bytes]]] = [
+        (too_long, f"sequence of more than {MAX_SEQUENCE:,} bases", texts),
         (lengths == 0, "empty sequence", texts),
         (bad_letter, "bad letter", texts),
         (np.isnan(labels), "expression is not a number", block.columns["expression"]),
@@ -169,7 +198,7 @@ def _judge(block: Block, medium: str, flanks: sequence.Flanks) -> tuple[_Rows | 
         tokens=fitted,
         labels=labels[kept],
         medium=_pick_media(block, kept, medium),
-        family=_hashes(block.columns["family"], kept) if "family" in block.columns else None,
+        family=_hashes(block, kept) if "family" in block.columns else None,
         weight=weights[kept] if weights is not None else None,
         done=done,
         given_lengths=lengths[kept],
@@ -203,17 +232,22 @@ def _pick_media(block: Block, kept: npt.NDArray[np.int64], medium: str) -> list[
     ]
 
 
-def _hashes(names: list[bytes], kept: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Families as numbers that do not depend on which other families there are."""
-    digests = [hashlib.blake2b(names[row], digest_size=8).digest() for row in kept.tolist()]
+def _hashes(block: Block, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Families as numbers that do not depend on which others there are; unnamed, the sequence's."""
+    names, texts = block.columns["family"], block.columns["sequence"]
+    digests = [
+        hashlib.blake2b(names[row] or texts[row], digest_size=8).digest() for row in kept.tolist()
+    ]
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 class _Writer:
     """Appends accepted rows to the arrays and keeps the account."""
 
-    def __init__(self, folder: Path, max_rejected: float) -> None:
+    def __init__(self, folder: Path, files: Sequence[Path], max_rejected: float) -> None:
         self.folder, self.max_rejected = folder, max_rejected
+        unique = len({path.name for path in files}) == len(set(files))
+        self.titles = {path: path.name if unique else str(path) for path in files}
         self.rows_read = self.rows = 0
         self.reasons: Counter[str] = Counter()
         self.first_rejected: list[str] = []
@@ -235,7 +269,7 @@ class _Writer:
             array.close()
 
     def start_file(self, path: Path) -> None:
-        self.sources.append({"file": path.name, "rows_read": 0, "rows_taken": 0})
+        self.sources.append({"file": self.titles[path], "rows_read": 0, "rows_taken": 0})
 
     def write(self, rows: _Rows | None, rejected: Rejections) -> None:
         taken = len(rows.labels) if rows is not None else 0

@@ -18,9 +18,8 @@ Hashes = npt.NDArray[np.uint64]
 
 def sequence_hashes(tokens: Tokens) -> Hashes:
     """64-bit number of each row ``(N, L)``, the same for both strands of a sequence."""
-    weights = np.random.default_rng(0).integers(0, 2**64, size=LENGTH, dtype=np.uint64) | np.uint64(
-        1
-    )
+    weights = np.random.default_rng(0).integers(2**64, size=LENGTH, dtype=np.uint64)
+    weights |= np.uint64(1)  # odd, so that no position is lost modulo 2⁶⁴
 
     def forward(block: Tokens) -> Hashes:
         return (block.astype(np.uint64) + np.uint64(1)) @ weights

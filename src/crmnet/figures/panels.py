@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 INK = "#22303c"
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#9aa5b1"
+CYCLE = (BLUE, ORANGE, "#4d9221", "#762a83", "#01665e", "#8c510a")
 DENSITY = "viridis"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -119,7 +121,7 @@ def label_histogram(
         unit: Written behind the axis label.
     """
     for (medium, (edges, counts)), color in zip(
-        histograms.items(), (BLUE, ORANGE, "#4d9221", "#762a83"), strict=False
+        histograms.items(), itertools.cycle(CYCLE), strict=False
     ):
         share = counts / counts.sum()
         width = edges[1] - edges[0] if len(edges) > 1 else 1.0

@@ -108,30 +108,25 @@ class CRMnet(nn.Module):
         self.config = c = config or CRMnetConfig()
         widths = (5, *c.encoder)
         self.encoder = nn.ModuleList(
-            _DoubleConv(a, b, c, dropout=c.conv_dropout)
-            for a, b in itertools.pairwise(widths)
+            _DoubleConv(a, b, c, dropout=c.conv_dropout) for a, b in itertools.pairwise(widths)
         )
         self.down = nn.ModuleList(DownConv(w, w, c.kernel) for w in c.encoder[:-1])
         self.waist = _Waist(c) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
         above = (c.encoder[-1], *c.decoder)
-        self.up = nn.ModuleList(
-            UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above)
-        )
+        self.up = nn.ModuleList(UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above))
         self.decoder = nn.ModuleList(
             _DoubleConv(width + skip, width, c)
             for width, skip in zip(c.decoder, skips, strict=True)
         )
         tail = (above[-1], *c.tail)
-        self.tail = nn.Sequential(
-            *(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail))
-        )
+        self.tail = nn.Sequential(*(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
         self.head = _head(positions * tail[-1], c)
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, L)`` → expression ``(B, n_media)``, in the unit of the training labels."""
+        """One-hot ``(B, 4, L)`` → expression ``(B, n_media)``, in the unit of training."""
         if x_BCL.ndim != 3 or x_BCL.shape[1:] != (4, self.config.length):
             raise ValueError(
                 f"input must be one-hot (batch, 4, {self.config.length}); got {tuple(x_BCL.shape)}"

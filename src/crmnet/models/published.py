@@ -36,7 +36,7 @@ KINDS = (
     "multi_head_attention",
 )
 IGNORED = re.compile(r"(^|/)(count|total|iteration|iter|learning_rate|decay|beta_[12]|Adam.*)($|/)")
-"""Counters, metrics and the optimiser's own variables, which a SavedModel holds beside the network."""
+"""Counters, metrics and the optimiser's variables, which lie beside the network in the file."""
 
 _LAYER = re.compile(rf"({'|'.join(sorted(KINDS, key=len, reverse=True))})(?:_(\d+))?")
 
@@ -126,7 +126,7 @@ def _by_kind(named: Mapping[str, Array]) -> dict[str, list[Layer]]:
         matched = [(i, match) for i, match in matches if match]
         if not matched:
             if not IGNORED.search(name):
-                raise ValueError(f"not the published CRMnet: {name!r} {value.shape} has no place in it")
+                raise ValueError(f"not the published CRMnet: {name!r} has no place in it")
             continue
         if IGNORED.search("/".join(parts[: matched[0][0]])):
             continue  # an optimiser's moments carry the name of the variable they belong to
