@@ -47,13 +47,13 @@ def small_run(assay, tmp_path_factory):
 @pytest.mark.parametrize(
     "command",
     [[], ["data"], ["data", "ingest"], ["data", "simulate"], ["demo"], ["train"], ["predict"],
-     ["evaluate"]],
+     ["evaluate"], ["models"], ["models", "import-keras"]],
 )  # fmt: skip
 def test_every_command_explains_itself(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
     assert status == 0
     assert "Usage: crmnet" in out
-    assert not command or command == ["data"] or "Example" in out
+    assert command in ([], ["data"], ["models"]) or "Example" in out
 
 
 def test_version(crmnet):
@@ -125,7 +125,7 @@ def test_pipes(assay, small_run):
 def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("sequence,measured,predicted\nA,1,2\nC,2,4\nG,3,6\nT,4,8\n")
-    status, out, _ = crmnet("evaluate", "--predictions", table, "-o", tmp_path / "e")
+    status, _, _ = crmnet("evaluate", "--predictions", table, "-o", tmp_path / "e")
     assert status == 0
     found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["t"]
     assert found["pearson"]["value"] == pytest.approx(1)

@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from crmnet.models import build
-from crmnet.run import FORMAT, RunRecord
+from crmnet.models.published import published_state, read_saved_model
+from crmnet.run import FORMAT, RunRecord, Scale, resolve, versions
 
 WEIGHTS = "weights.safetensors"
 RECORD = "run.json"
@@ -63,6 +64,39 @@ def save_weights(run: Path, network: nn.Module) -> None:
     """Write ``weights.safetensors``."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(run / WEIGHTS, lambda path: save_file(tensors, path))
+
+
+def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
+    """Make a run folder of published weights (see :mod:`crmnet.models.published`).
+
+    Args:
+        saved_model: The folder that Keras saved.
+        run: Folder to make.
+        medium: What the network's one output is called from here on.
+
+    Raises:
+        FileExistsError: If ``run`` exists.
+        FileNotFoundError: If ``saved_model`` is no SavedModel.
+        ModuleNotFoundError: If TensorFlow is not installed.
+        ValueError: If it holds another network; names tensor and shape.
+    """
+    if run.exists():
+        raise FileExistsError(f"{run} exists; choose another name")
+    settings = resolve("paper-complex")
+    network = build(settings.model.name, **settings.model.settings)
+    network.load_state_dict(published_state(read_saved_model(saved_model)))
+    record = RunRecord(
+        settings=settings.model_copy(update={"recipe": "published weights"}),
+        media=[medium],
+        scale={medium: Scale()},
+        data={"name": f"published weights, read from {saved_model.name}"},
+        versions=versions(),
+        finished=True,
+    )
+    run.mkdir(parents=True)
+    save_weights(run, network)
+    save_record(run, record)
+    return record
 
 
 def load_record(run: str | Path) -> RunRecord:

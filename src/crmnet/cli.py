@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Make data sets: from raw rows, or simulated.")
 app.add_typer(data_app, name="data")
+models_app = typer.Typer(no_args_is_help=True, help="Networks and their weights.")
+app.add_typer(models_app, name="models")
 
 
 class Flanks(StrEnum):
@@ -71,7 +73,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("crmnet: interrupted", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, FileNotFoundError, FileExistsError, IsADirectoryError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         _fail(error, 2)
     except Exception as error:
         _fail(error, 1)
@@ -369,6 +371,25 @@ def evaluate(
     if output is not None:
         write_evaluation(output, sets, summary)
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+
+
+@models_app.command("import-keras")
+def models_import_keras(
+    saved_model: Annotated[Path, typer.Argument(help="Folder of the unpacked SavedModel.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make.")],
+    medium: Annotated[str, typer.Option(help="Medium the weights were trained on.")] = "complex",
+) -> None:
+    """Turn published CRMnet weights (a TensorFlow SavedModel) into a run folder.
+
+    Needs TensorFlow, for this command alone: `pip install 'crmnet[keras]'`. Only the folder's
+    variables/ are read. The authors' weights are Zenodo record 7375243.
+
+    Example: `crmnet models import-keras crmnet_model -o published`
+    """
+    from crmnet.checkpoint import import_published
+
+    import_published(saved_model, output, medium)
+    print(f"run: {output}   next: crmnet predict {output} promoters.fasta")
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:

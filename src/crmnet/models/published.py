@@ -88,7 +88,6 @@ def published_state(named: Mapping[str, Array]) -> dict[str, Tensor]:
     found = _by_kind(named)
     state: dict[str, Tensor] = {}
     model_state = CRMnet(CRMnetConfig()).state_dict()
-    used = 0
     for ours, (kind, rank, variable) in _plan():
         layers = found[kind]
         if rank >= len(layers) or variable not in layers[rank]:
@@ -104,13 +103,17 @@ def published_state(named: Mapping[str, Array]) -> dict[str, Tensor]:
                 f"{tuple(tensor.shape)} where {ours!r} is {tuple(model_state[ours].shape)}"
             )
         state[ours] = tensor
-        used += 1
-    total = sum(len(layer) for layers in found.values() for layer in layers)
-    if used != total:
-        raise ValueError(f"not the published CRMnet: {total} tensors, of which {used} have a place")
+        del layers[rank][variable]
+    left = [entry for layers in found.values() for layer in layers for entry in layer.values()]
+    for name, value in left:
+        raise ValueError(_no_place(name, value))
     for ours, value in model_state.items():
         state.setdefault(ours, value)  # batch norm's step counters, which Keras does not keep
     return state
+
+
+def _no_place(name: str, value: Array) -> str:
+    return f"not the published CRMnet: {name!r} {tuple(value.shape)} has no place in it"
 
 
 Layer = dict[str, tuple[str, Array]]
@@ -126,7 +129,7 @@ def _by_kind(named: Mapping[str, Array]) -> dict[str, list[Layer]]:
         matched = [(i, match) for i, match in matches if match]
         if not matched:
             if not IGNORED.search(name):
-                raise ValueError(f"not the published CRMnet: {name!r} has no place in it")
+                raise ValueError(_no_place(name, value))
             continue
         if IGNORED.search("/".join(parts[: matched[0][0]])):
             continue  # an optimiser's moments carry the name of the variable they belong to
