@@ -68,6 +68,13 @@ def test_another_format_is_refused(run):
         load_run(run)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}'])
+def test_a_damaged_record_is_named(run, text):
+    (run / RECORD).write_text(text)
+    with pytest.raises(ValueError, match=r"run.json is damaged"):
+        load_run(run)
+
+
 def test_damaged_weights_are_named(run):
     (run / WEIGHTS).write_bytes(b"not weights")
     with pytest.raises(ValueError, match=r"weights.safetensors is damaged"):

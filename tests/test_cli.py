@@ -78,7 +78,7 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
             "transformer_blocks=1", "--set", "validation_fraction=0.2"]  # fmt: skip
     status, out, err = crmnet("train", "small", "--data", tmp_path / "data", "-o", run, *sets)
     assert status == 0, err
-    assert "best epoch 1" in out
+    assert "kept epoch 1, the best by R²" in out
     assert (run / "learning_curve.png").stat().st_size > 5_000
 
     status, _, err = crmnet("evaluate", run, tmp_path / "data", "-o", tmp_path / "e")
@@ -114,9 +114,12 @@ def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_pa
 
 
 def test_pipes(assay, small_run):
-    sequences = "\n".join(decode(assay.tokens[:5]))
+    # Far more than a pipe holds, so that the writer meets the end of its reader.
+    sequences = "\n".join(decode(assay.tokens) * 20)
     command = f"{sys.executable} -m crmnet predict {small_run} - --medium complex | head -n 3"
-    done = subprocess.run(command, shell=True, input=sequences, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], input=sequences, capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 3
     assert "Error" not in done.stderr
@@ -146,6 +149,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["data", "ingest", "a", "b", "--medium", "x", "--medium", "y", "--medium", "z", "-o", "d"],
          "3 media for 2 files"),
         (["data", "ingest", "a", "-o", "d", "--column", "sequence"], "--column takes ROLE=NAME"),
+        (["data", "ingest", "a", "-o", "d", "--column", "expr=x"], "a column is one of sequence"),
         (["data", "simulate", "-n", "0", "-o", "d"], "promoters must be at least 1"),
     ],
 )  # fmt: skip
@@ -181,6 +185,9 @@ def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
         assert (out_dir / name).is_file(), name
     sets = json.loads((out_dir / "evaluation" / "metrics.json").read_text())["sets"]
     assert {name.split(":")[0] for name in sets} == {"test_random", "test_native_like"}
+    status, _, err = crmnet("demo", "-o", out_dir, "--promoters", 301)
+    assert status == 2
+    assert "simulated with other options" in err
     # The three commands it offers can be typed.
     offered = [line.strip() for line in out.splitlines() if line.strip().startswith("crmnet ")]
     assert len(offered) == 3

@@ -318,18 +318,33 @@ def test_a_medium_that_the_model_does_not_know_is_an_error(tmp_path):
 def test_a_file_of_rows_is_scored_like_the_data_set(tmp_path):
     dataset = two_media(tmp_path)
     from_folder = score_file(GCCounter(), dataset.path)
-    from_rows = score_file(GCCounter(), tmp_path / "rows.tsv", flanks="none")
+    from_rows = score_file(
+        GCCounter(), tmp_path / "rows.tsv", IngestOptions(media=("complex",), flanks="none")
+    )
     assert [scored.name for scored in from_rows] == ["rows:defined", "rows:complex"]
     for folder, rows in zip(from_folder, from_rows, strict=True):
         np.testing.assert_array_equal(folder.measured, rows.measured)
         np.testing.assert_array_equal(folder.predicted, rows.predicted)
 
 
-@pytest.mark.parametrize(("medium", "factor"), [(None, 1), ("defined", 1), ("complex", 2)])
-def test_a_file_without_media_is_of_the_first_or_the_named_one(tmp_path, medium, factor):
+@pytest.mark.parametrize(("medium", "factor"), [("defined", 1), ("complex", 2)])
+def test_a_file_without_media_is_of_the_named_one(tmp_path, medium, factor):
     path = write_rows(tmp_path / "rows.tsv", [row[:2] for row in ROWS], "sequence expression")
-    (scored,) = score_file(GCCounter(), path, medium=medium, flanks="none")
+    (scored,) = score_file(GCCounter(), path, IngestOptions(media=(medium,), flanks="none"))
     np.testing.assert_array_equal(scored.predicted, factor * np.array([4, 3, 2, 1, 0, 4]))
+
+
+def test_a_file_is_of_the_models_first_medium_and_says_what_it_lost(tmp_path, caplog):
+    rows = [*(row[:2] for row in ROWS), ("ACXT", 1)]
+    path = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")
+    with pytest.raises(ValueError, match="1 of 7 rows cannot be used"):
+        score_file(GCCounter(), path)
+    with caplog.at_level("INFO"):
+        (scored,) = score_file(
+            GCCounter(), path, IngestOptions(media=("defined",), max_rejected=0.2)
+        )
+    assert (len(scored.measured), scored.left_out) == (6, 1)
+    assert "adapters added to 6 of 6" in caplog.text
 
 
 # -- tables of measured and predicted values --------------------------------------------------
@@ -396,6 +411,13 @@ def test_rows_without_a_value_are_left_out_and_counted(tmp_path):
 def test_a_family_column_groups_the_rows_that_are_scored(tmp_path):
     text = "family,measured,predicted\na,1,2\nb,,3\na,4,5\nc,6,7\n"
     assert score_table(table(tmp_path, text)).family.tolist() == [b"a", b"a", b"c"]
+
+
+def test_unnamed_families_are_those_of_the_sequence(tmp_path):
+    text = "sequence,measured,predicted,family\nAC,1,2,\nGT,3,4,x\nAC,4,5,\n,6,7,\n"
+    first, second, third, fourth = score_table(table(tmp_path, text)).family.tolist()
+    assert first == third
+    assert len({first, second, fourth}) == 3
 
 
 def test_a_table_without_rows_is_too_short(tmp_path):

@@ -56,6 +56,11 @@ def test_rescaled_puts_outputs_back_into_units():
     assert network(torch.tensor([[1.0, 2.0]])).tolist() == [[12.0, 1.0]]
 
 
+def test_one_text_is_not_a_list_of_sequences(counter):
+    with pytest.raises(ValueError, match=r"write \[sequence\]"):
+        counter.predict("ACGT")
+
+
 def test_bad_letters_name_the_sequence(counter):
     with pytest.raises(ValueError, match=r"sequence number 2: letter 'X' at position 3"):
         counter.predict(["ACGT", "ACXT"])
@@ -86,12 +91,12 @@ def test_files_of_every_kind(counter, tmp_path, text, ids):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("AAC\nAXC\n", r"'2' \(.*in, line 2\): letter 'X' at position 2"),
-        (">a\nACGU\n", r"'a' \(.*in, line 1\).*write T for U"),
+        ("AAC\nAXC\n", r"'2 \(.*in, line 2\)': letter 'X' at position 2"),
+        (">a\nACGU\n", r"'a \(.*in, line 1\)'.*write T for U"),
         ("id\tsequence\nx\tAAC\ny\n", "line 3: 1 columns where 2"),
         ("", "holds no rows"),
         ("id\tsequence\n", "holds no sequences"),
-        (">a\n>b\nAC\n", r"'a' .*is empty"),
+        (">a\n>b\nAC\n", r"'a .*is empty"),
     ],
 )
 def test_bad_files_are_named(counter, tmp_path, text, message):

@@ -93,6 +93,8 @@ def test_the_metric_table_has_a_row_for_each_set_and_metric(evaluation, summary)
 def test_the_predictions_are_those_that_were_scored(evaluation, sets):
     rows = rows_of(evaluation / "predictions.tsv")
     assert [row["set"] for row in rows] == ["first"] * 40 + ["second"] * 30
+    assert [int(row["row"]) for row in rows] == [*range(40), *range(30)]
+    assert rows[41]["family"] == "1"
     for column in ("measured", "predicted"):
         wanted = np.concatenate([getattr(one, column) for one in sets]).astype(np.float32)
         np.testing.assert_array_equal([np.float32(row[column]) for row in rows], wanted)

@@ -18,7 +18,7 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.predict import Predictor
 from crmnet.run import TrainSettings, resolve
 from crmnet.sequence import decode
-from crmnet.train import learning_rate, train
+from crmnet.train import Diverged, learning_rate, train
 
 TINY = [
     "encoder=[8,8]", "decoder=[8]", "tail=[4]", "dense=[16]", "dense_dropout=[0.1]",
@@ -121,6 +121,59 @@ def test_a_validation_set_of_ones_own(assay, tmp_path):
     assert record.data["training_rows"] == record.data["validation_rows"] == len(assay)
 
 
+def test_validation_media_are_matched_by_name(assay, tmp_path):
+    # The same rows with the media met in the other order, and in one medium alone.
+    rows = [(s, y, assay.media[m]) for s, y, m in
+            zip(decode(assay.tokens), assay.labels, assay.medium, strict=True)]  # fmt: skip
+    rows.sort(key=lambda row: row[2], reverse=True)
+    records = []
+    for name, chosen in (("both", rows), ("one", [r for r in rows if r[2] == "defined"])):
+        path = tmp_path / f"{name}.tsv"
+        path.write_text(
+            "sequence\texpression\tmedium\n" + "".join(f"{s}\t{y:.9g}\t{m}\n" for s, y, m in chosen)
+        )
+        watched = ingest([path], tmp_path / name, IngestOptions())
+        assert watched.media[0] == "defined"
+        records.append(
+            train(settings("epochs=1"), assay, tmp_path / f"run-{name}", validation=watched)
+        )
+    straight = train(settings("epochs=1"), assay, tmp_path / "run", validation=assay)
+    found = [record.best.metrics for record in (*records, straight)]
+    assert found[0]["val_r_complex"] == pytest.approx(found[2]["val_r_complex"], abs=1e-4)
+    assert found[1]["val_r_defined"] == pytest.approx(found[2]["val_r_defined"], abs=1e-4)
+
+
+def test_a_validation_set_of_another_medium_is_refused(assay, tmp_path):
+    (tmp_path / "x.tsv").write_text("ACGT\t1\nACGA\t2\nACGC\t3\n")
+    watched = ingest([tmp_path / "x.tsv"], tmp_path / "x", IngestOptions(media=("dream",)))
+    with pytest.raises(ValueError, match=r"measured in dream, the training set in"):
+        train(settings("epochs=1"), assay, tmp_path / "run", validation=watched)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_rows_are_no_validation_set(assay, tmp_path):
+    with pytest.raises(ValueError, match=r"too few to tell .* raise train.validation_fraction"):
+        train(settings("epochs=1", "validation_fraction=0.004"), assay, tmp_path / "run")
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_made(assay, tmp_path):
+    if torch.backends.mps.is_available():
+        missing = "cuda"
+    else:
+        missing = "mps"
+    with pytest.raises(ValueError, match=f"no device '{missing}'; use cpu or auto"):
+        train(settings("epochs=1", f"device={missing}"), assay, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_leaves_the_callers_random_numbers_alone(assay, tmp_path):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    train(settings("epochs=1"), assay, tmp_path / "run")
+    assert torch.equal(torch.rand(2), expected)
+
+
 def test_a_run_is_not_overwritten(assay, tmp_path):
     train(settings("epochs=1"), assay, tmp_path / "run")
     with pytest.raises(FileExistsError, match="--resume"):
@@ -134,7 +187,7 @@ def test_a_run_is_not_overwritten(assay, tmp_path):
 
 def test_divergence_is_an_error(assay, tmp_path):
     made = settings("epochs=2", "loss=mse", "learning_rate=1e30", "warmup_epochs=0")
-    with pytest.raises(ValueError, match=r"diverged.*learning_rate"):
+    with pytest.raises(Diverged, match=r"diverged.*learning_rate"):
         train(made, assay, tmp_path / "run")
 
 

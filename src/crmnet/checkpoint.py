@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from crmnet.data.dataset import read_json
 from crmnet.models import build
 from crmnet.models.published import published_state, read_saved_model
 from crmnet.run import FORMAT, RunRecord, Scale, resolve, versions
@@ -111,12 +113,15 @@ def load_record(run: str | Path) -> RunRecord:
         raise FileNotFoundError(f"{run}: no such run folder or bundled model")
     if not (run / RECORD).is_file():
         raise ValueError(f"{run} is not a run folder (it has no {RECORD})")
-    raw = json.loads((run / RECORD).read_text())
+    raw = read_json(run / RECORD)
     if raw.get("format") != FORMAT:
         raise ValueError(
             f"{run / RECORD} has format {raw.get('format')!r}; this crmnet reads {FORMAT}"
         )
-    return RunRecord.model_validate(raw)
+    try:
+        return RunRecord.model_validate(raw)
+    except ValidationError as error:
+        raise ValueError(f"{run / RECORD} is damaged: {error.errors()[0]['msg']}") from error
 
 
 def build_network(record: RunRecord) -> nn.Module:

@@ -11,7 +11,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,22 +59,37 @@ FlanksOption = Annotated[
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; *auto* takes a GPU if any.")]
 MediumOption = Annotated[str | None, typer.Option(help="One of the model's media.")]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE=NAME",
+        help="Name of a column: sequence=, expression=, medium=, family= or weight=.",
+    ),
+]
+MaxRejectedOption = Annotated[
+    float, typer.Option(help="Share of unusable rows above which the file is refused.")
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+BAD_INPUT = (
+    ValueError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    ModuleNotFoundError,
+)
+"""What the caller can mend: status 2. Anything else that goes wrong is status 1."""
 
 
 def main() -> None:
     """Run a command and turn what goes wrong into one line and an exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        app()
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        print("crmnet: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+        app()  # Ctrl-C ends in here with status 130
+    except BAD_INPUT as error:
         _fail(error, 2)
     except Exception as error:
         _fail(error, 1)
@@ -140,24 +156,16 @@ def demo(
 def data_ingest(
     files: Annotated[
         list[Path],
-        typer.Argument(help="TSV, CSV or FASTA-free text, plain, .gz or .zst; - is stdin."),
+        typer.Argument(help="TSV, CSV or two columns of text, plain, .gz or .zst; - is stdin."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
     medium: Annotated[
         list[str] | None,
         typer.Option(help="Medium of the files: once for all, or once for each, in order."),
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ROLE=NAME",
-            help="Name of a column: sequence=, expression=, medium=, family= or weight=.",
-        ),
-    ] = None,
+    column: ColumnOption = None,
     flanks: FlanksOption = Flanks.auto,
-    max_rejected: Annotated[
-        float, typer.Option(help="Share of unusable rows above which nothing is made.")
-    ] = 0.01,
+    max_rejected: MaxRejectedOption = 0.01,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Turn raw rows of sequence and expression into a data set.
@@ -262,13 +270,9 @@ def train(
     record = run_training(resolved, rows, output, validation=watched, resume=resume)
     write_learning_curve(output)
     if record.best:
-        found = record.best.metrics
-        print(
-            f"best epoch {record.best.epoch}: validation r {found['val_r']:.4f}, "
-            f"R² {found['val_r2']:.4f} (n = {record.data['validation_rows']:,}, "
-            f"{record.data['validation']})"
-        )
-    print(f"run: {output}   next: crmnet evaluate {output} DATA")
+        rows, where = record.data["validation_rows"], record.data["validation"]
+        print(f"kept epoch {record.best.epoch}, the best by R² on {rows:,} rows ({where})")
+    print(f"run: {output}   for accuracy with intervals: crmnet evaluate {output} DATA")
 
 
 @app.command()
@@ -302,7 +306,11 @@ def predict(
     indices = [predictor.medium_index(name) for name in wanted]
     names = ["expression"] if len(wanted) == 1 else [f"expression_{name}" for name in wanted]
     done = sequence.Preparation()
-    with _Counter("sequences") as counter, TableWriter(output, ["id", *names]) as table:
+    with (
+        _reader_may_leave(),
+        _Counter("sequences") as counter,
+        TableWriter(output, ["id", *names]) as table,
+    ):
         for answered in predict_file(predictor, file, flanks=flanks.value):
             columns = dict(zip(names, answered.expression[:, indices].T, strict=True))
             table.write({"id": answered.ids, **columns})
@@ -328,6 +336,8 @@ def evaluate(
         typer.Option("-o", "--output", help="Folder for metrics.json, tables and the scatter."),
     ] = None,
     medium: Annotated[str | None, typer.Option(help="Medium of a file that names none.")] = None,
+    column: ColumnOption = None,
+    max_rejected: MaxRejectedOption = 0.01,
     flanks: FlanksOption = Flanks.auto,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
@@ -350,20 +360,21 @@ def evaluate(
     if predictions is not None:
         sets = [score_table(predictions, measured=measured, predicted=predicted)]
     else:
+        from crmnet.data.ingest import IngestOptions
         from crmnet.predict import Predictor
 
         assert model is not None and data is not None
         predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
-        sets = [
-            scored
-            for path in data
-            for scored in score_file(predictor, path, medium=medium, flanks=flanks.value)
-        ]
+        options = IngestOptions(
+            media=(medium or predictor.media[0],),
+            columns=_pairs(column, "--column"),
+            flanks=flanks.value,
+            max_rejected=max_rejected,
+        )
+        sets = [scored for path in data for scored in score_file(predictor, path, options)]
     for scored in sets:
         if scored.left_out:
-            print(
-                f"{scored.name}: {scored.left_out:,} rows without a value left out", file=sys.stderr
-            )
+            print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
     from crmnet.report import metric_lines, write_evaluation
 
@@ -401,6 +412,17 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
             raise ValueError(f"{option} takes ROLE=NAME; got {text!r}")
         pairs[key] = value
     return pairs
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End well when the reader of a pipe, such as head, has seen enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python would try to flush, and complain, once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
 
 
 class _Counter:

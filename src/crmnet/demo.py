@@ -21,7 +21,7 @@ from crmnet.report import (
     write_learning_curve,
 )
 from crmnet.run import resolve
-from crmnet.simulate import AssayOptions, simulate
+from crmnet.simulate import AssayOptions, read_options, simulate
 from crmnet.train import train
 
 log = logging.getLogger("crmnet")
@@ -54,7 +54,7 @@ def demo(
         FileExistsError: If the folder holds something that is not a demonstration.
     """
     started = time.monotonic()
-    if folder.exists() and any(folder.iterdir()) and not (folder / "data").is_dir():
+    if folder.exists() and any(folder.iterdir()) and not is_dataset(folder / "data" / "train"):
         raise FileExistsError(f"{folder} is not empty; choose another folder with -o")
     data = folder / "data"
     log.info("1/4  simulate a reporter assay: %s promoters, two media", f"{promoters:,}")
@@ -81,4 +81,11 @@ def demo(
 
 
 def _simulated(path: Path, options: AssayOptions) -> Dataset:
-    return Dataset.open(path) if is_dataset(path) else simulate(options, path)
+    if not is_dataset(path):
+        return simulate(options, path)
+    made_with = read_options(path)
+    if made_with != options:
+        raise FileExistsError(
+            f"{path} was simulated with other options ({made_with}); choose another folder with -o"
+        )
+    return Dataset.open(path)

@@ -7,7 +7,9 @@ that derive from one another are not independent measurements.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import math
 import tempfile
 from collections.abc import Sequence
@@ -19,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from crmnet import sequence
 from crmnet.checkpoint import write_atomically
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import HARMLESS, IngestOptions, ingest
-from crmnet.data.reading import read_blocks
+from crmnet.data.ingest import HARMLESS, IngestOptions, ingest, rejection_summary
+from crmnet.data.reading import Block, read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
+
+log = logging.getLogger("crmnet")
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae")
 RESAMPLES = 1000
@@ -47,6 +50,8 @@ class Scored:
     """Same value, same family."""
     left_out: int = 0
     """Rows of the source that had no measured or no predicted value."""
+    row: npt.NDArray[np.int64] | None = None
+    """Number of each row in its data set or table, from 0; None: as they stand here."""
 
     def __post_init__(self) -> None:
         if len(self.measured) < 3:
@@ -193,22 +198,36 @@ def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None)
                 np.asarray(dataset.labels[rows], dtype=np.float64),
                 predicted[rows, predictor.medium_index(medium)].astype(np.float64),
                 related[rows],
+                row=np.nonzero(rows)[0],
             )
         )
     return sets
 
 
 def score_file(
-    predictor: Predictor, path: Path, *, medium: str | None = None, flanks: sequence.Flanks = "auto"
+    predictor: Predictor, path: Path, options: IngestOptions | None = None
 ) -> list[Scored]:
-    """Score a model on a data set folder, or on a text file of sequences and measurements."""
+    """Score a model on a data set folder, or on a text file of sequences and measurements.
+
+    Args:
+        predictor: The model.
+        path: A folder made by ``data ingest``, or a file that it would take.
+        options: How to read a file; left out, a file that names no medium is of the model's first.
+
+    Returns:
+        One set for each medium; the first says how many rows of a file could not be used.
+    """
     if is_dataset(path):
         return score_model(predictor, Dataset.open(path))
     name = path.name.split(".")[0]
+    options = options or IngestOptions(media=(predictor.media[0],))
     with tempfile.TemporaryDirectory() as folder:
-        # A file that names no medium is taken to be of the model's first one.
-        options = IngestOptions(media=(medium or predictor.media[0],), flanks=flanks)
-        return score_model(predictor, ingest([path], Path(folder) / name, options), name)
+        dataset = ingest([path], Path(folder) / name, options)
+        for line in rejection_summary(dataset.manifest):
+            log.info("%s: %s", name, line)
+        first, *others = score_model(predictor, dataset, name)
+        unusable = dataset.manifest["rows_read"] - len(dataset)
+        return [dataclasses.replace(first, left_out=unusable), *others]
 
 
 def score_table(path: Path, *, measured: str | None = None, predicted: str | None = None) -> Scored:
@@ -225,9 +244,10 @@ def score_table(path: Path, *, measured: str | None = None, predicted: str | Non
     """
     names = {"expression": measured, "predicted": predicted}
     given = {role: name for role, name in names.items() if name is not None}
+    roles = ("expression", "predicted", "family", "sequence")
     columns: dict[str, list[float]] = {"expression": [], "predicted": []}
     related: list[bytes] = []
-    for block in read_blocks(path, ("expression", "predicted", "family"), given):
+    for block in read_blocks(path, roles, given, required=()):
         for line, reason, _ in block.misshapen:
             if reason not in HARMLESS:
                 raise ValueError(f"{path}, line {line}: {reason}; mend or remove the line")
@@ -238,13 +258,27 @@ def score_table(path: Path, *, measured: str | None = None, predicted: str | Non
                 _number(text, path, line, role)
                 for text, line in zip(block.columns[role], block.lines, strict=True)
             ]
-        related += block.columns.get("family", [])
+        related += _relatives(block)
     pairs = np.array([columns["expression"], columns["predicted"]])
-    usable = np.isfinite(pairs).all(axis=0)
-    family = np.array(related) if related else np.arange(pairs.shape[1])
-    name = path.name.split(".")[0]
-    measured_values, predicted_values = pairs[:, usable]
-    return Scored(name, measured_values, predicted_values, family[usable], int((~usable).sum()))
+    rows = np.nonzero(np.isfinite(pairs).all(axis=0))[0]
+    return Scored(
+        path.name.split(".")[0],
+        measured=pairs[0, rows],
+        predicted=pairs[1, rows],
+        family=np.array(related)[rows],
+        row=rows,
+        left_out=pairs.shape[1] - len(rows),
+    )
+
+
+def _relatives(block: Block) -> list[bytes]:
+    """Family of each row of a table: the named one, else its sequence's, else its own."""
+    own = [str(line).encode() for line in block.lines]
+    sequences = block.columns.get("sequence", own)
+    named = block.columns.get("family", sequences)
+    return [
+        family or text or line for family, text, line in zip(named, sequences, own, strict=True)
+    ]
 
 
 def _number(text: bytes, path: Path, line: int, role: str) -> float:

@@ -121,12 +121,21 @@ class Predictor:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is CUDA, else Apple's MPS, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """The device of that name; ``auto`` is CUDA, else Apple's MPS, else the CPU.
+
+    Raises:
+        ValueError: If this machine has no such device.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, available in there.items() if available)
+    if not there.get(name, False):
+        raise ValueError(f"this machine has no device {name!r}; use cpu or auto")
+    return torch.device(name)
 
 
 class Answered(NamedTuple):

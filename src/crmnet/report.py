@@ -14,9 +14,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-
-matplotlib.use("Agg")  # files only: works without a screen
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from crmnet.checkpoint import HISTORY, load_record, write_atomically
@@ -41,10 +38,9 @@ METRIC_TITLES = {
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Save in the format of the suffix, in one step, and close the figure."""
+    """Save in the format of the suffix, in one step."""
     kind = path.suffix.removeprefix(".")
     write_atomically(path, lambda p: figure.savefig(p, format=kind, bbox_inches="tight"))
-    plt.close(figure)
 
 
 def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
@@ -52,11 +48,14 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
     folder.mkdir(parents=True, exist_ok=True)
     save_metrics(folder, dict(summary))
     _write_metric_table(folder / "metrics.tsv", summary)
-    with TableWriter(folder / "predictions.tsv", ["set", "measured", "predicted"]) as table:
+    columns = ["set", "row", "family", "measured", "predicted"]
+    with TableWriter(folder / "predictions.tsv", columns) as table:
         for scored in sets:
             table.write(
                 {
                     "set": [scored.name] * len(scored.measured),
+                    "row": np.arange(len(scored.measured)) if scored.row is None else scored.row,
+                    "family": [str(family) for family in scored.family],
                     "measured": scored.measured.astype(np.float32),
                     "predicted": scored.predicted.astype(np.float32),
                 }
@@ -91,31 +90,28 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _with_interval(estimate: Mapping[str, float | None]) -> str:
+def _with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
-    if value is None or low is None or high is None:
+    if value is None:
         return "not defined"
-    return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    if low is None or high is None:
+        return f"{value:.{digits}f} [no interval]"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
     """One density scatter per set, as the paper's Figure 2."""
     columns = min(3, len(sets))
     rows = -(-len(sets) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(3.9 * columns, 4.1 * rows), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(3.9 * columns, 4.1 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for ax, scored in zip(axes.flat, sets, strict=False):
         found = summary["sets"][scored.name]
         density_scatter(ax, scored.measured, scored.predicted)
         ax.set_title(f"{scored.name}  (n = {found['n']:,})")
         annotate_metrics(
             ax,
-            [
-                f"{METRIC_TITLES[m]} = {found[m]['value']:.3f}"
-                for m in ("pearson", "r2", "mse")
-                if found[m]["value"] is not None
-            ],
+            [f"{METRIC_TITLES[m]} {_with_interval(found[m], 3)}" for m in ("pearson", "r2", "mse")],
         )
     for ax in axes.flat[len(sets) :]:
         ax.set_visible(False)
@@ -129,7 +125,8 @@ def write_learning_curve(run: Path) -> None:
     history = {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}
     best = load_record(run).best
     with matplotlib.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+        figure = Figure(figsize=(8, 3.2), layout="constrained")
+        axes = figure.subplots(1, 2)
         learning_curve(axes[0], axes[1], history, best.epoch if best else None)
         save_figure(figure, run / "learning_curve.png")
 
@@ -137,7 +134,8 @@ def write_learning_curve(run: Path) -> None:
 def write_dataset_picture(dataset: Dataset, path: Path) -> None:
     """Draw the distribution of a data set's labels, per medium."""
     with matplotlib.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=(5, 3), layout="constrained")
+        figure = Figure(figsize=(5, 3), layout="constrained")
+        ax = figure.subplots()
         label_histogram(ax, manifest_histograms(dataset.manifest))
         save_figure(figure, path)
 

@@ -59,6 +59,8 @@ def letters_to_tokens(sequences: Sequence[bytes] | Sequence[str]) -> tuple[Token
         Tokens ``(N, W)`` with W the longest sequence and N behind the end of shorter ones, and the
         lengths ``(N,)``. A letter outside ACGTN becomes :data:`INVALID`.
     """
+    if isinstance(sequences, str | bytes):
+        raise ValueError("give a list of sequences, not one text; write [sequence]")
     rows = [s if isinstance(s, bytes) else s.encode() for s in sequences]
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     width = int(lengths.max(initial=0))

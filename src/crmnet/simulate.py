@@ -8,9 +8,9 @@ weight w = K·exp(S − S_max), K being its concentration in units of the consen
 dissociation constant. *Openers* bind w/(1 + w) of the time whatever the chromatin; together with
 poly-A/T tracts they raise the accessibility a = σ(a₀ + Σ openings), which stands for nucleosome
 depletion. The others bind a·w/(1 + a·w). Occupied sites add up, each with a factor of distance and
-strand, and the sum goes through a logistic curve onto the bins 0–17. A cell lands in a bin with
-normal spread around that mean; a promoter's measured expression is the mean bin of its cells, so
-one that was seen in a single cell has an integer label.
+strand; open chromatin adds a little of its own; and the sum goes through a logistic curve onto the
+bins 0–17. A cell lands in a bin with normal spread around that mean; a promoter's measured
+expression is the mean bin of its cells, so one seen in a single cell has an integer label.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ FACTORS = (
 )
 BASE_LOGIT = (-1.1, -0.9)
 BASE_ACCESS = -0.6
+ACCESS_LOGIT = 1.5
+"""Added to the logit of expression by open chromatin, over and above what is bound there."""
 TRACT_OPENING = 0.25
 """Per base of a tract beyond its first five, up to TRACT_LIMIT in all."""
 TRACT_LIMIT = 1.5
@@ -152,7 +154,7 @@ class Cell:
         effect = self._effects(medium, occupancy.shape[2])
         logit = np.einsum("bfp,bfp,fp->b", occupancy, strand, effect)
         access = self.accessibility(binding, medium)
-        return TOP_BIN * _logistic(BASE_LOGIT[medium] + logit + 1.5 * (access - 0.5))
+        return TOP_BIN * _logistic(BASE_LOGIT[medium] + logit + ACCESS_LOGIT * (access - 0.5))
 
     def _concentration(self, medium: int) -> Floats:
         return np.array([f.concentration[medium] for f in self.factors], dtype=np.float32)
@@ -471,9 +473,17 @@ def _describe_cell(cell: Cell, options: AssayOptions, path: Path) -> None:
         ],
         "base_logit": list(BASE_LOGIT),
         "base_access": BASE_ACCESS,
+        "access_logit": ACCESS_LOGIT,
+        "tract": TRACT,
+        "top_bin": TOP_BIN,
         "tract_opening": TRACT_OPENING,
         "tract_limit": TRACT_LIMIT,
         "cell_spread": CELL_SPREAD,
         "site_occupancy": SITE_OCCUPANCY,
     }
     path.write_text(json.dumps(described, indent=2) + "\n")
+
+
+def read_options(dataset: Path) -> AssayOptions:
+    """The options that a simulated data set was made with."""
+    return AssayOptions(**json.loads((dataset / "truth" / "cell.json").read_text())["options"])

@@ -162,6 +162,10 @@ class Training(pl.LightningModule):
         }
 
 
+class Diverged(RuntimeError):
+    """The loss is no number any more."""
+
+
 class RunFolder(Checkpoint):
     """Keeps the run folder up to date after every epoch: history, best weights, state."""
 
@@ -185,7 +189,7 @@ class RunFolder(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not all(map(math.isfinite, metrics.values())):
-            raise ValueError(
+            raise Diverged(
                 f"training diverged in epoch {trainer.current_epoch + 1} ({metrics}); "
                 "lower train.learning_rate"
             )
@@ -251,10 +255,13 @@ def train(
 
     Raises:
         FileExistsError: If ``run`` holds a run already and ``resume`` is not asked for.
-        ValueError: If settings or data differ from those of the run to resume, or training
-            diverges.
+        ValueError: If settings or data differ from those of the run to resume, or there is too
+            little to validate on.
+        Diverged: If the loss is no number any more.
     """
+    device = choose_device(settings.train.device)
     rows, validation, validation_rows = _split(settings.train, data, validation)
+    _check_watchable(validation, validation_rows)
     record = RunRecord(
         settings=_with_media(settings, data),
         media=data.media,
@@ -266,14 +273,15 @@ def train(
     if state is None and (run / RECORD).is_file() and load_record(run).finished:
         log.info("%s is finished already", run)
         return load_record(run)
-    torch.manual_seed(settings.train.seed)
-    network = build_network(record)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.train.seed)
+        network = build_network(record)
     batch = settings.train.batch_size
     loader = make_loader(
         data, batch, rows=rows, shuffle=True, seed=settings.train.seed,
         workers=settings.train.workers,
     )  # fmt: skip
-    watch = make_loader(validation, batch, rows=validation_rows)
+    watch = make_loader(validation, batch, rows=validation_rows, media=data.media)
     module = Training(network, settings.train, record.scale, len(loader))
     folder = RunFolder(run, record)
     log.info(
@@ -281,12 +289,14 @@ def train(
         settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(rows):,}",
         f"{len(validation_rows):,}",
     )  # fmt: skip
-    with warnings.catch_warnings():
+    # Training draws from torch's global generator; the caller's is left as it was.
+    with warnings.catch_warnings(), torch.random.fork_rng():
         _quiet_lightning()
-        trainer = _trainer(settings.train, folder)
-        trainer.fit(module, loader, watch, ckpt_path=state)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            _trainer(settings.train, folder, device).fit(module, loader, watch, ckpt_path=state)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            log.info("stopped; the same command with --resume goes on after the last whole epoch")
+            raise KeyboardInterrupt from None
     finished = folder.record.model_copy(update={"finished": True})
     save_record(run, finished)
     load_run(run)  # what is on disk can be read back
@@ -300,12 +310,20 @@ def _split(
         rows, held = hold_out(data, settings.validation_fraction, settings.seed)
         return rows, data, held
     unknown = [medium for medium in validation.media if medium not in data.media]
-    if unknown or validation.media != data.media[: len(validation.media)]:
+    if unknown:
         raise ValueError(
-            f"the validation set's media ({', '.join(validation.media)}) must be the training "
-            f"set's ({', '.join(data.media)}), in the same order"
+            f"the validation set was measured in {', '.join(unknown)}, "
+            f"the training set in {', '.join(data.media)}"
         )
     return np.arange(len(data)), validation, np.arange(len(validation))
+
+
+def _check_watchable(validation: Dataset, rows: Index) -> None:
+    if np.bincount(np.asarray(validation.medium)[rows]).max() < 3:
+        raise ValueError(
+            f"{len(rows)} validation rows are too few to tell a good epoch from a bad one; "
+            "raise train.validation_fraction or give a validation set"
+        )
 
 
 def _with_media(settings: RunSettings, data: Dataset) -> RunSettings:
@@ -374,8 +392,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
     return ", ".join(filter(None, said))
 
 
-def _trainer(settings: TrainSettings, folder: RunFolder) -> pl.Trainer:
-    device = choose_device(settings.device).type
+def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -> pl.Trainer:
     terminal = sys.stderr.isatty()
     callbacks: list[pl.Callback] = [
         EarlyStopping("val_r2", mode="max", patience=settings.patience, check_finite=False),
@@ -384,7 +401,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder) -> pl.Trainer:
     if terminal:
         callbacks.append(TQDMProgressBar(leave=False))
     return pl.Trainer(
-        accelerator="gpu" if device == "cuda" else device,
+        accelerator="gpu" if device.type == "cuda" else device.type,
         devices=1,
         max_epochs=settings.epochs,
         callbacks=callbacks,
@@ -403,5 +420,6 @@ def _quiet_lightning() -> None:
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*available but not used.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*treespec.*", category=FutureWarning)

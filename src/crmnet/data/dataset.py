@@ -62,7 +62,7 @@ class Dataset:
                 f"{path} is not a data set (it has no {MANIFEST}); make one with "
                 "`crmnet data ingest FILE -o DATASET`"
             )
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = read_json(path / MANIFEST)
         if manifest.get("format") != FORMAT:
             raise ValueError(
                 f"{path} has data set format {manifest.get('format')!r}; this crmnet reads "
@@ -89,6 +89,17 @@ class Dataset:
         return self.path.resolve().name
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; ValueError that names the file if it is damaged."""
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(read, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object")
+    return read
+
+
 def is_dataset(path: Path) -> bool:
     """Whether ``path`` is a finished data set folder."""
     return (path / MANIFEST).is_file()
@@ -97,7 +108,10 @@ def is_dataset(path: Path) -> bool:
 def _column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
     if name not in manifest["columns"]:
         return None
-    array = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    try:
+        array = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path / name}.npy is damaged: {error}; ingest again") from error
     if len(array) != manifest["rows"]:
         raise ValueError(
             f"{path / name}.npy has {len(array):,} rows, the manifest says {manifest['rows']:,}; "

@@ -89,6 +89,9 @@ def ingest(
         ValueError: If a file cannot be read or no row is left.
     """
     options = options or IngestOptions()
+    for role in options.columns:
+        if role not in ROLES:
+            raise ValueError(f"a column is one of {', '.join(ROLES)}; got {role!r}")
     media = _media_of_files(files, options.media)
     check_destination(destination, options.overwrite)
     partial = destination.with_name(f".{destination.name}.partial")

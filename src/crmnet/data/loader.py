@@ -7,7 +7,7 @@ value of the one-hot they become; :func:`crmnet.sequence.one_hot` is applied on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     labels: torch.Tensor
     """``(B,)`` float32, in the unit of each row's medium."""
     medium: torch.Tensor
-    """``(B,)`` int64, index into the media."""
+    """``(B,)`` int64, index into the media that the loader was given."""
     weight: torch.Tensor
     """``(B,)`` float32; ones where the data set has no weights."""
 
@@ -38,8 +38,9 @@ class Batch(NamedTuple):
 class Rows(TorchDataset[Batch]):
     """Rows of an opened data set, fetched a batch at a time by an array of row numbers."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Dataset, media: Sequence[str]) -> None:
         self.dataset = dataset
+        self.number = np.array([media.index(name) for name in dataset.media], dtype=np.int64)
 
     def __getitem__(self, rows: Index) -> Batch:
         data = self.dataset
@@ -47,7 +48,7 @@ class Rows(TorchDataset[Batch]):
         return Batch(
             torch.from_numpy(data.tokens[rows]),
             torch.from_numpy(data.labels[rows]),
-            torch.from_numpy(data.medium[rows].astype(np.int64)),
+            torch.from_numpy(self.number[data.medium[rows]]),
             torch.from_numpy(weight),
         )
 
@@ -87,18 +88,20 @@ def make_loader(
     rows: Index | None = None,
     shuffle: bool = False,
     seed: int = 0,
+    media: Sequence[str] | None = None,
     workers: int = 0,
 ) -> DataLoader[Batch]:
     """Batches of a data set, or of some of its rows, for a training loop.
 
     Every row comes exactly once per epoch; the last batch may be smaller. Same seed and epoch,
-    same batches.
+    same batches. ``media`` gives the order in which media are numbered, and must hold all of the
+    data set's; left out, it is the data set's own.
     """
     rows = np.arange(len(dataset)) if rows is None else rows
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to load")
     return DataLoader(
-        Rows(dataset),
+        Rows(dataset, dataset.media if media is None else media),
         sampler=RowBatches(rows, batch_size, shuffle, seed),
         batch_size=None,
         num_workers=workers,

@@ -73,15 +73,18 @@ class Layout:
 
 
 def read_blocks(
-    path: Path, roles: Sequence[str], names: Mapping[str, str] | None = None
+    path: Path,
+    roles: Sequence[str],
+    names: Mapping[str, str] | None = None,
+    required: Sequence[str] = ("sequence",),
 ) -> Iterator[Block]:
     """Read the columns that play the given roles, block by block.
 
     Args:
         path: The file, or ``-`` for standard input.
-        roles: Which of :data:`COLUMN_NAMES` to return if they are there; ``sequence`` and whatever
-            is named in ``names`` must be.
+        roles: Which of :data:`COLUMN_NAMES` to return if they are there.
         names: Role → header name, where the file's own name is not one of the usual ones.
+        required: Roles that a table must have, besides those in ``names``.
 
     Yields:
         Blocks whose ``columns`` hold the same roles throughout the file.
@@ -93,7 +96,7 @@ def read_blocks(
     with open_bytes(path) as stream:
         pieces = _pieces(stream, path)
         first = next(pieces, b"")
-        layout = sniff(first, path, roles, names or {})
+        layout = sniff(first, path, roles, names or {}, required)
         number = 1
         if layout.header is not None:
             header_line = _line_of_first_text(first)
@@ -190,7 +193,13 @@ def _without_mark(chunk: bytes, path: Path) -> bytes:
     return chunk.removeprefix(b"\xef\xbb\xbf")
 
 
-def sniff(first: bytes, path: Path, roles: Sequence[str], names: Mapping[str, str]) -> Layout:
+def sniff(
+    first: bytes,
+    path: Path,
+    roles: Sequence[str],
+    names: Mapping[str, str],
+    required: Sequence[str],
+) -> Layout:
     """Decide from the first piece of a file how to read it.
 
     A first line with a known column name in it is a header; without one, the first column is the
@@ -206,7 +215,7 @@ def sniff(first: bytes, path: Path, roles: Sequence[str], names: Mapping[str, st
     header = [name.decode(errors="replace").strip().lower() for name in fields]
     known = {name for role in COLUMN_NAMES.values() for name in role}
     if names or any(name in known for name in header):
-        return Layout("table", delimiter, fields, _positions(header, path, roles, names))
+        return Layout("table", delimiter, fields, _positions(header, path, roles, names, required))
     if not delimiter:
         return Layout("lines", positions={"sequence": 0})
     if len(fields) == 2:
@@ -219,7 +228,11 @@ def sniff(first: bytes, path: Path, roles: Sequence[str], names: Mapping[str, st
 
 
 def _positions(
-    header: list[str], path: Path, roles: Sequence[str], names: Mapping[str, str]
+    header: list[str],
+    path: Path,
+    roles: Sequence[str],
+    names: Mapping[str, str],
+    required: Sequence[str],
 ) -> dict[str, int]:
     positions = {}
     shown = ", ".join(repr(name) for name in header)
@@ -232,7 +245,7 @@ def _positions(
                 positions[role] = header.index(name)
                 break
         else:
-            if role in names or role == "sequence":
+            if role in names or role in required:
                 missing = " or ".join(map(repr, wanted[:3]))
                 raise ValueError(f"{path}, line 1: no column {missing}; it has {shown}")
     return positions

@@ -137,7 +137,7 @@ class CRMnet(nn.Module):
         for block, down in zip(self.encoder, self.down, strict=False):
             x_BCL = block(x_BCL)
             skips.append(x_BCL)
-            x_BCL = torch.relu(down(x_BCL))
+            x_BCL = down(x_BCL)
         x_BCL = self.waist(self.encoder[-1](x_BCL))
         for up, block in zip(self.up, self.decoder, strict=True):
             x_BCL = block(torch.cat([up(x_BCL), skips.pop()], dim=1))

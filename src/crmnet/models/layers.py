@@ -32,7 +32,7 @@ class SqueezeExcitation(nn.Module):
 
 
 class DownConv(nn.Module):
-    """Stride-2 convolution that halves an even length, padded as TensorFlow's 'same'.
+    """Stride-2 convolution and ReLU that halve an even length, padded as TensorFlow's 'same'.
 
     For an odd kernel the padding is one larger on the right (4 and 5 for kernel 11), which no
     ``padding`` argument of torch expresses.
@@ -42,9 +42,10 @@ class DownConv(nn.Module):
         super().__init__()
         self.padding = ((kernel - 2) // 2, kernel - 2 - (kernel - 2) // 2)
         self.conv = nn.Conv1d(channels_in, channels_out, kernel, stride=2)
+        self.relu = nn.ReLU()
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        return self.conv(functional.pad(x_BCL, self.padding))
+        return self.relu(self.conv(functional.pad(x_BCL, self.padding)))
 
 
 class UpConv(nn.Module):

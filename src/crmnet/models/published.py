@@ -143,7 +143,7 @@ Place = tuple[str, tuple[str, int, str]]
 
 
 def _plan() -> Iterator[Place]:
-    """Our name of every tensor, and the kind, rank and variable of the Keras layer it comes from."""
+    """Our name of every tensor, and kind, rank and variable of the Keras layer it comes from."""
     counters = dict.fromkeys(KINDS, 0)
 
     def layer(ours: str, kind: str, variables: Mapping[str, str]) -> Iterator[Place]:
