@@ -115,7 +115,7 @@ nested = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(content=nested)
 def test_a_state_comes_back_as_it_was(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("state") / "state.safetensors"

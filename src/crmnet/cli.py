@@ -88,7 +88,7 @@ def main() -> None:
     """Run a command and turn what goes wrong into one line and an exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        app()  # Ctrl-C ends in here with status 130
+        app(prog_name="crmnet")  # Ctrl-C ends in here with status 130
     except BAD_INPUT as error:
         _fail(error, 2)
     except Exception as error:
