@@ -124,9 +124,11 @@ def load_record(run: str | Path) -> RunRecord:
         raise ValueError(f"{run / RECORD} is damaged: {error.errors()[0]['msg']}") from error
 
 
-def build_network(record: RunRecord) -> nn.Module:
-    """The network that a record describes, with fresh weights."""
-    return build(record.settings.model.name, **record.settings.model.settings)
+def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
+    """The network that a record describes, with fresh weights; the caller's generator is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(record.settings.model.name, **record.settings.model.settings)
 
 
 def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:

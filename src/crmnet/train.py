@@ -131,7 +131,7 @@ class Training(pl.LightningModule):
         )
         self.validated.clear()
         self.log("val_loss", self._loss(predicted, target))
-        found = []
+        r2, r = [], []
         for number, name in enumerate(self.media):
             rows = (medium == number).cpu()
             if rows.sum() < 3:
@@ -139,14 +139,13 @@ class Training(pl.LightningModule):
             metrics = score(
                 target.cpu()[rows].double().numpy(), predicted.cpu()[rows].double().numpy()
             )
-            found.append(metrics)
+            # A network that predicts one value for all has learned no order yet: r = 0.
+            r.append(metrics["pearson"] if math.isfinite(metrics["pearson"]) else 0.0)
+            r2.append(metrics["r2"] if math.isfinite(metrics["r2"]) else 0.0)
             if len(self.media) > 1:
-                self.log(f"val_r_{name}", metrics["pearson"])
-        for metric, title in (("r2", "val_r2"), ("pearson", "val_r")):
-            values = [m[metric] for m in found if math.isfinite(m[metric])]
-            # A network that predicts one value for all has no correlation: the worst there is.
-            mean = float(np.mean(values)) if values else -1.0
-            self.log(title, mean, prog_bar=metric == "pearson")
+                self.log(f"val_r_{name}", r[-1])
+        self.log("val_r2", float(np.mean(r2)))
+        self.log("val_r", float(np.mean(r)), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         """Adam; the schedule is a multiple of the peak rate, set before every step."""
@@ -273,9 +272,7 @@ def train(
     if state is None and (run / RECORD).is_file() and load_record(run).finished:
         log.info("%s is finished already", run)
         return load_record(run)
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.train.seed)
-        network = build_network(record)
+    network = build_network(record, seed=settings.train.seed)
     batch = settings.train.batch_size
     loader = make_loader(
         data, batch, rows=rows, shuffle=True, seed=settings.train.seed,
@@ -289,8 +286,9 @@ def train(
         settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(rows):,}",
         f"{len(validation_rows):,}",
     )  # fmt: skip
-    # Training draws from torch's global generator; the caller's is left as it was.
-    with warnings.catch_warnings(), torch.random.fork_rng():
+    # Training draws from torch's global generators; the caller's are left as they were.
+    devices = [device] if device.type == "cuda" else []
+    with warnings.catch_warnings(), torch.random.fork_rng(devices):
         _quiet_lightning()
         try:
             _trainer(settings.train, folder, device).fit(module, loader, watch, ckpt_path=state)

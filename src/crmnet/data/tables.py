@@ -28,6 +28,7 @@ class TableWriter:
         self.parquet = path.suffix == ".parquet"
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
         self.file: IO[str] | None = None
+        self.headed = False
 
     def __enter__(self) -> TableWriter:
         if self.path != STDOUT:
@@ -36,7 +37,6 @@ class TableWriter:
             self.file = sys.stdout if self.path == STDOUT else self._open()
             comma = self.path.suffix == ".csv"
             self.rows = csv.writer(self.file, delimiter="," if comma else "\t", lineterminator="\n")
-            self.rows.writerow(self.names)
         return self
 
     def write(self, columns: Mapping[str, Iterable[Any]]) -> None:
@@ -49,11 +49,20 @@ class TableWriter:
             for name, column in zip(self.names, values, strict=True):
                 self.columns[name].extend(column)
         else:
+            self._write_header()
             self.rows.writerows(zip(*values, strict=True))
+
+    def _write_header(self) -> None:
+        """Not before there is something to head: an error at the start then leaves no output."""
+        if not self.headed:
+            self.headed = True
+            self.rows.writerow(self.names)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: object, trace: TracebackType | None
     ) -> None:
+        if self.file is not None and kind is None:
+            self._write_header()
         if self.file is not None and self.path != STDOUT:
             self.file.close()
         elif self.file is not None:
