@@ -3,7 +3,7 @@
 The paper's recipe (section 2.4): Huber loss, Adam, warm-up then cosine, early stopping on the
 validation R², best weights kept. A run that was killed goes on from its last finished epoch and
 ends with the same weights as one that was not: batches and dropout depend only on the seed and the
-number of the epoch.
+number of the epoch or step.
 """
 
 from __future__ import annotations
@@ -101,10 +101,11 @@ class Training(pl.LightningModule):
             return functional.mse_loss(predicted, target)
         return functional.huber_loss(predicted, target, delta=self.settings.huber_delta)
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout then depends on seed and epoch alone, which is what lets a killed run continue
-        # exactly.
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        # Dropout and augmentation then depend on the seed and the step alone, which is what lets a
+        # killed run continue exactly. Seeding once per epoch does not: whether Lightning draws from
+        # the generator before or after that differs in the first epoch after a resume.
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.global_step)
 
     def _augment(self, batch: Batch) -> Batch:
         tokens = batch.tokens
