@@ -66,8 +66,11 @@ def test_output_has_one_finite_value_per_medium(network):
     assert torch.isfinite(output).all()
 
 
-def test_every_parameter_gets_a_gradient(network):
-    network.train()(promoters(8)).square().sum().backward()
+def test_every_parameter_gets_a_gradient(name):
+    # At full width: of a gate's few hidden units in a narrow network all may be off by chance.
+    torch.manual_seed(0)
+    network = build(name, n_media=2)
+    network.train()(promoters(4)).square().sum().backward()
     dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     # A constant added to every key shifts all scores of a query alike, which the softmax ignores.
     assert [name for name in dead if not name.endswith("attend.key.bias")] == []
@@ -204,7 +207,7 @@ def test_additive_position_code_is_vaswanis():
 def test_parallel_pairs_are_summed():
     torch.manual_seed(3)
     waist = build("crmnet", **{**TINY, "transformer_blocks": 4, "position": "none"}).waist.eval()
-    x = torch.randn(2, 8, 14)
+    x = torch.randn(2, 16, 14)
     t1, t2, t3, t4 = waist.blocks
     y = t1(x.transpose(1, 2))
     expected = t4(t2(y) + t3(y)).transpose(1, 2)

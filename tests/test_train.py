@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record
+from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.predict import Predictor
 from crmnet.run import TrainSettings, resolve
@@ -87,31 +87,31 @@ def test_standardised_training_predicts_in_the_unit_of_the_labels(assay, tmp_pat
         data = ingest([path], tmp_path / f"{path.stem}-data", IngestOptions())
         train(settings("epochs=1"), data, tmp_path / path.stem)
         predicted.append(Predictor.load(tmp_path / path.stem).predict_tokens(assay.tokens[:50]))
-    np.testing.assert_allclose(predicted[1], 100 * predicted[0] + 7, rtol=1e-3)
+    # Rounding grows in training: 5 is a twentieth of a bin in the other unit.
+    np.testing.assert_allclose(predicted[1], 100 * predicted[0] + 7, atol=5)
 
 
-def test_the_best_epochs_weights_are_kept(assay, tmp_path):
-    # A rate that grows absurdly after the first epoch ruins the later ones.
-    made = settings("epochs=3", "learning_rate=3.0", "start_learning_rate=0.002", "warmup_epochs=3")
-    record = train(made, assay, tmp_path / "run")
-    weights = load_file(tmp_path / "run" / WEIGHTS)
-    last = load_file(tmp_path / "run" / STATE)
+@pytest.fixture
+def ever_worse(monkeypatch):
+    """Validation R² that falls from epoch to epoch, whatever the network does."""
+    calls = iter(range(100))
+    monkeypatch.setattr(
+        "crmnet.train.score", lambda measured, predicted: {"pearson": 0.5, "r2": -next(calls)}
+    )
+
+
+def test_the_best_epochs_weights_are_kept(assay, tmp_path, ever_worse):
+    record = train(settings("epochs=3"), assay, tmp_path / "run")
+    assert record.best.epoch == 1
+    kept = load_file(tmp_path / "run" / WEIGHTS)["head.0.weight"]
+    state = load_state(tmp_path / "run" / STATE)
+    assert not torch.equal(kept, state["state_dict"]["network.head.0.weight"])
+
+
+def test_early_stopping_counts_epochs_without_gain(assay, tmp_path, ever_worse):
+    train(settings("epochs=9", "patience=2"), assay, tmp_path / "run")
     with (tmp_path / "run" / HISTORY).open() as file:
-        scores = [float(row["val_r2"]) for row in csv.DictReader(file)]
-    assert record.best.epoch == 1 + int(np.argmax(scores)) < 3
-    head = weights["head.0.weight"]
-    assert not any(v.shape == head.shape and torch.equal(v, head) for v in last.values())
-
-
-def test_early_stopping_counts_epochs_without_gain(assay, tmp_path):
-    # The rate grows until it ruins the network; from there nothing is gained.
-    made = settings("epochs=9", "patience=2", "learning_rate=3.0", "warmup_epochs=9")
-    train(made, assay, tmp_path / "run")
-    with (tmp_path / "run" / HISTORY).open() as file:
-        rows = list(csv.DictReader(file))
-    scores = [float(row["val_r2"]) for row in rows]
-    assert len(rows) < 9
-    assert len(rows) - (1 + int(np.argmax(scores))) == 2
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
 
 def test_a_validation_set_of_ones_own(assay, tmp_path):
