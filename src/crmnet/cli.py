@@ -6,7 +6,6 @@ with exit status 2 and one line on stderr; anything else that fails, with 1.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import sys
@@ -107,6 +106,8 @@ def _fail(error: Exception, status: int) -> None:
 
 def _version(asked: bool) -> None:
     if asked:
+        import importlib.metadata  # an eighth of a second that --help need not wait
+
         print(f"crmnet {importlib.metadata.version('crmnet')}")
         raise typer.Exit
 
