@@ -52,14 +52,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Put ``text`` in the place of the file ``path`` in one step."""
+
+    def write(partial: Path) -> None:
+        partial.write_text(text)
+
+    write_atomically(path, write)
+
+
 def save_record(run: Path, record: RunRecord) -> None:
     """Write ``run.json``."""
-    text = record.model_dump_json(indent=2) + "\n"
-    write_atomically(run / RECORD, lambda path: _write_text(path, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_text_atomically(run / RECORD, record.model_dump_json(indent=2) + "\n")
 
 
 def save_weights(run: Path, network: nn.Module) -> None:

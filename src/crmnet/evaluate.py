@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from crmnet.checkpoint import write_atomically
+from crmnet.checkpoint import write_text_atomically
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import HARMLESS, IngestOptions, ingest, rejection_summary
 from crmnet.data.reading import Block, read_blocks
@@ -325,9 +325,4 @@ def _finite(value: float) -> float | None:
 
 def save_metrics(folder: Path, summary: dict[str, Any]) -> None:
     """Write ``metrics.json``."""
-    text = json.dumps(summary, indent=2) + "\n"
-    write_atomically(folder / "metrics.json", lambda path: _write(path, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_text_atomically(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")

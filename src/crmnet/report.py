@@ -55,7 +55,10 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
                 {
                     "set": [scored.name] * len(scored.measured),
                     "row": np.arange(len(scored.measured)) if scored.row is None else scored.row,
-                    "family": [str(family) for family in scored.family],
+                    "family": [
+                        family.decode(errors="replace") if isinstance(family, bytes) else family
+                        for family in scored.family.tolist()
+                    ],
                     "measured": scored.measured.astype(np.float32),
                     "predicted": scored.predicted.astype(np.float32),
                 }
