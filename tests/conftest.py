@@ -19,6 +19,21 @@ needs_shared = pytest.mark.skipif(
 )
 
 
+TINY = [
+    "encoder=[8,8]", "decoder=[8]", "tail=[4]", "dense=[16]", "dense_dropout=[0.1]",
+    "transformer_blocks=1", "heads=1", "key_dim=8", "feed_forward=8",
+    "batch_size=64", "validation_fraction=0.2", "device=cpu", "learning_rate=0.002",
+    "final_learning_rate=0.00001", "warmup_epochs=1",
+]  # fmt: skip
+
+
+def settings(*more):
+    """Settings of a network small enough for seconds."""
+    from crmnet.run import resolve
+
+    return resolve("demo", [*TINY, *more])
+
+
 @pytest.fixture(scope="session")
 def assay(tmp_path_factory):
     """A small simulated data set with two media, families and weights."""

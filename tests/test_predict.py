@@ -71,6 +71,14 @@ def write(path, text):
     return path
 
 
+def test_joined_files_repeat_their_header(counter, tmp_path):
+    path = tmp_path / "joined.tsv"
+    path.write_text("id\tsequence\na\tAAT\n\nid\tsequence\nb\tT\n")
+    (answered,) = predict_file(counter, path, flanks="none")
+    assert answered.ids == ["a", "b"]
+    assert answered.expression.tolist() == [[2, 1], [0, 1]]
+
+
 @pytest.mark.parametrize(
     ("text", "ids"),
     [

@@ -13,22 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from conftest import TINY, settings
 from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.predict import Predictor
-from crmnet.run import TrainSettings, resolve
+from crmnet.run import TrainSettings
 from crmnet.sequence import decode
 from crmnet.train import Diverged, learning_rate, train
-
-TINY = [
-    "encoder=[8,8]", "decoder=[8]", "tail=[4]", "dense=[16]", "dense_dropout=[0.1]",
-    "transformer_blocks=1", "heads=1", "key_dim=8", "feed_forward=8",
-    "batch_size=64", "validation_fraction=0.2", "device=cpu",
-]  # fmt: skip
-
-
-def settings(*more):
-    return resolve("demo", [*TINY, *more])
 
 
 def test_learning_rate_is_its_closed_form():
@@ -53,7 +44,7 @@ def test_a_run_folder_holds_what_it_should(assay, tmp_path):
     assert names == {WEIGHTS, "run.json", HISTORY, STATE}
     assert record.finished
     assert record == load_record(tmp_path / "run")
-    assert record.media == ["complex", "defined"] == list(record.scale)
+    assert record.media == assay.media == list(record.scale)
     with (tmp_path / "run" / HISTORY).open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]

@@ -25,6 +25,7 @@ from torch import nn
 
 from crmnet.data.dataset import read_json
 from crmnet.models import build
+from crmnet.models.layers import BINS, BinMean
 from crmnet.models.published import published_state, read_saved_model
 from crmnet.run import FORMAT, RunRecord, Scale, resolve, versions
 
@@ -130,9 +131,12 @@ def load_record(run: str | Path) -> RunRecord:
 
 def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
     """The network that a record describes, with fresh weights; the caller's generator is kept."""
+    name, settings = record.settings.model.name, record.settings.model.settings
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(record.settings.model.name, **record.settings.model.settings)
+        if record.settings.train.loss == "soft-bins":
+            return BinMean(build(name, **{**settings, "n_media": BINS * settings["n_media"]}))
+        return build(name, **settings)
 
 
 def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:

@@ -126,7 +126,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")] = Path(
         "crmnet-demo"
     ),
-    promoters: Annotated[int, typer.Option(help="Simulated promoters to train on.")] = 20_000,
+    promoters: Annotated[int, typer.Option(help="Simulated promoters to train on.")] = 40_000,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as for train."),
@@ -209,7 +209,7 @@ def data_simulate(
     cells: Annotated[
         int | None, typer.Option(help="Cells per promoter; left out, few for most, many for some.")
     ] = None,
-    sites: Annotated[float, typer.Option(help="Mean number of sites set into a promoter.")] = 1.5,
+    sites: Annotated[float, typer.Option(help="Mean number of sites set into a promoter.")] = 1.0,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Simulate a reporter assay whose truth is known.
@@ -232,13 +232,18 @@ def data_simulate(
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A shipped recipe (demo, small, paper-complex) or a .toml file.")
+        str,
+        typer.Argument(help="A shipped recipe (demo, small, paper-complex, …) or a .toml file."),
     ],
     data: Annotated[Path, typer.Option(help="Data set to train on.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make.")],
     validation: Annotated[
         Path | None,
         typer.Option(help="Data set to watch; left out, some families of the data are held out."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Start from the weights of another run."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -257,22 +262,30 @@ def train(
     After every epoch the folder holds the best weights so far, the history, and all that
     `--resume` needs to end with the same weights as a run that was never killed.
 
-    Example: `crmnet train small --data my-data -o my-run --set train.epochs=5`
+    Examples: `crmnet train small --data my-data -o my-run --set train.epochs=5` ·
+    `crmnet train paper-finetune-complex --from pretrained --data complex -o complex-run` ·
+    `torchrun --nproc-per-node 8 -m crmnet train paper-complex --data D -o R --set devices=8`
     """
+    from crmnet.checkpoint import load_record
     from crmnet.data.dataset import Dataset
     from crmnet.run import resolve
 
-    resolved = resolve(recipe, settings)
+    model = load_record(start).settings.model if start else None
+    resolved = resolve(recipe, settings, model=model)
     rows = Dataset.open(data)
     watched = Dataset.open(validation) if validation else None
     from crmnet.report import write_learning_curve
+    from crmnet.train import is_main_process
     from crmnet.train import train as run_training
 
-    record = run_training(resolved, rows, output, validation=watched, resume=resume)
+    record = run_training(resolved, rows, output, validation=watched, start=start, resume=resume)
+    if not is_main_process():
+        return
     write_learning_curve(output)
     if record.best:
         rows, where = record.data["validation_rows"], record.data["validation"]
-        print(f"kept epoch {record.best.epoch}, the best by R² on {rows:,} rows ({where})")
+        epoch = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"
+        print(f"kept {epoch}, the best by R² on {rows:,} rows ({where})")
     print(f"run: {output}   for accuracy with intervals: crmnet evaluate {output} DATA")
 
 
@@ -383,6 +396,79 @@ def evaluate(
     if output is not None:
         write_evaluation(output, sets, summary)
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+
+
+class Precision(StrEnum):
+    """Choices of ``--precision``."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+@app.command()
+def benchmark(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="[MODEL-NAME]", help="A network by name: crmnet, crmnet-small, …"),
+    ] = "crmnet",
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            help="Rows per step and device; may be repeated. Left out: 1024, 4096, 8192, 16384 on "
+            "a GPU, 32 and 128 on the CPU.",
+        ),
+    ] = None,
+    precision: Annotated[
+        list[Precision] | None, typer.Option(help="May be repeated; left out, fp32.")
+    ] = None,
+    devices: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, help="GPUs, or processes that share the CPU; may be repeated; left out, 1."
+        ),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    rows: Annotated[int, typer.Option(min=1, help="Rows of an epoch.")] = 30_722_376,
+    steps: Annotated[int, typer.Option(min=1, help="Steps timed; their median counts.")] = 10,
+    warm_up: Annotated[int, typer.Option(min=0, help="Steps before them.")] = 3,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for benchmark.md, .json and .png."),
+    ] = None,
+) -> None:
+    """Measure this machine as Table 1 of the paper does, beside the paper's own rows.
+
+    Seconds per step, minutes per epoch, hours for 20 epochs, sequences per second, peak memory and
+    the share of the device's matrix rate in training; sequences per second in inference. Rows that
+    do not fit are left blank.
+
+    Examples: `crmnet benchmark crmnet-small --batch-size 128 -o benchmark` ·
+    `crmnet benchmark --batch-size 1024 --batch-size 4096 --precision fp32 --precision bf16`
+    """
+    from crmnet.benchmark import BenchmarkOptions, markdown
+    from crmnet.benchmark import benchmark as run_benchmark
+
+    options = BenchmarkOptions(
+        model=model,
+        batch_sizes=tuple(batch_size or ()),
+        precisions=tuple(one.value for one in precision or [Precision.fp32]),
+        devices=tuple(devices or (1,)),
+        device=device.value,
+        rows=rows,
+        steps=steps,
+        warm_up=warm_up,
+    )
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)  # now, rather than fail after an hour
+    result = run_benchmark(options)
+    print(markdown(result), end="")
+    if output is not None:
+        from crmnet.report import write_benchmark
+
+        write_benchmark(output, result)
+        print(f"written: {output}/benchmark.md, benchmark.json, benchmark.png")
 
 
 @models_app.command("import-keras")

@@ -23,8 +23,9 @@ from scipy.stats import rankdata
 
 from crmnet.checkpoint import write_text_atomically
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import HARMLESS, IngestOptions, ingest, rejection_summary
-from crmnet.data.reading import Block, read_blocks
+from crmnet.data.ingest import IngestOptions, ingest, rejection_summary
+from crmnet.data.loader import output_of
+from crmnet.data.reading import HARMLESS, Block, read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
 
@@ -180,23 +181,24 @@ def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None)
     Raises:
         ValueError: If the model has no output for a medium of the data set.
     """
-    missing = [m for m in dataset.media if m not in predictor.media]
-    if missing:
+    try:
+        outputs = [output_of(medium, predictor.media) for medium in dataset.media]
+    except ValueError:
         raise ValueError(
-            f"{dataset.path} was measured in {', '.join(missing)}; the model predicts "
+            f"{dataset.path} was measured in {', '.join(dataset.media)}; the model predicts "
             f"{', '.join(predictor.media)}: evaluate it on rows of those media"
-        )
+        ) from None
     predicted = predictor.predict_tokens(dataset.tokens)
     related = families(dataset)
     title = name or dataset.name
     sets = []
-    for number, medium in enumerate(dataset.media):
+    for number, (medium, output) in enumerate(zip(dataset.media, outputs, strict=True)):
         rows = np.asarray(dataset.medium) == number
         sets.append(
             Scored(
                 title if len(dataset.media) == 1 else f"{title}:{medium}",
                 np.asarray(dataset.labels[rows], dtype=np.float64),
-                predicted[rows, predictor.medium_index(medium)].astype(np.float64),
+                predicted[rows, output].astype(np.float64),
                 related[rows],
                 row=np.nonzero(rows)[0],
             )

@@ -21,7 +21,9 @@ from torch import Tensor, nn
 
 from crmnet import sequence
 from crmnet.checkpoint import load_run
-from crmnet.data.reading import read_blocks
+from crmnet.data.loader import output_of
+from crmnet.data.reading import HARMLESS, read_blocks
+from crmnet.models.inference import for_inference
 
 BATCH_SIZE = 256
 Expression = npt.NDArray[np.float32]
@@ -50,10 +52,14 @@ class Predictor:
     model: nn.Module
     """``(B, 4, 112)`` one-hot → ``(B, n_media)``, in the media's own units, in evaluation mode."""
     media: list[str]
+    """Names of the outputs; one that stands for two media is called ``complex+defined``."""
     device: torch.device
     batch_size: int = BATCH_SIZE
     length: int = sequence.LENGTH
     """Positions that the network sees."""
+    fast: nn.Module | None = None
+    """The same function rearranged for speed, which predictions come from; None takes
+    :attr:`model`, whose modules attribution knows."""
 
     @classmethod
     def load(
@@ -72,10 +78,13 @@ class Predictor:
         """
         network, record = load_run(model)
         scales = [record.scale[medium] for medium in record.media]
-        rescaled = Rescaled(network, [s.mean for s in scales], [s.sd for s in scales])
         where = choose_device(device)
+        model, fast = (
+            Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]).to(where).eval()
+            for form in (network, for_inference(network))
+        )
         length = record.settings.model.settings.get("length", sequence.LENGTH)
-        return cls(rescaled.to(where).eval(), record.media, where, batch_size, length)
+        return cls(model, record.media, where, batch_size, length, fast)
 
     def predict(
         self,
@@ -105,19 +114,18 @@ class Predictor:
 
     def predict_tokens(self, tokens: sequence.Tokens) -> Expression:
         """Expression ``(N, n_media)`` of prepared tokens ``(N, L)``, a batch at a time."""
+        network = self.model if self.fast is None else self.fast
         predicted = np.empty((len(tokens), len(self.media)), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(tokens), self.batch_size):
                 batch = np.array(tokens[start : start + self.batch_size])
                 x_BCL = sequence.one_hot(torch.from_numpy(batch).to(self.device))
-                predicted[start : start + len(batch)] = self.model(x_BCL).float().cpu().numpy()
+                predicted[start : start + len(batch)] = network(x_BCL).float().cpu().numpy()
         return predicted
 
     def medium_index(self, medium: str) -> int:
         """The output that stands for ``medium``."""
-        if medium not in self.media:
-            raise ValueError(f"medium must be one of {', '.join(self.media)}; got {medium!r}")
-        return self.media.index(medium)
+        return output_of(medium, self.media)
 
 
 def choose_device(name: str) -> torch.device:
@@ -160,7 +168,7 @@ def predict_file(
     count = 0
     for block in read_blocks(path, ("id", "sequence")):
         for line, reason, _ in block.misshapen:
-            if reason != "blank line":
+            if reason not in HARMLESS:
                 raise ValueError(f"{path}, line {line}: {reason}")
         if not len(block):
             continue

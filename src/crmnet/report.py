@@ -7,6 +7,7 @@ person looks at. Drawing itself is in :mod:`crmnet.figures`.
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from crmnet.checkpoint import HISTORY, load_record, write_atomically
+from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
+from crmnet.checkpoint import HISTORY, load_record, write_atomically, write_text_atomically
 from crmnet.data.dataset import Dataset
 from crmnet.data.tables import TableWriter
 from crmnet.evaluate import METRICS, Scored, save_metrics
@@ -26,6 +28,7 @@ from crmnet.figures.panels import (
     density_scatter,
     label_histogram,
     learning_curve,
+    throughput_bars,
 )
 
 METRIC_TITLES = {
@@ -158,3 +161,30 @@ def manifest_histograms(
         width = found["histogram"]["width"]
         histograms[medium] = ((first + step * np.arange(len(counts))) * width, counts)
     return histograms
+
+
+def write_benchmark(folder: Path, result: BenchmarkResult) -> None:
+    """Leave ``benchmark.md``, ``benchmark.json`` and ``benchmark.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(folder / "benchmark.md", markdown(result))
+    write_text_atomically(folder / "benchmark.json", json.dumps(as_json(result), indent=2) + "\n")
+    with matplotlib.rc_context(STYLE):
+        save_figure(benchmark_page(result), folder / "benchmark.png")
+
+
+def benchmark_page(result: BenchmarkResult) -> Figure:
+    """Training throughput of the rows that fitted, above the paper's."""
+    measured = [
+        (row, row.sequences_per_s, here)
+        for rows, here in ((result.training, True), (PAPER_ROWS, False))
+        for row in rows
+        if row.sequences_per_s is not None
+    ]
+    figure = Figure(figsize=(8, 1.2 + 0.24 * len(measured)), layout="constrained")
+    throughput_bars(
+        figure.subplots(),
+        [f"{r.devices} × {r.hardware}, {r.precision}, {r.batch_size:,}" for r, _, _ in measured],
+        np.array([rate for _, rate, _ in measured]),
+        np.array([here for _, _, here in measured]),
+    )
+    return figure

@@ -32,15 +32,29 @@ class TrainSettings(_Frozen):
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(1024, ge=1)
     """Rows per step and device."""
-    loss: Literal["huber", "mse"] = "huber"
+    loss: Literal["huber", "mse", "soft-bins"] = "huber"
+    """``soft-bins``: the network gives a distribution over the bins 0–17 and is trained to match
+    one that is spread around the label (LegNet, DREAM 2022); predictions are its mean."""
     huber_delta: float = Field(1.0, gt=0)
     """Error, in the unit the network is trained in, above which Huber's loss grows linearly."""
+    bin_spread: float = Field(0.5, gt=0)
+    """Standard deviation, in bins, of the target of ``soft-bins``."""
+    row_weights: Literal["equal", "column", "cells"] = "equal"
+    """What a row counts in the loss: the same for all, its ``weight`` as it stands, or
+    n / (n + half_weight_cells), for weights that are numbers n of cells."""
+    half_weight_cells: float = Field(2.0, gt=0)
+    """Cells of a row that counts half as much as one measured without error: the variance between
+    single cells over the variance that the network leaves unexplained."""
     learning_rate: float = Field(0.001, gt=0)
-    """Reached at the end of the warm-up."""
+    """Reached at the end of the warm-up; all three rates are for one device."""
     start_learning_rate: float = Field(0.0001, gt=0)
     final_learning_rate: float = Field(0.0001, ge=0)
     """Reached at the end of the last epoch, along a cosine."""
     warmup_epochs: float = Field(10, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What follows the warm-up; ``constant`` is what the released code does."""
+    scale_learning_rate: bool = True
+    """Multiply the rates by the number of devices (section 4.4)."""
     patience: int = Field(10, ge=1)
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
@@ -51,8 +65,20 @@ class TrainSettings(_Frozen):
     """Positions by which training rows are moved at most, either way; only adapter falls off."""
     standardize: bool = False
     """Train on labels of mean 0 and standard deviation 1 per medium; predictions are put back."""
+    pool_media: bool = False
+    """One output for all media, as in the paper's pre-training, which did not tell them apart."""
+    even_media: bool = False
+    """Draw equally many rows of each medium in every epoch."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Share of the old in an exponential moving average of the weights, taken after every step;
+    above 0 the average is what is validated and kept."""
     seed: int = Field(0, ge=0)
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps", "tpu"] = "auto"
+    devices: int = Field(1, ge=1)
+    """Devices (on the CPU: processes) of each node, each with a batch of its own."""
+    nodes: int = Field(1, ge=1)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the network's arithmetic; weights, loss and optimiser stay in fp32."""
     workers: int = Field(0, ge=0)
     """Processes that gather batches; 0 gathers them in the training process."""
 
@@ -110,12 +136,15 @@ def shipped_recipes() -> dict[str, str]:
     }
 
 
-def resolve(recipe: str, overrides: list[str] | None = None) -> RunSettings:
+def resolve(
+    recipe: str, overrides: list[str] | None = None, *, model: ModelSettings | None = None
+) -> RunSettings:
     """Settings of a recipe, given by file or by the name of a shipped one.
 
     Args:
         recipe: ``small``, or a path such as ``mine.toml``.
         overrides: ``key=value`` texts; ``train.epochs=5``, ``model.heads=4``, or just ``epochs=5``.
+        model: The network of a run to start from; it takes the place of the recipe's.
 
     Raises:
         FileNotFoundError: If there is no such recipe.
@@ -130,15 +159,14 @@ def resolve(recipe: str, overrides: list[str] | None = None) -> RunSettings:
         )
     for text in overrides or []:
         section, key, value = _parse_override(text)
+        if section == "model" and model is not None:
+            raise ValueError(f"--set {text}: the network is that of the run to start from")
         sections[section][key] = value
-    model = sections["model"]
-    model_name = model.pop("name", "crmnet")
-    config = configure(model_name, **model)
-    return RunSettings(
-        recipe=name,
-        model=ModelSettings(name=model_name, settings=_jsonable(asdict(config))),
-        train=_checked(sections["train"], name),
-    )
+    if model is None:
+        model_name = sections["model"].pop("name", "crmnet")
+        config = configure(model_name, **sections["model"])
+        model = ModelSettings(name=model_name, settings=_jsonable(asdict(config)))
+    return RunSettings(recipe=name, model=model, train=_checked(sections["train"], name))
 
 
 def _read_recipe(recipe: str) -> tuple[dict[str, Any], str]:

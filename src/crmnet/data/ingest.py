@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.data.dataset import COLUMNS, FORMAT, MANIFEST, Dataset, is_dataset
-from crmnet.data.reading import Block, read_blocks
+from crmnet.data.reading import HARMLESS, Block, read_blocks
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 HISTOGRAM_WIDTH = 0.1
@@ -31,8 +31,6 @@ MAX_MEDIA = 255
 MAX_SEQUENCE = 10_000
 """A promoter is not longer than this; one such line would cost memory for every row beside it."""
 SHOWN_TEXT = 60
-HARMLESS = ("blank line", "header repeated")
-"""Reasons that cost no measurement, and so do not count against ``max_rejected``."""
 
 
 class TooManyRejected(ValueError):

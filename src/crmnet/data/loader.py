@@ -30,17 +30,31 @@ class Batch(NamedTuple):
     labels: torch.Tensor
     """``(B,)`` float32, in the unit of each row's medium."""
     medium: torch.Tensor
-    """``(B,)`` int64, index into the media that the loader was given."""
+    """``(B,)`` int64, number of the output that stands for each row's medium."""
     weight: torch.Tensor
     """``(B,)`` float32; ones where the data set has no weights."""
+
+
+def output_of(medium: str, outputs: Sequence[str]) -> int:
+    """Number of the output that stands for ``medium``; ``complex+defined`` stands for either.
+
+    Raises:
+        ValueError: If none does.
+    """
+    if medium in outputs:
+        return list(outputs).index(medium)
+    for number, output in enumerate(outputs):
+        if medium in output.split("+"):
+            return number
+    raise ValueError(f"medium must be one of {', '.join(outputs)}; got {medium!r}")
 
 
 class Rows(TorchDataset[Batch]):
     """Rows of an opened data set, fetched a batch at a time by an array of row numbers."""
 
-    def __init__(self, dataset: Dataset, media: Sequence[str]) -> None:
+    def __init__(self, dataset: Dataset, outputs: Sequence[str]) -> None:
         self.dataset = dataset
-        self.number = np.array([media.index(name) for name in dataset.media], dtype=np.int64)
+        self.output = np.array([output_of(name, outputs) for name in dataset.media], np.int64)
 
     def __getitem__(self, rows: Index) -> Batch:
         data = self.dataset
@@ -48,7 +62,7 @@ class Rows(TorchDataset[Batch]):
         return Batch(
             torch.from_numpy(data.tokens[rows]),
             torch.from_numpy(data.labels[rows]),
-            torch.from_numpy(self.number[data.medium[rows]]),
+            torch.from_numpy(self.output[data.medium[rows]]),
             torch.from_numpy(weight),
         )
 
@@ -58,27 +72,50 @@ class Rows(TorchDataset[Batch]):
 
 @dataclass(eq=False)
 class RowBatches(Sampler[Index]):
-    """Row numbers of each batch: in order, or shuffled over the whole set anew in each epoch."""
+    """Row numbers of each batch: in order, or shuffled over the whole set anew in each epoch.
+
+    Several processes share one permutation: each step takes the next ``world · batch_size`` rows
+    of it and gives every process its part.
+    """
 
     rows: Index
     batch_size: int
     shuffle: bool = False
     seed: int = 0
+    rank: int = 0
+    world: int = 1
+    strata: npt.NDArray[np.integer] | None = None
+    """A class for each of ``rows``; each epoch draws equally many of every class."""
+    every_row: bool = True
+    """Take the last few rows even if there are fewer than processes, some of which get none."""
     epoch: int = 0
+
+    def __post_init__(self) -> None:
+        self.classes: list[Index] = [self.rows]
+        if self.strata is not None:
+            self.classes = [self.rows[self.strata == c] for c in np.unique(self.strata)]
+        self.drawn = min(len(rows) for rows in self.classes)
+        """Rows that an epoch draws of each class."""
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch; decides the permutation."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        steps, left = divmod(self.drawn * len(self.classes), self.batch_size * self.world)
+        return steps + (left >= (1 if self.every_row else self.world))
 
     def __iter__(self) -> Iterator[Index]:
         rows = self.rows
+        rng = np.random.default_rng([self.seed, self.epoch])
+        if len(self.classes) > 1:
+            rows = np.concatenate([rng.permutation(rows)[: self.drawn] for rows in self.classes])
         if self.shuffle:
-            rows = np.random.default_rng([self.seed, self.epoch]).permutation(rows)
-        for start in range(0, len(rows), self.batch_size):
-            yield rows[start : start + self.batch_size]
+            rows = rng.permutation(rows)
+        together = self.batch_size * self.world
+        for step in range(len(self)):
+            shared = rows[step * together : (step + 1) * together]
+            yield np.array_split(shared, self.world)[self.rank]
 
 
 def make_loader(
@@ -88,21 +125,50 @@ def make_loader(
     rows: Index | None = None,
     shuffle: bool = False,
     seed: int = 0,
-    media: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    even_media: bool = False,
+    rank: int = 0,
+    world: int = 1,
     workers: int = 0,
 ) -> DataLoader[Batch]:
-    """Batches of a data set, or of some of its rows, for a training loop.
+    """Batches of a data set, or of some of its rows, for a training or validation loop.
 
-    Every row comes exactly once per epoch; the last batch may be smaller. Same seed and epoch,
-    same batches. ``media`` gives the order in which media are numbered, and must hold all of the
-    data set's; left out, it is the data set's own.
+    Every row comes exactly once per epoch, in one of the processes; the last batch may be smaller.
+    Same seed and epoch, same batches.
+
+    Args:
+        dataset: Where rows come from.
+        batch_size: Rows per step of one process.
+        rows: Row numbers; all by default.
+        shuffle: A new order in every epoch. With several processes a shuffled loader leaves out
+            the last rows if they are fewer than the processes; others may give an empty batch.
+        seed: Decides the orders.
+        outputs: Names that media are numbered by (see :func:`output_of`); by default the data
+            set's media.
+        even_media: Draw equally many rows of each medium in every epoch: all of the smallest, and a
+            new sample of the others.
+        rank: Number of this process.
+        world: Number of processes that share each step.
+        workers: Processes that gather batches for this one.
+
+    Raises:
+        ValueError: If there are no rows, or a medium has no output.
     """
     rows = np.arange(len(dataset)) if rows is None else rows
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to load")
     return DataLoader(
-        Rows(dataset, dataset.media if media is None else media),
-        sampler=RowBatches(rows, batch_size, shuffle, seed),
+        Rows(dataset, dataset.media if outputs is None else outputs),
+        sampler=RowBatches(
+            rows,
+            batch_size,
+            shuffle,
+            seed,
+            rank,
+            world,
+            strata=np.asarray(dataset.medium)[rows] if even_media else None,
+            every_row=not shuffle,
+        ),
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,

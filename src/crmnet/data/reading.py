@@ -24,6 +24,9 @@ BLOCK_BYTES = 1 << 22
 
 STDIN = Path("-")
 
+HARMLESS = ("blank line", "header repeated")
+"""Reasons why a line is no row that cost nobody a measurement or a prediction."""
+
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "name", "sequence_id", "seq_id"),
     "sequence": ("sequence", "seq", "seq110", "promoter", "construct", "insert"),

@@ -131,3 +131,34 @@ def label_histogram(
     ax.set(ylabel="share of rows", title="Measured expression")
     ax.set_xlabel(f"expression ({unit})" if unit else "expression")
     ax.legend(fontsize=8)
+
+
+def throughput_bars(
+    ax: Axes, labels: Sequence[str], rates: Values, here: npt.NDArray[np.bool_]
+) -> None:
+    """Sequences per second as horizontal bars on a log axis, the first one on top.
+
+    Args:
+        ax: Axes to draw on.
+        labels: What each bar is.
+        rates: Sequences per second, above 0.
+        here: Whether a bar was measured on this machine, or else stands in the paper.
+    """
+    places = np.arange(len(labels))
+    for chosen, color, name in ((here, BLUE, "this machine"), (~here, GREY, "paper, Table 1")):
+        if chosen.any():
+            ax.barh(places[chosen], rates[chosen], height=0.7, color=color, label=name)
+    for place, rate in zip(places.tolist(), rates.tolist(), strict=True):
+        text = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        ax.annotate(
+            text, (rate, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+        )
+    ax.set_xscale("log")
+    # Bars on a log axis have no natural start: the decade below the shortest one.
+    ax.set_xlim(10 ** np.floor(np.log10(rates.min() / 2)), 4 * rates.max())
+    ax.set_yticks(places, labels, fontsize=8)
+    ax.invert_yaxis()
+    ax.set(xlabel="sequences per second", title="Training throughput")
+    ax.grid(axis="x", color="#e6eaee", linewidth=0.7)
+    ax.set_axisbelow(True)
+    ax.legend(loc="best", fontsize=8)

@@ -1,0 +1,126 @@
+"""Training throughput of the published network on one GPU: how far from eight A100s?
+
+    python benchmarks/gpu_training.py -o benchmarks/results        # needs a CUDA GPU
+    python benchmarks/gpu_training.py --device cpu --batch-size 8 --steps 2 --rows 100 --eager
+
+Rows lie on the device as tokens (112 bytes each); every step draws a batch, makes it one-hot there,
+and runs forward, Huber loss, backward and a fused Adam step under autocast, compiled into CUDA
+graphs unless ``--eager``. The paper's eight A100s reach 76,300 sequences/s at their best (Table 1,
+fp16, batch 16,384 a device). Writes the numbers as JSON and the profile of three steps as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+
+from crmnet.models import build
+from crmnet.sequence import one_hot
+
+PAPER_BEST = 76_300
+WARM_UP = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[1024, 4096, 8192])
+    parser.add_argument("--precision", nargs="+", default=["bf16"], choices=["fp32", "bf16"])
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--eager", action="store_true", help="do not compile")
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for precision in options.precision:
+        for batch_size in options.batch_size:
+            row, table = measure(options, batch_size, precision)
+            rows.append(row)
+            print(json.dumps(row))
+            name = f"gpu_training_{precision}_{batch_size}.txt"
+            (options.output / name).write_text(table + "\n")
+    machine = {
+        "device": torch.cuda.get_device_name()
+        if options.device == "cuda"
+        else platform.processor(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+    }
+    result = json.dumps({"machine": machine, "rows": rows}, indent=2)
+    (options.output / "gpu_training.json").write_text(result + "\n")
+
+
+def measure(
+    options: argparse.Namespace, batch_size: int, precision: str
+) -> tuple[dict[str, object], str]:
+    """Median step over ``options.steps`` after a warm-up, and the profile of three more."""
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.cuda.reset_peak_memory_stats()
+    tokens = torch.randint(4, (options.rows, 112), dtype=torch.uint8, device=device)
+    labels = torch.rand(options.rows, device=device) * 17
+    network = build("crmnet", attention="sdpa").to(device).train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+
+    def loss_of(batch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            predicted = network(one_hot(batch))[:, 0]
+        return functional.huber_loss(predicted.float(), target)
+
+    if not options.eager:
+        loss_of = torch.compile(loss_of, mode="max-autotune")
+
+    def step() -> None:
+        rows = torch.randint(options.rows, (batch_size,), device=device)
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(tokens[rows], labels[rows]).backward()
+        optimizer.step()
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    for _ in range(min(WARM_UP, options.steps)):
+        step()
+    seconds = []
+    for _ in range(options.steps):
+        wait()
+        start = time.perf_counter()
+        step()
+        wait()
+        seconds.append(time.perf_counter() - start)
+    activities = [ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    with profile(activities=activities) as profiled:
+        for _ in range(3):
+            step()
+        wait()
+    median = statistics.median(seconds)
+    peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None
+    row: dict[str, object] = {
+        "precision": precision,
+        "batch_size": batch_size,
+        "seconds_per_step": median,
+        "sequences_per_second": batch_size / median,
+        "of_paper_best": batch_size / median / PAPER_BEST,
+        "peak_memory_gib": peak,
+        "compiled": not options.eager,
+    }
+    order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    return row, profiled.key_averages().table(sort_by=order, row_limit=30)
+
+
+if __name__ == "__main__":
+    main()
