@@ -120,7 +120,7 @@ def test_the_others_bind_as_far_as_chromatin_is_open():
     assert np.count_nonzero(found) == 1
 
 
-@pytest.mark.parametrize(("medium", "base"), [(COMPLEX, -1.7), (DEFINED, -3.2)])
+@pytest.mark.parametrize(("medium", "base"), [(COMPLEX, -1.2), (DEFINED, -3.2)])
 def test_expression_of_bare_dna_by_hand(medium, base):
     lone = Cell((Factor("MCM1", (1.0, 1.0)),))
     by_hand = 17 * logistic(base + 1.5 * (logistic(-0.6) - 0.5))

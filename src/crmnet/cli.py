@@ -126,7 +126,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")] = Path(
         "crmnet-demo"
     ),
-    promoters: Annotated[int, typer.Option(help="Simulated promoters to train on.")] = 40_000,
+    promoters: Annotated[int, typer.Option(help="Simulated promoters to train on.")] = 45_000,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as for train."),

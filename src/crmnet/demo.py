@@ -26,7 +26,7 @@ from crmnet.train import train
 
 log = logging.getLogger("crmnet")
 
-PROMOTERS = 40_000
+PROMOTERS = 45_000
 TEST_PROMOTERS = 2_000
 TEST_CELLS = 100
 """Test promoters are measured in many cells, as the real test sets were."""

@@ -107,7 +107,7 @@ def _with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str
 
 def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
     """One density scatter per set, as the paper's Figure 2."""
-    columns = min(3, len(sets))
+    columns = len(sets) if len(sets) < 4 else 2 if len(sets) == 4 else 3
     rows = -(-len(sets) // columns)
     figure = Figure(figsize=(3.9 * columns, 4.1 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)

@@ -93,7 +93,7 @@ FACTORS = (
 )
 ENERGY_SCALE = 0.35
 """λ: share of the matrix's score that counts as binding energy."""
-BASE_LOGIT = (-1.7, -3.2)
+BASE_LOGIT = (-1.2, -3.2)
 GC_LOGIT = 20.0
 """Added to the logit of expression per unit of the insert's G + C share above one half. With λ it
 was set so that counts of 1- to 5-mers tell about as much of a random promoter's expression here as

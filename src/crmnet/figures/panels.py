@@ -130,7 +130,8 @@ def label_histogram(
         ax.stairs(share, steps, color=color, linewidth=1.3, label=medium)
     ax.set(ylabel="share of rows", title="Measured expression")
     ax.set_xlabel(f"expression ({unit})" if unit else "expression")
-    ax.legend(fontsize=8)
+    # Above the axes, which the bars may fill.
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8)
 
 
 def throughput_bars(
