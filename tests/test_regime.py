@@ -328,20 +328,21 @@ def history(run):
 
 @pytest.mark.parametrize("launcher", ["plain", "torchrun"])
 def test_two_processes_equal_one_with_the_same_global_batch(assay: Dataset, tmp_path, launcher):
-    # The last step of an epoch has 3 rows: 2 for one process, 1 for the other.
-    common = [*PLAIN, "epochs=2", "scale_learning_rate=false"]
+    # Four steps of 120 rows and one of 3: 2 for one process, 1 for the other.
+    common = [*PLAIN, "epochs=1", "scale_learning_rate=false"]
     one, two = tmp_path / "one", tmp_path / "two"
-    run_quietly(command(assay.path, one, *common, "batch_size=48"))
-    parallel = command(assay.path, two, *common, "batch_size=24", "devices=2")
+    run_quietly(command(assay.path, one, *common, "batch_size=120"))
+    parallel = command(assay.path, two, *common, "batch_size=60", "devices=2")
     if launcher == "torchrun":
         parallel[1:2] = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     done = run_quietly(parallel)
     assert done.stdout.count("run:") == 1  # one of them reports
     a, b = load_file(one / WEIGHTS), load_file(two / WEIGHTS)
-    for name in a:  # Adam makes much of the rounding of small gradients; weights move by 0.02
-        torch.testing.assert_close(
-            a[name], b[name], atol=3e-4, rtol=1e-4, msg=lambda said, name=name: f"{name}: {said}"
-        )
+    # Adam makes a whole step of a gradient that is nothing but rounding, whichever sign it has.
+    close = [torch.isclose(a[n], b[n], atol=1e-4, rtol=1e-3).flatten() for n in a]
+    assert torch.cat(close).float().mean() > 0.99
+    predicted = [Predictor.load(run).predict_tokens(assay.tokens) for run in (one, two)]
+    np.testing.assert_allclose(*predicted, atol=0.05)
     for alone, shared in zip(history(one), history(two), strict=True):
         for metric in ("loss", "val_loss", "val_r", "val_r2"):
             assert float(shared[metric]) == pytest.approx(float(alone[metric]), abs=1e-4)

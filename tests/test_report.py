@@ -155,8 +155,8 @@ def test_each_set_has_its_panel_with_its_size(sets):
 
 
 def test_panels_are_laid_out_three_in_a_row_without_empty_frames():
-    axes = page_of([scored(f"s{number}", 5, number) for number in range(4)]).axes
-    assert [ax.get_visible() for ax in axes] == [True] * 4 + [False] * 2
+    axes = page_of([scored(f"s{number}", 5, number) for number in range(5)]).axes
+    assert [ax.get_visible() for ax in axes] == [True] * 5 + [False]
 
 
 def test_a_panel_says_its_metrics():

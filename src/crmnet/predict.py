@@ -79,12 +79,12 @@ class Predictor:
         network, record = load_run(model)
         scales = [record.scale[medium] for medium in record.media]
         where = choose_device(device)
-        model, fast = (
+        whole, fast = (
             Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]).to(where).eval()
             for form in (network, for_inference(network))
         )
         length = record.settings.model.settings.get("length", sequence.LENGTH)
-        return cls(model, record.media, where, batch_size, length, fast)
+        return cls(whole, record.media, where, batch_size, length, fast)
 
     def predict(
         self,

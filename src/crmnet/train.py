@@ -97,8 +97,9 @@ class Training(pl.LightningModule):
         self.steps_per_epoch, self.world = steps_per_epoch, world
         self.average: AveragedModel | None = None
         if settings.ema:
+            average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
             self.average = AveragedModel(
-                network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True
+                network, multi_avg_fn=average, use_buffers=True
             ).requires_grad_(False)
         # Rebuilt from the record, not from the weights file.
         self.register_buffer(
