@@ -273,7 +273,7 @@ def test_config_is_frozen():
 def test_learns_64_rows_by_heart():
     torch.manual_seed(0)
     network = build("crmnet-small", conv_dropout=0.0, transformer_dropout=0.0,
-                    dense_dropout=(0.0, 0.0, 0.0))  # fmt: skip
+                    dense_dropout=(0.0, 0.0))  # fmt: skip
     x, y = promoters(64), torch.randn(64, 1)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     for _ in range(60):
@@ -282,3 +282,20 @@ def test_learns_64_rows_by_heart():
         loss.backward()
         optimiser.step()
     assert loss.item() < 0.02
+
+
+@pytest.mark.parametrize("decoder", [(8,), ()])
+def test_the_mean_readout_is_a_flattened_one_with_equal_weights(decoder):
+    config = CRMnetConfig(encoder=(8, 8), decoder=decoder, tail=(4,), dense=(6,),
+                          dense_dropout=(0.0,), transformer_blocks=1, heads=1, key_dim=8,
+                          feed_forward=8)  # fmt: skip
+    flat = CRMnet(config).eval()
+    mean = CRMnet(dataclasses.replace(config, readout="mean")).eval()
+    positions = 112 if decoder else 56
+    state = flat.state_dict()
+    state["head.0.weight"] = mean.head[0].weight.detach().repeat(1, positions) / positions
+    flat.load_state_dict(state)
+    weights = mean.head[0].weight.detach()
+    mean.load_state_dict({**state, "head.0.weight": weights})
+    x_BCL = torch.eye(4)[torch.randint(4, (5, 112))].transpose(1, 2)
+    torch.testing.assert_close(mean(x_BCL), flat(x_BCL))

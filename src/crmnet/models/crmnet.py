@@ -25,6 +25,7 @@ from crmnet.models.layers import (
 )
 
 Position = Literal["published", "additive", "none"]
+Readout = Literal["flatten", "mean"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class CRMnetConfig:
     decoder: tuple[int, ...] = (128, 128, 128)
     """Filters of each decoder block, deepest first; () goes from the waist to the tail."""
     tail: tuple[int, ...] = (128, 64, 32)
-    """Filters of the convolutions before flattening."""
+    """Filters of the convolutions before the readout."""
+    readout: Readout = "flatten"
+    """What the dense layers see: ``flatten``, every position by itself, as published; ``mean``, the
+    mean over positions, of which far fewer rows teach the same."""
     dense: tuple[int, ...] = (256, 128, 64, 32)
     conv_dropout: float = 0.1
     transformer_dropout: float = 0.1
@@ -81,6 +85,7 @@ class CRMnetConfig:
         )
         check(self.position in ("published", "additive", "none"), "position",
               "'published', 'additive' or 'none'")  # fmt: skip
+        check(self.readout in ("flatten", "mean"), "readout", "'flatten' or 'mean'")
         check(self.attention in ("modules", "sdpa"), "attention", "'modules' or 'sdpa'")
         check(len(self.dense_dropout) == len(self.dense), "dense_dropout",
               f"one rate for each of the {len(self.dense)} dense layers")  # fmt: skip
@@ -94,13 +99,16 @@ CRMNET_SMALL = CRMnetConfig(
     key_dim=64,
     feed_forward=128,
     decoder=(32, 16, 16),
-    tail=(16, 8),
-    dense=(256, 128, 64),
-    dense_dropout=(0.2, 0.1, 0.1),
+    tail=(32, 64),
+    readout="mean",
+    dense=(128, 64),
+    dense_dropout=(0.1, 0.1),
 )
 """The same architecture at a size that two CPU cores can train.
 
-Narrow where the sequence is long and every channel costs 112 positions, wide at the waist.
+Narrow where the sequence is long and every channel costs 112 positions, wide at the waist. It reads
+the mean over positions: with thousands of rows in place of millions, dense layers over every
+position learn the rows by heart.
 """
 
 
@@ -126,7 +134,7 @@ class CRMnet(nn.Module):
         tail = (above[-1], *c.tail)
         self.tail = nn.Sequential(*(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
-        self.head = _head(positions * tail[-1], c)
+        self.head = _head(tail[-1] * (positions if c.readout == "flatten" else 1), c)
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
@@ -145,8 +153,11 @@ class CRMnet(nn.Module):
         x_BCL = self.waist(self.encoder[-1](x_BCL))
         for up, block in zip(self.up, self.decoder, strict=True):
             x_BCL = block(torch.cat([up(x_BCL), skips.pop()], dim=1))
+        x_BCL = self.tail(x_BCL)
+        if self.config.readout == "mean":
+            return self.head(x_BCL.mean(dim=2))
         # Flatten with the channel running fastest, as the published weights expect.
-        return self.head(self.tail(x_BCL).transpose(1, 2).flatten(1))
+        return self.head(x_BCL.transpose(1, 2).flatten(1))
 
 
 class _ConvGate(nn.Module):
