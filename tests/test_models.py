@@ -273,7 +273,7 @@ def test_config_is_frozen():
 def test_learns_64_rows_by_heart():
     torch.manual_seed(0)
     network = build("crmnet-small", conv_dropout=0.0, transformer_dropout=0.0,
-                    dense_dropout=(0.0, 0.0))  # fmt: skip
+                    dense_dropout=(0.0, 0.0, 0.0))  # fmt: skip
     x, y = promoters(64), torch.randn(64, 1)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     for _ in range(60):
