@@ -286,6 +286,7 @@ def test_learns_64_rows_by_heart():
 
 @pytest.mark.parametrize("decoder", [(8,), ()])
 def test_the_mean_readout_is_a_flattened_one_with_equal_weights(decoder):
+    torch.manual_seed(0)
     config = CRMnetConfig(encoder=(8, 8), decoder=decoder, tail=(4,), dense=(6,),
                           dense_dropout=(0.0,), transformer_blocks=1, heads=1, key_dim=8,
                           feed_forward=8)  # fmt: skip

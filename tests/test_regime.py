@@ -308,9 +308,9 @@ def test_bfloat16_trains(assay, tmp_path):
 PLAIN = ["dense_dropout=[0.0]", "conv_dropout=0.0", "transformer_dropout=0.0", "batch_norm=false"]
 
 
-def command(data, run, *more):
+def command(data, run, *more, program=("-m", "crmnet")):
     arguments = [a for s in (*TINY, *more) for a in ("--set", s)]
-    return [sys.executable, "-m", "crmnet", "train", "demo", "--data", str(data),
+    return [sys.executable, *program, "train", "demo", "--data", str(data),
             "-o", str(run), *arguments]  # fmt: skip
 
 
@@ -332,13 +332,11 @@ def test_two_processes_equal_one_with_the_same_global_batch(assay: Dataset, tmp_
     # Of 483 rows ten steps of 48 and one of 3: 2 for one process, 1 for the other.
     common = [*PLAIN, "epochs=2", "scale_learning_rate=false"]
     one, two = tmp_path / "one", tmp_path / "two"
-    program = str(Path(__file__).with_name("train_in_double.py"))
-    alone = command(assay.path, one, *common, "batch_size=48")
-    parallel = command(assay.path, two, *common, "batch_size=24", "devices=2")
+    double = str(Path(__file__).with_name("train_in_double.py"))
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    alone[1:3] = [program]
-    parallel[1:3] = [program] if launcher == "plain" else [*torchrun, program]
-    run_quietly(alone)
+    shared = [double] if launcher == "plain" else [*torchrun, double]
+    run_quietly(command(assay.path, one, *common, "batch_size=48", program=[double]))
+    parallel = command(assay.path, two, *common, "batch_size=24", "devices=2", program=shared)
     done = run_quietly(parallel)
     assert done.stdout.count("run:") == 1  # one of them reports
     assert load_record(one).data["training_rows"] == 483
