@@ -1,6 +1,7 @@
 """What several test files share: few threads, and where the real data lie if they are there."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch is imported
@@ -40,3 +41,35 @@ def assay(tmp_path_factory):
     from crmnet.simulate import AssayOptions, simulate
 
     return simulate(AssayOptions(600, seed=5), tmp_path_factory.mktemp("assay") / "assay")
+
+
+@pytest.fixture
+def crmnet(monkeypatch, capfd):
+    """Run a command line; returns status, stdout, stderr."""
+
+    from crmnet import cli
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["crmnet", *map(str, words)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = stop.code or 0
+        return status, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_run(assay, tmp_path_factory):
+    """A trained run of a tiny network, for whatever needs a model."""
+    from crmnet.train import train
+
+    run = tmp_path_factory.mktemp("small") / "run"
+    train(
+        settings("epochs=1"),
+        assay,
+        run,
+    )
+    return run

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from matplotlib.figure import Figure
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from crmnet import benchmark as bench
-from crmnet import cli
 from crmnet.benchmark import (
     PAPER_ROWS,
     ROWS,
@@ -367,24 +365,14 @@ def test_bad_options_are_refused(changed, said):
         options(**changed)
 
 
-def run(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["crmnet", "benchmark", *map(str, words)])
-    monkeypatch.setenv("COLUMNS", "200")
-    try:
-        cli.main()
-        status = 0
-    except SystemExit as stop:
-        status = stop.code or 0
-    return status, *capsys.readouterr()
-
-
-def test_the_command_prints_and_writes(result, monkeypatch, capsys, tmp_path):
+def test_the_command_prints_and_writes(result, monkeypatch, crmnet, tmp_path):
     asked = []
     monkeypatch.setattr(bench, "benchmark", lambda o: asked.append(o) or result)
-    words = ["crmnet-small", "--batch-size", 2, "--batch-size", 4, "--precision", "fp32",
-             "--precision", "fp16", "--devices", 1, "--devices", 2, "--device", "cpu",
+    words = ["benchmark", "crmnet-small", "--batch-size", 2, "--batch-size", 4,
+             "--precision", "fp32", "--precision", "fp16",
+             "--devices", 1, "--devices", 2, "--device", "cpu",
              "--rows", 100, "--steps", 5, "--warm-up", 1, "-o", tmp_path / "out"]  # fmt: skip
-    status, out, err = run(monkeypatch, capsys, *words)
+    status, out, err = crmnet(*words)
     assert status == 0, err
     assert asked == [
         BenchmarkOptions("crmnet-small", {}, (2, 4), ("fp32", "fp16"), (1, 2), "cpu", 100, 5, 1)
@@ -394,8 +382,9 @@ def test_the_command_prints_and_writes(result, monkeypatch, capsys, tmp_path):
     assert (tmp_path / "out" / "benchmark.json").is_file()
 
 
-def test_the_command_explains_itself(monkeypatch, capsys):
-    status, out, _ = run(monkeypatch, capsys, "--help")
+def test_the_command_explains_itself(monkeypatch, crmnet):
+    monkeypatch.setenv("COLUMNS", "200")
+    status, out, _ = crmnet("benchmark", "--help")
     assert status == 0
     assert "Example" in out
     for option in ("--batch-size", "--precision", "--devices", "--rows", "--warm-up"):
@@ -407,9 +396,9 @@ def test_the_command_explains_itself(monkeypatch, capsys):
     [(["crmnet-smal"], "did you mean"), (["--precision", "fp8"], "fp8"),
      (["--batch-size", "0"], "batch-size")],
 )  # fmt: skip
-def test_bad_use_is_status_2(words, said, monkeypatch, capsys, tmp_path):
+def test_bad_use_is_status_2(words, said, monkeypatch, crmnet, tmp_path):
     monkeypatch.chdir(tmp_path)
-    status, _, err = run(monkeypatch, capsys, *words, "-o", "out")
+    status, _, err = crmnet("benchmark", *words, "-o", "out")
     assert status == 2
     assert said in err
     assert not list(tmp_path.iterdir())

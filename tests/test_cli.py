@@ -7,41 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from crmnet import cli
 from crmnet.data.dataset import Dataset
 from crmnet.predict import Predictor
 from crmnet.sequence import decode
-
-
-@pytest.fixture
-def crmnet(monkeypatch, capfd):
-    """Run a command line; returns status, stdout, stderr."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["crmnet", *map(str, words)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capfd.readouterr()
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def small_run(assay, tmp_path_factory):
-    from crmnet.run import resolve
-    from crmnet.train import train
-
-    run = tmp_path_factory.mktemp("cli") / "run"
-    train(
-        resolve("demo", ["epochs=1", "encoder=[8,8]", "decoder=[8]", "tail=[4]",
-                         "transformer_blocks=1", "validation_fraction=0.2", "device=cpu"]),
-        assay,
-        run,
-    )  # fmt: skip
-    return run
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""The command line: a thin layer that reads options, calls one function, and prints what came back.
+
+One module for each command or group of commands; the table at the end of the set-up says which is
+called what. Heavy imports stay inside the commands, so that ``crmnet --help`` answers at once. Bad
+input ends with exit status 2 and one line on stderr; anything else that fails, with 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from crmnet.cli import benchmark, data, demo, evaluate, models, predict, train
+
+Command = Callable[..., None]
+
+COMMANDS: dict[str, Command | dict[str, Command]] = {
+    "demo": demo.demo,
+    "data": {"ingest": data.ingest, "simulate": data.simulate},
+    "train": train.train,
+    "predict": predict.predict,
+    "evaluate": evaluate.evaluate,
+    "benchmark": benchmark.benchmark,
+    "models": {"import-keras": models.import_keras},
+}
+"""Every command, in the order in which ``crmnet --help`` shows them."""
+GROUPS = {
+    "data": "Make data sets: from raw rows, or simulated.",
+    "models": "Networks and their weights.",
+}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+    help="Predict how strongly a yeast promoter is expressed, from its sequence: data, training, "
+    "evaluation and prediction with CRMnet.",
+)
+for name, command in COMMANDS.items():
+    if not isinstance(command, dict):
+        app.command(name)(command)
+        continue
+    group = typer.Typer(no_args_is_help=True, help=GROUPS[name])
+    for subname, subcommand in command.items():
+        group.command(subname)(subcommand)
+    app.add_typer(group, name=name)
+
+BAD_INPUT = (
+    ValueError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    ModuleNotFoundError,
+)
+"""What the caller can mend: status 2. Anything else that goes wrong is status 1."""
+
+
+def main() -> None:
+    """Run a command and turn what goes wrong into one line and an exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        app(prog_name="crmnet")  # Ctrl-C ends in here with status 130
+    except BAD_INPUT as error:
+        _fail(error, 2)
+    except Exception as error:
+        _fail(error, 1)
+
+
+def _fail(error: Exception, status: int) -> None:
+    if os.environ.get("CRMNET_DEBUG"):
+        raise error
+    said = " ".join(str(error).split()) or type(error).__name__
+    kind = "" if status == 2 else f"{type(error).__name__}: "
+    hint = "" if status == 2 else " (CRMNET_DEBUG=1 shows where)"
+    print(f"crmnet: error: {kind}{said}{hint}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import importlib.metadata  # an eighth of a second that --help need not wait
+
+        print(f"crmnet {importlib.metadata.version('crmnet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say and exit.")
+    ] = False,
+) -> None:
+    pass
