@@ -77,8 +77,9 @@ class TrainSettings(_Frozen):
     devices: int = Field(1, ge=1)
     """Devices (on the CPU: processes) of each node, each with a batch of its own."""
     nodes: int = Field(1, ge=1)
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the network's arithmetic; weights, loss and optimiser stay in fp32."""
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
+    """Of the network's arithmetic; weights, loss and optimiser stay in fp32. ``auto`` is bf16 where
+    the processor multiplies such numbers itself, else fp32."""
     workers: int = Field(0, ge=0)
     """Processes that gather batches; 0 gathers them in the training process."""
 

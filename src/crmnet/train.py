@@ -53,7 +53,7 @@ from crmnet.data.loader import Batch, Index, RowBatches, make_loader, output_of
 from crmnet.data.splits import hold_out
 from crmnet.evaluate import score
 from crmnet.models.layers import TOP_BIN, bin_mean, count_parameters, soft_bin_loss
-from crmnet.predict import choose_device
+from crmnet.predict import choose_device, has_bfloat16
 from crmnet.run import Best, RunRecord, RunSettings, Scale, TrainSettings, versions
 from crmnet.sequence import one_hot
 
@@ -598,12 +598,15 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
     if terminal:
         callbacks.append(TQDMProgressBar(leave=False))
     accelerator = "gpu" if device.type == "cuda" else device.type
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if has_bfloat16(device) else "fp32"
     return pl.Trainer(
         accelerator="tpu" if settings.device == "tpu" else accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
-        precision=_LIGHTNING_PRECISION[settings.precision],
+        precision=_LIGHTNING_PRECISION[precision],
         max_epochs=settings.epochs,
         callbacks=callbacks,
         plugins=[StateFile()],

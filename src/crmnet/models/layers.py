@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Attention = Literal["modules", "sdpa"]
+Norm = Literal["post", "pre"]
 
 
 class SqueezeExcitation(nn.Module):
@@ -96,7 +97,12 @@ class MultiHeadAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Post-norm transformer block (Vaswani et al. 2017): ``(B, T, C)`` → the same."""
+    """Transformer block: ``(B, T, C)`` → the same.
+
+    Each of its two sums is normalised (``"post"``, Vaswani et al. 2017, as published), or what goes
+    into attention and feed-forward is (``"pre"``, Xiong et al. 2020), which leaves a straight way
+    through the block and learns sooner.
+    """
 
     def __init__(
         self,
@@ -107,8 +113,10 @@ class TransformerBlock(nn.Module):
         feed_forward: int,
         dropout: float = 0.1,
         attention: Attention = "modules",
+        norm: Norm = "post",
     ) -> None:
         super().__init__()
+        self.norm = norm
         self.attend = MultiHeadAttention(channels, heads, key_dim, attention)
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
@@ -119,9 +127,14 @@ class TransformerBlock(nn.Module):
         self.dropout2 = nn.Dropout(dropout)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
+        if self.norm == "pre":
+            x_BTC = x_BTC + self.dropout1(self.attend(self.norm1(x_BTC)))
+            return x_BTC + self.dropout2(self._feed(self.norm2(x_BTC)))
         x_BTC = self.norm1(x_BTC + self.dropout1(self.attend(x_BTC)))
-        hidden = self.contract(self.relu(self.expand(x_BTC)))
-        return self.norm2(x_BTC + self.dropout2(hidden))
+        return self.norm2(x_BTC + self.dropout2(self._feed(x_BTC)))
+
+    def _feed(self, x_BTC: Tensor) -> Tensor:
+        return self.contract(self.relu(self.expand(x_BTC)))
 
 
 def sinusoids(tokens: int, channels: int) -> Tensor:
