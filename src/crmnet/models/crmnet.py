@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from crmnet.models.card import Card
 from crmnet.models.layers import (
     Attention,
     DownConv,
@@ -107,6 +108,27 @@ CRMNET_SMALL = CRMnetConfig(
 
 Narrow where the sequence is long and every channel costs 112 positions, wide at the waist.
 """
+
+CARD = Card(
+    paper="Ding, Dixit, Parker & Wen 2023, CRMnet: a deep learning model for predicting gene "
+    "expression from large regulatory sequence datasets. Frontiers in Big Data 6:1113402",
+    parameters=34_170_289,
+    published_parameters=34_170_289,
+    context="112 positions, padded on the right",
+    alphabet="NACGT",
+    n_policy="a channel of its own",
+    loss="Huber's, delta 1",
+    recipe="paper-complex",
+    not_trained=4_608,
+)
+CARD_SMALL = replace(
+    CARD,
+    parameters=1_260_429,
+    published_parameters=None,
+    not_trained=1_216,
+    recipe="small",
+    notes="The same wiring at a size that two CPU cores can train.",
+)
 
 
 class CRMnet(nn.Module):
