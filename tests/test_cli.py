@@ -115,7 +115,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["evaluate", "run"], "name a data set"),
         (["predict", "nowhere", "x"], "nowhere: no such run folder"),
         (["train", "small", "--data", "nowhere", "-o", "r"], "nowhere: no such data set"),
-        (["train", "big", "--data", "nowhere", "-o", "r"], "shipped ones are demo"),
+        (["train", "big", "--data", "nowhere", "-o", "r"], "shipped ones are basenji, common"),
         (["data", "ingest", "nowhere.tsv", "-o", "d"], "nowhere.tsv: no such file"),
         (["data", "ingest", "a", "b", "--medium", "x", "--medium", "y", "--medium", "z", "-o", "d"],
          "3 media for 2 files"),
@@ -167,3 +167,19 @@ def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
     header, first = again.splitlines()[:2]
     assert set(header.split("\t")) == {"id", "expression_complex", "expression_defined"}
     assert first.startswith("p0\t")
+
+
+def test_the_zoo_is_listed_and_shown(crmnet):
+    status, listed, _ = crmnet("models", "list")
+    assert status == 0
+    assert "legnet" in listed and "1,852,846" in listed
+    status, shown, _ = crmnet("models", "show", "vaishnav-transformer")
+    assert status == 0
+    assert "1,296,785, 1,280 of them not trained (published: 1,296,785)" in shown
+    assert "strand_filters = 256" in shown
+
+
+def test_an_unknown_network_is_not_shown(crmnet):
+    status, _, error = crmnet("models", "show", "legnett")
+    assert status == 2
+    assert "did you mean 'legnet'" in error

@@ -10,7 +10,7 @@ LAYERS = [
     {"sequence"},
     {"data", "models", "perturb", "motifs", "figures"},  # independent of each other
     {"run", "simulate"},
-    {"checkpoint"},
+    {"checkpoint", "optimiser"},
     {"predict"},
     {"evaluate"},
     {"train", "attribute", "design", "evolve", "benchmark"},  # independent of each other

@@ -21,10 +21,11 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.loader import RowBatches, make_loader, output_of
 from crmnet.evaluate import score_model
 from crmnet.models.layers import bin_mean, soft_bin_loss
+from crmnet.optimiser import learning_rate
 from crmnet.predict import Predictor
 from crmnet.run import TrainSettings, resolve
 from crmnet.sequence import decode
-from crmnet.train import RunFolder, learning_rate, row_weights, train
+from crmnet.train import RunFolder, row_weights, train
 
 
 @pytest.fixture(scope="module")

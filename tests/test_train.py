@@ -16,10 +16,11 @@ from safetensors.torch import load_file
 from conftest import TINY, settings
 from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.optimiser import learning_rate
 from crmnet.predict import Predictor
 from crmnet.run import TrainSettings
 from crmnet.sequence import decode
-from crmnet.train import Diverged, learning_rate, train
+from crmnet.train import Diverged, train
 
 
 def test_learning_rate_is_its_closed_form():

@@ -25,7 +25,6 @@ from torch import nn
 
 from crmnet.data.dataset import read_json
 from crmnet.models import build
-from crmnet.models.layers import BINS, BinMean
 from crmnet.models.published import published_state, read_saved_model
 from crmnet.run import FORMAT, RunRecord, Scale, resolve, versions
 
@@ -134,9 +133,7 @@ def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
     name, settings = record.settings.model.name, record.settings.model.settings
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if record.settings.train.loss == "soft-bins":
-            return BinMean(build(name, **{**settings, "n_media": BINS * settings["n_media"]}))
-        return build(name, **settings)
+        return build(name, soft_bins=record.settings.train.loss == "soft-bins", **settings)
 
 
 def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:

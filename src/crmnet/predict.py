@@ -24,6 +24,7 @@ from crmnet.checkpoint import load_run
 from crmnet.data.loader import output_of
 from crmnet.data.reading import HARMLESS, read_blocks
 from crmnet.models.inference import for_inference
+from crmnet.models.layers import BothStrands
 
 BATCH_SIZE = 256
 Expression = npt.NDArray[np.float32]
@@ -77,6 +78,8 @@ class Predictor:
             ValueError: If its contents are not a whole, matching run.
         """
         network, record = load_run(model)
+        if record.settings.train.average_strands:
+            network = BothStrands(network)
         scales = [record.scale[medium] for medium in record.media]
         where = choose_device(device)
         whole, fast = (

@@ -45,14 +45,20 @@ class TrainSettings(_Frozen):
     half_weight_cells: float = Field(2.0, gt=0)
     """Cells of a row that counts half as much as one measured without error: the variance between
     single cells over the variance that the network leaves unexplained."""
+    l1: float = Field(0.0, ge=0)
+    """Added to the loss: this times the mean size of the network's weights (biases aside)."""
+    optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
+    weight_decay: float = Field(0.0, ge=0)
+    """Of the optimiser; ``adamw`` takes it apart from the gradient (Loshchilov & Hutter 2019)."""
     learning_rate: float = Field(0.001, gt=0)
     """Reached at the end of the warm-up; all three rates are for one device."""
     start_learning_rate: float = Field(0.0001, gt=0)
     final_learning_rate: float = Field(0.0001, ge=0)
     """Reached at the end of the last epoch, along a cosine."""
     warmup_epochs: float = Field(10, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """What follows the warm-up; ``constant`` is what the released code does."""
+    schedule: Literal["cosine", "constant", "one-cycle"] = "cosine"
+    """What follows the warm-up; ``constant`` is what the released code does. ``one-cycle`` (Smith
+    2018) warms up along a cosine too, and moves Adam's first beta from 0.95 to 0.85 and back."""
     scale_learning_rate: bool = True
     """Multiply the rates by the number of devices (section 4.4)."""
     patience: int = Field(10, ge=1)
@@ -60,7 +66,12 @@ class TrainSettings(_Frozen):
     validation_fraction: float = Field(0.01, gt=0, lt=1)
     """Share of families held out where no validation set is given."""
     reverse_complement: float = Field(0.0, ge=0, le=1)
-    """Share of training rows that are shown as their other strand, anew in each epoch."""
+    """Share of training rows that are shown as their other strand, anew in each epoch; a network
+    with a channel for it (``legnet``, ``dream-*``) is told which."""
+    average_strands: bool = False
+    """Predict the mean over both strands; for networks with such a channel."""
+    mark_singletons: bool = False
+    """Tell such a network which training labels are whole numbers, that is, come from one cell."""
     shift: int = Field(0, ge=0, le=12)
     """Positions by which training rows are moved at most, either way; only adapter falls off."""
     standardize: bool = False

@@ -52,30 +52,19 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, Index, RowBatches, make_loader, output_of
 from crmnet.data.splits import hold_out
 from crmnet.evaluate import score
-from crmnet.models.layers import TOP_BIN, bin_mean, count_parameters, soft_bin_loss
+from crmnet.models.layers import (
+    TOP_BIN,
+    bin_mean,
+    count_parameters,
+    has_marks,
+    soft_bin_loss,
+)
+from crmnet.optimiser import make_optimizer, make_schedule, mean_size
 from crmnet.predict import choose_device, has_bfloat16
 from crmnet.run import Best, RunRecord, RunSettings, Scale, TrainSettings, versions
 from crmnet.sequence import one_hot
 
 log = logging.getLogger("crmnet")
-
-
-def learning_rate(epoch: float, settings: TrainSettings) -> float:
-    """Rate for one device at ``epoch`` epochs after the start (fractions count).
-
-    Paper, section 2.4: a line from ``start_learning_rate`` to ``learning_rate`` over the warm-up,
-    then a cosine to ``final_learning_rate`` at the end of the last epoch; with the schedule
-    ``constant`` it stays where the warm-up ended.
-    """
-    s = settings
-    if epoch < s.warmup_epochs:
-        share = epoch / s.warmup_epochs
-        return s.start_learning_rate + share * (s.learning_rate - s.start_learning_rate)
-    if s.schedule == "constant":
-        return s.learning_rate
-    share = min(1.0, (epoch - s.warmup_epochs) / max(s.epochs - s.warmup_epochs, 1e-9))
-    fall = (1 + math.cos(math.pi * share)) / 2
-    return s.final_learning_rate + fall * (s.learning_rate - s.final_learning_rate)
 
 
 class Training(pl.LightningModule):
@@ -115,11 +104,12 @@ class Training(pl.LightningModule):
         """The network to validate and to keep: the averaged one, if there is one."""
         return self.network if self.average is None else self.average.module
 
-    def _errors(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _errors(
+        self, network: nn.Module, x_BCL: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss of each row, predicted and measured, each ``(B,)``, in the unit of training."""
         s, rows = self.settings, torch.arange(len(batch.labels), device=batch.labels.device)
         target = (batch.labels - self.mean[batch.medium]) / self.sd[batch.medium]
-        x_BCL = one_hot(batch.tokens)
         if s.loss == "soft-bins":
             logits = network.logits(x_BCL).float()[rows, batch.medium]  # type: ignore[operator]
             return soft_bin_loss(logits, target, s.bin_spread), bin_mean(logits), target
@@ -136,16 +126,23 @@ class Training(pl.LightningModule):
         step = self.settings.seed * 1_000_003 + self.global_step
         torch.manual_seed(step * self.world + self.global_rank)
 
-    def _augment(self, batch: Batch) -> Batch:
-        tokens = batch.tokens
-        if self.settings.reverse_complement:
-            tokens = reverse_complement_some(tokens, self.settings.reverse_complement)
-        if self.settings.shift:
-            tokens = shift_some(tokens, self.settings.shift)
-        return batch._replace(tokens=tokens)
+    def _shown(self, batch: Batch) -> Tensor:
+        """Training rows as the network sees them, changed and marked: ``(B, 4 or 6, L)``."""
+        s, tokens, marked = self.settings, batch.tokens, has_marks(self.network)
+        if s.reverse_complement and not marked:
+            tokens = reverse_complement_some(tokens, s.reverse_complement)
+        if s.shift:
+            tokens = shift_some(tokens, s.shift)
+        x_BCL = one_hot(tokens)
+        if not marked:
+            return x_BCL
+        reverse_B = torch.rand_like(batch.labels) < s.reverse_complement
+        singleton_B = (batch.labels == batch.labels.round()) & s.mark_singletons
+        marks_BC1 = torch.stack([reverse_B, singleton_B], dim=1).to(x_BCL)[:, :, None]
+        return torch.cat([x_BCL, marks_BC1.expand(-1, -1, x_BCL.shape[2])], dim=1)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        losses, _, _ = self._errors(self.network, self._augment(batch))
+        losses, _, _ = self._errors(self.network, self._shown(batch), batch)
         weight = row_weights(batch.weight, self.settings)
         summed, total = (losses * weight).sum(), weight.sum()
         # Gradients are averaged over processes, so each sum is divided by the mean total: the step
@@ -159,7 +156,8 @@ class Training(pl.LightningModule):
             sync_dist=self.world > 1,
             batch_size=len(batch.labels) * self.world,  # Lightning averages it as an integer
         )  # fmt: skip
-        return summed / mean_total
+        loss = summed / mean_total
+        return loss + self.settings.l1 * mean_size(self.network) if self.settings.l1 else loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
         if self.average is not None:
@@ -167,7 +165,7 @@ class Training(pl.LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if len(batch.labels):  # a process may have none in the last step
-            losses, predicted, target = self._errors(self.evaluated, batch)
+            losses, predicted, target = self._errors(self.evaluated, one_hot(batch.tokens), batch)
             self.validated.append((torch.stack([losses, predicted, target]), batch.medium))
 
     def on_validation_epoch_end(self) -> None:
@@ -204,16 +202,13 @@ class Training(pl.LightningModule):
         return torch.cat(numbers, dim=1), torch.cat(outputs)
 
     def configure_optimizers(self) -> Any:
-        """Adam; the schedule is a multiple of the peak rate, set before every step."""
-        peak = self.settings.learning_rate
-        devices = self.world if self.settings.scale_learning_rate else 1
-        optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=peak * devices, fused=self.device.type != "xla"
+        """The optimiser; its rate is set before every step."""
+        peak = self.settings.learning_rate * (
+            self.world if self.settings.scale_learning_rate else 1
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: learning_rate(step / self.steps_per_epoch, self.settings) / peak,
-        )
+        fused = self.device.type != "xla"
+        optimizer = make_optimizer(self.network, self.settings, peak, fused=fused)
+        schedule = make_schedule(optimizer, self.settings, self.steps_per_epoch)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -365,6 +360,11 @@ def train(
         versions=versions(),
     )
     network = build_network(record, seed=s.seed)
+    if (s.average_strands or s.mark_singletons) and not has_marks(network):
+        raise ValueError(
+            f"{settings.model.name} has no channels for strand and singletons; set "
+            "train.average_strands=false and train.mark_singletons=false"
+        )
     if base is not None and start is not None:
         load_strictly(network, base.state_dict(), start / WEIGHTS)
     folder = RunFolder(run, record)

@@ -26,7 +26,11 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
     "benchmark": benchmark.benchmark,
-    "models": {"import-keras": models.import_keras},
+    "models": {
+        "list": models.list_models,
+        "show": models.show,
+        "import-keras": models.import_keras,
+    },
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {

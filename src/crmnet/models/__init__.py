@@ -9,27 +9,97 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
-from crmnet.models.crmnet import CRMNET_SMALL, CRMnet, CRMnetConfig
+from crmnet.models import (
+    basenji,
+    crmnet,
+    danq,
+    deepatt,
+    deepsea,
+    dream_attn,
+    dream_cnn,
+    dream_rnn,
+    enformer,
+    legnet,
+    satori,
+    vaishnav_conv,
+    vaishnav_transformer,
+)
+from crmnet.models.card import Card
+from crmnet.models.layers import BINS, BinMean
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table: how to make a network, and from which configuration."""
+    """One line of the table: how to make a network, from which configuration, and its card."""
 
     network: type[nn.Module]
     defaults: Any
     about: str
+    card: Card
+    soft_bins: bool = False
+    """Published with 18 outputs a medium, read as the mean bin."""
+    without_bins: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that differ where its outputs are not bins but expression."""
 
 
 MODELS: Mapping[str, Entry] = {
-    "crmnet": Entry(CRMnet, CRMnetConfig(), "the published CRMnet, 34.2 M parameters"),
-    "crmnet-small": Entry(CRMnet, CRMNET_SMALL, "the same architecture for CPUs, 1.3 M parameters"),
-}
+    "crmnet": Entry(
+        crmnet.CRMnet, crmnet.CRMnetConfig(),
+        "the published CRMnet, a U-Net with a transformer at its waist", crmnet.CARD,
+    ),
+    "crmnet-small": Entry(
+        crmnet.CRMnet, crmnet.CRMNET_SMALL, "the same architecture for CPUs", crmnet.CARD_SMALL
+    ),
+    "vaishnav-transformer": Entry(
+        vaishnav_transformer.VaishnavTransformer,
+        vaishnav_transformer.VaishnavTransformerConfig(),
+        "Vaishnav's transformer, the paper's first rival", vaishnav_transformer.CARD,
+    ),
+    "vaishnav-conv": Entry(
+        vaishnav_conv.VaishnavConv, vaishnav_conv.VaishnavConvConfig(),
+        "Vaishnav's convolutional network", vaishnav_conv.CARD,
+    ),
+    "deepsea": Entry(
+        deepsea.DeepSEA, deepsea.DeepSEAConfig(), "convolutions and dense layers", deepsea.CARD
+    ),
+    "danq": Entry(danq.DanQ, danq.DanQConfig(), "convolution and LSTM", danq.CARD),
+    "deepatt": Entry(
+        deepatt.DeepATT, deepatt.DeepATTConfig(), "convolution, LSTM and attention", deepatt.CARD
+    ),
+    "legnet": Entry(
+        legnet.LegNet, legnet.LegNetConfig(),
+        "the winner of the DREAM challenge 2022", legnet.CARD, soft_bins=True,
+        without_bins={"rectify": False},
+    ),
+    "dream-cnn": Entry(
+        dream_cnn.DreamCNN, dream_cnn.DreamCNNConfig(),
+        "convolutions of two widths and LegNet's core", dream_cnn.CARD, soft_bins=True,
+    ),
+    "dream-rnn": Entry(
+        dream_rnn.DreamRNN, dream_rnn.DreamRNNConfig(),
+        "convolutions around an LSTM", dream_rnn.CARD, soft_bins=True,
+    ),
+    "dream-attn": Entry(
+        dream_attn.DreamAttn, dream_attn.DreamAttnConfig(),
+        "LegNet's stem and Conformer blocks", dream_attn.CARD, soft_bins=True,
+    ),
+    "basenji": Entry(
+        basenji.Basenji, basenji.BasenjiConfig(), "dilated residual tower, adapted", basenji.CARD
+    ),
+    "satori": Entry(
+        satori.Satori, satori.SatoriConfig(),
+        "convolution, LSTM and self-attention, adapted", satori.CARD,
+    ),
+    "enformer": Entry(
+        enformer.Enformer, enformer.EnformerConfig(),
+        "convolution tower and transformer, adapted and small", enformer.CARD,
+    ),
+}  # fmt: skip
 
 
 def configure(name: str, **overrides: Any) -> Any:
@@ -53,14 +123,23 @@ def configure(name: str, **overrides: Any) -> Any:
     return type(defaults)(**fields)
 
 
-def build(name: str, **overrides: Any) -> nn.Module:
+def build(name: str, *, soft_bins: bool | None = None, **overrides: Any) -> nn.Module:
     """Make the named network with fresh weights, drawn from torch's global generator.
+
+    Args:
+        name: One of :data:`MODELS`.
+        soft_bins: Give the network 18 outputs a medium and read them as the mean bin
+            (:class:`~crmnet.models.layers.BinMean`); left out, as it was published.
+        **overrides: Fields of its configuration.
 
     Example:
         ``build("crmnet-small", n_media=2, squeeze_excitation=False)``
     """
     config = configure(name, **overrides)
-    return MODELS[name].network(config)
+    entry = MODELS[name]
+    if not (entry.soft_bins if soft_bins is None else soft_bins):
+        return entry.network(dataclasses.replace(config, **entry.without_bins))
+    return BinMean(entry.network(dataclasses.replace(config, n_media=BINS * config.n_media)))
 
 
 def _like(default: Any, value: Any, key: str) -> Any:

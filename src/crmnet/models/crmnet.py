@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from crmnet.models.card import Card
 from crmnet.models.layers import (
     Attention,
     DownConv,
@@ -53,8 +54,8 @@ class CRMnetConfig:
     """``published``: token j times sin(j·(L−1)/T), as the released code does; ``additive``: the
     sinusoids that the paper's text describes are added; ``none``."""
     norm: Norm = "post"
-    """Where the transformer blocks normalise: ``post``, their sums, as published; ``pre``, what goes
-    into attention and feed-forward, which starts to learn sooner (docs/log.md)."""
+    """Where the transformer blocks normalise: ``post``, their sums, as published; ``pre``, what
+    goes into attention and feed-forward, which starts to learn sooner (docs/log.md)."""
     attention: Attention = "modules"
     decoder: tuple[int, ...] = (128, 128, 128)
     """Filters of each decoder block, deepest first; () goes from the waist to the tail."""
@@ -116,6 +117,27 @@ CRMNET_SMALL = CRMnetConfig(
 The mean over positions, the added position code and the straight way through the transformer are
 what made it learn much from few rows; each is measured in docs/log.md.
 """
+
+CARD = Card(
+    paper="Ding, Dixit, Parker & Wen 2023, CRMnet: a deep learning model for predicting gene "
+    "expression from large regulatory sequence datasets. Frontiers in Big Data 6:1113402",
+    parameters=34_170_289,
+    published_parameters=34_170_289,
+    context="112 positions, padded on the right",
+    alphabet="NACGT",
+    n_policy="a channel of its own",
+    loss="Huber's, delta 1",
+    recipe="paper-complex",
+    not_trained=4_608,
+)
+CARD_SMALL = replace(
+    CARD,
+    parameters=1_260_429,
+    published_parameters=None,
+    not_trained=1_216,
+    recipe="small",
+    notes="The same wiring at a size that two CPU cores can train.",
+)
 
 
 class CRMnet(nn.Module):

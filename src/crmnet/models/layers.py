@@ -17,6 +17,33 @@ Attention = Literal["modules", "sdpa"]
 Norm = Literal["post", "pre"]
 
 
+class SameConv1d(nn.Conv1d):
+    """Convolution that keeps the length, padded as TensorFlow's 'same': an odd one on the right."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> None:
+        super().__init__(channels_in, channels_out, kernel, bias=bias)
+        self.ends = ((kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2)
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return super().forward(functional.pad(x_BCL, self.ends))
+
+
+class BiLSTM(nn.Module):
+    """Bidirectional LSTM with one bias a gate, as Keras has it: ``(B, L, C)`` → ``(B, L, 2 U)``.
+
+    torch's own adds two biases that do the same; here the bias is the weight of a constant input.
+    """
+
+    def __init__(self, channels: int, units: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels + 1, units, bias=False, batch_first=True, bidirectional=True)
+
+    def forward(self, x_BLC: Tensor) -> Tensor:
+        x_BLC = torch.cat([x_BLC, torch.ones_like(x_BLC[:, :, :1])], dim=2)
+        output_BLC: Tensor = self.lstm(x_BLC)[0]
+        return output_BLC
+
+
 class SqueezeExcitation(nn.Module):
     """Channel gates from the mean over positions (Hu et al. 2018): ``(B, C, L)`` → the same."""
 
@@ -96,6 +123,14 @@ class MultiHeadAttention(nn.Module):
         return self.output(mixed_BHTK.transpose(1, 2).flatten(2))
 
 
+def rectified_attention(channels: int, heads: int, key_dim: int) -> MultiHeadAttention:
+    """Self-attention with a ReLU on queries, keys, values and output (Vaishnav et al. 2022)."""
+    attention = MultiHeadAttention(channels, heads, key_dim)
+    for name in ("query", "key", "value", "output"):
+        setattr(attention, name, nn.Sequential(getattr(attention, name), nn.ReLU()))
+    return attention
+
+
 class TransformerBlock(nn.Module):
     """Transformer block: ``(B, T, C)`` → the same.
 
@@ -156,6 +191,7 @@ class BinMean(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.has_marks = has_marks(network)
 
     def logits(self, x_BCL: Tensor) -> Tensor:
         """``(B, M, BINS)``, before the softmax over bins."""
@@ -163,6 +199,27 @@ class BinMean(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         return bin_mean(self.logits(x_BCL))
+
+
+def has_marks(network: nn.Module) -> bool:
+    """Whether a network also takes ``(B, 6, L)``: is_reverse and is_singleton as channels 5, 6.
+
+    Such a network is given the forward strand in any case and turns it where is_reverse is 1.
+    """
+    return bool(getattr(network, "has_marks", False))
+
+
+class BothStrands(nn.Module):
+    """The mean over both strands of a network that has marks: ``(B, 4, L)`` → ``(B, M)``."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        marks_BCL = torch.zeros_like(x_BCL[:, :2])
+        marks_BCL[:, 0] = 1
+        return (self.network(x_BCL) + self.network(torch.cat([x_BCL, marks_BCL], dim=1))) / 2
 
 
 def bin_mean(logits: Tensor) -> Tensor:
