@@ -52,7 +52,15 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, Index, RowBatches, make_loader, output_of
 from crmnet.data.splits import hold_out
 from crmnet.evaluate import score
-from crmnet.models.layers import TOP_BIN, bin_mean, count_parameters, soft_bin_loss
+from crmnet.models.layers import (
+    BINS,
+    TOP_BIN,
+    BinMean,
+    bin_mean,
+    count_parameters,
+    soft_bin_loss,
+)
+from crmnet.models.training import training_forward
 from crmnet.predict import choose_device
 from crmnet.run import Best, RunRecord, RunSettings, Scale, TrainSettings, versions
 from crmnet.sequence import one_hot
@@ -76,6 +84,10 @@ def learning_rate(epoch: float, settings: TrainSettings) -> float:
     share = min(1.0, (epoch - s.warmup_epochs) / max(s.epochs - s.warmup_epochs, 1e-9))
     fall = (1 + math.cos(math.pi * share)) / 2
     return s.final_learning_rate + fall * (s.learning_rate - s.final_learning_rate)
+
+
+ARITHMETIC = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of the network where its form for training chooses types by itself; None takes the weights'."""
 
 
 class Training(pl.LightningModule):
@@ -119,11 +131,12 @@ class Training(pl.LightningModule):
         """Loss of each row, predicted and measured, each ``(B,)``, in the unit of training."""
         s, rows = self.settings, torch.arange(len(batch.labels), device=batch.labels.device)
         target = (batch.labels - self.mean[batch.medium]) / self.sd[batch.medium]
-        x_BCL = one_hot(batch.tokens)
+        bare = network.network if isinstance(network, BinMean) else network
+        outputs = training_forward(bare, one_hot(batch.tokens), ARITHMETIC[s.precision]).float()
         if s.loss == "soft-bins":
-            logits = network.logits(x_BCL).float()[rows, batch.medium]  # type: ignore[operator]
+            logits = outputs.view(len(rows), -1, BINS)[rows, batch.medium]
             return soft_bin_loss(logits, target, s.bin_spread), bin_mean(logits), target
-        predicted = network(x_BCL).float()[rows, batch.medium]
+        predicted = outputs[rows, batch.medium]
         if s.loss == "mse":
             return functional.mse_loss(predicted, target, reduction="none"), predicted, target
         loss = functional.huber_loss(predicted, target, delta=s.huber_delta, reduction="none")
@@ -356,6 +369,8 @@ def train(
     if s.row_weights != "equal" and data.weight is None:
         raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     base, base_record = (None, None) if start is None else load_run(start)
+    if base_record is not None:
+        _check_loss(s, base_record)
     outputs = _outputs(s, data, base_record)
     record = RunRecord(
         settings=_with_outputs(settings, outputs),
@@ -437,6 +452,17 @@ def _check_device(settings: TrainSettings) -> torch.device:
             f"train.precision fp16 needs a CUDA GPU; on {device.type} use bf16 or fp32"
         )
     return device
+
+
+def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
+    """Refuse weights of a network that gives bins for one that gives values, or the reverse."""
+    before = base.settings.train.loss
+    if (before == "soft-bins") != (settings.loss == "soft-bins"):
+        raise ValueError(
+            f"the run to start from was trained with train.loss={before} and gives "
+            f"{'bins' if before == 'soft-bins' else 'one value'} for each medium; "
+            f"train.loss={settings.loss} cannot go on from it: set train.loss={before}"
+        )
 
 
 def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
