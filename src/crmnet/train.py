@@ -53,18 +53,25 @@ from crmnet.data.loader import Batch, Index, RowBatches, make_loader, output_of
 from crmnet.data.splits import hold_out
 from crmnet.evaluate import score
 from crmnet.models.layers import (
+    BINS,
     TOP_BIN,
+    BinMean,
     bin_mean,
     count_parameters,
     has_marks,
     soft_bin_loss,
 )
+from crmnet.models.training import training_forward
 from crmnet.optimiser import make_optimizer, make_schedule, mean_size
 from crmnet.predict import choose_device, has_bfloat16
 from crmnet.run import Best, RunRecord, RunSettings, Scale, TrainSettings, versions
 from crmnet.sequence import one_hot
 
 log = logging.getLogger("crmnet")
+
+
+ARITHMETIC = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of the network where its form for training chooses types by itself; None takes the weights'."""
 
 
 class Training(pl.LightningModule):
@@ -110,10 +117,15 @@ class Training(pl.LightningModule):
         """Loss of each row, predicted and measured, each ``(B,)``, in the unit of training."""
         s, rows = self.settings, torch.arange(len(batch.labels), device=batch.labels.device)
         target = (batch.labels - self.mean[batch.medium]) / self.sd[batch.medium]
+        dtype = ARITHMETIC[_precision(s, x_BCL.device)]
         if s.loss == "soft-bins":
-            logits = network.logits(x_BCL).float()[rows, batch.medium]  # type: ignore[operator]
+            if isinstance(network, BinMean):
+                logits = training_forward(network.network, x_BCL, dtype).view(len(rows), -1, BINS)
+            else:
+                logits = network.logits(x_BCL)  # type: ignore[operator]
+            logits = logits.float()[rows, batch.medium]
             return soft_bin_loss(logits, target, s.bin_spread), bin_mean(logits), target
-        predicted = network(x_BCL).float()[rows, batch.medium]
+        predicted = training_forward(network, x_BCL, dtype).float()[rows, batch.medium]
         if s.loss == "mse":
             return functional.mse_loss(predicted, target, reduction="none"), predicted, target
         loss = functional.huber_loss(predicted, target, delta=s.huber_delta, reduction="none")
@@ -351,6 +363,8 @@ def train(
     if s.row_weights != "equal" and data.weight is None:
         raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     base, base_record = (None, None) if start is None else load_run(start)
+    if base_record is not None:
+        _check_loss(s, base_record)
     outputs = _outputs(s, data, base_record)
     record = RunRecord(
         settings=_with_outputs(settings, outputs),
@@ -437,6 +451,17 @@ def _check_device(settings: TrainSettings) -> torch.device:
             f"train.precision fp16 needs a CUDA GPU; on {device.type} use bf16 or fp32"
         )
     return device
+
+
+def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
+    """Refuse weights of a network that gives bins for one that gives values, or the reverse."""
+    before = base.settings.train.loss
+    if (before == "soft-bins") != (settings.loss == "soft-bins"):
+        raise ValueError(
+            f"the run to start from was trained with train.loss={before} and gives "
+            f"{'bins' if before == 'soft-bins' else 'one value'} for each medium; "
+            f"train.loss={settings.loss} cannot go on from it: set train.loss={before}"
+        )
 
 
 def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
@@ -589,6 +614,13 @@ _LIGHTNING_PRECISION: dict[str, Any] = {
 }
 
 
+def _precision(settings: TrainSettings, device: torch.device) -> str:
+    """The arithmetic that ``auto`` stands for on a device."""
+    if settings.precision == "auto":
+        return "bf16" if has_bfloat16(device) else "fp32"
+    return settings.precision
+
+
 def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -> pl.Trainer:
     terminal = sys.stderr.isatty() and is_main_process()
     callbacks: list[pl.Callback] = [
@@ -598,15 +630,12 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
     if terminal:
         callbacks.append(TQDMProgressBar(leave=False))
     accelerator = "gpu" if device.type == "cuda" else device.type
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16" if has_bfloat16(device) else "fp32"
     return pl.Trainer(
         accelerator="tpu" if settings.device == "tpu" else accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
-        precision=_LIGHTNING_PRECISION[precision],
+        precision=_LIGHTNING_PRECISION[_precision(settings, device)],
         max_epochs=settings.epochs,
         callbacks=callbacks,
         plugins=[StateFile()],

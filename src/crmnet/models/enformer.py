@@ -99,7 +99,8 @@ class _Pooled(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         x_BCL = x_BCL + self.pointwise(x_BCL)
-        pairs, scores = x_BCL.unflatten(2, (-1, 2)), self.weigh(x_BCL).unflatten(2, (-1, 2))
+        halved = (*x_BCL.shape[:2], -1, 2)
+        pairs, scores = x_BCL.view(halved), self.weigh(x_BCL).view(halved)
         return (pairs * scores.softmax(dim=3)).sum(dim=3)
 
 
@@ -146,12 +147,16 @@ class _RelativeAttention(nn.Module):
         self.register_buffer("distance", distances(tokens, c.distances), persistent=False)
 
     def _split(self, x_BTC: Tensor) -> Tensor:
-        return x_BTC.unflatten(2, (self.heads, self.key_dim)).transpose(1, 2)
+        return x_BTC.view(*x_BTC.shape[:2], self.heads, self.key_dim).transpose(1, 2)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         q_BHTK = self._split(self.query(x_BTC)) / math.sqrt(self.key_dim)
         k_BHTK, v_BHTK = self._split(self.key(x_BTC)), self._split(self.value(x_BTC))
-        r_HTTK = self.relative(self.distance).unflatten(2, (self.heads, -1)).permute(2, 0, 1, 3)
+        r_HTTK = (
+            self.relative(self.distance)
+            .view(*self.distance.shape[:2], self.heads, -1)
+            .permute(2, 0, 1, 3)
+        )
         scores = (q_BHTK + self.content_bias) @ k_BHTK.transpose(2, 3)
         scores = scores + torch.einsum("bhik,hijk->bhij", q_BHTK + self.distance_bias, r_HTTK)
         return self.output((scores.softmax(dim=3) @ v_BHTK).transpose(1, 2).flatten(2))
