@@ -59,6 +59,9 @@ class TrainSettings(_Frozen):
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
     """Share of families held out where no validation set is given."""
+    validation_by: Literal["family", "sequence", "homology"] = "family"
+    """What makes rows relatives that are held out together: the family given with them (their
+    sequence where none was), their sequence alone, or shared words of their inserts."""
     reverse_complement: float = Field(0.0, ge=0, le=1)
     """Share of training rows that are shown as their other strand, anew in each epoch."""
     shift: int = Field(0, ge=0, le=12)

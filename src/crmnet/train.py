@@ -458,7 +458,9 @@ def _split(
     settings: TrainSettings, data: Dataset, validation: Dataset | None
 ) -> tuple[Index, Dataset, Index]:
     if validation is None:
-        rows, held = hold_out(data, settings.validation_fraction, settings.seed)
+        rows, held = hold_out(
+            data, settings.validation_fraction, settings.seed, by=settings.validation_by
+        )
         return rows, data, held
     unknown = [medium for medium in validation.media if medium not in data.media]
     if unknown:

@@ -21,7 +21,7 @@ Command = Callable[..., None]
 
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     "demo": demo.demo,
-    "data": {"ingest": data.ingest, "simulate": data.simulate},
+    "data": {"ingest": data.ingest, "simulate": data.simulate, "split": data.split},
     "train": train.train,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,

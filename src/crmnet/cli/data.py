@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,10 @@ from crmnet.cli.options import (
     OverwriteOption,
     pairs,
 )
+
+WordOption = Annotated[
+    int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
+]
 
 
 def ingest(
@@ -92,3 +97,54 @@ def simulate(
         dataset = run_simulation(options, output, overwrite=overwrite, progress=counter)
     print(f"{len(dataset):,} promoters in {', '.join(dataset.media)} medium")
     print(f"data set: {output}   truth: {output / 'truth'}")
+
+
+class Kinship(StrEnum):
+    """Choices of ``--by``; see :func:`crmnet.data.splits.families`."""
+
+    sequence = "sequence"
+    family = "family"
+    homology = "homology"
+
+
+def split(
+    dataset: Annotated[Path, typer.Argument(help="Data set to divide.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data set to train on, to make.")],
+    held_out: Annotated[Path, typer.Option(help="Data set held out, to make.")],
+    by: Annotated[
+        Kinship,
+        typer.Option(
+            help="What stays together: copies of one *sequence* (either strand, any medium), rows "
+            "of one given *family*, or *homology*: inserts that share a word of --k bases."
+        ),
+    ] = Kinship.homology,
+    fraction: Annotated[float, typer.Option(help="Share of families to hold out.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed holds out others.")] = 0,
+    k: WordOption = 20,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Divide a data set into one to train on and one held out; no family is on both sides.
+
+    Both parts carry the families that were found, so that training and evaluation go by them too.
+
+    Example: `crmnet data split my-data -o my-train --held-out my-test --by homology`
+    """
+    import numpy as np
+
+    from crmnet.data.dataset import Dataset
+    from crmnet.data.homology import WordOptions
+    from crmnet.data.subset import split as run_split
+
+    parts = run_split(
+        Dataset.open(dataset),
+        output,
+        held_out,
+        fraction=fraction,
+        by=by.value,
+        seed=seed,
+        words=WordOptions(k),
+        overwrite=overwrite,
+    )
+    for part in parts:
+        assert part.family is not None
+        print(f"{part.path}: {len(part):,} rows, {len(np.unique(part.family)):,} families")
