@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.splits import families
-from crmnet.data.subset import copy_rows, split
+from crmnet.data.subset import SplitOptions, copy_rows, split
 
 
 def test_rows_are_copied_as_they_are(assay, tmp_path):
@@ -54,7 +54,7 @@ def test_no_family_is_on_both_sides_and_no_row_is_lost(tmp_path_factory, family,
     ]
     (folder / "rows.tsv").write_text("sequence\texpression\tmedium\tfamily\n" + "\n".join(lines))
     whole = ingest([folder / "rows.tsv"], folder / "whole", IngestOptions())
-    train, held = split(whole, folder / "train", folder / "held", fraction=0.5, by=by, seed=seed)
+    train, held = split(whole, folder / "train", folder / "held", SplitOptions(0.5, by, seed))
     assert not set(train.family.tolist()) & set(held.family.tolist())
     assert not set(families(train, by)) & set(families(held, by))
     assert sorted([*train.labels.tolist(), *held.labels.tolist()]) == list(range(60))
@@ -68,7 +68,7 @@ def test_split_by_family_needs_families(tmp_path):
     (tmp_path / "a.tsv").write_text("sequence\texpression\nACGT\t1\nTT\t2\n")
     plain = ingest([tmp_path / "a.tsv"], tmp_path / "set")
     with pytest.raises(ValueError, match="has no given families; ingest it with a family column"):
-        split(plain, tmp_path / "a", tmp_path / "b", by="family")
+        split(plain, tmp_path / "a", tmp_path / "b", SplitOptions(by="family"))
 
 
 def test_the_command_writes_both_parts(crmnet, assay, tmp_path):

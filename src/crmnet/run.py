@@ -45,6 +45,8 @@ class TrainSettings(_Frozen):
     half_weight_cells: float = Field(2.0, gt=0)
     """Cells of a row that counts half as much as one measured without error: the variance between
     single cells over the variance that the network leaves unexplained."""
+    singleton_weight: float = Field(1.0, ge=0)
+    """Factor for rows whose label is a whole sorting bin, as that of a single cell."""
     learning_rate: float = Field(0.001, gt=0)
     """Reached at the end of the warm-up; all three rates are for one device."""
     start_learning_rate: float = Field(0.0001, gt=0)

@@ -21,7 +21,12 @@ Command = Callable[..., None]
 
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     "demo": demo.demo,
-    "data": {"ingest": data.ingest, "simulate": data.simulate, "split": data.split},
+    "data": {
+        "ingest": data.ingest,
+        "simulate": data.simulate,
+        "check": data.check,
+        "split": data.split,
+    },
     "train": train.train,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
@@ -30,7 +35,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
-    "data": "Make data sets: from raw rows, or simulated.",
+    "data": "Make, check and divide data sets.",
     "models": "Networks and their weights.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,32 @@ from crmnet.cli.options import (
     pairs,
 )
 
+
+class Kinship(StrEnum):
+    """Choices of ``--by``; see :func:`crmnet.data.splits.families`."""
+
+    sequence = "sequence"
+    family = "family"
+    homology = "homology"
+
+
+class Level(StrEnum):
+    """Choices of ``--level``; see :class:`crmnet.data.leaks.Leaks`."""
+
+    exact = "exact"
+    near = "near"
+    words = "words"
+
+
+LevelOption = Annotated[
+    Level,
+    typer.Option(
+        help="What counts as shared: *exact* copies, *near* ones too, or *words* of inserts too."
+    ),
+]
+MismatchOption = Annotated[
+    int, typer.Option(min=0, max=10, help="Bases in which near-copies may differ.")
+]
 WordOption = Annotated[
     int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
 ]
@@ -32,6 +59,13 @@ def ingest(
     medium: Annotated[
         list[str] | None,
         typer.Option(help="Medium of the files: once for all, or once for each, in order."),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Unit of the labels, once for all files or once for each; left out, *sorting bin* "
+            "if all labels of a file lie within 0-17, else *unknown*."
+        ),
     ] = None,
     column: ColumnOption = None,
     flanks: FlanksOption = Flanks.auto,
@@ -52,6 +86,7 @@ def ingest(
 
     options = IngestOptions(
         media=medium or ["complex"],
+        units=unit or (),
         columns=pairs(column, "--column"),
         flanks=flanks.value,
         max_rejected=max_rejected,
@@ -62,7 +97,10 @@ def ingest(
     for line in rejection_summary(dataset.manifest):
         print(line)
     for name, found in dataset.manifest["media"].items():
-        print(f"{name}: {found['rows']:,} rows, expression {found['mean']:.2f} ± {found['sd']:.2f}")
+        print(
+            f"{name}: {found['rows']:,} rows, expression {found['mean']:.2f} ± {found['sd']:.2f} "
+            f"({found['unit']})"
+        )
     if dataset.manifest["rejected"]:
         print(f"rows not taken are listed in {output / 'rejected.tsv'}")
     print(f"data set: {output}")
@@ -99,18 +137,10 @@ def simulate(
     print(f"data set: {output}   truth: {output / 'truth'}")
 
 
-class Kinship(StrEnum):
-    """Choices of ``--by``; see :func:`crmnet.data.splits.families`."""
-
-    sequence = "sequence"
-    family = "family"
-    homology = "homology"
-
-
 def split(
     dataset: Annotated[Path, typer.Argument(help="Data set to divide.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set to train on, to make.")],
-    held_out: Annotated[Path, typer.Option(help="Data set held out, to make.")],
+    held_out: Annotated[Path | None, typer.Option(help="Data set held out, to make.")] = None,
     by: Annotated[
         Kinship,
         typer.Option(
@@ -121,30 +151,105 @@ def split(
     fraction: Annotated[float, typer.Option(help="Share of families to hold out.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Another seed holds out others.")] = 0,
     k: WordOption = 20,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(help="Leave out rows that this data set or file shares; can be repeated."),
+    ] = None,
+    level: LevelOption = Level.near,
+    mismatches: MismatchOption = 3,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Divide a data set into one to train on and one held out; no family is on both sides.
 
     Both parts carry the families that were found, so that training and evaluation go by them too.
+    Without `--held-out` nothing is held out: with `--without` all rows that a test set does not
+    share are kept.
 
-    Example: `crmnet data split my-data -o my-train --held-out my-test --by homology`
+    Examples: `crmnet data split my-data -o my-train --held-out my-test --by homology` ·
+    `crmnet data split my-data -o my-train --without Random_complex.csv --level words`
     """
+    if held_out is None and not without:
+        raise ValueError("name what to divide off: --held-out DATASET, or --without DATASET")
     import numpy as np
 
     from crmnet.data.dataset import Dataset
     from crmnet.data.homology import WordOptions
+    from crmnet.data.ingest import opened
+    from crmnet.data.leaks import find_leaks
+    from crmnet.data.subset import SplitOptions
     from crmnet.data.subset import split as run_split
 
-    parts = run_split(
-        Dataset.open(dataset),
-        output,
-        held_out,
-        fraction=fraction,
-        by=by.value,
-        seed=seed,
-        words=WordOptions(k),
-        overwrite=overwrite,
-    )
+    rows, words = Dataset.open(dataset), WordOptions(k)
+    keep = np.ones(len(rows), dtype=bool)
+    for path in without or []:
+        with opened(path) as others:
+            leaking = find_leaks(rows, others, mismatches, words).rows(level.value)
+        print(f"{leaking.sum():,} rows are shared with {path} ({level.value}) and left out")
+        keep &= ~leaking
+    options = SplitOptions(fraction, by.value, seed, words, overwrite)
+    parts = run_split(rows, output, held_out, options, keep=np.nonzero(keep)[0])
     for part in parts:
         assert part.family is not None
         print(f"{part.path}: {len(part):,} rows, {len(np.unique(part.family)):,} families")
+
+
+def check(
+    dataset: Annotated[Path, typer.Argument(help="Data set, or a file that could be one.")],
+    against: Annotated[
+        Path | None, typer.Option(help="Data set or file that it must share nothing with.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for check.json and check.png.")
+    ] = None,
+    by: Annotated[
+        Kinship | None,
+        typer.Option(
+            help="What makes a family; left out, *homology*, above 4 million rows *sequence*."
+        ),
+    ] = None,
+    k: WordOption = 20,
+    mismatches: MismatchOption = 3,
+    fail_on_leak: Annotated[
+        bool, typer.Option("--fail-on-leak", help="End with status 1 if rows are shared.")
+    ] = False,
+    level: LevelOption = Level.near,
+    medium: Annotated[str, typer.Option(help="Medium of files that name none.")] = "complex",
+    column: ColumnOption = None,
+    max_rejected: MaxRejectedOption = 0.01,
+) -> None:
+    """Look into a data set, and for what it shares with another.
+
+    Lengths, labels, adapters, bases by position, copies, families; and with `--against` the
+    inserts that both hold, on either strand: the same, a few bases apart, or with a word of `--k`
+    bases in common.
+
+    Examples: `crmnet data check my-data -o checked` ·
+    `crmnet data check my-train --against my-test --fail-on-leak`
+    """
+    if fail_on_leak and against is None:
+        raise ValueError("--fail-on-leak needs --against DATASET")
+    from crmnet.data.check import check as run_check
+    from crmnet.data.homology import WordOptions
+    from crmnet.data.ingest import IngestOptions, opened
+    from crmnet.data.leaks import find_leaks
+
+    options = IngestOptions(
+        media=(medium,), columns=pairs(column, "--column"), max_rejected=max_rejected
+    )
+    words = WordOptions(k)
+    leaks = None
+    with opened(dataset, options) as rows:
+        checked = run_check(rows, by.value if by else None, words)
+        print("\n".join(checked.lines()))
+        if against is not None:
+            with opened(against, options) as others:
+                leaks = find_leaks(rows, others, mismatches, words)
+                print("\n".join(leaks.lines(others.name)))
+    if output is not None:
+        from crmnet.report import write_check
+
+        write_check(output, checked, leaks)
+        print(f"written: {output}/check.json, check.png")
+    if fail_on_leak and leaks is not None and leaks.rows(level.value).any():
+        print(f"leak: {dataset} shares rows with {against}", file=sys.stderr)
+        raise typer.Exit(1)

@@ -9,25 +9,33 @@ its name only when it is whole.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.dataset import Dataset
+from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.reading import HARMLESS, Block, read_blocks
 from crmnet.data.writer import DatasetWriter, Rows, new_folder
+
+log = logging.getLogger("crmnet")
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 MAX_SEQUENCE = 10_000
 """A promoter is not longer than this; one such line would cost memory for every row beside it."""
 SHOWN_TEXT = 60
+
+
+Value = TypeVar("Value")
 
 
 class TooManyRejected(ValueError):
@@ -40,6 +48,9 @@ class IngestOptions:
 
     media: Sequence[str] = ("complex",)
     """One name for all files, or one for each; a ``medium`` column in a file comes first."""
+    units: Sequence[str] = ()
+    """Unit of the labels: one for all files, or one for each; none: told from the range of the
+    labels of each file, ``sorting bin`` within 0-17, else ``unknown``."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Role (sequence, expression, medium, family, weight) → name in the files' headers."""
     flanks: sequence.Flanks = "auto"
@@ -83,33 +94,52 @@ def ingest(
     for role in options.columns:
         if role not in ROLES:
             raise ValueError(f"a column is one of {', '.join(ROLES)}; got {role!r}")
-    media = _media_of_files(files, options.media)
+    media = _for_each(files, options.media, "media")
+    units = _for_each(files, options.units or (None,), "units")
     with (
         new_folder(destination, options.overwrite) as folder,
         DatasetWriter(folder) as writer,
         _Account(folder, files, options.max_rejected) as account,
     ):
-        for path, medium in zip(files, media, strict=True):
+        for path, medium, unit in zip(files, media, units, strict=True):
             account.start_file(path)
             for block in read_blocks(path, ROLES, options.columns):
                 _require_expression(block, path)
                 taken, rejected = _judge(block, medium, options.flanks)
                 account.add(taken, rejected)
                 if taken is not None:
+                    if unit is not None:
+                        taken.rows.units = dict.fromkeys(taken.rows.media, unit)
                     writer.append(taken.rows, account.source)
                 progress(account.rows_read)
         writer.finish(**account.finish(options.flanks))
     return Dataset.open(destination)
 
 
-def _media_of_files(files: Sequence[Path], media: Sequence[str]) -> list[str]:
-    if len(media) == 1:
-        return list(media) * len(files)
-    if len(media) != len(files):
+@contextmanager
+def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset]:
+    """A data set to read from: the folder ``path``, or the rows of the file of that name.
+
+    A file is ingested into a temporary folder, which goes when the block ends.
+    """
+    if is_dataset(path) or path.is_dir():
+        yield Dataset.open(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = ingest([path], Path(folder) / path.name.split(".")[0], options)
+        for line in rejection_summary(dataset.manifest):
+            log.info("%s: %s", dataset.name, line)
+        yield dataset
+
+
+def _for_each(files: Sequence[Path], given: Sequence[Value], what: str) -> list[Value]:
+    if len(given) == 1:
+        return list(given) * len(files)
+    if len(given) != len(files):
         raise ValueError(
-            f"{len(media)} media for {len(files)} files; name one medium for all, or one for each"
+            f"{len(given)} {what} for {len(files)} files; name one for all, or one for each"
         )
-    return list(media)
+    return list(given)
 
 
 def _require_expression(block: Block, path: Path) -> None:

@@ -6,7 +6,7 @@ Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers, gives a d
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def copy_rows(
                     dataset.media,
                     None if family is None else np.asarray(family[here]),
                     None if dataset.weight is None else np.asarray(dataset.weight[here]),
+                    dataset.units,
                 ),
                 dataset.name,
             )
@@ -78,58 +79,70 @@ def copy_rows(
     return Dataset.open(destination)
 
 
+@dataclass(frozen=True)
+class SplitOptions:
+    """How :func:`split` divides."""
+
+    fraction: float = 0.1
+    """Expected share of families held out."""
+    by: Kinship = "homology"
+    """What makes rows relatives; see :func:`crmnet.data.splits.families`."""
+    seed: int = 0
+    """Another seed holds out others."""
+    words: WordOptions = field(default_factory=WordOptions)
+    """What homology goes by."""
+    overwrite: bool = False
+
+
 def split(
     dataset: Dataset,
     train: Path,
-    held_out: Path,
+    held_out: Path | None,
+    options: SplitOptions | None = None,
     *,
-    fraction: float = 0.1,
-    by: Kinship = "homology",
-    seed: int = 0,
-    words: WordOptions | None = None,
-    overwrite: bool = False,
-) -> tuple[Dataset, Dataset]:
+    keep: npt.NDArray[np.int64] | None = None,
+) -> list[Dataset]:
     """Divide a data set into two, no family on both sides; both carry the families.
 
     Args:
         dataset: What to divide.
-        train: Folder of the larger part to make.
-        held_out: Folder of the part held out to make.
-        fraction: Expected share of families held out.
-        by: What makes rows relatives; see :func:`crmnet.data.splits.families`.
-        seed: Another seed holds out others.
-        words: What ``homology`` goes by.
-        overwrite: Replace data sets of those names.
+        train: Folder to make of the rows to train on.
+        held_out: Folder to make of the rows held out; None holds out none.
+        options: How to divide.
+        keep: Numbers of the rows to divide; the others go nowhere.
+
+    Returns:
+        The data sets made, opened.
 
     Raises:
         FileExistsError: If a folder exists and may not be overwritten.
         ValueError: If families were asked for and none were given, or a part would be empty.
     """
-    if by == "family" and dataset.family is None:
+    options = options or SplitOptions()
+    if options.by == "family" and dataset.family is None:
         raise ValueError(
             f"{dataset.path} has no given families; ingest it with a family column, or split it "
             "by sequence or by homology"
         )
-    if train.resolve() == held_out.resolve():
+    if held_out is not None and train.resolve() == held_out.resolve():
         raise ValueError(f"both parts would be {train}; give two names")
-    for destination in (train, held_out):
-        check_destination(destination, overwrite)
-    family = families(dataset, by, words)
-    parts = hold_out(dataset, fraction, seed, family=family)
-    made_by = {"split_by": by, "fraction": fraction, "seed": seed}
-    if by == "homology":
-        made_by |= asdict(words or WordOptions())
-    first, second = (
+    places = [train] if held_out is None else [train, held_out]
+    for destination in places:
+        check_destination(destination, options.overwrite)
+    family = families(dataset, options.by, options.words)
+    parts = [np.arange(len(dataset))]
+    if held_out is not None:
+        parts = list(hold_out(dataset, options.fraction, options.seed, family=family))
+    if keep is not None:
+        parts = [rows[np.isin(rows, keep)] for rows in parts]
+    return [
         copy_rows(
             dataset,
             rows,
             destination,
             family=family,
-            made_by={**made_by, "part": part},
-            overwrite=overwrite,
+            made_by={"split": asdict(options)},
+            overwrite=options.overwrite,
         )
-        for part, rows, destination in zip(
-            ("train", "held out"), parts, (train, held_out), strict=True
-        )
-    )
-    return first, second
+        for rows, destination in zip(parts, places, strict=True)
+    ]

@@ -11,9 +11,9 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.dataset import COLUMNS, FORMAT, MANIFEST, is_dataset
+from crmnet.data.dataset import (
+    COLUMNS,
+    FORMAT,
+    MANIFEST,
+    is_dataset,
+    unit_of_range,
+)
 
 HISTOGRAM_WIDTH = 0.1
 MAX_MEDIA = 255
@@ -84,6 +90,8 @@ class Rows:
     media: Sequence[str]
     family: npt.NDArray[np.uint64] | None = None
     weight: npt.NDArray[np.float32] | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Medium → unit of its labels; where none is given their range tells it."""
 
 
 class DatasetWriter:
@@ -93,6 +101,8 @@ class DatasetWriter:
         self.folder = folder
         self.rows = 0
         self.media: dict[str, _LabelStatistics] = {}
+        self.sources: dict[tuple[str, str], _Source] = {}
+        """(medium, source) → what is known of its scale."""
         self.digests = {name: hashlib.sha256() for name in COLUMNS}
         self.arrays: dict[str, _ArrayFile] = {}
 
@@ -112,7 +122,7 @@ class DatasetWriter:
         columns: dict[str, Any] = {
             "tokens": rows.tokens,
             "labels": rows.labels,
-            "medium": self._medium_numbers(rows),
+            "medium": self._medium_numbers(rows, source),
             "family": rows.family,
             "weight": rows.weight,
         }
@@ -134,7 +144,7 @@ class DatasetWriter:
         self.arrays[name].append(content)
         self.digests[name].update(content.data)
 
-    def _medium_numbers(self, rows: Rows) -> npt.NDArray[np.uint8]:
+    def _medium_numbers(self, rows: Rows, source: str) -> npt.NDArray[np.uint8]:
         numbers = np.zeros(len(rows.media), dtype=np.uint8)
         counts = np.bincount(rows.medium, minlength=len(rows.media))
         for local in np.nonzero(counts)[0].tolist():
@@ -144,12 +154,15 @@ class DatasetWriter:
                     raise ValueError(f"more than {MAX_MEDIA} media; is the medium column right?")
                 self.media[name] = _LabelStatistics()
             whole = counts[local] == len(rows.labels)
-            self.media[name].update(rows.labels if whole else rows.labels[rows.medium == local])
+            labels = rows.labels if whole else rows.labels[rows.medium == local]
+            self.media[name].update(labels)
+            self.sources.setdefault((name, source), _Source(rows.units.get(name))).update(labels)
             numbers[local] = list(self.media).index(name)
         return numbers[rows.medium]
 
     def finish(self, **account: Any) -> None:
         """Write the arrays' headers and then the manifest, which also holds ``account``."""
+        units = {name: self._unit(name) for name in self.media}
         for array in self.arrays.values():
             array.finish()
         manifest = {
@@ -157,22 +170,57 @@ class DatasetWriter:
             "rows": self.rows,
             "length": sequence.LENGTH,
             "columns": list(self.arrays),
-            "media": {name: statistics.summary() for name, statistics in self.media.items()},
+            "media": {
+                name: {"unit": units[name], **statistics.summary()}
+                for name, statistics in self.media.items()
+            },
             **account,
             "fingerprint": self._fingerprint(),
         }
         (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+    def _unit(self, medium: str) -> str:
+        """The one unit of all sources of a medium."""
+        sources = {
+            title: source for (name, title), source in self.sources.items() if name == medium
+        }
+        units = {source.known_unit for source in sources.values()}
+        if len(units) > 1:
+            said = "; ".join(
+                f"{title} from {source.low:g} to {source.high:g} ({source.known_unit})"
+                for title, source in sources.items()
+            )
+            raise ValueError(
+                f"labels of medium {medium!r} are on different scales: {said}; give the files "
+                "media of their own with --medium, or one unit with --unit"
+            )
+        return units.pop()
 
     def _fingerprint(self) -> str:
         parts = [*self.media, *(digest.hexdigest() for digest in self.digests.values())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+class _Source:
+    """The unit of one source's labels in one medium, or the range that tells it."""
+
+    def __init__(self, unit: str | None) -> None:
+        self.unit, self.low, self.high = unit, float("inf"), float("-inf")
+
+    def update(self, labels: npt.NDArray[np.float32]) -> None:
+        self.low = min(self.low, float(labels.min()))
+        self.high = max(self.high, float(labels.max()))
+
+    @property
+    def known_unit(self) -> str:
+        return self.unit or unit_of_range(self.low, self.high)
+
+
 class _LabelStatistics:
     """Count, range, mean, spread and histogram of one medium's labels, in one pass."""
 
     def __init__(self) -> None:
-        self.n, self.total, self.squares = 0, 0.0, 0.0
+        self.n, self.total, self.squares, self.whole = 0, 0.0, 0.0, 0
         self.low, self.high = float("inf"), float("-inf")
         self.histogram: Counter[int] = Counter()
 
@@ -181,6 +229,7 @@ class _LabelStatistics:
         self.n += len(values)
         self.total += float(values.sum())
         self.squares += float((values**2).sum())
+        self.whole += int((np.rint(labels) == labels).sum())
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6)
         numbers, counts = np.unique(bins, return_counts=True)
@@ -194,6 +243,7 @@ class _LabelStatistics:
             "sd": max(0.0, self.squares / self.n - mean**2) ** 0.5,
             "min": float(self.low),
             "max": float(self.high),
+            "singletons": self.whole,
             "histogram": {
                 "width": HISTOGRAM_WIDTH,
                 "bins": {str(b): c for b, c in sorted(self.histogram.items())},
