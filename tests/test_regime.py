@@ -286,7 +286,7 @@ def test_media_on_different_scales_are_not_mixed_unsaid(tmp_path):
         train(settings("pool_media=true"), both, tmp_path / "run")
     other = scaled(tmp_path, "other", -4, "complex")
     bins = scaled(tmp_path, "bins2", 0, "complex")
-    with pytest.raises(ValueError, match="sorting bin in .*bins2, but in unknown in .*other"):
+    with pytest.raises(ValueError, match=r"sorting bin in .*bins2, but in unknown in .*other"):
         train(settings(), bins, tmp_path / "run", validation=other)
     assert not (tmp_path / "run").exists()
 

@@ -21,8 +21,9 @@ from scipy.stats import rankdata
 
 from crmnet.checkpoint import write_text_atomically
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import IngestOptions, opened
+from crmnet.data.ingest import IngestOptions
 from crmnet.data.loader import output_of
+from crmnet.data.opening import opened
 from crmnet.data.reading import HARMLESS, Block, read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
@@ -209,7 +210,8 @@ def score_file(
 
     Args:
         predictor: The model.
-        path: A folder made by ``data ingest``, or a file that it would take.
+        path: A folder made by ``data ingest``, a file that it would take, or the name of a public
+            data set that has been fetched.
         options: How to read a file; left out, a file that names no medium is of the model's first.
 
     Returns:

@@ -22,6 +22,8 @@ Command = Callable[..., None]
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     "demo": demo.demo,
     "data": {
+        "list": data.list_known,
+        "fetch": data.fetch,
         "ingest": data.ingest,
         "simulate": data.simulate,
         "check": data.check,
@@ -35,7 +37,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
-    "data": "Make, check and divide data sets.",
+    "data": "Fetch, make, check and divide data sets.",
     "models": "Networks and their weights.",
 }
 

@@ -45,6 +45,14 @@ LevelOption = Annotated[
 MismatchOption = Annotated[
     int, typer.Option(min=0, max=10, help="Bases in which near-copies may differ.")
 ]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FOLDER", help="Folder that has the files of public data sets."),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(help="Where fetched files are kept; left out, $CRMNET_DATA or the user's cache."),
+]
 WordOption = Annotated[
     int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
 ]
@@ -53,7 +61,10 @@ WordOption = Annotated[
 def ingest(
     files: Annotated[
         list[Path],
-        typer.Argument(help="TSV, CSV or two columns of text, plain, .gz or .zst; - is stdin."),
+        typer.Argument(
+            help="TSV, CSV or two columns of text, plain, .gz or .zst (- is stdin), or names of "
+            "public data sets (`crmnet data list`)."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
     medium: Annotated[
@@ -70,19 +81,23 @@ def ingest(
     column: ColumnOption = None,
     flanks: FlanksOption = Flanks.auto,
     max_rejected: MaxRejectedOption = 0.01,
+    folder: FromOption = None,
+    cache: CacheOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Turn raw rows of sequence and expression into a data set.
 
     Columns are found by the header's names, in any order; without a header the first is the
     sequence and the second the expression. Every row that is not taken is counted by reason and
-    listed with file and line in rejected.tsv.
+    listed with file and line in rejected.tsv. Public data sets bring medium, unit and columns.
 
     Examples: `crmnet data ingest rows.tsv.gz -o my-data` ·
+    `crmnet data ingest random-complex --from downloads -o test` ·
     `crmnet data ingest ypd.csv sc.csv --medium complex --medium defined -o both`
     """
     from crmnet.data.ingest import IngestOptions, rejection_summary
     from crmnet.data.ingest import ingest as run_ingest
+    from crmnet.data.opening import is_known, public_source
 
     options = IngestOptions(
         media=medium or ["complex"],
@@ -92,8 +107,12 @@ def ingest(
         max_rejected=max_rejected,
         overwrite=overwrite,
     )
+    sources = [
+        public_source(str(file), cache=cache, folder=folder) if is_known(file) else file
+        for file in files
+    ]
     with Counter("rows") as counter:
-        dataset = run_ingest(files, output, options, counter)
+        dataset = run_ingest(sources, output, options, counter)
     for line in rejection_summary(dataset.manifest):
         print(line)
     for name, found in dataset.manifest["media"].items():
@@ -174,8 +193,8 @@ def split(
 
     from crmnet.data.dataset import Dataset
     from crmnet.data.homology import WordOptions
-    from crmnet.data.ingest import opened
     from crmnet.data.leaks import find_leaks
+    from crmnet.data.opening import opened
     from crmnet.data.subset import SplitOptions
     from crmnet.data.subset import split as run_split
 
@@ -230,8 +249,9 @@ def check(
         raise ValueError("--fail-on-leak needs --against DATASET")
     from crmnet.data.check import check as run_check
     from crmnet.data.homology import WordOptions
-    from crmnet.data.ingest import IngestOptions, opened
+    from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import find_leaks
+    from crmnet.data.opening import opened
 
     options = IngestOptions(
         media=(medium,), columns=pairs(column, "--column"), max_rejected=max_rejected
@@ -253,3 +273,67 @@ def check(
     if fail_on_leak and leaks is not None and leaks.rows(level.value).any():
         print(f"leak: {dataset} shares rows with {against}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def list_known(cache: CacheOption = None) -> None:
+    """List the public data sets that can be fetched, ingested and evaluated by name.
+
+    Example: `crmnet data list`
+    """
+    from crmnet.data.fetch import cache_folder, cached
+    from crmnet.data.registry import cards
+
+    head = ("name", "rows", "medium", "size", "licence", "cached", "what it is, and its source")
+    rows = [head]
+    for card in cards().values():
+        rows.append(
+            (
+                card.name,
+                f"{card.rows:,}" if card.rows else "",
+                card.medium if card.holds_rows else card.kind,
+                size_text(card.bytes),
+                card.origin.licence,
+                "yes" if cached(card, cache) else "no",
+                f"{card.about} [{card.origin.citation}]",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+    print(f"cache: {cache_folder(cache)}")
+
+
+def size_text(size: int | None) -> str:
+    """Bytes as a person writes them; nothing where the size is not known."""
+    if size is None:
+        return ""
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Names of `crmnet data list`.")],
+    cache: CacheOption = None,
+    folder: FromOption = None,
+) -> None:
+    """Download public data sets, check them, and keep them for use by name.
+
+    A download that broke off goes on where it stopped. Checksums are those of the card, or, for
+    Zenodo, of the record itself, which are kept in lock.json beside the files. Only this command
+    uses the network.
+
+    Examples: `crmnet data fetch random-complex native-complex` ·
+    `crmnet data fetch complex-train --cache /data/crmnet`
+    """
+    from crmnet.data.fetch import fetch as run_fetch
+    from crmnet.data.registry import find
+
+    for card in [find(name) for name in names]:
+        with Counter("bytes") as counter:
+            files = run_fetch(
+                card, cache, folder=folder, progress=lambda _name, done, _total: counter(done)
+            )
+        for file in files:
+            print(f"{card.name}: {file} ({size_text(file.stat().st_size)})")
+        print(f"    {card.origin.citation}; licence: {card.origin.licence}")

@@ -9,12 +9,9 @@ its name only when it is whole.
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -23,11 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.reading import HARMLESS, Block, read_blocks
+from crmnet.data.dataset import Dataset
+from crmnet.data.reading import HARMLESS, NOT_ASKED_FOR, Block, read_blocks
 from crmnet.data.writer import DatasetWriter, Rows, new_folder
-
-log = logging.getLogger("crmnet")
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 MAX_SEQUENCE = 10_000
@@ -59,6 +54,49 @@ class IngestOptions:
     overwrite: bool = False
 
 
+@dataclass(frozen=True)
+class Source:
+    """A file with all that is to be known to read it."""
+
+    path: Path
+    medium: str = "complex"
+    unit: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    trim: tuple[int, int] = (0, 0)
+    """Bases to cut from either end of each sequence."""
+    only: Mapping[str, str] = field(default_factory=dict)
+    """Column → the value it must have in rows that are taken."""
+    above: float | None = None
+    """Labels that are taken are larger than this."""
+
+    def blocks(self) -> Iterator[Block]:
+        """The rows of the file, trimmed; rows that are not asked for are among the misshapen."""
+        filters = {name.lower(): value.encode() for name, value in self.only.items()}
+        names = {**self.columns, **{name: name for name in filters}}
+        for block in read_blocks(self.path, (*ROLES, *filters), names):
+            if len(block) and "expression" not in block.columns:
+                raise ValueError(
+                    f"{self.path}: no column of measured expression; name it with "
+                    "--column expression=NAME"
+                )
+            if self.only or self.above is not None:
+                block = self._asked_for(block, filters)
+            if any(self.trim):
+                left, right = self.trim
+                block.columns["sequence"] = [
+                    text[left : len(text) - right] for text in block.columns["sequence"]
+                ]
+            yield block
+
+    def _asked_for(self, block: Block, filters: Mapping[str, bytes]) -> Block:
+        above = float("-inf") if self.above is None else self.above
+        labels = _numbers(block.columns["expression"])
+        wanted = (labels > above) | np.isnan(labels)  # what is no number is refused later
+        for name, value in filters.items():
+            wanted &= np.array([text == value for text in block.columns[name]], dtype=bool)
+        return block.only(wanted, NOT_ASKED_FOR)
+
+
 @dataclass
 class _Taken:
     """Accepted rows of one block."""
@@ -69,7 +107,7 @@ class _Taken:
 
 
 def ingest(
-    files: Sequence[Path],
+    files: Sequence[Path | Source],
     destination: Path,
     options: IngestOptions | None = None,
     progress: Callable[[int], None] = lambda rows: None,
@@ -77,7 +115,8 @@ def ingest(
     """Read files of measurements into one data set.
 
     Args:
-        files: Text files; ``-`` is standard input.
+        files: Text files, read as the options say, or sources, which say it themselves; ``-`` is
+            standard input.
         destination: Folder to make.
         options: Media, column names, flanks, tolerance; see :class:`IngestOptions`.
         progress: Called with the number of rows read so far.
@@ -94,45 +133,25 @@ def ingest(
     for role in options.columns:
         if role not in ROLES:
             raise ValueError(f"a column is one of {', '.join(ROLES)}; got {role!r}")
-    media = _for_each(files, options.media, "media")
-    units = _for_each(files, options.units or (None,), "units")
+    sources = _sources(files, options)
     with (
         new_folder(destination, options.overwrite) as folder,
         DatasetWriter(folder) as writer,
-        _Account(folder, files, options.max_rejected) as account,
+        _Account(folder, [source.path for source in sources], options.max_rejected) as account,
     ):
-        for path, medium, unit in zip(files, media, units, strict=True):
-            account.start_file(path)
-            for block in read_blocks(path, ROLES, options.columns):
-                _require_expression(block, path)
-                taken, rejected = _judge(block, medium, options.flanks)
+        for source in sources:
+            account.start_file(source.path)
+            for block in source.blocks():
+                taken, rejected = _judge(block, source, options.flanks)
                 account.add(taken, rejected)
                 if taken is not None:
-                    if unit is not None:
-                        taken.rows.units = dict.fromkeys(taken.rows.media, unit)
                     writer.append(taken.rows, account.source)
                 progress(account.rows_read)
         writer.finish(**account.finish(options.flanks))
     return Dataset.open(destination)
 
 
-@contextmanager
-def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset]:
-    """A data set to read from: the folder ``path``, or the rows of the file of that name.
-
-    A file is ingested into a temporary folder, which goes when the block ends.
-    """
-    if is_dataset(path) or path.is_dir():
-        yield Dataset.open(path)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = ingest([path], Path(folder) / path.name.split(".")[0], options)
-        for line in rejection_summary(dataset.manifest):
-            log.info("%s: %s", dataset.name, line)
-        yield dataset
-
-
-def _for_each(files: Sequence[Path], given: Sequence[Value], what: str) -> list[Value]:
+def _for_each(files: Sequence[Path | Source], given: Sequence[Value], what: str) -> list[Value]:
     if len(given) == 1:
         return list(given) * len(files)
     if len(given) != len(files):
@@ -142,17 +161,21 @@ def _for_each(files: Sequence[Path], given: Sequence[Value], what: str) -> list[
     return list(given)
 
 
-def _require_expression(block: Block, path: Path) -> None:
-    if len(block) and "expression" not in block.columns:
-        raise ValueError(
-            f"{path}: no column of measured expression; name it with --column expression=NAME"
-        )
+def _sources(files: Sequence[Path | Source], options: IngestOptions) -> list[Source]:
+    media = _for_each(files, options.media, "media")
+    units = _for_each(files, options.units or (None,), "units")
+    return [
+        file if isinstance(file, Source) else Source(file, medium, unit, options.columns)
+        for file, medium, unit in zip(files, media, units, strict=True)
+    ]
 
 
 Rejections = list[tuple[int, str, bytes]]
 
 
-def _judge(block: Block, medium: str, flanks: sequence.Flanks) -> tuple[_Taken | None, Rejections]:
+def _judge(
+    block: Block, source: Source, flanks: sequence.Flanks
+) -> tuple[_Taken | None, Rejections]:
     """Split a block into the rows that are taken and (line, reason, text) of those that are not."""
     rejected: Rejections = list(block.misshapen)
     if not len(block):
@@ -190,7 +213,7 @@ def _judge(block: Block, medium: str, flanks: sequence.Flanks) -> tuple[_Taken |
         return None, rejected
     kept = np.nonzero(keep)[0]
     fitted, done = sequence.prepare(tokens[kept], lengths[kept], flanks)
-    numbers, names = _pick_media(block, kept, medium)
+    numbers, names = _pick_media(block, kept, source.medium)
     rows = Rows(
         tokens=fitted,
         labels=labels[kept],
@@ -198,6 +221,7 @@ def _judge(block: Block, medium: str, flanks: sequence.Flanks) -> tuple[_Taken |
         media=names,
         family=_hashes(block, kept) if "family" in block.columns else None,
         weight=weights[kept] if weights is not None else None,
+        units={} if source.unit is None else dict.fromkeys(names, source.unit),
     )
     return _Taken(rows, done, lengths[kept]), rejected
 
