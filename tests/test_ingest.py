@@ -10,8 +10,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmnet.data import ingest as ingest_module
-from crmnet.data import reading
+from crmnet.data import reading, writer
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, TooManyRejected, ingest, rejection_summary
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
@@ -314,7 +313,7 @@ def test_media_in_other_encodings_stay_apart(tmp_path):
 
 
 def test_more_media_than_numbers_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest_module, "MAX_MEDIA", 2)
+    monkeypatch.setattr(writer, "MAX_MEDIA", 2)
     file = write(tmp_path / "a.tsv", *["A\t1\tx", "A\t1\ty", "A\t1\tz"], header=f"{HEADER}\tmedium")
     with pytest.raises(ValueError, match="more than 2 media"):
         take(file, tmp_path / "set")

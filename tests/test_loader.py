@@ -93,6 +93,14 @@ def test_batches_are_the_rows_on_disk(tmp_path, weighted):
         assert batch.weight.tolist() == [row + 0.5 if weighted else 1 for row in rows]
 
 
+def test_whole_sorting_bins_are_flagged_as_single_cells(tmp_path):
+    (tmp_path / "rows.tsv").write_text("A\t3\nC\t3.5\nG\t0\n")
+    files = [tmp_path / "rows.tsv"]
+    for unit, expected in (("sorting bin", [True, False, True]), ("score", [False] * 3)):
+        data = ingest(files, tmp_path / unit, IngestOptions(flanks="none", units=[unit]))
+        assert next(iter(make_loader(data, 8))).singleton.tolist() == expected
+
+
 def test_types_and_shapes_of_a_batch(dataset):
     batch = next(iter(make_loader(dataset, 8)))
     assert batch.tokens.shape == (8, 112)
@@ -101,6 +109,7 @@ def test_types_and_shapes_of_a_batch(dataset):
         torch.float32,
         torch.int64,
         torch.float32,
+        torch.bool,
     ]
 
 

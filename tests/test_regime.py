@@ -254,6 +254,44 @@ def test_rows_of_weight_nought_do_not_teach(assay, tmp_path):
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
 
 
+def test_single_cells_can_count_less(tmp_path):
+    # With a factor of 0 the labels of single cells, whatever whole bins they are, teach nothing.
+    weights = []
+    for name, whole in (("low", 1), ("high", 9)):
+        rows = [f"{'ACGT'[i % 4] * 40}{'ACGT'[i // 4 % 4] * 40}\t{i % 7 + 0.5}" for i in range(300)]
+        rows[::3] = [row.split("\t")[0] + f"\t{whole}" for row in rows[::3]]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(rows) + "\n")
+        data = ingest([tmp_path / f"{name}.tsv"], tmp_path / name)
+        watch = ingest([tmp_path / "low.tsv"], tmp_path / f"watch-{name}")
+        train(settings("epochs=1", "singleton_weight=0", "standardize=false"), data,
+              tmp_path / f"run-{name}", validation=watch)  # fmt: skip
+        weights.append(load_file(tmp_path / f"run-{name}" / WEIGHTS))
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+
+
+def scaled(folder, name, offset, *media):
+    rows = [f"{'ACGT'[i % 4] * 80}\t{i % 9 + offset}\t{media[i % len(media)]}" for i in range(90)]
+    (folder / f"{name}.tsv").write_text("sequence\texpression\tmedium\n" + "\n".join(rows))
+    return ingest([folder / f"{name}.tsv"], folder / name)
+
+
+def test_media_on_different_scales_are_not_mixed_unsaid(tmp_path):
+    scaled(tmp_path, "bins", 0, "complex")
+    scaled(tmp_path, "scores", -4, "dream")
+    both = ingest([tmp_path / "bins.tsv", tmp_path / "scores.tsv"], tmp_path / "both")
+    with pytest.raises(
+        ValueError, match=r"different scales \(complex in sorting bin, dream in unk"
+    ):
+        train(settings("standardize=false"), both, tmp_path / "run")
+    with pytest.raises(ValueError, match="one output for all media needs one unit"):
+        train(settings("pool_media=true"), both, tmp_path / "run")
+    other = scaled(tmp_path, "other", -4, "complex")
+    bins = scaled(tmp_path, "bins2", 0, "complex")
+    with pytest.raises(ValueError, match=r"sorting bin in .*bins2, but in unknown in .*other"):
+        train(settings(), bins, tmp_path / "run", validation=other)
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_must_be_there_to_be_used(complex_only, tmp_path):
     with pytest.raises(ValueError, match=r"has no weights; set train.row_weights=equal"):
         train(settings("row_weights=cells"), complex_only, tmp_path / "run")

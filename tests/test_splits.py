@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from crmnet.data import splits
+from crmnet.data import hashes
 from crmnet.data.dataset import Dataset
-from crmnet.data.splits import families, hold_out, sequence_hashes
-from crmnet.sequence import encode, fit_length, reverse_complement
+from crmnet.data.hashes import insert_hashes, sequence_hashes
+from crmnet.data.splits import families, hold_out
+from crmnet.sequence import encode, fit_length, prepare, reverse_complement
 
 
 def dataset_of(tokens, family=None, path="somewhere"):
@@ -28,10 +29,10 @@ def rows_of(dataset, numbers):
 def test_every_pair_of_strands_has_one_number_of_its_own():
     six_mers = ["".join(bases) for bases in itertools.product("ACGT", repeat=6)]
     tokens = fit_length(*encode(six_mers))
-    hashes = sequence_hashes(tokens)
-    assert (hashes == sequence_hashes(reverse_complement(tokens))).all()
+    numbers = sequence_hashes(tokens)
+    assert (numbers == sequence_hashes(reverse_complement(tokens))).all()
     # 4³ of the 4⁶ are their own other strand; the rest come in pairs.
-    assert len(np.unique(hashes)) == (4**6 + 4**3) // 2
+    assert len(np.unique(numbers)) == (4**6 + 4**3) // 2
 
 
 def test_sequences_that_differ_in_length_alone_differ():
@@ -42,7 +43,7 @@ def test_sequences_that_differ_in_length_alone_differ():
 def test_hashes_do_not_depend_on_the_chunks(monkeypatch):
     tokens = random_tokens(50)
     whole = sequence_hashes(tokens)
-    monkeypatch.setattr(splits, "CHUNK", 7)
+    monkeypatch.setattr(hashes, "CHUNK", 7)
     assert (sequence_hashes(tokens) == whole).all()
 
 
@@ -124,3 +125,30 @@ def test_one_family_cannot_be_split():
     dataset = dataset_of(random_tokens(10), np.zeros(10, np.uint64), path="single")
     with pytest.raises(ValueError, match="single: 10 rows are too few families to hold out 50%"):
         hold_out(dataset, 0.5)
+
+
+def test_other_adapters_and_strands_of_an_insert_are_one_sequence():
+    insert = random_tokens(20)[:, :80]
+    forms = [
+        prepare(strand, np.full(20, 80), flanks)[0]
+        for strand in (insert, reverse_complement(insert))
+        for flanks in ("add", "none")
+    ]
+    numbers = [insert_hashes(form) for form in forms]
+    assert len(np.unique(numbers[0])) == 20
+    assert all((other == numbers[0]).all() for other in numbers)
+
+
+def test_rows_are_held_out_by_homology_if_asked():
+    tokens = np.repeat(random_tokens(50), 6, axis=0)
+    tokens[np.arange(300), np.arange(300) % 112] ^= 1
+    by_sequence, by_homology = (
+        hold_out(dataset_of(tokens), 0.4, by=by)[1] for by in ("sequence", "homology")
+    )
+    assert len(set(by_homology // 6)) * 6 == len(by_homology)
+    assert len(set(by_sequence // 6)) * 6 > len(by_sequence)
+
+
+def test_unknown_kinship_is_refused():
+    with pytest.raises(ValueError, match="told by family, sequence, homology; got 'name'"):
+        families(dataset_of(random_tokens(3)), "name")

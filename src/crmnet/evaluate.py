@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +21,12 @@ from scipy.stats import rankdata
 
 from crmnet.checkpoint import write_text_atomically
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import IngestOptions, ingest, rejection_summary
+from crmnet.data.ingest import IngestOptions
 from crmnet.data.loader import output_of
+from crmnet.data.opening import opened
 from crmnet.data.reading import HARMLESS, Block, read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
-
-log = logging.getLogger("crmnet")
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae")
 RESAMPLES = 1000
@@ -213,22 +210,17 @@ def score_file(
 
     Args:
         predictor: The model.
-        path: A folder made by ``data ingest``, or a file that it would take.
+        path: A folder made by ``data ingest``, a file that it would take, or the name of a public
+            data set that has been fetched.
         options: How to read a file; left out, a file that names no medium is of the model's first.
 
     Returns:
         One set for each medium; the first says how many rows of a file could not be used.
     """
-    if is_dataset(path):
-        return score_model(predictor, Dataset.open(path))
-    name = path.name.split(".")[0]
     options = options or IngestOptions(media=(predictor.media[0],))
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = ingest([path], Path(folder) / name, options)
-        for line in rejection_summary(dataset.manifest):
-            log.info("%s: %s", name, line)
-        first, *others = score_model(predictor, dataset, name)
-        unusable = dataset.manifest["rows_read"] - len(dataset)
+    with opened(path, options) as dataset:
+        first, *others = score_model(predictor, dataset)
+        unusable = 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
         return [dataclasses.replace(first, left_out=unusable), *others]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ from matplotlib.figure import Figure
 
 from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
 from crmnet.checkpoint import HISTORY, load_record, write_atomically, write_text_atomically
+from crmnet.data.check import Check
 from crmnet.data.dataset import Dataset
+from crmnet.data.leaks import Leaks
 from crmnet.data.tables import TableWriter
 from crmnet.evaluate import METRICS, Scored, save_metrics
 from crmnet.figures.panels import (
     STYLE,
     annotate_metrics,
+    composition_lines,
     density_scatter,
+    family_sizes,
     label_histogram,
     learning_curve,
+    length_histogram,
     throughput_bars,
 )
 
@@ -144,6 +150,27 @@ def write_dataset_picture(dataset: Dataset, path: Path) -> None:
         ax = figure.subplots()
         label_histogram(ax, manifest_histograms(dataset.manifest))
         save_figure(figure, path)
+
+
+def write_check(folder: Path, check: Check, leaks: Leaks | None = None) -> None:
+    """Leave ``check.json`` and ``check.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {**asdict(check), "leaks": leaks.as_json() if leaks else None}
+    write_text_atomically(folder / "check.json", json.dumps(found, indent=2) + "\n")
+    with matplotlib.rc_context(STYLE):
+        save_figure(check_page(check), folder / "check.png")
+
+
+def check_page(check: Check) -> Figure:
+    """What a data set is made of: lengths and labels as the paper's Supplementary Figure 3."""
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    figure.suptitle(f"{check.name}  (n = {check.rows:,})", x=0.01, ha="left", weight="bold")
+    (lengths, labels), (bases, families) = figure.subplots(2, 2)
+    length_histogram(lengths, check.construct_lengths)
+    label_histogram(labels, manifest_histograms({"media": check.media}))
+    composition_lines(bases, check.composition)
+    family_sizes(families, check.families["sizes"], str(check.families["by"]))
+    return figure
 
 
 def manifest_histograms(

@@ -45,6 +45,8 @@ class TrainSettings(_Frozen):
     half_weight_cells: float = Field(2.0, gt=0)
     """Cells of a row that counts half as much as one measured without error: the variance between
     single cells over the variance that the network leaves unexplained."""
+    singleton_weight: float = Field(1.0, ge=0)
+    """Factor for rows whose label is a whole sorting bin, as that of a single cell."""
     l1: float = Field(0.0, ge=0)
     """Added to the loss: this times the mean size of the network's weights (biases aside)."""
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
@@ -65,6 +67,9 @@ class TrainSettings(_Frozen):
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
     """Share of families held out where no validation set is given."""
+    validation_by: Literal["family", "sequence", "homology"] = "family"
+    """What makes rows relatives that are held out together: the family given with them (their
+    sequence where none was), their sequence alone, or shared words of their inserts."""
     reverse_complement: float = Field(0.0, ge=0, le=1)
     """Share of training rows that are shown as their other strand, anew in each epoch; a network
     with a channel for it (``legnet``, ``dream-*``) is told which."""

@@ -223,6 +223,27 @@ def prepare(
     return fit_length(tokens, lengths, length), done
 
 
+def adapter_mismatches(tokens: Tokens) -> tuple[Lengths, Lengths]:
+    """Mismatches of each row ``(N, L)`` with the 5' adapter at its start, the 3' one at its end."""
+    lengths = sequence_lengths(tokens)
+    found_5 = _mismatches_at(tokens, np.zeros_like(lengths), ADAPTER_5)
+    return found_5, _mismatches_at(tokens, lengths - len(ADAPTER_3), ADAPTER_3)
+
+
+def inserts(tokens: Tokens) -> tuple[Tokens, Lengths]:
+    """The variable bases of each row: what is left when recognised adapters are taken off.
+
+    Returns:
+        Tokens ``(N, L)``, N behind the end of each insert, and the inserts' lengths ``(N,)``.
+    """
+    lengths = sequence_lengths(tokens)
+    found_5, found_3 = adapter_mismatches(tokens)
+    start = np.where(found_5 <= ADAPTER_MISMATCHES, len(ADAPTER_5), 0)
+    stop = lengths - np.where(found_3 <= ADAPTER_MISMATCHES, len(ADAPTER_3), 0)
+    left = np.maximum(stop - start, 0)
+    return fit_length(_shift_left(tokens, start), left, tokens.shape[1]), left
+
+
 def _known_span(tokens: Tokens, lengths: Lengths) -> tuple[Lengths, Lengths]:
     """First and one-past-last position that is not N; (0, length) for rows of N alone."""
     if tokens.shape[1] == 0:
@@ -243,11 +264,14 @@ def _gather(tokens: Tokens, columns: npt.NDArray[np.int64]) -> Tokens:
 
 def _matches_at(tokens: Tokens, start: Lengths, adapter: str) -> npt.NDArray[np.bool_]:
     """Whether ``adapter`` stands at ``start`` of each row with few enough mismatches."""
+    return _mismatches_at(tokens, start, adapter) <= ADAPTER_MISMATCHES
+
+
+def _mismatches_at(tokens: Tokens, start: Lengths, adapter: str) -> Lengths:
     if tokens.shape[1] == 0:
-        return np.zeros(len(tokens), dtype=bool)
+        return np.full(len(tokens), len(adapter), dtype=np.int64)
     window = _gather(tokens, start[:, None] + np.arange(len(adapter)))
-    mismatches = (window != _text_tokens(adapter)).sum(axis=1)
-    return mismatches <= ADAPTER_MISMATCHES
+    return (window != _text_tokens(adapter)).sum(axis=1)
 
 
 def _shift_left(tokens: Tokens, start: Lengths) -> Tokens:

@@ -29,8 +29,9 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.data.dataset import Dataset
-from crmnet.data.ingest import IngestOptions, check_destination, ingest, replace_folder
+from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.tables import TableWriter
+from crmnet.data.writer import check_destination, replace_folder
 from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
 from crmnet.motifs.pwm import scan
 

@@ -156,6 +156,7 @@ class Training(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         losses, _, _ = self._errors(self.network, self._shown(batch), batch)
         weight = row_weights(batch.weight, self.settings)
+        weight = torch.where(batch.singleton, weight * self.settings.singleton_weight, weight)
         summed, total = (losses * weight).sum(), weight.sum()
         # Gradients are averaged over processes, so each sum is divided by the mean total: the step
         # is that of one process with all rows, however unevenly they are shared.
@@ -366,6 +367,7 @@ def train(
     if base_record is not None:
         _check_loss(s, base_record)
     outputs = _outputs(s, data, base_record)
+    _check_units(s, data, validation, base_record)
     record = RunRecord(
         settings=_with_outputs(settings, outputs),
         media=outputs,
@@ -483,7 +485,9 @@ def _split(
     settings: TrainSettings, data: Dataset, validation: Dataset | None
 ) -> tuple[Index, Dataset, Index]:
     if validation is None:
-        rows, held = hold_out(data, settings.validation_fraction, settings.seed)
+        rows, held = hold_out(
+            data, settings.validation_fraction, settings.seed, by=settings.validation_by
+        )
         return rows, data, held
     unknown = [medium for medium in validation.media if medium not in data.media]
     if unknown:
@@ -492,6 +496,30 @@ def _split(
             f"the training set in {', '.join(data.media)}"
         )
     return np.arange(len(data)), validation, np.arange(len(validation))
+
+
+def _check_units(
+    settings: TrainSettings, data: Dataset, validation: Dataset, base: RunRecord | None
+) -> None:
+    """Refuse labels on different scales where one would pass for the other."""
+    units = data.units
+    shown = ", ".join(f"{medium} in {unit}" for medium, unit in units.items())
+    if len(set(units.values())) > 1 and settings.pool_media:
+        raise ValueError(f"{data.path}: one output for all media needs one unit; it has {shown}")
+    if len(set(units.values())) > 1 and not settings.standardize:
+        raise ValueError(
+            f"{data.path}: labels are on different scales ({shown}); set train.standardize=true"
+        )
+    known = [(validation.path, validation.units)]
+    if base is not None:
+        known.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
+    for path, others in known:
+        for medium in units.keys() & others.keys():
+            if units[medium] != others[medium]:
+                raise ValueError(
+                    f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
+                    f"{others[medium]} in {path}; say their unit when you ingest them"
+                )
 
 
 def _check_watchable(validation: Dataset, rows: Index) -> None:
@@ -558,6 +586,7 @@ def _describe(
     described = {
         "name": data.name,
         "fingerprint": data.fingerprint,
+        "units": data.units,
         "training_rows": len(rows),
         "validation": validation.name if validation is not data else "held-out families",
         "validation_fingerprint": validation.fingerprint,

@@ -21,7 +21,14 @@ Command = Callable[..., None]
 
 COMMANDS: dict[str, Command | dict[str, Command]] = {
     "demo": demo.demo,
-    "data": {"ingest": data.ingest, "simulate": data.simulate},
+    "data": {
+        "list": data.list_known,
+        "fetch": data.fetch,
+        "ingest": data.ingest,
+        "simulate": data.simulate,
+        "check": data.check,
+        "split": data.split,
+    },
     "train": train.train,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
@@ -34,7 +41,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
-    "data": "Make data sets: from raw rows, or simulated.",
+    "data": "Fetch, make, check and divide data sets.",
     "models": "Networks and their weights.",
 }
 

@@ -22,7 +22,10 @@ from crmnet.cli.options import (
 def evaluate(
     model: Annotated[str | None, typer.Argument(help="Run folder.")] = None,
     data: Annotated[
-        list[Path] | None, typer.Argument(help="Data sets, or files of sequences and expression.")
+        list[Path] | None,
+        typer.Argument(
+            help="Data sets, files of sequences and expression, or names of fetched public sets."
+        ),
     ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Instead: a table with measured and predicted values.")

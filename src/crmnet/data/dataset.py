@@ -25,6 +25,9 @@ import numpy.typing as npt
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+BIN_UNIT, UNKNOWN_UNIT = "sorting bin", "unknown"
+"""Units of labels: the mean sorting bin, 0-17, of a promoter's cells; and a scale nobody named."""
+TOP_BIN = 17
 COLUMNS: dict[str, np.dtype[Any]] = {
     "tokens": np.dtype(np.uint8),
     "labels": np.dtype(np.float32),
@@ -80,6 +83,23 @@ class Dataset:
         return list(self.manifest["media"])
 
     @property
+    def units(self) -> dict[str, str]:
+        """Medium → unit of its labels."""
+        return {
+            name: found.get("unit") or unit_of_range(found["min"], found["max"])
+            for name, found in self.manifest["media"].items()
+        }
+
+    def singleton(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Whether each of ``rows`` looks like the measurement of a single cell.
+
+        One cell lies in one bin: its mean bin is a whole number. Labels in other units never tell.
+        """
+        in_bins = np.array([unit == BIN_UNIT for unit in self.units.values()])
+        labels = np.asarray(self.labels[rows])
+        return (np.rint(labels) == labels) & in_bins[np.asarray(self.medium[rows])]
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the rows: the same rows in the same order have the same fingerprint."""
         return str(self.manifest["fingerprint"])
@@ -87,6 +107,11 @@ class Dataset:
     @property
     def name(self) -> str:
         return self.path.resolve().name
+
+
+def unit_of_range(low: float, high: float) -> str:
+    """``sorting bin`` if labels lie where mean bins can, else ``unknown``."""
+    return BIN_UNIT if low >= 0 and high <= TOP_BIN else UNKNOWN_UNIT
 
 
 def read_json(path: Path) -> dict[str, Any]:

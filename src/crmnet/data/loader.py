@@ -33,6 +33,8 @@ class Batch(NamedTuple):
     """``(B,)`` int64, number of the output that stands for each row's medium."""
     weight: torch.Tensor
     """``(B,)`` float32; ones where the data set has no weights."""
+    singleton: torch.Tensor
+    """``(B,)`` bool; whether the label is a whole sorting bin, as that of a single cell."""
 
 
 def output_of(medium: str, outputs: Sequence[str]) -> int:
@@ -64,6 +66,7 @@ class Rows(TorchDataset[Batch]):
             torch.from_numpy(data.labels[rows]),
             torch.from_numpy(self.output[data.medium[rows]]),
             torch.from_numpy(weight),
+            torch.from_numpy(data.singleton(rows)),
         )
 
     def __len__(self) -> int:

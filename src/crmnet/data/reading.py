@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 import zstandard
 
 BLOCK_BYTES = 1 << 22
@@ -24,7 +26,8 @@ BLOCK_BYTES = 1 << 22
 
 STDIN = Path("-")
 
-HARMLESS = ("blank line", "header repeated")
+NOT_ASKED_FOR = "not asked for"
+HARMLESS = ("blank line", "header repeated", NOT_ASKED_FOR)
 """Reasons why a line is no row that cost nobody a measurement or a prediction."""
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -61,6 +64,20 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    def only(self, wanted: Sequence[bool] | npt.NDArray[np.bool_], reason: str) -> Block:
+        """The rows that are wanted; the others become misshapen for ``reason``."""
+        texts = self.columns["sequence"]
+        refused = [
+            (line, reason, text)
+            for line, text, keep in zip(self.lines, texts, wanted, strict=True)
+            if not keep
+        ]
+        return Block(
+            list(itertools.compress(self.lines, wanted)),
+            {role: list(itertools.compress(c, wanted)) for role, c in self.columns.items()},
+            [*self.misshapen, *refused],
+        )
 
 
 @dataclass(frozen=True)

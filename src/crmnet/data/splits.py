@@ -6,42 +6,47 @@ and the seed alone, not on their order.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
-from crmnet.sequence import LENGTH, Tokens, reverse_complement
+from crmnet.data.hashes import Hashes, insert_hashes, mix
+from crmnet.data.homology import WordOptions, homology_families
 
-CHUNK = 1 << 18
-Hashes = npt.NDArray[np.uint64]
-
-
-def sequence_hashes(tokens: Tokens) -> Hashes:
-    """64-bit number of each row ``(N, L)``, the same for both strands of a sequence."""
-    weights = np.random.default_rng(0).integers(2**64, size=LENGTH, dtype=np.uint64)
-    weights |= np.uint64(1)  # odd, so that no position is lost modulo 2⁶⁴
-
-    def forward(block: Tokens) -> Hashes:
-        return (block.astype(np.uint64) + np.uint64(1)) @ weights
-
-    hashes = np.empty(len(tokens), dtype=np.uint64)
-    for start in range(0, len(tokens), CHUNK):
-        block = np.asarray(tokens[start : start + CHUNK])
-        hashes[start : start + CHUNK] = np.minimum(
-            _mix(forward(block)), _mix(forward(reverse_complement(block)))
-        )
-    return hashes
+Kinship = Literal["family", "sequence", "homology"]
+"""What makes rows relatives: the family they were given, or, where none was, their sequence; their
+sequence alone; or a shared word (see :mod:`crmnet.data.homology`)."""
 
 
-def families(dataset: Dataset) -> Hashes:
-    """Family of each row: the given one, else one for each distinct sequence (either strand)."""
-    if dataset.family is not None:
+def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:
+    """Family of each row; the same sequence, either strand and in any medium, is always one.
+
+    Args:
+        dataset: The opened data set.
+        by: What makes relatives; ``family`` falls back to ``sequence`` where no family was given.
+        words: What ``homology`` goes by.
+
+    Raises:
+        ValueError: If ``by`` is not one of these.
+    """
+    if by not in get_args(Kinship):
+        raise ValueError(f"relatives are told by {', '.join(get_args(Kinship))}; got {by!r}")
+    if by == "homology":
+        return homology_families(dataset.tokens, words)
+    if by == "family" and dataset.family is not None:
         return np.asarray(dataset.family)
-    return sequence_hashes(dataset.tokens)
+    return insert_hashes(dataset.tokens)
 
 
 def hold_out(
-    dataset: Dataset, fraction: float, seed: int = 0
+    dataset: Dataset,
+    fraction: float,
+    seed: int = 0,
+    *,
+    by: Kinship = "family",
+    family: Hashes | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Split the rows into those to train on and those held out, family by family.
 
@@ -49,6 +54,8 @@ def hold_out(
         dataset: The opened data set.
         fraction: Expected share of families that are held out, in (0, 1).
         seed: Another seed holds out others.
+        by: What makes rows relatives; see :func:`families`.
+        family: Families found already, in place of ``by``.
 
     Returns:
         Row numbers to train on, and row numbers held out, each ascending.
@@ -59,7 +66,8 @@ def hold_out(
     if not 0 < fraction < 1:
         raise ValueError(f"the fraction to hold out must be between 0 and 1; got {fraction!r}")
     salt = np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) % 2**64)
-    position = _mix(families(dataset) ^ salt) >> np.uint64(11)
+    related = families(dataset, by) if family is None else family
+    position = mix(related ^ salt) >> np.uint64(11)
     held = position < np.uint64(int(fraction * 2**53))
     if held.all() or not held.any():
         raise ValueError(
@@ -67,10 +75,3 @@ def hold_out(
             f"{fraction:.0%} of them; give a validation set of its own"
         )
     return np.nonzero(~held)[0], np.nonzero(held)[0]
-
-
-def _mix(x: Hashes) -> Hashes:
-    """Scramble the bits (splitmix64, Steele et al. 2014), so that neighbours part."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

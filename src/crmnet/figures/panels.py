@@ -128,7 +128,7 @@ def label_histogram(
         steps = np.append(edges, edges[-1] + width)
         ax.stairs(share, steps, color=color, fill=True, alpha=0.25)
         ax.stairs(share, steps, color=color, linewidth=1.3, label=medium)
-    ax.set(ylabel="share of rows", title="Measured expression")
+    ax.set(ylabel="share of rows", title="Expression")
     ax.set_xlabel(f"expression ({unit})" if unit else "expression")
     # Above the axes, which the bars may fill.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8)
@@ -163,3 +163,35 @@ def throughput_bars(
     ax.grid(axis="x", color="#e6eaee", linewidth=0.7)
     ax.set_axisbelow(True)
     ax.legend(loc="best", fontsize=8)
+
+
+def length_histogram(ax: Axes, counts: Mapping[int, int]) -> None:
+    """Number of sequences of each length, on a log axis, for the rare ones are looked for."""
+    lengths = np.arange(min(counts), max(counts) + 1)
+    ax.bar(lengths, [counts.get(int(n), 0) for n in lengths], width=0.9, color=BLUE)
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=0.5)
+    ax.set(xlabel="length with adapters", ylabel="rows", title="Lengths")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def composition_lines(ax: Axes, shares: Mapping[str, Sequence[float]]) -> None:
+    """Share of each letter at each position; adapters stand out as positions of one base."""
+    for letter, color in zip(shares, (*CYCLE[:4], GREY), strict=False):
+        ax.plot(
+            np.arange(1, len(shares[letter]) + 1), shares[letter],
+            color=color, linewidth=1.2, label=letter,
+        )  # fmt: skip
+    ax.set(xlabel="position", ylabel="share of rows", title="Bases", ylim=(0, 1.02))
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, fontsize=8, handlelength=1)
+
+
+def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
+    """Number of families of each size, both on log axes."""
+    ax.plot(
+        list(sizes), list(sizes.values()), color=BLUE, marker="o", markersize=3, linestyle="none"
+    )
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set(xlim=(0.8, 1.5 * max(sizes)), ylim=(0.6, 2 * max(sizes.values())))
+    ax.set(xlabel="rows in a family", ylabel="families", title=f"Families (by {kinship})")

@@ -1,0 +1,163 @@
+"""What a data set is made of: lengths, labels, adapters, bases by position, copies, families.
+
+Takes an opened data set and gives a :class:`Check`, whose fields go to JSON as they are. The
+picture is drawn by :mod:`crmnet.report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crmnet.data.dataset import BIN_UNIT, Dataset
+from crmnet.data.hashes import insert_hashes
+from crmnet.data.homology import WordOptions
+from crmnet.data.splits import Kinship, families
+from crmnet.sequence import (
+    ADAPTER_MISMATCHES,
+    LETTERS,
+    adapter_mismatches,
+    inserts,
+    sequence_lengths,
+)
+
+CHUNK = 1 << 16
+HOMOLOGY_ROWS = 4_000_000
+"""Rows up to which families are found by homology unless asked otherwise."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What :func:`check` found; every field can be written as JSON."""
+
+    name: str
+    rows: int
+    fingerprint: str
+    media: dict[str, dict[str, Any]]
+    """Rows, unit, range, mean, spread and histogram of the labels of each medium."""
+    construct_lengths: dict[int, int]
+    insert_lengths: dict[int, int]
+    adapters: dict[str, dict[str, int]]
+    """``5'`` and ``3'`` → rows in which it is exact, close (within 2 mismatches), or missing."""
+    composition: dict[str, list[float]]
+    """Letter → its share at each position of the construct; N is unknown or padding."""
+    copies: dict[str, int]
+    """Distinct inserts, rows beyond the first of each, inserts measured in several media."""
+    families: dict[str, Any]
+    """How they were told, how many there are, and size → number of families of that size."""
+
+    def lines(self) -> Iterator[str]:
+        """The same as sentences."""
+        yield f"{self.name}: {self.rows:,} rows"
+        for name, found in self.media.items():
+            yield (
+                f"{name}: {found['rows']:,} rows, {found['mean']:.2f} ± {found['sd']:.2f}, "
+                f"{found['min']:.2f} to {found['max']:.2f} ({found['unit']}); "
+                f"{found['singletons']:,} labels are whole numbers"
+                + (", as of one cell" if found["unit"] == BIN_UNIT else "")
+            )
+        near = sum(n for length, n in self.construct_lengths.items() if 108 <= length <= 112)
+        yield (
+            f"lengths: {_range(self.construct_lengths)} with adapters, {near / self.rows:.1%} of "
+            f"110 ± 2; inserts {_range(self.insert_lengths)}"
+        )
+        for end, found in self.adapters.items():
+            yield (
+                f"{end} adapter: exact in {found['exact']:,}, within {ADAPTER_MISMATCHES} "
+                f"mismatches in {found['close']:,}, not found in {found['missing']:,}"
+            )
+        yield (
+            f"copies: {self.copies['distinct']:,} distinct inserts, {self.copies['repeats']:,} "
+            f"rows repeat one, {self.copies['several_media']:,} inserts in several media"
+        )
+        yield (
+            f"families (by {self.families['by']}): {self.families['number']:,}, the largest of "
+            f"{self.families['largest']:,} rows, {self.families['alone']:,} of one row"
+        )
+
+
+def _range(lengths: dict[int, int]) -> str:
+    """Shortest to longest, and the most frequent, in words."""
+    if not lengths:
+        return "none"
+    return f"{min(lengths)} to {max(lengths)}, mostly {max(lengths, key=lambda n: lengths[n])}"
+
+
+def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None = None) -> Check:
+    """Count everything, a chunk of rows at a time.
+
+    Args:
+        dataset: The opened data set.
+        by: What makes a family; left out, homology, in sets of more than 4 million rows the
+            sequence.
+        words: What homology goes by.
+    """
+    constructs = np.zeros(dataset.tokens.shape[1] + 1, dtype=np.int64)
+    bare = constructs.copy()
+    adapters = np.zeros((2, 3), dtype=np.int64)
+    composition = np.zeros((len(LETTERS), dataset.tokens.shape[1]), dtype=np.int64)
+    for start in range(0, len(dataset), CHUNK):
+        tokens = np.asarray(dataset.tokens[start : start + CHUNK])
+        constructs += np.bincount(sequence_lengths(tokens), minlength=len(constructs))
+        bare += np.bincount(inserts(tokens)[1], minlength=len(bare))
+        for end, mismatches in enumerate(adapter_mismatches(tokens)):
+            kind = np.where(mismatches == 0, 0, np.where(mismatches <= ADAPTER_MISMATCHES, 1, 2))
+            adapters[end] += np.bincount(kind, minlength=3)
+        for letter in range(len(LETTERS)):
+            composition[letter] += (tokens == letter).sum(axis=0)
+    by = by or ("homology" if len(dataset) <= HOMOLOGY_ROWS else "sequence")
+    kinds = ("exact", "close", "missing")
+    return Check(
+        name=dataset.name,
+        rows=len(dataset),
+        fingerprint=dataset.fingerprint,
+        media={
+            name: {**found, "unit": dataset.units[name]}
+            for name, found in dataset.manifest["media"].items()
+        },
+        construct_lengths=_counts(constructs),
+        insert_lengths=_counts(bare),
+        adapters={
+            end: dict(zip(kinds, adapters[i].tolist(), strict=True))
+            for i, end in enumerate(("5'", "3'"))
+        },
+        composition={
+            letter: (composition[i] / len(dataset)).round(6).tolist()
+            for i, letter in enumerate(LETTERS)
+        },
+        copies=_copies(dataset),
+        families=_family_sizes(dataset, by, words),
+    )
+
+
+def _counts(histogram: Any) -> dict[int, int]:
+    return {int(n): int(histogram[n]) for n in np.nonzero(histogram)[0]}
+
+
+def _copies(dataset: Dataset) -> dict[str, int]:
+    _, insert = np.unique(insert_hashes(dataset.tokens), return_inverse=True)
+    distinct = int(insert.max()) + 1
+    medium = np.asarray(dataset.medium)
+    pairs = np.unique(insert.astype(np.int64) * len(dataset.media) + medium)
+    media_of_insert = np.bincount(pairs // len(dataset.media), minlength=distinct)
+    return {
+        "distinct": distinct,
+        "repeats": len(dataset) - distinct,
+        "several_media": int((media_of_insert > 1).sum()),
+    }
+
+
+def _family_sizes(dataset: Dataset, by: Kinship, words: WordOptions | None) -> dict[str, Any]:
+    _, sizes = np.unique(families(dataset, by, words), return_counts=True)
+    if by == "family" and dataset.family is None:
+        by = "sequence"
+    return {
+        "by": by,
+        "number": len(sizes),
+        "largest": int(sizes.max()),
+        "alone": int((sizes == 1).sum()),
+        "sizes": _counts(np.bincount(sizes)),
+    }

@@ -1,0 +1,148 @@
+"""Rows of one data set as another: what ``data split`` writes.
+
+Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers, gives a data set folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.data.dataset import Dataset
+from crmnet.data.hashes import Hashes
+from crmnet.data.homology import WordOptions
+from crmnet.data.splits import Kinship, families, hold_out
+from crmnet.data.writer import DatasetWriter, Rows, check_destination, new_folder
+from crmnet.sequence import Preparation, sequence_lengths
+
+CHUNK = 1 << 16
+
+
+def copy_rows(
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    destination: Path,
+    *,
+    family: Hashes | None = None,
+    made_by: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Dataset:
+    """Write some rows of a data set, in the order given, as a data set of their own.
+
+    Args:
+        dataset: Where rows come from.
+        rows: Their numbers.
+        destination: Folder to make.
+        family: Family of every row of ``dataset``, to take the place of its own.
+        made_by: Said in the manifest, beside the origin's name and fingerprint.
+        overwrite: Replace a data set of that name.
+
+    Raises:
+        FileExistsError: If ``destination`` exists and may not be overwritten.
+        ValueError: If there are no rows.
+    """
+    if not len(rows):
+        raise ValueError(f"{dataset.path}: no rows to write to {destination}")
+    family = dataset.family if family is None else family
+    lengths: Counter[int] = Counter()
+    with new_folder(destination, overwrite) as folder, DatasetWriter(folder) as writer:
+        for start in range(0, len(rows), CHUNK):
+            here = rows[start : start + CHUNK]
+            tokens = np.asarray(dataset.tokens[here])
+            writer.append(
+                Rows(
+                    tokens,
+                    np.asarray(dataset.labels[here]),
+                    np.asarray(dataset.medium[here]),
+                    dataset.media,
+                    None if family is None else np.asarray(family[here]),
+                    None if dataset.weight is None else np.asarray(dataset.weight[here]),
+                    dataset.units,
+                ),
+                dataset.name,
+            )
+            lengths.update(sequence_lengths(tokens).tolist())
+        writer.finish(
+            flanks=dataset.manifest["flanks"],
+            preparation=asdict(Preparation(total=writer.rows)),
+            lengths={str(n): count for n, count in sorted(lengths.items())},
+            rows_read=writer.rows,
+            rejected={},
+            sources=[{"file": dataset.name, "rows_read": len(dataset), "rows_taken": writer.rows}],
+            origin={"name": dataset.name, "fingerprint": dataset.fingerprint, **(made_by or {})},
+        )
+    return Dataset.open(destination)
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How :func:`split` divides."""
+
+    fraction: float = 0.1
+    """Expected share of families held out."""
+    by: Kinship = "homology"
+    """What makes rows relatives; see :func:`crmnet.data.splits.families`."""
+    seed: int = 0
+    """Another seed holds out others."""
+    words: WordOptions = field(default_factory=WordOptions)
+    """What homology goes by."""
+    overwrite: bool = False
+
+
+def split(
+    dataset: Dataset,
+    train: Path,
+    held_out: Path | None,
+    options: SplitOptions | None = None,
+    *,
+    keep: npt.NDArray[np.int64] | None = None,
+) -> list[Dataset]:
+    """Divide a data set into two, no family on both sides; both carry the families.
+
+    Args:
+        dataset: What to divide.
+        train: Folder to make of the rows to train on.
+        held_out: Folder to make of the rows held out; None holds out none.
+        options: How to divide.
+        keep: Numbers of the rows to divide; the others go nowhere.
+
+    Returns:
+        The data sets made, opened.
+
+    Raises:
+        FileExistsError: If a folder exists and may not be overwritten.
+        ValueError: If families were asked for and none were given, or a part would be empty.
+    """
+    options = options or SplitOptions()
+    if options.by == "family" and dataset.family is None:
+        raise ValueError(
+            f"{dataset.path} has no given families; ingest it with a family column, or split it "
+            "by sequence or by homology"
+        )
+    if held_out is not None and train.resolve() == held_out.resolve():
+        raise ValueError(f"both parts would be {train}; give two names")
+    places = [train] if held_out is None else [train, held_out]
+    for destination in places:
+        check_destination(destination, options.overwrite)
+    family = families(dataset, options.by, options.words)
+    parts = [np.arange(len(dataset))]
+    if held_out is not None:
+        parts = list(hold_out(dataset, options.fraction, options.seed, family=family))
+    if keep is not None:
+        parts = [rows[np.isin(rows, keep)] for rows in parts]
+    return [
+        copy_rows(
+            dataset,
+            rows,
+            destination,
+            family=family,
+            made_by={"split": asdict(options)},
+            overwrite=options.overwrite,
+        )
+        for rows, destination in zip(parts, places, strict=True)
+    ]

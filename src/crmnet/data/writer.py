@@ -1,0 +1,278 @@
+"""Rows → data set folder, block by block: arrays, statistics, fingerprint, manifest last.
+
+What :mod:`crmnet.data.ingest` (rows from text) and :mod:`crmnet.data.subset` (rows of other data
+sets) end in. Memory does not grow with the rows, and a data set appears under its name only when it
+is whole: what kills the writing leaves a hidden ``.NAME.partial`` that no command takes for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet import sequence
+from crmnet.data.dataset import (
+    COLUMNS,
+    FORMAT,
+    MANIFEST,
+    is_dataset,
+    unit_of_range,
+)
+
+HISTOGRAM_WIDTH = 0.1
+MAX_MEDIA = 255
+
+
+@contextmanager
+def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to fill, which becomes ``destination`` if the block ends well, else vanishes.
+
+    Raises:
+        FileExistsError: As :func:`check_destination`.
+    """
+    check_destination(destination, overwrite)
+    partial = destination.with_name(f".{destination.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        replace_folder(partial, destination)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def check_destination(destination: Path, overwrite: bool) -> None:
+    """Refuse a folder that is there and must not be, or must not be replaced.
+
+    Raises:
+        FileExistsError: If it exists and ``overwrite`` is not asked for, or is no data set.
+    """
+    if not destination.exists():
+        return
+    if not overwrite:
+        raise FileExistsError(f"{destination} exists; choose another name or pass --overwrite")
+    if not is_dataset(destination):
+        raise FileExistsError(f"{destination} is not a data set, and so is not overwritten")
+
+
+def replace_folder(made: Path, destination: Path) -> None:
+    """Put a finished folder in the place of ``destination``; the old one goes last."""
+    if not destination.exists():
+        made.rename(destination)
+        return
+    old = destination.with_name(f".{destination.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    destination.rename(old)
+    made.rename(destination)
+    shutil.rmtree(old)
+
+
+@dataclass
+class Rows:
+    """Rows to append, as arrays of one length."""
+
+    tokens: sequence.Tokens
+    """``(N, 112)``."""
+    labels: npt.NDArray[np.float32]
+    medium: npt.NDArray[np.integer[Any]]
+    """Index into ``media``, which need not be the data set's own list."""
+    media: Sequence[str]
+    family: npt.NDArray[np.uint64] | None = None
+    weight: npt.NDArray[np.float32] | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Medium → unit of its labels; where none is given their range tells it."""
+
+
+class DatasetWriter:
+    """Appends blocks of rows to the arrays in ``folder`` and keeps their statistics."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows = 0
+        self.media: dict[str, _LabelStatistics] = {}
+        self.sources: dict[tuple[str, str], _Source] = {}
+        """(medium, source) → what is known of its scale."""
+        self.digests = {name: hashlib.sha256() for name in COLUMNS}
+        self.arrays: dict[str, _ArrayFile] = {}
+
+    def __enter__(self) -> DatasetWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for array in self.arrays.values():
+            array.close()
+
+    def append(self, rows: Rows, source: str) -> None:
+        """Add rows; ``source`` is named where a column comes and goes between sources.
+
+        Raises:
+            ValueError: If a column is in some blocks and not in others, or media are too many.
+        """
+        columns: dict[str, Any] = {
+            "tokens": rows.tokens,
+            "labels": rows.labels,
+            "medium": self._medium_numbers(rows, source),
+            "family": rows.family,
+            "weight": rows.weight,
+        }
+        for name in COLUMNS:
+            self._append(name, columns[name], source)
+        self.rows += len(rows.labels)
+
+    def _append(self, name: str, values: Any, source: str) -> None:
+        if self.rows > 0 and (values is None) == (name in self.arrays):
+            raise ValueError(
+                f"{source}: column {name!r} is in some files and not in others; "
+                "give it in all or in none"
+            )
+        if values is None:
+            return
+        if name not in self.arrays:
+            self.arrays[name] = _ArrayFile(self.folder / f"{name}.npy", name)
+        content = np.ascontiguousarray(values, dtype=COLUMNS[name])
+        self.arrays[name].append(content)
+        self.digests[name].update(content.data)
+
+    def _medium_numbers(self, rows: Rows, source: str) -> npt.NDArray[np.uint8]:
+        numbers = np.zeros(len(rows.media), dtype=np.uint8)
+        counts = np.bincount(rows.medium, minlength=len(rows.media))
+        for local in np.nonzero(counts)[0].tolist():
+            name = rows.media[local]
+            if name not in self.media:
+                if len(self.media) == MAX_MEDIA:
+                    raise ValueError(f"more than {MAX_MEDIA} media; is the medium column right?")
+                self.media[name] = _LabelStatistics()
+            whole = counts[local] == len(rows.labels)
+            labels = rows.labels if whole else rows.labels[rows.medium == local]
+            self.media[name].update(labels)
+            self.sources.setdefault((name, source), _Source(rows.units.get(name))).update(labels)
+            numbers[local] = list(self.media).index(name)
+        return numbers[rows.medium]
+
+    def finish(self, **account: Any) -> None:
+        """Write the arrays' headers and then the manifest, which also holds ``account``."""
+        units = {name: self._unit(name) for name in self.media}
+        for array in self.arrays.values():
+            array.finish()
+        manifest = {
+            "format": FORMAT,
+            "rows": self.rows,
+            "length": sequence.LENGTH,
+            "columns": list(self.arrays),
+            "media": {
+                name: {"unit": units[name], **statistics.summary()}
+                for name, statistics in self.media.items()
+            },
+            **account,
+            "fingerprint": self._fingerprint(),
+        }
+        (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+    def _unit(self, medium: str) -> str:
+        """The one unit of all sources of a medium."""
+        sources = {
+            title: source for (name, title), source in self.sources.items() if name == medium
+        }
+        units = {source.known_unit for source in sources.values()}
+        if len(units) > 1:
+            said = "; ".join(
+                f"{title} from {source.low:g} to {source.high:g} ({source.known_unit})"
+                for title, source in sources.items()
+            )
+            raise ValueError(
+                f"labels of medium {medium!r} are on different scales: {said}; give the files "
+                "media of their own with --medium, or one unit with --unit"
+            )
+        return units.pop()
+
+    def _fingerprint(self) -> str:
+        parts = [*self.media, *(digest.hexdigest() for digest in self.digests.values())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class _Source:
+    """The unit of one source's labels in one medium, or the range that tells it."""
+
+    def __init__(self, unit: str | None) -> None:
+        self.unit, self.low, self.high = unit, float("inf"), float("-inf")
+
+    def update(self, labels: npt.NDArray[np.float32]) -> None:
+        self.low = min(self.low, float(labels.min()))
+        self.high = max(self.high, float(labels.max()))
+
+    @property
+    def known_unit(self) -> str:
+        return self.unit or unit_of_range(self.low, self.high)
+
+
+class _LabelStatistics:
+    """Count, range, mean, spread and histogram of one medium's labels, in one pass."""
+
+    def __init__(self) -> None:
+        self.n, self.total, self.squares, self.whole = 0, 0.0, 0.0, 0
+        self.low, self.high = float("inf"), float("-inf")
+        self.histogram: Counter[int] = Counter()
+
+    def update(self, labels: npt.NDArray[np.float32]) -> None:
+        values = labels.astype(np.float64)
+        self.n += len(values)
+        self.total += float(values.sum())
+        self.squares += float((values**2).sum())
+        self.whole += int((np.rint(labels) == labels).sum())
+        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6)
+        numbers, counts = np.unique(bins, return_counts=True)
+        self.histogram.update({int(b): int(c) for b, c in zip(numbers, counts, strict=True)})
+
+    def summary(self) -> dict[str, Any]:
+        mean = self.total / self.n
+        return {
+            "rows": self.n,
+            "mean": mean,
+            "sd": max(0.0, self.squares / self.n - mean**2) ** 0.5,
+            "min": float(self.low),
+            "max": float(self.high),
+            "singletons": self.whole,
+            "histogram": {
+                "width": HISTOGRAM_WIDTH,
+                "bins": {str(b): c for b, c in sorted(self.histogram.items())},
+            },
+        }
+
+
+class _ArrayFile:
+    """A .npy file that is appended to; its header gets the true number of rows at the end."""
+
+    HEADER = 128
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.dtype: np.dtype[Any] = COLUMNS[name]
+        self.shape: tuple[int, ...] = (sequence.LENGTH,) if name == "tokens" else ()
+        self.rows = 0
+        self.file = path.open("wb")
+        self.file.write(b"\0" * self.HEADER)
+
+    def append(self, values: npt.NDArray[Any]) -> None:
+        self.file.write(values.data)
+        self.rows += len(values)
+
+    def finish(self) -> None:
+        shape = (self.rows, *self.shape)
+        text = f"{{'descr': '{self.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
+        padded = text.ljust(self.HEADER - 11).encode("latin-1") + b"\n"
+        self.file.seek(0)
+        self.file.write(b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded)
+
+    def close(self) -> None:
+        self.file.close()

@@ -1,0 +1,80 @@
+"""Data sets made of the rows of others: nothing changes but which rows there are."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.splits import families
+from crmnet.data.subset import SplitOptions, copy_rows, split
+
+
+def test_rows_are_copied_as_they_are(assay, tmp_path):
+    rows = np.array([5, 2, 599, 2])
+    copy = copy_rows(assay, rows, tmp_path / "copy", made_by={"why": "test"})
+    for name in ("tokens", "labels", "family", "weight"):
+        assert (getattr(copy, name) == getattr(assay, name)[rows]).all()
+    assert [copy.media[m] for m in copy.medium] == [assay.media[m] for m in assay.medium[rows]]
+    origin = copy.manifest["origin"]
+    assert origin == {"name": "assay", "fingerprint": assay.fingerprint, "why": "test"}
+    everything = copy_rows(assay, np.arange(len(assay)), tmp_path / "all")
+    assert everything.fingerprint == assay.fingerprint
+
+
+def test_no_rows_and_existing_names_are_refused(assay, tmp_path):
+    with pytest.raises(ValueError, match="no rows to write"):
+        copy_rows(assay, np.array([], int), tmp_path / "none")
+    copy_rows(assay, np.arange(3), tmp_path / "there")
+    with pytest.raises(FileExistsError, match="pass --overwrite"):
+        copy_rows(assay, np.arange(3), tmp_path / "there")
+    with pytest.raises(FileExistsError, match="pass --overwrite"):
+        split(assay, tmp_path / "new", tmp_path / "there")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="give two names"):
+        split(assay, tmp_path / "same", tmp_path / "same")
+
+
+@given(
+    family=st.lists(st.integers(0, 12), min_size=60, max_size=60),
+    by=st.sampled_from(["sequence", "family", "homology"]),
+    seed=st.integers(0, 20),
+)
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_no_family_is_on_both_sides_and_no_row_is_lost(tmp_path_factory, family, by, seed):
+    folder = tmp_path_factory.mktemp("split")
+    rng = np.random.default_rng(seed)
+    parents = rng.integers(4, size=(40, 80))
+    inserts = parents[np.arange(60) % 40].copy()
+    inserts[np.arange(60), rng.integers(80, size=60)] ^= 1
+    media = ["complex", "defined"]
+    lines = [
+        f"{''.join('ACGT'[b] for b in insert)}\t{i}\t{media[i % 2]}\tf{family[i]}"
+        for i, insert in enumerate(inserts)
+    ]
+    (folder / "rows.tsv").write_text("sequence\texpression\tmedium\tfamily\n" + "\n".join(lines))
+    whole = ingest([folder / "rows.tsv"], folder / "whole", IngestOptions())
+    train, held = split(whole, folder / "train", folder / "held", SplitOptions(0.5, by, seed))
+    assert not set(train.family.tolist()) & set(held.family.tolist())
+    assert not set(families(train, by)) & set(families(held, by))
+    assert sorted([*train.labels.tolist(), *held.labels.tolist()]) == list(range(60))
+    for part in (train, held):
+        numbers = part.labels.astype(int)
+        assert (part.tokens == whole.tokens[numbers]).all()
+        assert (part.family == families(whole, by)[numbers]).all()
+
+
+def test_split_by_family_needs_families(tmp_path):
+    (tmp_path / "a.tsv").write_text("sequence\texpression\nACGT\t1\nTT\t2\n")
+    plain = ingest([tmp_path / "a.tsv"], tmp_path / "set")
+    with pytest.raises(ValueError, match="has no given families; ingest it with a family column"):
+        split(plain, tmp_path / "a", tmp_path / "b", SplitOptions(by="family"))
+
+
+def test_the_command_writes_both_parts(crmnet, assay, tmp_path):
+    words = ["data", "split", assay.path, "-o", tmp_path / "a", "--held-out", tmp_path / "b"]
+    status, out, err = crmnet(*words, "--fraction", "0.3")
+    assert status == 0, err
+    first, second = (line.replace(",", "").split() for line in out.splitlines())
+    assert int(first[1]) + int(second[1]) == len(assay)
+    assert crmnet(*words)[0] == 2
