@@ -46,7 +46,8 @@ def make_optimizer(
 def mean_size(network: nn.Module) -> Tensor:
     """Mean absolute value of a network's weights; biases and norms are left out."""
     weights = [p for p in network.parameters() if p.ndim > 1]
-    return sum(p.abs().sum() for p in weights) / sum(p.numel() for p in weights)
+    total = torch.stack([p.abs().sum() for p in weights]).sum()
+    return total / sum(p.numel() for p in weights)
 
 
 def make_schedule(

@@ -99,7 +99,8 @@ class _Pooled(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         x_BCL = x_BCL + self.pointwise(x_BCL)
-        pairs, scores = x_BCL.unflatten(2, (-1, 2)), self.weigh(x_BCL).unflatten(2, (-1, 2))
+        B, C, _ = x_BCL.shape
+        pairs, scores = (y.reshape(B, C, -1, 2) for y in (x_BCL, self.weigh(x_BCL)))
         return (pairs * scores.softmax(dim=3)).sum(dim=3)
 
 
@@ -146,7 +147,8 @@ class _RelativeAttention(nn.Module):
         self.register_buffer("distance", distances(tokens, c.distances), persistent=False)
 
     def _split(self, x_BTC: Tensor) -> Tensor:
-        return x_BTC.unflatten(2, (self.heads, self.key_dim)).transpose(1, 2)
+        B, T, _ = x_BTC.shape
+        return x_BTC.view(B, T, self.heads, self.key_dim).transpose(1, 2)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         q_BHTK = self._split(self.query(x_BTC)) / math.sqrt(self.key_dim)
