@@ -13,10 +13,13 @@ from conftest import SHARED, needs_shared
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.splits import families
 from crmnet.evaluate import (
+    ESTIMATES,
     METRICS,
+    WITHIN,
     Scored,
-    _WeightedRanks,
+    WeightedRanks,
     bootstrap,
+    noise_ceiling,
     resamples_for,
     save_metrics,
     score,
@@ -45,21 +48,28 @@ def ungrouped(measured, predicted, name="set"):
 
 def test_perfect_predictions():
     assert score(MEASURED, MEASURED) == pytest.approx(
-        {"pearson": 1, "spearman": 1, "r2": 1, "mse": 0, "mae": 0}
+        {"pearson": 1, "spearman": 1, "r2": 1, "mse": 0, "mae": 0, "mse_affine": 0}
     )
 
 
 def test_reversed_predictions():
     # Errors −3, −1, 1, 3; measurements spread 2.25 + 0.25 + 0.25 + 2.25 = 5 around their mean.
     assert score(MEASURED, MEASURED[::-1]) == pytest.approx(
-        {"pearson": -1, "spearman": -1, "r2": 1 - 20 / 5, "mse": 5, "mae": 2}
+        {"pearson": -1, "spearman": -1, "r2": 1 - 20 / 5, "mse": 5, "mae": 2, "mse_affine": 0}
     )
 
 
 def test_scale_and_offset_hurt_r2_but_not_correlation():
     found = score(MEASURED, 2 * MEASURED + 1)  # errors 2, 3, 4, 5
     assert found == pytest.approx(
-        {"pearson": 1, "spearman": 1, "r2": 1 - 54 / 5, "mse": 54 / 4, "mae": 14 / 4}
+        {
+            "pearson": 1,
+            "spearman": 1,
+            "r2": 1 - 54 / 5,
+            "mse": 54 / 4,
+            "mae": 14 / 4,
+            "mse_affine": 0,
+        }
     )
 
 
@@ -71,6 +81,8 @@ def test_one_wrong_prediction_by_hand():
     assert found["spearman"] == pytest.approx(1)
     assert found["r2"] == pytest.approx(1 - 16 / 5)
     assert (found["mse"], found["mae"]) == pytest.approx((4, 1))
+    # The best line leaves (1 - r²) of the spread: (5 - 11² / 29) / 4.
+    assert found["mse_affine"] == pytest.approx((5 - 121 / 29) / 4)
 
 
 def test_the_mean_as_prediction_has_r2_zero_and_no_correlation():
@@ -124,7 +136,7 @@ WEIGHTED = st.lists(
 @given(WEIGHTED)
 def test_weighted_ranks_are_the_ranks_of_repeated_values(pairs):
     values, weight = np.array(pairs).T
-    ranks = _WeightedRanks(values.astype(float)).ranks(weight)
+    ranks = WeightedRanks(values.astype(float)).ranks(weight)
     np.testing.assert_allclose(np.repeat(ranks, weight), stats.rankdata(np.repeat(values, weight)))
 
 
@@ -156,8 +168,8 @@ def test_estimates_hold_the_value_of_the_whole_set():
     measured, predicted = noisy(50)
     found = bootstrap(ungrouped(measured, predicted), resamples=20)
     values = score(measured, predicted)
-    assert {name: estimate.value for name, estimate in found.items()} == values
-    assert tuple(found) == METRICS
+    assert {name: found[name].value for name in METRICS} == values
+    assert tuple(found) == ESTIMATES
 
 
 def test_the_interval_of_the_mean_error_is_that_of_theory():
@@ -170,15 +182,16 @@ def test_the_interval_of_the_mean_error_is_that_of_theory():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_intervals_contain_the_value_of_ordinary_data(seed):
-    for estimate in bootstrap(ungrouped(*noisy(200, seed)), resamples=200).values():
+    found = bootstrap(ungrouped(*noisy(200, seed)), resamples=200)
+    for estimate in (found[name] for name in METRICS):
         assert estimate.low < estimate.value < estimate.high
 
 
 def test_a_seed_gives_the_same_intervals_again():
     scored = ungrouped(*noisy(60))
-    first = bootstrap(scored, resamples=50, seed=1)
-    assert first == bootstrap(scored, resamples=50, seed=1)
-    assert first != bootstrap(scored, resamples=50, seed=2)
+    first, again, other = (bootstrap(scored, resamples=50, seed=n) for n in (1, 1, 2))
+    assert all(first[name] == again[name] for name in METRICS)
+    assert all(first[name] != other[name] for name in METRICS)
 
 
 def copied(scored, times, family):
@@ -446,7 +459,7 @@ def test_metrics_json_has_the_promised_layout(tmp_path):
     counts = {key: found["sets"]["test"].pop(key) for key in ("n", "families", "left_out")}
     assert counts == {"n": 30, "families": 10, "left_out": 2}
     assert found["sets"]["test"].pop("resamples") == 25
-    assert tuple(found["sets"]["test"]) == METRICS
+    assert tuple(found["sets"]["test"]) == ESTIMATES
     for estimate in found["sets"]["test"].values():
         assert list(estimate) == ["value", "low", "high"]
         assert estimate["low"] <= estimate["value"] <= estimate["high"]
@@ -456,7 +469,7 @@ def test_metrics_json_holds_the_estimates(tmp_path):
     scored = ungrouped(*noisy(30))
     found = saved(tmp_path, [scored], resamples=25, seed=4)["sets"]["set"]
     for name, estimate in bootstrap(scored, resamples=25, seed=4).items():
-        assert found[name] == vars(estimate)
+        assert found[name] == (vars(estimate) if name in METRICS else dict.fromkeys(found[name]))
 
 
 def test_what_is_not_defined_is_null(tmp_path):
@@ -489,3 +502,74 @@ def test_published_predictions_of_danq_have_the_published_accuracy():
     scored = score_table(SHARED / "data" / "evolution" / "Random_test_DanQ_model.csv")
     found = score(scored.measured, scored.predicted)
     assert found["pearson"] == pytest.approx(0.963209, abs=1e-6)
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("file", "r"),
+    [
+        ("Random_test_tpu_model.csv", 0.977582),
+        ("Random_test_gpu_model.csv", 0.979623),
+        ("Random_test_DanQ_model.csv", 0.963209),
+        ("Random_test_DeepAtt_model.csv", 0.958209),
+        ("Random_test_DeepSEA_model.csv", 0.952999),
+        ("Random_test_tpu_model_defined_media.csv", 0.968487),
+        ("Random_test_gpu_model_defined_media.csv", 0.968470),
+    ],
+)
+def test_published_numbers_recompute_to_six_digits(file, r):
+    scored = score_table(SHARED / "data" / "evolution" / file)
+    assert round(score(scored.measured, scored.predicted)["pearson"], 6) == r
+
+
+# -- within families, affine fit, ceiling -----------------------------------------------------
+
+
+def test_within_families_only_deviations_from_the_family_count():
+    # Between the families the order is wrong, within each it is right.
+    scored = Scored("set", np.array([1.0, 2, 11, 12]), np.array([101.0, 102, 1, 2]),
+                    np.array([0, 0, 1, 1]))  # fmt: skip
+    found = bootstrap(scored, resamples=50)
+    assert found["pearson"].value < -0.9
+    assert found[WITHIN].value == pytest.approx(1)
+
+
+def test_within_r_is_that_of_the_deviations_written_out():
+    measured, predicted = noisy(30)
+    family = np.repeat(np.arange(10), 3)
+    deviations = [v - np.repeat(v.reshape(10, 3).mean(axis=1), 3) for v in (measured, predicted)]
+    found = bootstrap(Scored("set", measured, predicted, family), resamples=50)[WITHIN]
+    assert found.value == pytest.approx(stats.pearsonr(*deviations)[0])
+    assert found.low < found.value < found.high
+
+
+def test_single_rows_have_no_within_r():
+    assert math.isnan(bootstrap(ungrouped(*noisy(20)), resamples=20)[WITHIN].value)
+
+
+def test_the_affine_fit_equals_least_squares():
+    measured, predicted = noisy(50)
+    slope, intercept = np.polyfit(predicted, measured, 1)
+    left = np.mean((measured - slope * predicted - intercept) ** 2)
+    assert score(measured, predicted)["mse_affine"] == pytest.approx(left)
+    assert score(measured, 3 - 2 * predicted)["mse_affine"] == pytest.approx(left)
+
+
+def test_constant_predictions_fitted_are_the_mean():
+    assert score(MEASURED, np.ones(4))["mse_affine"] == pytest.approx(5 / 4)
+
+
+def test_the_noise_ceiling_is_what_the_truth_reaches():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 2, 20_000)
+    one, two = truth + rng.normal(0, 1, (2, 20_000))
+    found = noise_ceiling(ungrouped(one, two), resamples=100)
+    assert found["replicates"].value == pytest.approx(4 / 5, abs=0.01)
+    assert found["single"].value == pytest.approx(np.corrcoef(truth, one)[0, 1], abs=0.01)
+    assert found["mean"].value == pytest.approx(np.corrcoef(truth, one + two)[0, 1], abs=0.01)
+    assert found["mean"].low < found["mean"].value < found["mean"].high
+
+
+def test_replicates_that_disagree_have_no_ceiling():
+    found = noise_ceiling(ungrouped(MEASURED, MEASURED[::-1]), resamples=20)
+    assert math.isnan(found["mean"].value)

@@ -13,7 +13,7 @@ LAYERS = [
     {"checkpoint", "optimiser"},
     {"predict"},
     {"evaluate"},
-    {"train", "attribute", "design", "evolve", "benchmark"},  # independent of each other
+    {"train", "attribute", "design", "evolve", "benchmark", "compare", "challenge"},  # independent
     {"report"},
     {"serve", "demo"},
     {"cli"},

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from crmnet import report
 from crmnet.checkpoint import save_record
 from crmnet.data.ingest import ingest
-from crmnet.evaluate import METRICS, Scored, summarise
+from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, summarise
 from crmnet.report import (
     manifest_histograms,
     metric_lines,
@@ -83,12 +83,13 @@ def test_metrics_json_is_the_summary(evaluation, summary):
 
 def test_the_metric_table_has_a_row_for_each_set_and_metric(evaluation, summary):
     rows = rows_of(evaluation / "metrics.tsv")
-    wanted = [(name, metric) for name in ("first", "second") for metric in METRICS]
+    wanted = [(name, metric) for name in ("first", "second") for metric in ESTIMATES]
     assert [(row["set"], row["metric"]) for row in rows] == wanted
     for row in rows:
         found = summary["sets"][row["set"]]
         assert (int(row["n"]), int(row["families"])) == (found["n"], found["families"])
-        assert {key: float(row[key]) for key in ("value", "low", "high")} == found[row["metric"]]
+        cells = {key: row[key] for key in ("value", "low", "high")}
+        assert {k: float(v) if v else None for k, v in cells.items()} == found[row["metric"]]
 
 
 def test_the_predictions_are_those_that_were_scored(evaluation, sets):
@@ -133,12 +134,14 @@ def estimate(value):
 
 def test_the_terminal_table_by_hand():
     found = {"n": 12345, **{metric: estimate(1.0) for metric in METRICS}}
+    found[WITHIN] = {"value": None, "low": None, "high": None}
     found["pearson"] = {"value": None, "low": None, "high": None}
     head, line = metric_lines({"sets": {"a-long-name": found}})
-    assert head.split() == ["set", "n", "Pearson", "r", "Spearman", "ρ", "R²", "MSE", "MAE"]
+    assert head.split() == ["set", "n", "Pearson", "r", "Spearman", "ρ", "R²", "MSE", "MAE",
+                            "MSE", "fitted"]  # fmt: skip
     assert line.startswith("a-long-name  12,345  not defined")
-    assert line.count("1.0000 [0.5000, 1.2500]") == 4
-    assert head.index("MAE") == line.rindex("1.0000 [")
+    assert line.count("1.0000 [0.5000, 1.2500]") == 5
+    assert head.index("MSE fitted") == line.rindex("1.0000 [")
     assert head.index("Spearman") == line.index("1.0000 [")
 
 

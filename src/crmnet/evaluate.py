@@ -28,7 +28,11 @@ from crmnet.data.reading import HARMLESS, Block, read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
 
-METRICS = ("pearson", "spearman", "r2", "mse", "mae")
+METRICS = ("pearson", "spearman", "r2", "mse", "mae", "mse_affine")
+WITHIN = "within_pearson"
+"""Correlation of the deviations from each family's mean: the effect of a mutation."""
+ESTIMATES = (*METRICS, WITHIN)
+"""What :func:`bootstrap` estimates; the last is not defined where no family has two rows."""
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _BOOTSTRAP_WORK = 2e8
@@ -68,17 +72,15 @@ class Estimate:
 
 
 def score(measured: Values, predicted: Values) -> dict[str, float]:
-    """The five metrics of the paper (section 2.5).
+    """The five metrics of the paper (section 2.5), and the MSE after an affine fit.
 
-    R² is the coefficient of determination, 1 − SSE/SST, and so knows about scale and offset; the
-    squared correlation does not. Correlations of constant values, and R² of constant
-    measurements, are NaN.
+    The last is what is left when the predictions are put on the scale of the measurements by least
+    squares, for sets that were measured on another scale than the training labels. R² is the
+    coefficient of determination, 1 − SSE/SST, and so knows about scale and offset; the squared
+    correlation does not. Correlations of constant values, and R² of constant measurements, are NaN.
     """
-    weights = np.ones((1, len(measured)))
-    statistics = _moments(measured, predicted)
-    values = {
-        name: float(column[0]) for name, column in _from_moments(weights @ statistics).items()
-    }
+    sums = _moments(measured, predicted).sum(axis=0, keepdims=True)
+    values = {name: float(column[0]) for name, column in _from_moments(sums).items()}
     values["spearman"] = _pearson(rankdata(measured), rankdata(predicted))
     return {name: values[name] for name in METRICS}
 
@@ -87,26 +89,48 @@ def _pearson(x: Values, y: Values) -> float:
     return float(_from_moments(_moments(x, y).sum(axis=0, keepdims=True))["pearson"][0])
 
 
-def _moments(measured: Values, predicted: Values) -> Values:
-    """Per row, what sums up to every metric but ρ: ``(N, 8)``."""
+def within_pearson(measured: Values, predicted: Values, family: npt.NDArray[Any]) -> float:
+    """Pearson's r of the deviations from each family's mean; NaN if no family has two rows."""
+    _, number = np.unique(family, return_inverse=True)
+    sums = _moments(measured, predicted, number).sum(axis=0, keepdims=True)
+    return float(_from_moments(sums)[WITHIN][0])
+
+
+def _moments(
+    measured: Values, predicted: Values, family: npt.NDArray[np.int64] | None = None
+) -> Values:
+    """Per row, what sums up to every metric but ρ: ``(N, 11)``; families are numbered from 0."""
     x, y = measured - measured.mean(), predicted - predicted.mean()
     error = measured - predicted
-    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, error**2, np.abs(error)], axis=1)
+    a, b = np.zeros_like(x), np.zeros_like(y)
+    if family is not None:
+        rows = np.bincount(family)
+        a, b = (v - (np.bincount(family, v) / rows)[family] for v in (x, y))
+    columns = [np.ones_like(x), x, y, x * x, y * y, x * y, error**2, np.abs(error)]
+    return np.stack([*columns, a * a, b * b, a * b], axis=1)
 
 
 def _from_moments(sums: Values) -> dict[str, Values]:
-    """Metrics from summed moments ``(K, 8)``, one value for each of K (re)samples."""
-    n, x, y, xx, yy, xy, squared, absolute = sums.T
-    spread_x, spread_y = xx - x * x / n, yy - y * y / n
-    # Rounding leaves a tiny spread where the values are constant.
-    spread_x = np.where(spread_x > 1e-12 * np.maximum(xx, 1e-300), spread_x, np.nan)
-    spread_y = np.where(spread_y > 1e-12 * np.maximum(yy, 1e-300), spread_y, np.nan)
+    """Metrics from summed moments ``(K, 11)``, one value for each of K (re)samples."""
+    n, x, y, xx, yy, xy, squared, absolute, within_xx, within_yy, within_xy = sums.T
+    spread_x, spread_y = _spread(xx - x * x / n, xx), _spread(yy - y * y / n, yy)
+    shared = xy - x * y / n
+    # The best line through constant predictions is the mean of the measurements.
+    explained = np.where(np.isnan(spread_y), 0.0, shared**2 / spread_y)
+    within = _spread(within_xx, xx) * _spread(within_yy, yy)
     return {
-        "pearson": (xy - x * y / n) / np.sqrt(spread_x * spread_y),
+        "pearson": shared / np.sqrt(spread_x * spread_y),
         "r2": 1 - squared / spread_x,
         "mse": squared / n,
         "mae": absolute / n,
+        "mse_affine": np.maximum(xx - x * x / n - explained, 0.0) / n,
+        WITHIN: within_xy / np.sqrt(within),
     }
+
+
+def _spread(squares: Values, scale: Values) -> Values:
+    """Sums of squares, NaN where they are but the rounding of constant values."""
+    return np.where(squares > 1e-12 * np.maximum(scale, 1e-300), squares, np.nan)
 
 
 def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
@@ -116,35 +140,56 @@ def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> d
     Spearman's ρ is computed on the resampled ranks themselves. Very large sets draw fewer
     resamples (see :func:`resamples_for`). A set of one family has no intervals: NaN.
     """
+    values = values_of(scored)
+    samples = resample(scored, resamples_for(len(scored.measured), resamples), seed)
+    return {name: estimate(values[name], samples[name]) for name in ESTIMATES}
+
+
+def values_of(scored: Scored) -> dict[str, float]:
+    """Every one of :data:`ESTIMATES` on the rows as they are."""
     values = score(scored.measured, scored.predicted)
-    samples = _resampled(scored, resamples_for(len(scored.measured), resamples), seed)
-    estimates = {}
-    for name in METRICS:
-        defined = samples[name][np.isfinite(samples[name])]
-        tail = 50 * (1 - CONFIDENCE)
-        low, high = np.percentile(defined, [tail, 100 - tail]) if defined.size else (np.nan,) * 2
-        estimates[name] = Estimate(values[name], float(low), float(high))
-    return estimates
+    return {**values, WITHIN: within_pearson(scored.measured, scored.predicted, scored.family)}
 
 
-def _resampled(scored: Scored, resamples: int, seed: int) -> dict[str, Values]:
-    """Each metric on each resample; of one family alone nothing can be resampled: all NaN."""
+def estimate(value: float, samples: Values) -> Estimate:
+    """A value with the percentile interval of its resamples, those not defined left out."""
+    defined = samples[np.isfinite(samples)]
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(defined, [tail, 100 - tail]) if defined.size else (np.nan,) * 2
+    return Estimate(value, float(low), float(high))
+
+
+def resample(
+    scored: Scored, resamples: int = RESAMPLES, seed: int = 0, *, ranks: bool = True
+) -> dict[str, Values]:
+    """Each metric on each resample of the families: ``(resamples,)`` for each name.
+
+    Sets of the same families and seed draw the same ones, so differences between two models on one
+    set are paired. Of one family alone nothing can be resampled: all NaN.
+
+    Args:
+        scored: The set.
+        resamples: How many to draw.
+        seed: Decides the draws.
+        ranks: Compute ρ as well, which takes longer than all the rest.
+    """
     _, family = np.unique(scored.family, return_inverse=True)
     n_families = int(family.max()) + 1
     if n_families == 1:
-        return {name: np.full(resamples, np.nan) for name in METRICS}
+        return {name: np.full(resamples, np.nan) for name in ESTIMATES}
     rng = np.random.default_rng(seed)
-    statistics = _moments(scored.measured, scored.predicted)
+    statistics = _moments(scored.measured, scored.predicted, family)
     per_family = np.stack(
         [np.bincount(family, column, n_families) for column in statistics.T], axis=1
     )
-    measured, predicted = _WeightedRanks(scored.measured), _WeightedRanks(scored.predicted)
-    sums, rho = np.empty((resamples, statistics.shape[1])), np.empty(resamples)
+    measured, predicted = WeightedRanks(scored.measured), WeightedRanks(scored.predicted)
+    sums, rho = np.empty((resamples, statistics.shape[1])), np.full(resamples, np.nan)
     for k in range(resamples):
         drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
         sums[k] = drawn @ per_family
-        weight = drawn[family]
-        rho[k] = _weighted_pearson(measured.ranks(weight), predicted.ranks(weight), weight)
+        if ranks:
+            weight = drawn[family]
+            rho[k] = weighted_pearson(measured.ranks(weight), predicted.ranks(weight), weight)
     return {**_from_moments(sums), "spearman": rho}
 
 
@@ -153,7 +198,7 @@ def resamples_for(rows: int, wanted: int = RESAMPLES) -> int:
     return min(wanted, max(200, int(_BOOTSTRAP_WORK / rows)))
 
 
-class _WeightedRanks:
+class WeightedRanks:
     """Mid-ranks of values that each stand there ``weight`` times, without sorting again."""
 
     def __init__(self, values: Values) -> None:
@@ -165,11 +210,37 @@ class _WeightedRanks:
         return middle[self.group]
 
 
-def _weighted_pearson(x: Values, y: Values, weight: npt.NDArray[np.int64]) -> float:
+def weighted_pearson(x: Values, y: Values, weight: npt.NDArray[np.int64]) -> float:
+    """Pearson's r of values that each stand there ``weight`` times."""
     total = weight.sum()
     x, y = x - (weight @ x) / total, y - (weight @ y) / total
     spread = (weight @ (x * x)) * (weight @ (y * y))
     return float((weight @ (x * y)) / math.sqrt(spread)) if spread > 0 else math.nan
+
+
+def noise_ceiling(
+    replicates: Scored, *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Estimate]:
+    """How well replicates agree, and the r that a perfect model would reach.
+
+    Args:
+        replicates: One replicate as measured, the other as predicted.
+        resamples: Bootstrap resamples.
+        seed: Decides the draws.
+
+    Returns:
+        ``replicates``, their r; ``single``, √r, the ceiling against one of them; and ``mean``,
+        √(2r / (1 + r)), the ceiling against the mean of both (Spearman and Brown), for errors that
+        are independent. NaN where r is negative.
+    """
+    r = np.float64(values_of(replicates)["pearson"])
+    samples = resample(replicates, resamples, seed, ranks=False)["pearson"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "replicates": estimate(float(r), samples),
+            "single": estimate(float(np.sqrt(r)), np.sqrt(samples)),
+            "mean": estimate(float(np.sqrt(2 * r / (1 + r))), np.sqrt(2 * samples / (1 + samples))),
+        }
 
 
 def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None) -> list[Scored]:
@@ -305,14 +376,14 @@ def summarise(
             "left_out": scored.left_out,
             "resamples": resamples_for(len(scored.measured), resamples),
             **{
-                name: {key: _finite(value) for key, value in vars(estimate).items()}
+                name: {key: finite(value) for key, value in vars(estimate).items()}
                 for name, estimate in estimates.items()
             },
         }
     return {"sets": summary}
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """JSON has no NaN: what is not defined is null."""
     return value if math.isfinite(value) else None
 

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli import benchmark, data, demo, evaluate, models, predict, train
+from crmnet.cli import benchmark, compare, data, demo, evaluate, models, predict, train
 
 Command = Callable[..., None]
 
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "train": train.train,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,

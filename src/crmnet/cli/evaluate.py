@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from crmnet.cli.options import (
     MaxRejectedOption,
     pairs,
 )
+
+if TYPE_CHECKING:
+    from crmnet.evaluate import Scored
 
 
 def evaluate(
@@ -32,6 +35,22 @@ def evaluate(
     ] = None,
     measured: Annotated[str | None, typer.Option(help="Its column of measured values.")] = None,
     predicted: Annotated[str | None, typer.Option(help="Its column of predicted values.")] = None,
+    dream: Annotated[
+        Path | None,
+        typer.Option(
+            "--dream-subsets",
+            help="With --predictions for the DREAM 2022 test set: folder of its lists of rows; "
+            "adds the challenge's score.",
+        ),
+    ] = None,
+    replicates: Annotated[
+        Path | None,
+        typer.Option(help="Instead: a table with two measurements of each row, for the ceiling."),
+    ] = None,
+    replicate_columns: Annotated[tuple[str, str], typer.Option(help="Its two columns.")] = (
+        "replicate_1",
+        "replicate_2",
+    ),
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Folder for metrics.json, tables and the scatter."),
@@ -46,14 +65,21 @@ def evaluate(
 ) -> None:
     """Score a model on measured promoters, or score a table of predictions.
 
-    Pearson's r, Spearman's ρ, R², MSE and MAE, each with a 95 % interval from a bootstrap over
-    families of related sequences.
+    Pearson's r, Spearman's ρ, R², MSE, MAE, MSE after an affine fit, and r within families, each
+    with a 95 % interval from a bootstrap over families of related sequences.
 
     Examples: `crmnet evaluate my-run test.csv -o evaluation` ·
     `crmnet evaluate --predictions Random_complex.csv`
     """
+    if replicates is not None:
+        if model is not None or predictions is not None:
+            raise ValueError("--replicates stands alone, without MODEL or --predictions")
+        _print_ceiling(replicates, replicate_columns, resamples)
+        return
     if (predictions is None) == (model is None):
         raise ValueError("give either MODEL and DATA, or --predictions FILE")
+    if dream is not None and predictions is None:
+        raise ValueError("--dream-subsets goes with --predictions of the whole test set")
     if model is not None and not data:
         raise ValueError(f"what should {model} be evaluated on? name a data set or a file")
     from crmnet.evaluate import score_file, score_table, summarise
@@ -80,6 +106,48 @@ def evaluate(
     from crmnet.report import metric_lines, write_evaluation
 
     print("\n".join(metric_lines(summary)))
+    if dream is not None:
+        summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
     if output is not None:
         write_evaluation(output, sets, summary)
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+
+
+def _print_ceiling(path: Path, columns: tuple[str, str], resamples: int) -> None:
+    from crmnet.evaluate import noise_ceiling, score_table
+    from crmnet.report import with_interval
+
+    scored = score_table(path, measured=columns[0], predicted=columns[1])
+    found = noise_ceiling(scored, resamples=resamples)
+    print(f"{scored.name}: {len(scored.measured):,} rows with two measurements")
+    for name, text in (
+        ("replicates", "r between the two"),
+        ("single", "ceiling of r against one of them"),
+        ("mean", "ceiling of r against their mean"),
+    ):
+        print(f"  {text:34}{with_interval(vars(found[name]))}")
+
+
+def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[str, Any]:
+    """Print the DREAM score; what goes into metrics.json."""
+    from crmnet.challenge import dream_score, read_subsets
+    from crmnet.report import with_interval
+
+    if scored.left_out:
+        raise ValueError(
+            f"{scored.left_out:,} rows have no value; the DREAM score needs the whole test set"
+        )
+    found = dream_score(scored, read_subsets(folder, len(scored.measured)), resamples=resamples)
+    print(f"\nDREAM score: Pearson {with_interval(vars(found.pearson))}, "
+          f"Spearman {with_interval(vars(found.spearman))}")  # fmt: skip
+    for name, part in found.subsets.items():
+        r2, rho = with_interval(vars(part["r2"])), with_interval(vars(part["rho"]))
+        print(f"  {name:20}{part['n']:>8,}  weight {part['weight']:<5} r² {r2}  ρ {rho}")
+    return {
+        "pearson_score": vars(found.pearson),
+        "spearman_score": vars(found.spearman),
+        "subsets": {
+            name: {**part, "r2": vars(part["r2"]), "rho": vars(part["rho"])}
+            for name, part in found.subsets.items()
+        },
+    }

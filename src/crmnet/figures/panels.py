@@ -195,3 +195,50 @@ def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
     ax.set_yscale("log")
     ax.set(xlim=(0.8, 1.5 * max(sizes)), ylim=(0.6, 2 * max(sizes.values())))
     ax.set(xlabel="rows in a family", ylabel="families", title=f"Families (by {kinship})")
+
+
+def interval_bars(
+    ax: Axes,
+    labels: Sequence[str],
+    values: Values,
+    intervals: Values,
+    leading: npt.NDArray[np.bool_],
+    title: str,
+) -> None:
+    """A metric of several models as horizontal bars with intervals, the first one on top.
+
+    The axis starts a little below the shortest bar where bars from 0 would all look alike, and
+    then says so.
+
+    Args:
+        ax: Axes to draw on.
+        labels: What each bar is.
+        values: ``(N,)``; NaN leaves the place empty.
+        intervals: ``(N, 2)``, low and high ends.
+        leading: Which ones stand out.
+        title: What the bars show, for the axis.
+    """
+    places = np.arange(len(labels))
+    defined = np.isfinite(values)
+    low, high = float(np.nanmin(intervals)), float(np.nanmax(intervals))
+    span = high - low or abs(high) or 1.0
+    start = 0.0 if low <= 2 * span else float(np.floor((low - span / 4) * 50) / 50)
+    for chosen, color in ((leading & defined, BLUE), (~leading & defined, GREY)):
+        ax.barh(
+            places[chosen], values[chosen] - start, left=start, height=0.7, color=color, zorder=2
+        )
+    errors = np.abs(intervals[defined].T - values[defined])
+    ax.errorbar(
+        values[defined], places[defined], xerr=errors, fmt="none", ecolor=INK, elinewidth=1,
+        capsize=2, zorder=3,
+    )  # fmt: skip
+    right = high + 0.02 * (high - start)
+    for place, value in zip(places[defined].tolist(), values[defined].tolist(), strict=True):
+        ax.text(right, place, f"{value:.4f}", va="center", fontsize=7)
+    ax.set_xlim(min(start, low), high + 0.2 * (high - start))
+    ax.set_yticks(places, labels, fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel(f"{title} (axis from {start:g})" if start else title)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.grid(axis="x", color="#e6eaee", linewidth=0.7)
+    ax.set_axisbelow(True)

@@ -99,8 +99,8 @@ class _Pooled(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         x_BCL = x_BCL + self.pointwise(x_BCL)
-        halved = (*x_BCL.shape[:2], -1, 2)
-        pairs, scores = x_BCL.view(halved), self.weigh(x_BCL).view(halved)
+        B, C, _ = x_BCL.shape
+        pairs, scores = (y.reshape(B, C, -1, 2) for y in (x_BCL, self.weigh(x_BCL)))
         return (pairs * scores.softmax(dim=3)).sum(dim=3)
 
 
@@ -147,7 +147,8 @@ class _RelativeAttention(nn.Module):
         self.register_buffer("distance", distances(tokens, c.distances), persistent=False)
 
     def _split(self, x_BTC: Tensor) -> Tensor:
-        return x_BTC.view(*x_BTC.shape[:2], self.heads, self.key_dim).transpose(1, 2)
+        B, T, _ = x_BTC.shape
+        return x_BTC.view(B, T, self.heads, self.key_dim).transpose(1, 2)
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         q_BHTK = self._split(self.query(x_BTC)) / math.sqrt(self.key_dim)

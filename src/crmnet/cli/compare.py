@@ -1,0 +1,84 @@
+"""``crmnet compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crmnet.cli.options import ColumnOption, Device, DeviceOption, MaxRejectedOption, pairs
+
+
+def compare(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables and figure.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=]MODEL...", help="Run folders, named if you like."),
+    ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Data set or file to compare on; may be repeated.")
+    ] = None,
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME@SET=FILE",
+            help="A table of measured and predicted values as one more model; may be repeated.",
+        ),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="What pairs are compared by.")] = "pearson",
+    medium: Annotated[
+        list[str] | None, typer.Option(help="Medium of files that name none: one for all, or each.")
+    ] = None,
+    column: ColumnOption = None,
+    max_rejected: MaxRejectedOption = 0.01,
+    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+    device: DeviceOption = Device.auto,
+) -> None:
+    """Compare models on the same rows: one table and the paper's Figure 3.
+
+    Every metric with its interval, and for every pair of models the difference with a paired
+    bootstrap over families. SET is the name of a `--data` file (without its suffix), or a new one.
+
+    Example: `crmnet compare my-run legnet=other-run --data test.csv -o comparison
+    --predictions DanQ@test=danq.csv`
+    """
+    if not models and not predictions:
+        raise ValueError("name the models to compare, or tables with --predictions NAME@SET=FILE")
+    if models and not data:
+        raise ValueError("name what to compare the models on with --data")
+    from crmnet.compare import all_opened, contests
+    from crmnet.compare import compare as run_comparison
+    from crmnet.data.ingest import IngestOptions
+    from crmnet.predict import Predictor
+
+    predictors = {
+        name: Predictor.load(run, device=device.value, batch_size=batch_size)
+        for name, run in map(_named, models or [])
+    }
+    options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
+    default = next(iter(predictors.values())).media[0] if predictors else "complex"
+    with all_opened(data or [], medium or [default], options) as datasets:
+        found = contests(predictors, datasets, [_table(text) for text in predictions or []])
+    results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
+    from crmnet.report import comparison_markdown, write_comparison
+
+    write_comparison(output, results)
+    print(comparison_markdown(results))
+    print(f"written: {output}/compare.md, compare.csv, compare.json, compare.png")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, run = text.partition("=")
+    return (name, run) if equals else (Path(text).name, text)
+
+
+def _table(text: str):  # type: ignore[no-untyped-def]
+    from crmnet.compare import Table
+
+    where, equals, path = text.partition("=")
+    model, at, name = where.partition("@")
+    if not (model and at and name and equals and path):
+        raise ValueError(f"--predictions takes NAME@SET=FILE; got {text!r}")
+    return Table(model, name, Path(path))

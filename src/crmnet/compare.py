@@ -1,0 +1,360 @@
+"""Several models on the same rows: who is better, and how sure (the paper's Figure 3).
+
+Takes sets of measurements and, for each, the predictions of models or of tables that anybody made.
+Rows are matched by sequence, scored together, and every pair of models is compared by a paired
+bootstrap over families, so that what is hard for all of them cancels. :mod:`crmnet.report` writes
+and draws what comes back.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.data.dataset import Dataset
+from crmnet.data.hashes import sequence_hashes
+from crmnet.data.ingest import IngestOptions
+from crmnet.data.loader import output_of
+from crmnet.data.opening import opened
+from crmnet.data.reading import read_blocks
+from crmnet.data.splits import families
+from crmnet.evaluate import (
+    ESTIMATES,
+    RESAMPLES,
+    Estimate,
+    Scored,
+    Values,
+    estimate,
+    resample,
+    resamples_for,
+    score_table,
+    values_of,
+)
+from crmnet.predict import Predictor
+from crmnet.sequence import encode, prepare
+
+log = logging.getLogger("crmnet")
+
+ALPHA = 0.05
+"""Corrected p below which two models are told apart."""
+_SAME = 1e-4
+"""Two files hold the same measurement if it differs by less than this share of its spread."""
+
+Keys = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Difference(Estimate):
+    """A metric of one model minus that of another, on the same rows."""
+
+    p: float
+    """Two-sided, from the difference over its bootstrap standard error, taken as normal: shares of
+    resamples beyond 0 are too coarse to be corrected for many pairs."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models on one set."""
+
+    a: str
+    b: str
+    difference: Difference
+    p_corrected: float
+    """After Holm's correction for all pairs of the set."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What several models predicted for the rows of one set."""
+
+    name: str
+    models: Mapping[str, Scored]
+    """The same rows, in the same order, for each model."""
+    left_out: int = 0
+    """Rows that not all of them predicted."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A contest, scored."""
+
+    name: str
+    n: int
+    families: int
+    left_out: int
+    resamples: int
+    metric: str
+    """What pairs are compared by."""
+    estimates: Mapping[str, Mapping[str, Estimate]]
+    """Model → metric → estimate, in the order given."""
+    pairs: Sequence[Pair]
+
+    @property
+    def best(self) -> str:
+        """The model with the best value of :attr:`metric`."""
+        sign = -1 if self.metric in LOW_IS_GOOD else 1
+        return max(self.estimates, key=lambda m: sign * self.estimates[m][self.metric].value)
+
+    def against(self, model: str, other: str) -> Pair | None:
+        """The pair of those two, ``model`` first; None for a model and itself."""
+        for pair in self.pairs:
+            if (pair.a, pair.b) == (model, other):
+                return pair
+            if (pair.b, pair.a) == (model, other):
+                d = pair.difference
+                return replace(
+                    pair, a=model, b=other, difference=Difference(-d.value, -d.high, -d.low, d.p)
+                )
+        return None
+
+    def told_apart(self, model: str) -> bool:
+        """Whether ``model`` is worse than the best by more than chance."""
+        pair = self.against(model, self.best)
+        return pair is not None and pair.p_corrected < ALPHA
+
+
+LOW_IS_GOOD = ("mse", "mae", "mse_affine")
+
+
+def compare_two(
+    a: Scored, b: Scored, metric: str = "pearson", *, resamples: int = RESAMPLES, seed: int = 0
+) -> Difference:
+    """Paired family bootstrap: ``metric`` of ``a`` minus that of ``b``, on the same rows.
+
+    Raises:
+        ValueError: If the two do not hold the same measurements of the same families.
+    """
+    _check_same_rows(a, b)
+    drawn = resamples_for(len(a.measured), resamples)
+    first, second = (resample(s, drawn, seed, ranks=metric == "spearman")[metric] for s in (a, b))
+    return difference(values_of(a)[metric] - values_of(b)[metric], first - second)
+
+
+def difference(value: float, samples: Values) -> Difference:
+    """A difference with its interval and p, from its resamples."""
+    defined = samples[np.isfinite(samples)]
+    error = float(defined.std(ddof=1)) if defined.size > 1 else 0.0
+    # Models that answer alike differ by nothing at all, in every resample.
+    p = math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else float(value == 0)
+    if not defined.size:
+        p = math.nan
+    return Difference(**vars(estimate(value, samples)), p=p)
+
+
+def _check_same_rows(a: Scored, b: Scored) -> None:
+    if not (np.array_equal(a.measured, b.measured) and np.array_equal(a.family, b.family)):
+        raise ValueError(f"{a.name} and {b.name} are not the same rows; only those can be paired")
+
+
+def compare(
+    contest: Contest, metric: str = "pearson", *, resamples: int = RESAMPLES, seed: int = 0
+) -> Result:
+    """Score every model of a contest and compare every pair of them.
+
+    Args:
+        contest: The set and what was predicted for it.
+        metric: One of :data:`~crmnet.evaluate.ESTIMATES`, for the pairs.
+        resamples: Bootstrap resamples, the same families for every model.
+        seed: Decides the draws.
+
+    Raises:
+        ValueError: If the metric is not known, or the models were not scored on the same rows.
+    """
+    if metric not in ESTIMATES:
+        raise ValueError(f"metric must be one of {', '.join(ESTIMATES)}; got {metric!r}")
+    first = next(iter(contest.models.values()))
+    for scored in contest.models.values():
+        _check_same_rows(first, scored)
+    drawn = resamples_for(len(first.measured), resamples)
+    values = {name: values_of(scored) for name, scored in contest.models.items()}
+    samples = {name: resample(scored, drawn, seed) for name, scored in contest.models.items()}
+    found = [
+        Pair(a, b, difference(values[a][metric] - values[b][metric],
+                              samples[a][metric] - samples[b][metric]), math.nan)
+        for a, b in itertools.combinations(contest.models, 2)
+    ]  # fmt: skip
+    corrected = holm([pair.difference.p for pair in found])
+    return Result(
+        name=contest.name,
+        n=len(first.measured),
+        families=len(np.unique(first.family)),
+        left_out=contest.left_out,
+        resamples=drawn,
+        metric=metric,
+        estimates={
+            model: {name: estimate(values[model][name], samples[model][name]) for name in ESTIMATES}
+            for model in contest.models
+        },
+        pairs=[replace(pair, p_corrected=p) for pair, p in zip(found, corrected, strict=True)],
+    )
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P values corrected for their number (Holm 1979), in the order given; NaN stays NaN."""
+    order = sorted((value, place) for place, value in enumerate(p) if not math.isnan(value))
+    corrected, highest = [math.nan] * len(p), 0.0
+    for rank, (value, place) in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * value))
+        corrected[place] = highest
+    return corrected
+
+
+# -- who takes part ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file of measured and predicted values, as a model's answer on a set."""
+
+    model: str
+    set_name: str
+    path: Path
+
+
+@contextmanager
+def all_opened(
+    paths: Sequence[Path], media: Sequence[str], options: IngestOptions
+) -> Iterator[list[Dataset]]:
+    """Data sets as they are, and files ingested into a folder that is gone afterwards.
+
+    Args:
+        paths: Data set folders, or files of sequences and measurements.
+        media: Medium of the rows of a file that names none: one for all, or one for each path.
+        options: How to read files; its media are not used.
+    """
+    if len(media) not in (1, len(paths)):
+        raise ValueError(f"{len(media)} media for {len(paths)} sets; give one, or one for each")
+    media = list(media) * (len(paths) if len(media) == 1 else 1)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(opened(path, replace(options, media=(medium,))))
+            for path, medium in zip(paths, media, strict=True)
+        ]
+
+
+def contests(
+    predictors: Mapping[str, Predictor], datasets: Sequence[Dataset], tables: Sequence[Table] = ()
+) -> list[Contest]:
+    """Bring models and tables together, set by set and medium by medium.
+
+    A model takes part in the sets of media that it predicts. A table takes part in the set that it
+    names; where no data set has that name, the first table of the name makes one.
+
+    Raises:
+        ValueError: If a table holds other measurements than its set, or nobody takes part.
+    """
+    entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {}
+    for dataset in datasets:
+        entries |= _predicted(predictors, dataset)
+    for table in tables:
+        there = entries.setdefault(table.set_name, {})
+        if table.model in there:
+            raise ValueError(f"{table.model} has two answers on {table.set_name}; name one of them")
+        there[table.model] = _read(table.path)
+    made = [_together(name, models) for name, models in entries.items() if models]
+    if not made:
+        raise ValueError("there is nothing to compare: no model predicts a medium of the data")
+    return made
+
+
+def _predicted(
+    predictors: Mapping[str, Predictor], dataset: Dataset
+) -> dict[str, dict[str, tuple[Scored, Keys | None]]]:
+    """Every model's answers on a data set, one set for each medium."""
+    names = {m: dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{m}"
+             for m in dataset.media}  # fmt: skip
+    entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {n: {} for n in names.values()}
+    related, hashes = families(dataset), sequence_hashes(dataset.tokens)
+    for model, predictor in predictors.items():
+        predicted = predictor.predict_tokens(dataset.tokens)
+        for number, medium in enumerate(dataset.media):
+            try:
+                output = output_of(medium, predictor.media)
+            except ValueError:
+                log.info("%s does not predict %s and is left out there", model, medium)
+                continue
+            rows = np.nonzero(np.asarray(dataset.medium) == number)[0]
+            scored = Scored(
+                names[medium],
+                np.asarray(dataset.labels[rows], dtype=np.float64),
+                predicted[rows, output].astype(np.float64),
+                related[rows],
+            )
+            entries[names[medium]][model] = scored, hashes[rows]
+    return entries
+
+
+def _read(path: Path) -> tuple[Scored, Keys | None]:
+    """A table and, where it has sequences, a number for each row's."""
+    scored = score_table(path)
+    texts: list[bytes] = []
+    for block in read_blocks(path, ("sequence",), required=()):
+        texts += block.columns.get("sequence", [])
+    if not texts:
+        return scored, None
+    assert scored.row is not None
+    keys = sequence_hashes(prepare(*encode(texts), "auto")[0])[scored.row]
+    return scored, keys
+
+
+def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Contest:
+    """The rows that all models have, in the order of the first."""
+    places = {model: _places(scored, keys) for model, (scored, keys) in models.items()}
+    leader = next(iter(models))
+    sizes = {len(scored.measured) for scored, _ in models.values()}
+    keyless = {keys is None for _, keys in models.values()}
+    if keyless == {True} and len(sizes) > 1:
+        raise ValueError(
+            f"{name}: files of {', '.join(map(str, sorted(sizes)))} rows without sequences cannot "
+            "be matched; add a sequence column"
+        )
+    if len(keyless) > 1:
+        raise ValueError(
+            f"{name}: some files have a sequence column and some have not; rows cannot be matched"
+        )
+    shared = [key for key in places[leader] if all(key in place for place in places.values())]
+    if len(shared) < 3:
+        raise ValueError(
+            f"{name}: {' and '.join(models)} have {len(shared)} rows in common; they are not "
+            "predictions for the same set"
+        )
+    taken = {}
+    for model, (scored, _) in models.items():
+        rows = np.array([places[model][key] for key in shared])
+        taken[model] = replace(
+            scored, name=name, measured=scored.measured[rows], predicted=scored.predicted[rows],
+            family=scored.family[rows], row=None,
+        )  # fmt: skip
+    first = taken[leader]
+    for model, scored in taken.items():
+        apart = np.abs(scored.measured - first.measured)
+        if apart.max() > _SAME * max(float(np.std(first.measured)), 1e-12):
+            row = int(apart.argmax())
+            raise ValueError(
+                f"{name}: {model} has {scored.measured[row]:g} measured where {leader} has "
+                f"{first.measured[row]:g} (row {row + 1} in common); they are not the same set"
+            )
+        taken[model] = replace(scored, measured=first.measured, family=first.family)
+    most = max(len(scored.measured) for scored, _ in models.values())
+    return Contest(name, taken, left_out=most - len(shared))
+
+
+def _places(scored: Scored, keys: Keys | None) -> dict[Any, int]:
+    """Row of each sequence; one that comes several times is numbered, as is a row without any."""
+    if keys is None:
+        return {place: place for place in range(len(scored.measured))}
+    seen: dict[int, int] = {}
+    places = {}
+    for place, key in enumerate(keys.tolist()):
+        seen[key] = seen.get(key, 0) + 1
+        places[key, seen[key]] = place
+    return places
