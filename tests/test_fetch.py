@@ -56,7 +56,7 @@ def server():
     server.files, server.asked = {"/rows.tsv": CONTENT}, []
     server.broken, server.ranges = set(), True
     server.url = f"http://127.0.0.1:{server.server_port}/"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server
     server.shutdown()
@@ -167,9 +167,7 @@ def test_a_zenodo_record_gives_its_checksums_once(server, tmp_path, monkeypatch)
     file.unlink()
     with pytest.raises(WrongChecksum):
         fetch(card, tmp_path)
-    with pytest.raises(
-        FileNotFoundError, match=r"record 7 has no file x; it has rows\.tsv, second"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"7 has no file x; it has rows\.tsv, second"):
         fetch(dataclasses.replace(card, path="x"), tmp_path)
 
 

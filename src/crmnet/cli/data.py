@@ -83,6 +83,9 @@ def ingest(
     max_rejected: MaxRejectedOption = 0.01,
     folder: FromOption = None,
     cache: CacheOption = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Threads that parse, beside the one that reads and writes.")
+    ] = 1,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Turn raw rows of sequence and expression into a data set.
@@ -106,6 +109,7 @@ def ingest(
         flanks=flanks.value,
         max_rejected=max_rejected,
         overwrite=overwrite,
+        jobs=jobs,
     )
     sources = [
         public_source(str(file), cache=cache, folder=folder) if is_known(file) else file

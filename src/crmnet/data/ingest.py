@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -21,7 +23,17 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.data.dataset import Dataset
-from crmnet.data.reading import HARMLESS, NOT_ASKED_FOR, Block, read_blocks
+from crmnet.data.plain import PlainRows, is_plain, plain_rows
+from crmnet.data.reading import (
+    HARMLESS,
+    NOT_ASKED_FOR,
+    Block,
+    Layout,
+    LineReader,
+    Text,
+    careful_blocks,
+    open_text,
+)
 from crmnet.data.writer import DatasetWriter, Rows, new_folder
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
@@ -52,6 +64,8 @@ class IngestOptions:
     max_rejected: float = 0.01
     """Share of rows that may be refused before the ingestion stops."""
     overwrite: bool = False
+    jobs: int = 1
+    """Threads that parse, beside the one that reads and writes."""
 
 
 @dataclass(frozen=True)
@@ -69,31 +83,34 @@ class Source:
     above: float | None = None
     """Labels that are taken are larger than this."""
 
-    def blocks(self) -> Iterator[Block]:
-        """The rows of the file, trimmed; rows that are not asked for are among the misshapen."""
-        filters = {name.lower(): value.encode() for name, value in self.only.items()}
-        names = {**self.columns, **{name: name for name in filters}}
-        for block in read_blocks(self.path, (*ROLES, *filters), names):
-            if len(block) and "expression" not in block.columns:
-                raise ValueError(
-                    f"{self.path}: no column of measured expression; name it with "
-                    "--column expression=NAME"
-                )
-            if self.only or self.above is not None:
-                block = self._asked_for(block, filters)
-            if any(self.trim):
-                left, right = self.trim
-                block.columns["sequence"] = [
-                    text[left : len(text) - right] for text in block.columns["sequence"]
-                ]
-            yield block
+    @property
+    def columns_read(self) -> dict[str, str]:
+        """Role → column, those that rows are chosen by among them."""
+        return {**self.columns, **{name.lower(): name for name in self.only}}
 
-    def _asked_for(self, block: Block, filters: Mapping[str, bytes]) -> Block:
+    def asked_for(self, block: Block) -> Block:
+        """The rows that are to be taken, trimmed; the others are among the misshapen."""
+        if self.only or self.above is not None:
+            block = self._chosen(block)
+        if any(self.trim):
+            left, right = self.trim
+            block.columns["sequence"] = [
+                text[left : len(text) - right] for text in block.columns["sequence"]
+            ]
+        return block
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether every row is taken as it stands."""
+        return not self.only and self.above is None and not any(self.trim)
+
+    def _chosen(self, block: Block) -> Block:
         above = float("-inf") if self.above is None else self.above
         labels = _numbers(block.columns["expression"])
         wanted = (labels > above) | np.isnan(labels)  # what is no number is refused later
-        for name, value in filters.items():
-            wanted &= np.array([text == value for text in block.columns[name]], dtype=bool)
+        for name, value in self.only.items():
+            column = block.columns[name.lower()]
+            wanted &= np.array([text == value.encode() for text in column], dtype=bool)
         return block.only(wanted, NOT_ASKED_FOR)
 
 
@@ -104,6 +121,8 @@ class _Taken:
     rows: Rows
     done: sequence.Preparation
     given_lengths: npt.NDArray[np.int64]
+    lines: npt.NDArray[np.int64]
+    """Line number of each row."""
 
 
 def ingest(
@@ -141,8 +160,7 @@ def ingest(
     ):
         for source in sources:
             account.start_file(source.path)
-            for block in source.blocks():
-                taken, rejected = _judge(block, source, options.flanks)
+            for taken, rejected in _judged(source, options):
                 account.add(taken, rejected)
                 if taken is not None:
                     writer.append(taken.rows, account.source)
@@ -171,6 +189,104 @@ def _sources(files: Sequence[Path | Source], options: IngestOptions) -> list[Sou
 
 
 Rejections = list[tuple[int, str, bytes]]
+Judged = tuple["_Taken | None", Rejections]
+
+
+def _judged(source: Source, options: IngestOptions) -> Iterator[Judged]:
+    """The rows of a file, piece by piece, in as many threads as are asked for."""
+    names = source.columns_read
+    with open_text(
+        source.path, (*ROLES, *map(str.lower, source.only)), names, ("sequence",)
+    ) as text:
+        if "expression" not in text.layout.positions:
+            _refuse_without_expression(text, source)
+            return
+        if text.layout.kind == "fasta":
+            for block in careful_blocks(text):
+                yield _judge(source.asked_for(block), source, options.flanks)
+            return
+        plain = source.takes_all and is_plain(text.layout)
+        judge = partial(_judge_piece, text.layout, plain, source, options.flanks)
+        if options.jobs == 1:
+            yield from map(judge, text.pieces)
+            return
+        with ThreadPoolExecutor(options.jobs) as pool:
+            waiting: deque[Future[Judged]] = deque()
+            for piece in text.pieces:
+                waiting.append(pool.submit(judge, piece))
+                if len(waiting) > 2 * options.jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+def _refuse_without_expression(text: Text, source: Source) -> None:
+    if any(len(block) for block in careful_blocks(text)):
+        raise ValueError(
+            f"{source.path}: no column of measured expression; name it with "
+            "--column expression=NAME"
+            + (", or write >name 5.3 above each sequence" if text.layout.kind == "fasta" else "")
+        )
+
+
+def _judge_piece(
+    layout: Layout,
+    plain: bool,
+    source: Source,
+    flanks: sequence.Flanks,
+    piece: tuple[int, bytes],
+) -> Judged:
+    """Judge a piece of a table: the plain rows at once, the others one by one."""
+    number, text = piece
+    reader = LineReader(layout)
+    if plain:
+        rows = plain_rows(text, number, layout)
+        if len(rows.careful) <= len(rows.labels):
+            slow, rejected = _judge(reader.read_lines(rows.careful), source, flanks)
+            return _merged(_take_plain(rows, source, flanks), slow), rejected
+    return _judge(source.asked_for(reader.read(text, number)), source, flanks)
+
+
+def _take_plain(rows: PlainRows, source: Source, flanks: sequence.Flanks) -> _Taken:
+    """Plain rows, those with both adapters as they are, the others prepared."""
+    tokens, others = rows.tokens, np.zeros(0, dtype=np.int64)
+    n, with_n = len(tokens), int(rows.with_n.sum())
+    done = sequence.Preparation(total=n, with_n=with_n)
+    if flanks == "auto":
+        others = np.nonzero(~rows.whole)[0]
+        kept = rows.whole.sum()
+        done = sequence.Preparation(
+            total=n - len(others),
+            adapters_kept=int(kept),
+            with_n=int((rows.with_n & rows.whole).sum()),
+        )
+    elif flanks == "add":
+        others = np.arange(n)
+        done = sequence.Preparation()
+    if len(others):
+        fitted, more = sequence.prepare(tokens[others], rows.lengths[others], flanks)
+        tokens[others] = fitted
+        done += more
+    unit = {} if source.unit is None else {source.medium: source.unit}
+    taken = Rows(tokens, rows.labels, np.zeros(n, dtype=np.uint8), [source.medium], units=unit)
+    return _Taken(taken, done, rows.lengths, rows.lines)
+
+
+def _merged(plain: _Taken, slow: _Taken | None) -> _Taken:
+    """Both kinds of rows in the order of their lines."""
+    if slow is None:
+        return plain
+    lines = np.concatenate([plain.lines, slow.lines])
+    order = np.argsort(lines)
+    rows = Rows(
+        np.concatenate([plain.rows.tokens, slow.rows.tokens])[order],
+        np.concatenate([plain.rows.labels, slow.rows.labels])[order],
+        np.zeros(len(order), dtype=np.uint8),
+        plain.rows.media,
+        units=plain.rows.units,
+    )
+    lengths = np.concatenate([plain.given_lengths, slow.given_lengths])[order]
+    return _Taken(rows, plain.done + slow.done, lengths, lines[order])
 
 
 def _judge(
@@ -223,7 +339,7 @@ def _judge(
         weight=weights[kept] if weights is not None else None,
         units={} if source.unit is None else dict.fromkeys(names, source.unit),
     )
-    return _Taken(rows, done, lengths[kept]), rejected
+    return _Taken(rows, done, lengths[kept], np.array(block.lines)[kept]), rejected
 
 
 def _numbers(texts: list[bytes]) -> npt.NDArray[np.float32]:
@@ -304,8 +420,8 @@ class _Account:
         self.sources[-1]["rows_taken"] += n
         if taken is not None:
             self.done += taken.done
-            numbers, counts = np.unique(taken.given_lengths, return_counts=True)
-            self.lengths.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+            counts = np.bincount(taken.given_lengths)
+            self.lengths.update({n: int(counts[n]) for n in np.nonzero(counts)[0].tolist()})
         for line, reason, text in rejected:
             shown = re.sub(r"[\t\r]", " ", text.decode(errors="replace"))[:SHOWN_TEXT]
             self.report.write(f"{self.source}\t{line}\t{reason}\t{shown}\n")

@@ -12,7 +12,8 @@ import gzip
 import io
 import itertools
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -91,6 +92,11 @@ class Layout:
     positions: Mapping[str, int] = field(default_factory=dict)
     """Role → index of its column."""
 
+    @property
+    def width(self) -> int:
+        """Columns of a table; without a header they are the sequence and the expression."""
+        return len(self.header) if self.header is not None else 2
+
 
 def read_blocks(
     path: Path,
@@ -113,23 +119,51 @@ def read_blocks(
         FileNotFoundError: If there is no such file.
         ValueError: If the file is empty, cut short, not text, or lacks a column that was named.
     """
+    with open_text(path, roles, names or {}, required) as text:
+        yield from careful_blocks(text)
+
+
+@dataclass(frozen=True)
+class Text:
+    """An opened file: how it is laid out, and its text below the header."""
+
+    layout: Layout
+    pieces: Iterator[tuple[int, bytes]]
+    """Number of the first line of each piece, and the piece, which ends with a line."""
+
+
+@contextmanager
+def open_text(
+    path: Path, roles: Sequence[str], names: Mapping[str, str], required: Sequence[str]
+) -> Iterator[Text]:
+    """Open a file and find out how to read it; arguments and errors as in :func:`read_blocks`."""
     with open_bytes(path) as stream:
         pieces = _pieces(stream, path)
         first = next(pieces, b"")
-        layout = sniff(first, path, roles, names or {}, required)
+        layout = sniff(first, path, roles, names, required)
         number = 1
         if layout.header is not None:
             header_line = _line_of_first_text(first)
             first = first.split(b"\n", header_line)[header_line]
             number = header_line + 1
-        reader = _FastaReader() if layout.kind == "fasta" else _LineReader(layout)
-        for piece in itertools.chain([first], pieces):
-            block = reader.read(piece, number)
-            number += piece.count(b"\n")
-            yield block
-        last = reader.rest()
-        if len(last):
-            yield last
+        yield Text(layout, _numbered(itertools.chain([first], pieces), number))
+
+
+def _numbered(pieces: Iterator[bytes], number: int) -> Iterator[tuple[int, bytes]]:
+    for piece in pieces:
+        yield number, piece
+        number += piece.count(b"\n")
+
+
+def careful_blocks(text: Text) -> Iterator[Block]:
+    """The blocks of a file, every line looked at by itself."""
+    fasta = text.layout.kind == "fasta"
+    reader = FastaReader(text.layout) if fasta else LineReader(text.layout)
+    for number, piece in text.pieces:
+        yield reader.read(piece, number)
+    last = reader.rest()
+    if len(last):
+        yield last
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -229,7 +263,9 @@ def sniff(
     if not line:
         raise ValueError(f"{path} holds no rows")
     if line.startswith(b">"):
-        return Layout("fasta")
+        _, said = _fasta_header(line)
+        labels = [role for role in roles if role in said and role not in ("id", "sequence")]
+        return Layout("fasta", positions=dict.fromkeys(labels, 0))
     delimiter = b"\t" if b"\t" in line else b"," if b"," in line else b";" if b";" in line else b""
     fields = tuple(_split(line, delimiter))
     header = [name.decode(errors="replace").strip().lower() for name in fields]
@@ -289,23 +325,26 @@ def _line_of_first_text(piece: bytes) -> int:
     return next(number for number, line in enumerate(lines, 1) if line.strip())
 
 
-class _LineReader:
+class LineReader:
     """Tables and plain lines: one row per line."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.width = len(layout.header) if layout.header else None
+        self.width = layout.width if layout.delimiter else 1
 
     def read(self, piece: bytes, number: int) -> Block:
+        """The rows of a piece that begins with line ``number``."""
+        return self.read_lines(enumerate(piece.split(b"\n")[:-1], number))
+
+    def read_lines(self, lines: Iterable[tuple[int, bytes]]) -> Block:
+        """The rows of lines, each with its number."""
         block = Block(columns={role: [] for role in self.layout.positions})
         columns = [(block.columns[role], i) for role, i in self.layout.positions.items()]
-        for line_number, line in enumerate(piece.split(b"\n")[:-1], number):
+        for line_number, line in lines:
             if not line.strip():
                 block.misshapen.append((line_number, "blank line", line))
                 continue
             fields = _split(line, self.layout.delimiter)
-            if self.width is None:
-                self.width = len(fields)
             if len(fields) != self.width:
                 reason = f"{len(fields)} columns where {self.width} are expected"
                 block.misshapen.append((line_number, reason, line))
@@ -318,37 +357,66 @@ class _LineReader:
         return block
 
     def rest(self) -> Block:
+        """What is left after the last piece: nothing."""
         return Block()
 
 
-class _FastaReader:
+def _fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Name, and what ``>name 5.3`` or ``>name expression=5.3 family=f1`` say of the sequence."""
+    words = line[1:].split()
+    found: dict[str, bytes] = {}
+    for word in words[1:]:
+        key, equals, value = word.partition(b"=")
+        for role, names in COLUMN_NAMES.items():
+            if equals and key.decode(errors="replace").lower() in names:
+                found.setdefault(role, value)
+    if len(words) > 1 and "expression" not in found and _is_number(words[1]):
+        found["expression"] = words[1]
+    return words[0] if words else b"", found
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+class FastaReader:
     """FASTA: sequences may run over several lines, and over several pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
+        self.roles = tuple(layout.positions)
         self.line, self.name, self.parts = 0, b"", list[bytes]()
+        self.said: dict[str, bytes] = {}
 
     def read(self, piece: bytes, number: int) -> Block:
+        """The sequences that end in a piece that begins with line ``number``."""
         block = self._empty()
         for line_number, line in enumerate(piece.split(b"\n")[:-1], number):
             if line.startswith(b">"):
                 self._close(block)
-                words = line[1:].split()
-                self.line, self.name = line_number, words[0] if words else b""
+                self.line = line_number
+                self.name, self.said = _fasta_header(line)
             elif line.strip() and not line.startswith(b";"):
                 self.parts.append(line.strip())
         return block
 
     def rest(self) -> Block:
+        """The last sequence, after the last piece."""
         block = self._empty()
         self._close(block)
         return block
 
     def _empty(self) -> Block:
-        return Block(columns={"id": [], "sequence": []})
+        return Block(columns={role: [] for role in ("id", "sequence", *self.roles)})
 
     def _close(self, block: Block) -> None:
         if self.line:
             block.lines.append(self.line)
             block.columns["id"].append(self.name or str(self.line).encode())
             block.columns["sequence"].append(b"".join(self.parts))
+            for role in self.roles:
+                block.columns[role].append(self.said.get(role, b""))
         self.line, self.name, self.parts = 0, b"", []
