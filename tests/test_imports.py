@@ -9,11 +9,22 @@ SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 LAYERS = [
     {"sequence"},
     {"data", "models", "perturb", "motifs", "figures"},  # independent of each other
-    {"run", "simulate"},
+    {"run", "simulate", "trust"},
+    {"card"},
     {"checkpoint"},
+    {"bundle"},
     {"predict"},
     {"evaluate"},
-    {"train", "attribute", "design", "evolve", "benchmark"},  # independent of each other
+    {
+        "train",
+        "attribute",
+        "design",
+        "evolve",
+        "benchmark",
+        "calibrate",
+        "export",
+        "parts",
+    },  # independent of each other
     {"report"},
     {"serve", "demo"},
     {"cli"},

@@ -20,7 +20,9 @@ from crmnet.cli.options import (
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Run folder.")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder, packed file, or name of a bundled model.")
+    ],
     file: Annotated[
         Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")
     ],
@@ -42,21 +44,18 @@ def predict(
     """
     from crmnet import sequence
     from crmnet.data.tables import TableWriter
-    from crmnet.predict import Predictor, predict_file
+    from crmnet.predict import Predictor, column_names, predict_file, table_columns
 
     predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
     wanted = [medium] if medium else predictor.media
-    indices = [predictor.medium_index(name) for name in wanted]
-    names = ["expression"] if len(wanted) == 1 else [f"expression_{name}" for name in wanted]
     done = sequence.Preparation()
     with (
         reader_may_leave(),
         Counter("sequences") as counter,
-        TableWriter(output, ["id", *names]) as table,
+        TableWriter(output, column_names(predictor, wanted)) as table,
     ):
         for answered in predict_file(predictor, file, flanks=flanks.value):
-            columns = dict(zip(names, answered.expression[:, indices].T, strict=True))
-            table.write({"id": answered.ids, **columns})
+            table.write(table_columns(predictor, answered, wanted))
             done += answered.preparation
             counter(done.total)
     for line in done.messages(predictor.length):
