@@ -168,8 +168,10 @@ def _calibration(
 
 
 def interval(one: Judged, options: CalibrateOptions) -> Interval:
-    """The interval of one medium: a fifth of the families for the difficulty, the others for
-    the quantile, so that the quantile's scores stay exchangeable with those of new rows.
+    """The interval of one medium.
+
+    A fifth of the families say how error grows with spread, the others give the quantile, so that
+    the quantile's scores stay exchangeable with those of new rows.
     """
     names, family = np.unique(one.scored.family, return_inverse=True)
     chosen = np.random.default_rng(options.seed).permutation(len(names)) < len(names) // 5
@@ -245,7 +247,7 @@ def _share_ends(
 def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCard:
     if card.calibration is None:
         raise ValueError(
-            f"{card.name} has no intervals yet; give held-out rows too, or calibrate with them first"
+            f"{card.name} has no intervals yet; give held-out rows first, or with them"
         )
     if is_dataset(native):
         dataset = Dataset.open(native)

@@ -11,6 +11,7 @@ trust them. Everything above (evaluation, explanation, design, the server) asks 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -167,6 +168,16 @@ class Predictor:
         both = replace(self, fast=WithSpread(network).eval(), media=[*self.media, *self.media])
         expression, spread = np.hsplit(both.predict_tokens(tokens), 2)
         return expression, spread
+
+    @property
+    def identity(self) -> str:
+        """A packed model's fingerprint, else the SHA-256 of the weights."""
+        if self.card is not None:
+            return self.card.fingerprint
+        digest = hashlib.sha256()
+        for name, value in self.model.state_dict().items():
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def medium_index(self, medium: str) -> int:
         """The output that stands for ``medium``."""

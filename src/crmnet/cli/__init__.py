@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli import benchmark, data, demo, evaluate, models, predict, train
+from crmnet.cli import benchmark, bundles, data, demo, evaluate, models, predict, train
 
 Command = Callable[..., None]
 
@@ -26,7 +26,14 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
     "benchmark": benchmark.benchmark,
-    "models": {"import-keras": models.import_keras},
+    "models": {
+        "list": bundles.list_models,
+        "show": bundles.show,
+        "pack": bundles.pack,
+        "calibrate": bundles.calibrate,
+        "export": bundles.export,
+        "import-keras": models.import_keras,
+    },
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
