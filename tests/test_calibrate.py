@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crmnet.bundle import PackOptions, load_card, pack
-from crmnet.calibrate import CalibrateOptions, Judged, calibrate, covered, interval
+from crmnet.calibrate import CalibrateOptions, Judged, calibrate, covered, interval, unseen
 from crmnet.evaluate import Scored
 from crmnet.predict import Predictor, column_names, predict_file
 from crmnet.sequence import decode, encode, prepare
@@ -102,10 +102,20 @@ def test_a_card_without_calibration_gives_expression_alone(small_run, tmp_path):
     assert column_names(predictor, ["complex"]) == ["id", "expression"]
 
 
-def test_rows_of_training_too_few_rows_and_runs_are_refused(packed, small_run, assay, tmp_path):
+def test_of_the_training_set_the_families_held_out_are_taken(small_run, assay, tmp_path):
+    card = pack([small_run], tmp_path / "m.safetensors")
+    assert len(unseen(assay.path, card)) == card.members[0].data["validation_rows"]
+    assert unseen(assay.path, card.model_copy(update={"members": []})).labels is not None
+
+
+def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
     path = tmp_path / "m.safetensors"
-    shutil.copy(packed, path)
-    with pytest.raises(ValueError, match="the rows that member 1 was trained on"):
+    other = tmp_path / "other"
+    shutil.copytree(small_run, other)
+    record = (other / "run.json").read_text()
+    (other / "run.json").write_text(record.replace("held-out families", "another set"))
+    pack([other], path)
+    with pytest.raises(ValueError, match="the rows that member 1 was trained on, and none"):
         calibrate(path, assay.path)
     with pytest.raises(ValueError, match="is no packed model"):
         calibrate(small_run, assay.path)

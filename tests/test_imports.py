@@ -70,6 +70,15 @@ def test_the_command_line_starts_without_heavy_libraries():
     assert found.stdout.strip() == "set()"
 
 
+def test_predicting_starts_without_what_only_training_and_pictures_need():
+    heavy = {"lightning", "torchmetrics", "matplotlib", "scipy", "polars", "pyjaspar"}
+    code = (
+        f"import sys, crmnet.cli, crmnet.predict, crmnet.parts; print({heavy!r} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no module docstring"

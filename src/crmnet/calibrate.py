@@ -7,6 +7,7 @@ native promoters give the scale of percentiles. :mod:`crmnet.trust` has the arit
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from crmnet.bundle import packed_file, replace_card
 from crmnet.card import ModelCard
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.loader import output_of
-from crmnet.data.splits import families
+from crmnet.data.splits import families, hold_out
 from crmnet.evaluate import RESAMPLES, Scored, bootstrap, resamples_for, summarise
 from crmnet.predict import Predictor, predict_file
 from crmnet.trust import (
@@ -34,6 +35,8 @@ from crmnet.trust import (
 )
 
 QUANTILES = 101
+HELD_OUT = "held-out families"
+"""What a run's record calls validation rows that it took from its own training set."""
 Values = npt.NDArray[np.float64]
 
 
@@ -90,14 +93,15 @@ def calibrate(
 
     Args:
         model: A packed file, or the name of a bundled model.
-        held_out: Data set of rows like those of training whose families no member has seen.
+        held_out: Data set of rows like those of training whose families no member has seen; of the
+            training set itself, the families that every member held out are taken.
         tests: Data sets to test on; a set takes the place of one of the same name.
         native: Native promoters, as a data set or as any file that can be predicted.
         options: See :class:`CalibrateOptions`.
 
     Raises:
-        ValueError: If the model is not packed, rows are those of training, there are too few
-            families for the level, or native promoters come without intervals.
+        ValueError: If the model is not packed, no rows are unseen, there are too few families
+            for the level, or native promoters come without intervals.
     """
     options = options or CalibrateOptions()
     file = packed_file(model)
@@ -107,30 +111,54 @@ def calibrate(
     card = predictor.card
     assert card is not None  # a packed file has one
     if held_out is not None:
-        found = _calibration(predictor, card, _open(held_out, card), options)
+        found = _calibration(predictor, card, unseen(held_out, card), options)
         if card.calibration is not None:
             found = found.model_copy(
                 update={key: getattr(card.calibration, key) for key in ("native", "native_data")}
             )
         card = card.model_copy(update={"calibration": found, "coverage": {}})
     for path in tests:
-        card = _tested(predictor, card, _open(path, card), options)
+        card = _tested(predictor, card, unseen(path, card), options)
     if native is not None:
         card = _with_native(predictor, card, native)
     replace_card(file, card)
     return card
 
 
-def _open(path: Path, card: ModelCard) -> Dataset:
-    """A data set that no member was trained on, as far as fingerprints tell."""
+def unseen(path: Path, card: ModelCard) -> Dataset:
+    """A data set, less the rows that a member was trained on, as far as fingerprints tell.
+
+    Of the very set that members were trained on, the families that each of them held out are left.
+
+    Raises:
+        ValueError: If none are.
+    """
     dataset = Dataset.open(path)
+    rows = np.arange(len(dataset))
     for number, record in enumerate(card.members, 1):
-        if record.data.get("fingerprint") == dataset.fingerprint:
+        if record.data.get("fingerprint") != dataset.fingerprint:
+            continue
+        train = record.settings.train
+        if record.data["validation"] != HELD_OUT:
+            rows = rows[:0]
+        if len(rows):
+            held = hold_out(dataset, train.validation_fraction, train.seed)[1]
+            rows = np.intersect1d(rows, held)
+        if not len(rows):
             raise ValueError(
-                f"{path} holds the rows that member {number} was trained on; give rows whose "
-                "families were kept out of training"
+                f"{path} holds the rows that member {number} was trained on, and none that all "
+                "members held out; give rows whose families were kept out of training"
             )
-    return dataset
+    if len(rows) == len(dataset):
+        return dataset
+    return dataclasses.replace(
+        dataset,
+        tokens=dataset.tokens[rows],
+        labels=dataset.labels[rows],
+        medium=dataset.medium[rows],
+        family=None if dataset.family is None else dataset.family[rows],
+        weight=None if dataset.weight is None else dataset.weight[rows],
+    )
 
 
 def judged(predictor: Predictor, dataset: Dataset) -> list[Judged]:

@@ -9,6 +9,7 @@ caller's to add, and rows shorter than L end in N. Whatever is no base counts as
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -89,7 +90,11 @@ def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") ->
         return np.asarray(session.run(None, {reads: batch.numpy()})[0])
 
     difference = _difference(model, run, example, "ONNX")
-    write_atomically(path, lambda partial: _write(partial, serialised))
+
+    def write(partial: Path) -> None:
+        partial.write_bytes(serialised)
+
+    write_atomically(path, write)
     return difference
 
 
@@ -122,7 +127,8 @@ def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot")
 
 def _form(predictor: Predictor, reads: Input) -> tuple[nn.Module, Tensor]:
     """The network to export, on the CPU, and an example of its input."""
-    network = (predictor.model if predictor.fast is None else predictor.fast).cpu().eval()
+    network = predictor.model if predictor.fast is None else predictor.fast
+    network = copy.deepcopy(network).cpu().eval()
     letters = np.random.default_rng(0).integers(4, size=(max(_CHECKED), 80), dtype=np.uint8)
     tokens, _ = sequence.prepare(letters, np.full(len(letters), 80), "add", predictor.length)
     example = torch.from_numpy(tokens)
@@ -145,10 +151,6 @@ def _difference(
             f"{what} predicts otherwise than PyTorch: {largest:.2g} away, more than {TOLERANCE:g}"
         )
     return largest
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
     "data": "Make data sets: from raw rows, or simulated.",
-    "models": "Networks and their weights.",
+    "models": "Models to hand on: pack, calibrate, show, export, import.",
 }
 
 app = typer.Typer(
