@@ -15,7 +15,8 @@ from crmnet.sequence import decode
 @pytest.mark.parametrize(
     "command",
     [[], ["data"], ["data", "ingest"], ["data", "simulate"], ["demo"], ["train"], ["predict"],
-     ["evaluate"], ["benchmark"], ["models"], ["models", "import-keras"]],
+     ["evaluate"], ["benchmark"], ["models"], ["models", "import-keras"],
+     *(["models", verb] for verb in ("list", "show", "pack", "calibrate", "export"))],
 )  # fmt: skip
 def test_every_command_explains_itself(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
@@ -82,6 +83,49 @@ def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_pa
     assert float(lines[3].split(",")[1]) == pytest.approx(own, rel=1e-6)
 
 
+def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run, tmp_path):
+    model, held = tmp_path / "mine.safetensors", tmp_path / "held"
+    status, out, err = crmnet("models", "pack", small_run, "-o", model, "--half", "--about", "Tiny",
+                              "--reverse-complement", "--max-mb", "1")  # fmt: skip
+    assert status == 0, err
+    assert "16 bits move a member's prediction by at most" in out
+    status, _, err = crmnet("data", "simulate", "-n", 200, "--seed", 9, "-o", held)
+    assert status == 0, err
+    status, out, err = crmnet("models", "calibrate", model, held, "--test", held, "--native",
+                              held, "--resamples", 20)  # fmt: skip
+    assert status == 0, err
+    assert "complex: 90% intervals ±" in out
+    status, shown, _ = crmnet("models", "show", model)
+    assert (status, shown) == (0, out)
+    assert json.loads(crmnet("models", "show", model, "--json")[1])["storage"] == "float16"
+
+    (tmp_path / "in.fa").write_text(">a\n" + "ACGGT" * 16 + "\n>b\n" + "A" * 80 + "\n")
+    words = ["predict", model, tmp_path / "in.fa", "--medium", "complex"]
+    status, out, err = crmnet(*words)
+    assert status == 0, err
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert lines[0] == ["id", "expression", "low", "high", "percentile", "unlike_training"]
+    assert [line[0] for line in lines[1:]] == ["a", "b"]
+    for line in lines[1:]:
+        assert float(line[2]) < float(line[1]) < float(line[3])
+        assert 0 <= float(line[4]) <= 100
+    assert "composition" in lines[2][5]
+    status, _, err = crmnet(*words, "-o", tmp_path / "parts.tsv", "--part-rows", 1)
+    assert status == 0, err
+    parts = [line.split("\t") for line in (tmp_path / "parts.tsv").read_text().splitlines()]
+    assert parts[0] == lines[0]
+    for one, other in zip(parts[1:], lines[1:], strict=True):
+        assert (one[0], one[5]) == (other[0], other[5])
+        np.testing.assert_allclose(
+            [float(v) for v in one[1:5]], [float(v) for v in other[1:5]], rtol=1e-5
+        )
+    status, out, err = crmnet("models", "export", model, "--torch-export", "-o", tmp_path / "m.pt2")
+    assert status == 0, err
+    assert "from PyTorch" in out
+    status, out, _ = crmnet("models", "list")
+    assert status == 0
+
+
 def test_pipes(assay, small_run):
     # Far more than a pipe holds, so that the writer meets the end of its reader.
     sequences = "\n".join(decode(assay.tokens) * 20)
@@ -114,6 +158,10 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["evaluate"], "either MODEL and DATA, or --predictions"),
         (["evaluate", "run"], "name a data set"),
         (["predict", "nowhere", "x"], "nowhere: no such run folder"),
+        (["models", "show", "nowhere"], "nowhere is no packed file"),
+        (["models", "pack", "nowhere", "-o", "x.safetensors"], "nowhere: no such run folder"),
+        (["models", "calibrate", "nowhere"], "there is nothing to calibrate"),
+        (["models", "export", "nowhere"], "choose one of --onnx and --torch-export"),
         (["train", "small", "--data", "nowhere", "-o", "r"], "nowhere: no such data set"),
         (["train", "big", "--data", "nowhere", "-o", "r"], "shipped ones are basenji, common"),
         (["data", "ingest", "nowhere.tsv", "-o", "d"], "nowhere.tsv: no such file"),

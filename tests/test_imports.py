@@ -9,11 +9,24 @@ SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 LAYERS = [
     {"sequence"},
     {"data", "models", "perturb", "motifs", "figures"},  # independent of each other
-    {"run", "simulate"},
-    {"checkpoint", "optimiser"},
+    {"run", "simulate", "trust"},
+    {"card", "optimiser"},
+    {"checkpoint"},
+    {"bundle"},
     {"predict"},
     {"evaluate"},
-    {"train", "attribute", "design", "evolve", "benchmark", "compare", "challenge"},  # independent
+    {
+        "train",
+        "attribute",
+        "design",
+        "evolve",
+        "benchmark",
+        "compare",
+        "challenge",
+        "calibrate",
+        "export",
+        "parts",
+    },  # independent of each other
     {"report"},
     {"serve", "demo"},
     {"cli"},
@@ -55,6 +68,15 @@ def test_imports_point_down():
 def test_the_command_line_starts_without_heavy_libraries():
     heavy = {"torch", "numpy", "matplotlib", "lightning", "scipy", "polars"}
     code = f"import sys, crmnet.cli; print({heavy!r} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+def test_predicting_starts_without_what_only_training_and_pictures_need():
+    heavy = {"lightning", "torchmetrics", "matplotlib", "scipy", "polars", "pyjaspar"}
+    code = (
+        f"import sys, crmnet.cli, crmnet.predict, crmnet.parts; print({heavy!r} & set(sys.modules))"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 

@@ -2,17 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from conftest import settings
-from crmnet.checkpoint import STATE, WEIGHTS
+from crmnet.checkpoint import STATE, WEIGHTS, load_run
 from crmnet.data.loader import Batch
 from crmnet.optimiser import make_optimizer, make_schedule, mean_size
 from crmnet.predict import Predictor
 from crmnet.run import Scale, TrainSettings, resolve
+from crmnet.sequence import one_hot, reverse_complement
 from crmnet.train import RunFolder, Training, train
 
 
@@ -80,7 +82,9 @@ def module(**changes):
 def batch_of(labels):
     n = len(labels)
     tokens = torch.randint(4, (n, 112), dtype=torch.uint8)
-    return Batch(tokens, torch.tensor(labels), torch.zeros(n, dtype=torch.long), torch.ones(n))
+    labels = torch.tensor(labels)
+    medium, weight = torch.zeros(n, dtype=torch.long), torch.ones(n)
+    return Batch(tokens, labels, medium, weight, labels == labels.round())
 
 
 @pytest.mark.parametrize(("share", "strand"), [("0.0", 0), ("1.0", 1)])
@@ -99,9 +103,26 @@ def test_without_being_asked_no_singleton_is_marked():
 
 
 def test_networks_without_marks_refuse_them(assay, tmp_path):
-    for setting in ("average_strands", "mark_singletons"):
-        with pytest.raises(ValueError, match="no channels for strand and singletons"):
-            train(settings(f"{setting}=true"), assay, tmp_path / setting)
+    with pytest.raises(ValueError, match="no channel for singletons"):
+        train(settings("mark_singletons=true"), assay, tmp_path / "run")
+
+
+def test_any_network_may_be_read_on_both_strands(assay, tmp_path):
+    train(settings("epochs=1", "average_strands=true"), assay, tmp_path / "run")
+    predictor = Predictor.load(tmp_path / "run")
+    turned = reverse_complement(assay.tokens[:20])
+    forward, backward = (
+        predictor.predict_tokens(assay.tokens[:20]),
+        predictor.predict_tokens(turned),
+    )
+    np.testing.assert_allclose(forward, backward, atol=1e-5)
+    network, record = load_run(tmp_path / "run")
+    first = record.scale[record.media[0]]
+    with torch.inference_mode():
+        each = [network.eval()(one_hot(torch.from_numpy(np.array(t))))[:, 0]
+                for t in (assay.tokens[:20], turned)]  # fmt: skip
+    mean = (each[0] + each[1]).numpy() / 2 * first.sd + first.mean
+    np.testing.assert_allclose(forward[:, 0], mean, atol=1e-5)
 
 
 def test_one_cycle_with_marks_resumes_to_the_same_and_predicts_both_strands(
@@ -136,3 +157,19 @@ def test_one_cycle_with_marks_resumes_to_the_same_and_predicts_both_strands(
     with torch.no_grad():
         both = (network(x_BCL) + network(torch.cat([x_BCL, marks], dim=1))) / 2
         torch.testing.assert_close(predictor.model.network(x_BCL), both)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+@pytest.mark.parametrize("steps_per_epoch", [1, 2, 3])
+def test_one_cycle_has_a_peak_however_short_the_run(epochs, steps_per_epoch):
+    chosen = TrainSettings(schedule="one-cycle", epochs=epochs, warmup_epochs=3)
+    optimizer = make_optimizer(nn.Linear(1, 1), chosen, chosen.learning_rate)
+    schedule = make_schedule(optimizer, chosen, steps_per_epoch)
+    rates = []
+    for _ in range(epochs * steps_per_epoch):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) <= chosen.learning_rate * (1 + 1e-9)
+    assert rates[-1] <= max(rates)
+    assert all(map(math.isfinite, rates))

@@ -62,11 +62,15 @@ def make_schedule(
         return LambdaLR(
             optimizer, lambda step: learning_rate(step / steps_per_epoch, s) / s.learning_rate
         )
+    steps = s.epochs * steps_per_epoch
+    warm_up = min(s.warmup_epochs * steps_per_epoch, steps / 2)
+    if steps > 1:
+        warm_up = max(warm_up, 1.5)  # torch divides by the steps of the warm-up less one
     return OneCycleLR(
         optimizer,
         max_lr=optimizer.param_groups[0]["lr"],
-        total_steps=s.epochs * steps_per_epoch,
-        pct_start=min(1.0, s.warmup_epochs / s.epochs),
+        total_steps=steps,
+        pct_start=warm_up / steps,
         div_factor=s.learning_rate / s.start_learning_rate,
         final_div_factor=s.start_learning_rate / max(s.final_learning_rate, 1e-12),
         cycle_momentum=s.optimizer != "rmsprop",

@@ -1,7 +1,9 @@
 """Expression for sequences: the one place with batches, device and evaluation mode.
 
-Takes a run folder and sequences or tokens, gives numbers in the unit of each medium. Everything
-above (evaluation, explanation, design, the server) asks a :class:`Predictor`.
+Takes a model (a run folder, a packed file or the name of a bundled one) and sequences or tokens,
+gives numbers in the unit of each medium, and, where the model's card was calibrated, how far to
+trust them. Everything above (evaluation, explanation, design, the server) asks a
+:class:`Predictor`.
 
     from crmnet.predict import Predictor
     Predictor.load("RUN").predict(["TGCATTTTTTTCACATC..."])
@@ -9,10 +11,11 @@ above (evaluation, explanation, design, the server) asks a :class:`Predictor`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.checkpoint import load_run
+from crmnet.bundle import load_model
+from crmnet.card import ModelCard
 from crmnet.data.loader import output_of
 from crmnet.data.reading import HARMLESS, read_blocks
+from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.inference import for_inference
-from crmnet.models.layers import BothStrands
+from crmnet.models.layers import BothStrands, has_marks
+from crmnet.trust import Trust, judge
 
 BATCH_SIZE = 256
 Expression = npt.NDArray[np.float32]
@@ -61,33 +67,42 @@ class Predictor:
     fast: nn.Module | None = None
     """The same function rearranged for speed, which predictions come from; None takes
     :attr:`model`, whose modules attribution knows."""
+    card: ModelCard | None = None
+    """Of a packed or bundled model; None for a run folder."""
 
     @classmethod
     def load(
         cls, model: str | Path, *, device: str = "auto", batch_size: int = BATCH_SIZE
     ) -> Predictor:
-        """Open a run folder.
+        """Open a model.
 
         Args:
-            model: The run folder.
+            model: A run folder, a packed file, or the name of a bundled model.
             device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest that is there.
             batch_size: Sequences per forward pass; lower it if memory runs out.
 
         Raises:
-            FileNotFoundError: If the folder is not there.
-            ValueError: If its contents are not a whole, matching run.
+            FileNotFoundError: If there is no such model.
+            ValueError: If its contents are not a whole, matching model.
         """
-        network, record = load_run(model)
-        if record.settings.train.average_strands:
-            network = BothStrands(network)
-        scales = [record.scale[medium] for medium in record.media]
-        where = choose_device(device)
-        whole, fast = (
-            Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]).to(where).eval()
-            for form in (network, for_inference(network))
-        )
+        networks, records, card = load_model(model)
+        record, where = records[0], choose_device(device)
+
+        def whole(forms: list[nn.Module]) -> nn.Module:
+            members: list[nn.Module] = []
+            for form, own in zip(forms, records, strict=True):
+                if own.settings.train.average_strands:
+                    form = _on_both_strands(form)
+                scales = [own.scale[medium] for medium in own.media]
+                members.append(Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]))
+            if card is None:
+                return members[0].to(where).eval()
+            together = Ensemble(members, reverse_complement=card.reverse_complement)
+            return together.to(where).eval()
+
         length = record.settings.model.settings.get("length", sequence.LENGTH)
-        return cls(whole, record.media, where, batch_size, length, fast)
+        fast = whole([for_inference(network) for network in networks])
+        return cls(whole(networks), record.media, where, batch_size, length, fast, card)
 
     def predict(
         self,
@@ -126,9 +141,57 @@ class Predictor:
                 predicted[start : start + len(batch)] = network(x_BCL).float().cpu().numpy()
         return predicted
 
+    def assess(self, sequences: Sequence[str], *, flanks: sequence.Flanks = "auto") -> Assessed:
+        """Expression of each sequence, and how far to trust it if the model is calibrated.
+
+        Raises:
+            ValueError: If a sequence holds letters other than A, C, G, T and N.
+        """
+        tokens, _ = sequence.prepare(*sequence.encode(sequences), flanks, self.length)
+        return self.assess_tokens(tokens)
+
+    def assess_tokens(self, tokens: sequence.Tokens) -> Assessed:
+        """:meth:`assess` for prepared tokens ``(N, L)``."""
+        if self.card is None or self.card.calibration is None:
+            return Assessed(self.predict_tokens(tokens), None)
+        expression, spread = self.predict_with_spread(tokens)
+        return Assessed(
+            expression, judge(self.card.calibration, self.media, tokens, expression, spread)
+        )
+
+    def predict_with_spread(self, tokens: sequence.Tokens) -> tuple[Expression, Expression]:
+        """Expression and standard deviation over members and strands, ``(N, n_media)`` each.
+
+        Raises:
+            ValueError: If the model is a run folder: it has no members.
+        """
+        network = self.model if self.fast is None else self.fast
+        if not isinstance(network, Ensemble):
+            raise ValueError("only packed models know their spread; see `crmnet models pack`")
+        both = replace(self, fast=WithSpread(network).eval(), media=[*self.media, *self.media])
+        expression, spread = np.hsplit(both.predict_tokens(tokens), 2)
+        return expression, spread
+
+    @property
+    def identity(self) -> str:
+        """A packed model's fingerprint, else the SHA-256 of the weights."""
+        if self.card is not None:
+            return self.card.fingerprint
+        digest = hashlib.sha256()
+        for name, value in self.model.state_dict().items():
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
     def medium_index(self, medium: str) -> int:
         """The output that stands for ``medium``."""
         return output_of(medium, self.media)
+
+
+def _on_both_strands(network: nn.Module) -> nn.Module:
+    """The mean over both strands: by the network's own channel for it, if it has one."""
+    if has_marks(network):
+        return BothStrands(network)
+    return Ensemble([network], reverse_complement=True)
 
 
 def choose_device(name: str) -> torch.device:
@@ -158,6 +221,15 @@ def has_bfloat16(device: torch.device) -> bool:
     return False
 
 
+class Assessed(NamedTuple):
+    """Predictions and how far to trust them."""
+
+    expression: Expression
+    """``(N, n_media)``."""
+    trust: Trust | None
+    """None where the model is not calibrated."""
+
+
 class Answered(NamedTuple):
     """Predictions for one block of an input file."""
 
@@ -165,6 +237,15 @@ class Answered(NamedTuple):
     expression: Expression
     """``(N, n_media)``."""
     preparation: sequence.Preparation
+    trust: Trust | None = None
+
+
+class Rows(NamedTuple):
+    """Sequences of an input file that were read together."""
+
+    ids: list[str]
+    lines: list[int]
+    sequences: list[bytes]
 
 
 def predict_file(
@@ -177,6 +258,16 @@ def predict_file(
     Raises:
         ValueError: At the first sequence that cannot be read, naming file, line and position.
     """
+    for rows in read_rows(path):
+        yield answer(predictor, path, rows, flanks)
+
+
+def read_rows(path: Path) -> Iterator[Rows]:
+    """The sequences of a file and their ids, block by block, not yet judged.
+
+    Raises:
+        ValueError: If a line is misshapen, or there is no sequence at all.
+    """
     count = 0
     for block in read_blocks(path, ("id", "sequence")):
         for line, reason, _ in block.misshapen:
@@ -187,9 +278,45 @@ def predict_file(
         numbers = [str(count + n) for n in range(1, len(block) + 1)]
         count += len(block)
         ids = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
-        where = [f"{name} ({path}, line {n})" for name, n in zip(ids, block.lines, strict=True)]
-        tokens, lengths = sequence.encode(block.columns["sequence"], where)
-        tokens, done = sequence.prepare(tokens, lengths, flanks, predictor.length)
-        yield Answered(ids, predictor.predict_tokens(tokens), done)
+        yield Rows(ids, block.lines, block.columns["sequence"])
     if not count:
         raise ValueError(f"{path} holds no sequences")
+
+
+def answer(predictor: Predictor, path: Path, rows: Rows, flanks: sequence.Flanks) -> Answered:
+    """Predict rows of the file ``path``; an error names the file and the row's line."""
+    where = [f"{name} ({path}, line {n})" for name, n in zip(rows.ids, rows.lines, strict=True)]
+    tokens, lengths = sequence.encode(rows.sequences, where)
+    tokens, done = sequence.prepare(tokens, lengths, flanks, predictor.length)
+    expression, trust = predictor.assess_tokens(tokens)
+    return Answered(rows.ids, expression, done, trust)
+
+
+def column_names(predictor: Predictor, media: Sequence[str]) -> list[str]:
+    """Columns of a table of predictions for ``media``, in order, as :func:`table_columns` fills.
+
+    ``id`` and ``expression`` (``expression_<medium>`` for several); for a calibrated model then
+    ``low`` and ``high``, ``percentile`` if it knows native promoters, and ``unlike_training``.
+    """
+    calibration = None if predictor.card is None else predictor.card.calibration
+    kinds = ["expression"]
+    if calibration is not None:
+        kinds += ["low", "high", *(["percentile"] if calibration.native else [])]
+    several = len(media) > 1
+    names = [f"{kind}_{medium}" if several else kind for kind in kinds for medium in media]
+    return ["id", *names, *(["unlike_training"] if calibration is not None else [])]
+
+
+def table_columns(
+    predictor: Predictor, answered: Answered, media: Sequence[str]
+) -> dict[str, Iterable[Any]]:
+    """The columns of one block, by the names of :func:`column_names`."""
+    indices = [predictor.medium_index(medium) for medium in media]
+    trust = answered.trust
+    arrays = [answered.expression]
+    if trust is not None:
+        arrays += [trust.low, trust.high, *([] if trust.percentile is None else [trust.percentile])]
+    columns: list[Iterable[Any]] = [array[:, i] for array in arrays for i in indices]
+    unlike = [] if trust is None else [trust.unlike]
+    names = column_names(predictor, media)
+    return dict(zip(names, [answered.ids, *columns, *unlike], strict=True))

@@ -60,7 +60,8 @@ class TrainSettings(_Frozen):
     warmup_epochs: float = Field(10, ge=0)
     schedule: Literal["cosine", "constant", "one-cycle"] = "cosine"
     """What follows the warm-up; ``constant`` is what the released code does. ``one-cycle`` (Smith
-    2018) warms up along a cosine too, and moves Adam's first beta from 0.95 to 0.85 and back."""
+    2018) warms up along a cosine too, over half of the epochs at most, and moves Adam's first beta
+    from 0.95 to 0.85 and back."""
     scale_learning_rate: bool = True
     """Multiply the rates by the number of devices (section 4.4)."""
     patience: int = Field(10, ge=1)
@@ -74,7 +75,7 @@ class TrainSettings(_Frozen):
     """Share of training rows that are shown as their other strand, anew in each epoch; a network
     with a channel for it (``legnet``, ``dream-*``) is told which."""
     average_strands: bool = False
-    """Predict the mean over both strands; for networks with such a channel."""
+    """Predict the mean over both strands, told apart by such a channel or read one by one."""
     mark_singletons: bool = False
     """Tell such a network which training labels are whole numbers, that is, come from one cell."""
     shift: int = Field(0, ge=0, le=12)

@@ -149,7 +149,7 @@ class Training(pl.LightningModule):
         if not marked:
             return x_BCL
         reverse_B = torch.rand_like(batch.labels) < s.reverse_complement
-        singleton_B = (batch.labels == batch.labels.round()) & s.mark_singletons
+        singleton_B = batch.singleton & s.mark_singletons
         marks_BC1 = torch.stack([reverse_B, singleton_B], dim=1).to(x_BCL)[:, :, None]
         return torch.cat([x_BCL, marks_BC1.expand(-1, -1, x_BCL.shape[2])], dim=1)
 
@@ -376,10 +376,9 @@ def train(
         versions=versions(),
     )
     network = build_network(record, seed=s.seed)
-    if (s.average_strands or s.mark_singletons) and not has_marks(network):
+    if s.mark_singletons and not has_marks(network):
         raise ValueError(
-            f"{settings.model.name} has no channels for strand and singletons; set "
-            "train.average_strands=false and train.mark_singletons=false"
+            f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
         )
     if base is not None and start is not None:
         load_strictly(network, base.state_dict(), start / WEIGHTS)

@@ -15,7 +15,17 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli import benchmark, compare, data, demo, evaluate, models, predict, train
+from crmnet.cli import (
+    benchmark,
+    bundles,
+    compare,
+    data,
+    demo,
+    evaluate,
+    models,
+    predict,
+    train,
+)
 
 Command = Callable[..., None]
 
@@ -37,13 +47,16 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "models": {
         "list": models.list_models,
         "show": models.show,
+        "pack": bundles.pack,
+        "calibrate": bundles.calibrate,
+        "export": bundles.export,
         "import-keras": models.import_keras,
     },
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
     "data": "Fetch, make, check and divide data sets.",
-    "models": "Networks and their weights.",
+    "models": "Networks, and trained models: list, show, pack, calibrate, export, import.",
 }
 
 app = typer.Typer(

@@ -9,28 +9,64 @@ import typer
 
 
 def list_models() -> None:
-    """List the networks that can be trained, with their number of parameters.
+    """List the trained models that come with crmnet, and the networks that can be trained.
 
     Example: `crmnet models list`
     """
+    from crmnet.bundle import bundled, load_card
     from crmnet.models import MODELS
 
+    print("trained models")
+    for name, path in bundled().items():
+        card = load_card(path)
+        size = path.stat().st_size / 1e6
+        print(f"  {name:22}{size:>9.1f} MB  {', '.join(card.media)}: {card.about}")
+    if not bundled():
+        print("  none; make one with crmnet models pack")
+    print("\nnetworks, with their number of parameters")
     for name, entry in MODELS.items():
-        print(f"{name:22}{entry.card.parameters:>12,}  {entry.about}")
+        print(f"  {name:22}{entry.card.parameters:>12,}  {entry.about}")
     print("\ncrmnet models show NAME tells more of one; crmnet train RECIPE trains one")
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="One of `crmnet models list`.")],
+    name: Annotated[
+        str, typer.Argument(help="A packed file, or one of `crmnet models list`, of either kind.")
+    ],
+    json: Annotated[
+        bool, typer.Option("--json", help="The card of a trained model as it is stored.")
+    ] = False,
 ) -> None:
-    """Show a network's card (paper, parameters, input, loss, recipe) and its settings.
+    """Show the card of a trained model, or of a network.
 
-    Example: `crmnet models show legnet`
+    Of a trained model: what it is, how good, how far to trust it, what it is not for. Of a network:
+    paper, parameters, input, loss, recipe and settings.
+
+    Examples: `crmnet models show my-model.safetensors` · `crmnet models show legnet`
     """
-    from dataclasses import asdict
+    from crmnet.bundle import load_card, packed_file
+    from crmnet.card import card_lines
 
+    file = packed_file(name)
+    if file is None:
+        _show_network(name)
+        return
+    card = load_card(file)
+    print(card.model_dump_json(indent=2) if json else "\n".join(card_lines(card)))
+
+
+def _show_network(name: str) -> None:
+    from dataclasses import asdict
+    from difflib import get_close_matches
+
+    from crmnet.bundle import bundled
     from crmnet.models import MODELS, configure
 
+    if name not in MODELS:
+        known = [*bundled(), *MODELS]
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        raise ValueError(f"{name} is no packed file, trained model or network; {hint}")
     settings = asdict(configure(name))
     entry = MODELS[name]
     card = entry.card

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,9 +19,14 @@ from crmnet.cli.options import (
     reader_may_leave,
 )
 
+if TYPE_CHECKING:
+    from crmnet.parts import Place
+
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Run folder.")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder, packed file, or name of a bundled model.")
+    ],
     file: Annotated[
         Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")
     ],
@@ -29,35 +35,66 @@ def predict(
     ] = Path("-"),
     medium: MediumOption = None,
     flanks: FlanksOption = Flanks.auto,
+    part_rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Write parts of so many rows to OUTPUT.parts and join them at the end; a restart "
+            "goes on after the last whole part. 100,000 under torchrun.",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
     Writes the columns id and expression, or expression_<medium> for each medium of a model that
-    knows several.
+    knows several; a calibrated model adds low and high (ends of its interval), percentile (among
+    native promoters) and unlike_training (why it is unlike the training data, or nothing).
 
     Examples: `crmnet predict my-run promoters.fasta -o predicted.tsv` ·
-    `cat promoters.txt | crmnet predict my-run - --medium complex | head`
+    `cat promoters.txt | crmnet predict my-run - --medium complex | head` ·
+    `torchrun --nproc-per-node 8 -m crmnet predict my-run library.tsv.gz -o predicted.parquet`
     """
     from crmnet import sequence
     from crmnet.data.tables import TableWriter
-    from crmnet.predict import Predictor, predict_file
+    from crmnet.predict import Predictor, column_names, predict_file, table_columns
 
+    place = _place(part_rows)
     predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
     wanted = [medium] if medium else predictor.media
-    indices = [predictor.medium_index(name) for name in wanted]
-    names = ["expression"] if len(wanted) == 1 else [f"expression_{name}" for name in wanted]
+    if place is not None:
+        from crmnet.parts import PART_ROWS, PartsJob, predict_parts
+
+        job = PartsJob(file, output, tuple(wanted), flanks.value, part_rows or PART_ROWS)
+        with Counter("sequences") as counter:
+            done = predict_parts(predictor, job, place, counter)
+        for line in done.messages(predictor.length):
+            print(line, file=sys.stderr)
+        return
     done = sequence.Preparation()
     with (
         reader_may_leave(),
         Counter("sequences") as counter,
-        TableWriter(output, ["id", *names]) as table,
+        TableWriter(output, column_names(predictor, wanted)) as table,
     ):
         for answered in predict_file(predictor, file, flanks=flanks.value):
-            columns = dict(zip(names, answered.expression[:, indices].T, strict=True))
-            table.write({"id": answered.ids, **columns})
+            table.write(table_columns(predictor, answered, wanted))
             done += answered.preparation
             counter(done.total)
     for line in done.messages(predictor.length):
         print(line, file=sys.stderr)
+
+
+def _place(part_rows: int | None) -> Place | None:
+    """This process among those of ``torchrun``, on a GPU of its own; None to write no parts."""
+    from crmnet.parts import Place
+
+    place = Place.from_environment()
+    if place is None:
+        return Place() if part_rows is not None else None
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    return place

@@ -177,7 +177,7 @@ def sinusoids(tokens: int, channels: int) -> Tensor:
     half = torch.arange((channels + 1) // 2, dtype=torch.float32)
     rates = torch.exp(-math.log(10_000.0) * half / max(1, len(half)))
     angles = torch.arange(tokens, dtype=torch.float32)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :channels]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :channels].contiguous()
 
 
 BINS = 18

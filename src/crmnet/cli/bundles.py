@@ -1,0 +1,112 @@
+"""``crmnet models pack / calibrate / export``: trained models to hand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelArgument = Annotated[str, typer.Argument(help="Packed file, or name of a bundled model.")]
+
+
+def pack(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; several become an ensemble.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="NAME.safetensors to write.")],
+    about: Annotated[str, typer.Option(help="One line on what the model is.")] = "",
+    reverse_complement: Annotated[
+        bool, typer.Option("--reverse-complement", help="Average both strands at prediction.")
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store matrices in 16 bits; the card says the cost.")
+    ] = False,
+    max_mb: Annotated[
+        float | None, typer.Option(help="Refuse a file larger than this many megabytes.")
+    ] = None,
+    not_for: Annotated[
+        list[str] | None, typer.Option(help="What else it is not for; may be repeated.")
+    ] = None,
+) -> None:
+    """Pack one or several runs into one file to share, with a card in it and beside it.
+
+    Examples: `crmnet models pack my-run -o my-model.safetensors` ·
+    `crmnet models pack run-1 run-2 run-3 -o yeast.safetensors --half --max-mb 12`
+    """
+    from crmnet.bundle import PackOptions
+    from crmnet.bundle import pack as run_pack
+
+    options = PackOptions(about, reverse_complement, half, max_mb, tuple(not_for or ()))
+    card = run_pack(runs, output, options)
+    size = output.stat().st_size / 1e6
+    print(f"packed: {output}, {len(card.members)} runs, {size:.2f} MB")
+    for medium, error in card.storage_error.items():
+        print(f"16 bits move a member's prediction by at most {error:.2g} ({medium})")
+    print(f"next: crmnet models calibrate {output} HELD_OUT")
+
+
+def calibrate(
+    model: ModelArgument,
+    held_out: Annotated[
+        Path | None, typer.Argument(help="Data set of families that no member was trained on.")
+    ] = None,
+    test: Annotated[
+        list[Path] | None,
+        typer.Option(help="Data set to test on: metrics and coverage; may be repeated."),
+    ] = None,
+    native: Annotated[
+        Path | None, typer.Option(help="Native promoters, a data set or any file of sequences.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Share that the intervals shall hold.")] = 0.9,
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+) -> None:
+    """Write into a packed model's card how far to trust it: intervals, flags, percentiles, tests.
+
+    Intervals are conformal, from held-out families, scaled by how far the members disagree.
+
+    Example: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
+    """
+    from crmnet.calibrate import CalibrateOptions
+    from crmnet.calibrate import calibrate as run_calibration
+    from crmnet.card import card_lines
+
+    if held_out is None and not test and native is None:
+        raise ValueError("give held-out rows, --test or --native; there is nothing to calibrate")
+    options = CalibrateOptions(level=level, resamples=resamples)
+    card = run_calibration(model, held_out, tests=test or [], native=native, options=options)
+    print("\n".join(card_lines(card)))
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Run folder, packed file, or bundled model.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX.")] = False,
+    torch_export: Annotated[
+        bool, typer.Option("--torch-export", help="Write a program of torch.export.")
+    ] = False,
+    tokens: Annotated[
+        bool,
+        typer.Option(
+            "--tokens", help="Read bytes (tokens 0–4 or ASCII letters) instead of one-hot."
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="File; left out, the model's name, .onnx or .pt2."),
+    ] = None,
+) -> None:
+    """Write a model for other programs, and check that it predicts the same.
+
+    The batch is free; the input is one-hot (batch, 4, 112) float32, channels A C G T, or with
+    --tokens (batch, 112) uint8. ONNX needs `pip install 'crmnet[export]'`.
+
+    Example: `crmnet models export my-run --onnx -o my-model.onnx`
+    """
+    if onnx == torch_export:
+        raise ValueError("choose one of --onnx and --torch-export")
+    from crmnet.export import export_onnx, export_program
+    from crmnet.predict import Predictor
+
+    write, suffix = (export_onnx, ".onnx") if onnx else (export_program, ".pt2")
+    output = output or Path(Path(model).name.removesuffix(".safetensors") + suffix)
+    predictor = Predictor.load(model, device="cpu")
+    difference = write(predictor, output, reads="tokens" if tokens else "onehot")
+    print(f"written: {output}; at most {difference:.1g} from PyTorch")

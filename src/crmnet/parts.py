@@ -1,0 +1,188 @@
+"""Predict very many sequences by several processes, in parts that outlive a kill.
+
+    OUTPUT.parts/
+      job.json             what is predicted by what; a restart must agree
+      part-00000000.parquet  the first rows of the input, and so on
+
+Every process reads the input and predicts the parts whose number falls to it; parts that are there
+already are left alone, also when the number of processes has changed. The process of rank 0 joins
+them in order when all are there. Processes meet in the folder alone, so that it works across nodes
+that share a file system, under ``torchrun`` or whatever else sets RANK and WORLD_SIZE.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crmnet import sequence
+from crmnet.checkpoint import write_text_atomically
+from crmnet.data.dataset import read_json
+from crmnet.data.reading import STDIN
+from crmnet.data.tables import TableWriter
+from crmnet.predict import Predictor, Rows, answer, column_names, read_rows, table_columns
+
+PART_ROWS = 100_000
+JOB = "job.json"
+_POLL = 0.2
+"""Seconds between two looks for the parts of other processes."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of how many processes this one is."""
+
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world:
+            raise ValueError(
+                f"RANK must be between 0 and WORLD_SIZE - 1; got {self.rank} of {self.world}"
+            )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Place | None:
+        """What ``torchrun`` says in RANK and WORLD_SIZE; None outside it."""
+        if "RANK" not in environment or "WORLD_SIZE" not in environment:
+            return None
+        return cls(int(environment["RANK"]), int(environment["WORLD_SIZE"]))
+
+
+@dataclass(frozen=True)
+class PartsJob:
+    """What is predicted, and where it goes."""
+
+    input: Path
+    output: Path
+    media: tuple[str, ...]
+    flanks: sequence.Flanks = "auto"
+    rows: int = PART_ROWS
+    """Of each part but the last."""
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise ValueError(f"part rows must be at least 1; got {self.rows}")
+        if STDIN in (self.input, self.output):
+            raise ValueError("parts need files for input and output, not -; name both")
+
+    @property
+    def folder(self) -> Path:
+        """Where the parts lie until they are joined."""
+        return self.output.with_name(f"{self.output.name}.parts")
+
+    def part(self, number: int) -> Path:
+        """The file of a part."""
+        return self.folder / f"part-{number:08d}.parquet"
+
+
+def predict_parts(
+    predictor: Predictor,
+    job: PartsJob,
+    place: Place,
+    progress: Callable[[int], None] = lambda done: None,
+) -> sequence.Preparation:
+    """Predict the parts that fall to this process; rank 0 then waits for the others and joins.
+
+    Args:
+        predictor: The model.
+        job: The same in every process.
+        place: Rank and number of processes.
+        progress: Told how many rows this process has predicted.
+
+    Returns:
+        What was done to the sequences that this process predicted now.
+
+    Raises:
+        ValueError: If the folder holds parts of another job, or a sequence cannot be read.
+    """
+    _claim(predictor, job)
+    names = column_names(predictor, job.media)
+    done, number = sequence.Preparation(), -1
+    for number, rows in enumerate(_in_parts(read_rows(job.input), job.rows)):
+        path = job.part(number)
+        if number % place.world != place.rank or path.exists():
+            continue
+        answered = answer(predictor, job.input, rows, job.flanks)
+        with TableWriter(path, names) as table:
+            table.write(table_columns(predictor, answered, job.media))
+        done += answered.preparation
+        progress(done.total)
+    if place.rank == 0:
+        paths = [job.part(n) for n in range(number + 1)]
+        while not all(path.exists() for path in paths):
+            time.sleep(_POLL)
+        join(paths, job.output, names)
+        shutil.rmtree(job.folder)
+    return done
+
+
+def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
+    """The tables of the parts one after another, as ``output``; a part at a time in memory."""
+    import polars
+
+    if output.suffix != ".parquet":
+        with TableWriter(output, names) as table:
+            for path in paths:
+                table.write(polars.read_parquet(path).to_dict(as_series=False))
+        return
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        polars.scan_parquet(list(paths)).sink_parquet(partial, maintain_order=True)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _claim(predictor: Predictor, job: PartsJob) -> None:
+    """Make the folder, or see that what lies in it is of this very job."""
+    source = job.input.stat() if job.input.exists() else None
+    if source is None:
+        raise FileNotFoundError(f"{job.input}: no such file")
+    this: dict[str, Any] = {
+        "input": job.input.name,
+        "bytes": source.st_size,
+        "changed": source.st_mtime_ns,
+        "model": predictor.identity,
+        "columns": column_names(predictor, job.media),
+        "media": list(job.media),
+        "flanks": job.flanks,
+        "rows": job.rows,
+    }
+    job.folder.mkdir(parents=True, exist_ok=True)
+    path = job.folder / JOB
+    if not path.exists():
+        # Processes that start together write the same, each under a name of its own.
+        mine = path.with_name(f".{JOB}.{os.getpid()}")
+        write_text_atomically(mine, json.dumps(this, indent=2) + "\n")
+        mine.replace(path)
+        return
+    before = read_json(path)
+    for key, value in this.items():
+        if before.get(key) != value:
+            raise ValueError(
+                f"{job.folder} holds parts of another job ({key} was {before.get(key)!r}, is "
+                f"{value!r}); remove the folder, or choose another output"
+            )
+
+
+def _in_parts(blocks: Iterator[Rows], size: int) -> Iterator[Rows]:
+    """The same rows in pieces of ``size``, the last one as many as are left."""
+    ids: list[str] = []
+    lines: list[int] = []
+    sequences: list[bytes] = []
+    for block in blocks:
+        ids += block.ids
+        lines += block.lines
+        sequences += block.sequences
+        while len(ids) >= size:
+            yield Rows(ids[:size], lines[:size], sequences[:size])
+            ids, lines, sequences = ids[size:], lines[size:], sequences[size:]
+    if ids:
+        yield Rows(ids, lines, sequences)

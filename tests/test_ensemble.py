@@ -1,0 +1,55 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from crmnet.models.ensemble import Ensemble, WithSpread, other_strand
+from crmnet.sequence import encode, fit_length, one_hot, reverse_complement
+
+
+class Times(nn.Module):
+    """A network that can be counted by hand: the letters A, and the letters T, times a factor."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x_BCL):
+        return self.factor * torch.stack([x_BCL[:, 0].sum(1), x_BCL[:, 3].sum(1)], dim=1)
+
+
+def hot(sequences, length=16):
+    return one_hot(torch.from_numpy(fit_length(*encode(sequences), length)))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(st.text("ACGTN", min_size=1, max_size=16), min_size=1, max_size=4))
+def test_the_other_strand_is_the_one_of_tokens(sequences):
+    tokens = fit_length(*encode(sequences), 16)
+    expected = one_hot(torch.from_numpy(reverse_complement(tokens)))
+    assert torch.equal(other_strand(one_hot(torch.from_numpy(tokens))), expected)
+
+
+def test_the_mean_of_members_and_strands():
+    x = hot(["AAAC", "T"])
+    assert Ensemble([Times(1), Times(3)])(x).tolist() == [[6, 0], [0, 2]]
+    both = Ensemble([Times(1), Times(3)], reverse_complement=True)
+    assert both(x).tolist() == [[3, 3], [1, 1]]
+    assert both.views(x).shape == (4, 2, 2)
+
+
+def test_the_spread_is_the_standard_deviation_of_the_views():
+    x = hot(["AAAC"])
+    one, two = Ensemble([Times(1)]), Ensemble([Times(1), Times(3)])
+    assert WithSpread(one)(x).tolist() == [[3, 0, 0, 0]]
+    assert WithSpread(two)(x).tolist() == [[6, 0, 3, 0]]
+
+
+def test_gradients_reach_the_input_through_both_strands():
+    x = hot(["ACGT", "AACC"]).requires_grad_()
+    Ensemble([Times(2)], reverse_complement=True)(x)[:, 0].sum().backward()
+    # Output 0 is the mean of the letters A and, on the other strand, of the letters T.
+    np.testing.assert_array_equal(x.grad[0, 0, :4], [1, 1, 1, 1])
+    np.testing.assert_array_equal(x.grad[0, 3, :4], [1, 1, 1, 1])
+    assert not x.grad[:, 1:3].any()
