@@ -25,9 +25,10 @@ from torch import nn
 
 from crmnet.data.dataset import read_json
 from crmnet.models import build
-from crmnet.models.layers import BINS, BinMean
+from crmnet.models.layers import BinMean
 from crmnet.models.published import published_state, read_saved_model
 from crmnet.run import FORMAT, RunRecord, Scale, resolve, versions
+from crmnet.sequence import BINS
 
 WEIGHTS = "weights.safetensors"
 RECORD = "run.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,13 @@ from crmnet.cli.options import (
 )
 
 
+class Precision(StrEnum):
+    """Choices of ``--precision``; see :meth:`crmnet.predict.Predictor.load`."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 def predict(
     model: Annotated[str, typer.Argument(help="Run folder.")],
     file: Annotated[
@@ -31,6 +39,10 @@ def predict(
     flanks: FlanksOption = Flanks.auto,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
     device: DeviceOption = Device.auto,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="*bf16* computes in bfloat16: faster on processors that can, rounded."),
+    ] = Precision.fp32,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
@@ -44,7 +56,9 @@ def predict(
     from crmnet.data.tables import TableWriter
     from crmnet.predict import Predictor, predict_file
 
-    predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
+    predictor = Predictor.load(
+        model, device=device.value, batch_size=batch_size, precision=precision.value
+    )
     wanted = [medium] if medium else predictor.media
     indices = [predictor.medium_index(name) for name in wanted]
     names = ["expression"] if len(wanted) == 1 else [f"expression_{name}" for name in wanted]
