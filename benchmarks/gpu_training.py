@@ -4,14 +4,17 @@
     python benchmarks/gpu_training.py --device cpu --batch-size 8 --steps 2 --rows 100 --eager
 
 Rows lie on the device as tokens (112 bytes each); every step draws a batch, makes it one-hot there,
-and runs forward, Huber loss, backward and a fused Adam step under autocast, compiled into CUDA
-graphs unless ``--eager``. The paper's eight A100s reach 76,300 sequences/s at their best (Table 1,
+and runs forward, Huber loss, backward and a fused Adam step, compiled into CUDA graphs unless
+``--eager``. Of the two forms, ``plain`` is the network as it is, under autocast, and ``form`` is
+:class:`crmnet.models.training.Pass`, channels-last with merged attention, which ``crmnet train``
+takes on a CPU. The paper's eight A100s reach 76,300 sequences/s at their best (Table 1,
 fp16, batch 16,384 a device). Writes the numbers as JSON and the profile of three steps as text.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import statistics
@@ -23,6 +26,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from crmnet.models import build
+from crmnet.models.training import Pass
 from crmnet.sequence import one_hot
 
 PAPER_BEST = 76_300
@@ -34,6 +38,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1024, 4096, 8192])
     parser.add_argument("--precision", nargs="+", default=["bf16"], choices=["fp32", "bf16"])
+    parser.add_argument("--form", nargs="+", default=["plain", "form"], choices=["plain", "form"])
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--eager", action="store_true", help="do not compile")
@@ -41,13 +46,14 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     rows = []
-    for precision in options.precision:
-        for batch_size in options.batch_size:
-            row, table = measure(options, batch_size, precision)
-            rows.append(row)
-            print(json.dumps(row))
-            name = f"gpu_training_{precision}_{batch_size}.txt"
-            (options.output / name).write_text(table + "\n")
+    for form, precision, batch_size in itertools.product(
+        options.form, options.precision, options.batch_size
+    ):
+        row, table = measure(options, form, batch_size, precision)
+        rows.append(row)
+        print(json.dumps(row))
+        name = f"{options.device}_training_{form}_{precision}_{batch_size}.txt"
+        (options.output / name).write_text(table + "\n")
     machine = {
         "device": torch.cuda.get_device_name()
         if options.device == "cuda"
@@ -55,27 +61,34 @@ def main() -> None:
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
     }
-    result = json.dumps({"machine": machine, "rows": rows}, indent=2)
-    (options.output / "gpu_training.json").write_text(result + "\n")
+    date = time.strftime("%Y-%m-%d")
+    result = json.dumps({"machine": machine, "date": date, "rows": rows}, indent=2)
+    (options.output / f"{options.device}_training.json").write_text(result + "\n")
 
 
 def measure(
-    options: argparse.Namespace, batch_size: int, precision: str
+    options: argparse.Namespace, form: str, batch_size: int, precision: str
 ) -> tuple[dict[str, object], str]:
     """Median step over ``options.steps`` after a warm-up, and the profile of three more."""
     torch.manual_seed(0)
     device = torch.device(options.device)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     tokens = torch.randint(4, (options.rows, 112), dtype=torch.uint8, device=device)
     labels = torch.rand(options.rows, device=device) * 17
     network = build("crmnet", attention="sdpa").to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
 
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+
     def loss_of(batch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            predicted = network(one_hot(batch))[:, 0]
+        if form == "form":
+            predicted = Pass(network, dtype)(one_hot(batch))[:, 0]
+        else:
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                predicted = network(one_hot(batch))[:, 0]
         return functional.huber_loss(predicted.float(), target)
 
     if not options.eager:
@@ -91,7 +104,7 @@ def measure(
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    for _ in range(min(WARM_UP, options.steps)):
+    for _ in range(WARM_UP if device.type == "cuda" else 1):
         step()
     seconds = []
     for _ in range(options.steps):
@@ -110,6 +123,7 @@ def measure(
     median = statistics.median(seconds)
     peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None
     row: dict[str, object] = {
+        "form": form,
         "precision": precision,
         "batch_size": batch_size,
         "seconds_per_step": median,

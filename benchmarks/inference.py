@@ -1,10 +1,13 @@
-"""Prediction on the CPU: the plain network, eager in float32, against the forms of it.
+"""Prediction on the CPU: the plain network, eager in float32, against what `predict` computes.
 
     python benchmarks/inference.py [--model crmnet] [--batch-size 256] -o benchmarks/results
+    python benchmarks/inference.py --run published -o benchmarks/results
 
 All forms are timed in turn, round after round, so that a machine whose speed changes changes it for
-all; each form's figure is its best round. Differences are against the plain network's predictions
-on random promoters, of a network with fresh weights whose batch statistics are those of a batch.
+all; each form's figure is its best round, in seconds of the clock and of the processor. Where other
+work runs on the machine, take the latter, with OMP_NUM_THREADS=1. Differences are against the plain
+network's predictions on random promoters; the network is that of a run folder, or one with fresh
+weights whose batch statistics are those of a batch.
 """
 
 from __future__ import annotations
@@ -20,13 +23,19 @@ import torch
 from torch import Tensor
 
 from crmnet.benchmark import describe_machine
+from crmnet.checkpoint import load_run
 from crmnet.models import build
 from crmnet.models.inference import for_inference
 
 Form = Callable[[Tensor], Tensor]
 
 
-def forms(model: str) -> dict[str, Form]:
+def forms(network: torch.nn.Module) -> dict[str, Form]:
+    rounded = for_inference(network, dtype=torch.bfloat16)
+    return {"plain": network, "predict fp32": for_inference(network), "predict bf16": rounded}
+
+
+def fresh(model: str) -> torch.nn.Module:
     torch.manual_seed(0)
     network = build(model)
     with torch.no_grad():  # batch statistics as of real inputs
@@ -34,8 +43,7 @@ def forms(model: str) -> dict[str, Form]:
             if isinstance(module, torch.nn.BatchNorm1d):
                 module.momentum = None
         network.train()(_random(256))
-    network.eval()
-    return {"plain": network, "for_inference": for_inference(network)}
+    return network.eval()
 
 
 def _random(n: int) -> Tensor:
@@ -46,38 +54,46 @@ def _random(n: int) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="crmnet")
+    parser.add_argument("--run", type=Path, help="run folder whose network to take")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
-    known = forms(options.model)
+    network = load_run(options.run)[0].eval() if options.run else fresh(options.model)
+    name_of_network = options.run.name if options.run else options.model
+    known = forms(network)
     x_BCL = _random(options.batch_size)
-    seconds: dict[str, list[float]] = {name: [] for name in known}
+    clock: dict[str, list[float]] = {name: [] for name in known}
+    processor: dict[str, list[float]] = {name: [] for name in known}
     with torch.inference_mode():
         predicted = {name: form(x_BCL).float().numpy() for name, form in known.items()}
         for _ in range(options.rounds):
             for name, form in known.items():
-                start = time.perf_counter()
+                start = time.perf_counter(), time.process_time()
                 form(x_BCL)
-                seconds[name].append(time.perf_counter() - start)
+                clock[name].append(time.perf_counter() - start[0])
+                processor[name].append(time.process_time() - start[1])
     plain = predicted["plain"]
     rows = {
         name: {
-            "sequences_per_second": round(options.batch_size / min(times), 1),
-            "times_plain": round(min(seconds["plain"]) / min(times), 3),
+            "sequences_per_second": round(options.batch_size / min(clock[name]), 1),
+            "sequences_per_cpu_second": round(options.batch_size / min(processor[name]), 1),
+            "times_plain": round(min(clock["plain"]) / min(clock[name]), 2),
+            "times_plain_cpu": round(min(processor["plain"]) / min(processor[name]), 2),
             "largest_difference": float(np.abs(predicted[name] - plain).max()),
             "r": float(np.corrcoef(predicted[name][:, 0], plain[:, 0])[0, 1]),
         }
-        for name, times in seconds.items()
+        for name in known
     }
     result = {
         "machine": describe_machine(torch.device("cpu")),
-        "model": options.model,
-        "batch_size": options.batch_size,
+        "date": time.strftime("%Y-%m-%d"),
+        "command": f"python benchmarks/inference.py {'--run' if options.run else '--model'} "
+        f"{name_of_network} --batch-size {options.batch_size} --rounds {options.rounds}",
         "forms": rows,
     }
     options.output.mkdir(parents=True, exist_ok=True)
-    name = f"inference_{options.model}.json"
+    name = f"inference_{name_of_network}.json"
     (options.output / name).write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(rows, indent=2))
 

@@ -20,6 +20,7 @@ from crmnet.benchmark import (
     as_json,
     benchmark,
     forward_flop,
+    machine,
     markdown,
     timed_row,
     why_blank,
@@ -45,7 +46,7 @@ def options(**changed):
 
 @pytest.fixture(autouse=True)
 def small_matrices(monkeypatch):
-    monkeypatch.setattr(bench, "MATRIX_SIZES", {"cpu": (32,), "gpu": (32,)})
+    monkeypatch.setattr(machine, "MATRIX_SIZES", {"cpu": (32,), "gpu": (32,)})
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_the_median_counts_and_warm_up_does_not(monkeypatch):
         clock[0] += next(durations)
 
     monkeypatch.setattr(bench, "training_step", lambda *_: step)
-    monkeypatch.setattr(bench, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(machine, "perf_counter", lambda: clock[0])
     timing = bench.measure(Case(2, "fp32"), options(warm_up=2, steps=3), CPU)
     assert timing.step_s == 3
     assert next(durations, None) is None
@@ -112,10 +113,10 @@ def test_the_median_counts_and_warm_up_does_not(monkeypatch):
 
 def test_the_matrix_rate_counts_a_multiply_add_as_two(monkeypatch):
     # Larger products are tried for as long as they do not take long.
-    monkeypatch.setattr(bench, "MATRIX_SIZES", {"cpu": (10, 100, 200)})
-    monkeypatch.setattr(bench, "_times", lambda *_: [0.25, 0.5])
+    monkeypatch.setattr(machine, "MATRIX_SIZES", {"cpu": (10, 100, 200)})
+    monkeypatch.setattr(machine, "times_of", lambda *_: [0.25, 0.5])
     assert bench.matrix_rate(CPU, "fp32", 1) == 2 * 10**3 / 0.25
-    monkeypatch.setattr(bench, "_times", lambda *_: [0.05] * 5)
+    monkeypatch.setattr(machine, "times_of", lambda *_: [0.05] * 5)
     assert bench.matrix_rate(CPU, "fp32", 1) == 2 * 200**3 / 0.05
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from crmnet.models import build
-from crmnet.models.inference import MergedAttention, for_inference
-from crmnet.models.layers import MultiHeadAttention
+from crmnet.models.inference import CPUForm, MergedAttention, for_inference
+from crmnet.models.layers import BinMean, MultiHeadAttention
 
 
 def with_biases(network, seed=0):
@@ -37,6 +37,9 @@ def test_merged_attention_is_attention(channels, heads, key_dim):
         {"decoder": ()},
         {"transformer_blocks": 0},
         {"squeeze_excitation": False, "batch_norm": False},
+        {"squeeze_excitation": False},
+        {"encoder": (64, 64, 64, 64), "decoder": (64, 8, 8)},  # wide enough to be split in three
+        {"encoder": (64, 64, 64, 64), "decoder": (64, 8, 8), "kernel": 5},
     ],
 )
 def test_predictions_stay_the_same(changes):
@@ -47,9 +50,10 @@ def test_predictions_stay_the_same(changes):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_wide_heads_are_merged_and_narrow_ones_left():
-    wide = for_inference(build("crmnet-small", key_dim=128))
-    narrow = for_inference(build("crmnet-small"))
+def test_a_gpu_takes_wide_heads_merged_and_leaves_narrow_ones():
+    gpu = torch.device("meta")  # any that is not the CPU
+    wide = for_inference(build("crmnet-small", key_dim=128), gpu)
+    narrow = for_inference(build("crmnet-small"), gpu)
     assert isinstance(wide.waist.blocks[0].attend, MergedAttention)
     assert isinstance(narrow.waist.blocks[0].attend, MultiHeadAttention)
 
@@ -60,3 +64,39 @@ def test_the_original_is_left_as_it_was():
     assert network.training and all(p.requires_grad for p in network.parameters())
     assert not fast.training and not any(p.requires_grad for p in fast.parameters())
     assert isinstance(network.waist.blocks[0].attend, MultiHeadAttention)
+
+
+def test_a_network_inside_another_is_found():
+    network = with_biases(BinMean(build("crmnet-small", n_media=18)))
+    fast = for_inference(network)
+    assert isinstance(fast.network, CPUForm)
+    x_BCL = torch.eye(4)[torch.randint(4, (3, 112))].transpose(1, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(x_BCL), network(x_BCL), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: build("crmnet-small"), lambda: torch.nn.Conv1d(4, 2, 112)]
+)
+def test_bfloat16_is_near_and_comes_in_float32(make):
+    network = with_biases(make())
+    x_BCL = torch.eye(4)[torch.randint(4, (20, 112))].transpose(1, 2)
+    with torch.inference_mode():
+        expected, found = network(x_BCL), for_inference(network, dtype=torch.bfloat16)(x_BCL)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, atol=0.05 * expected.abs().max().item(), rtol=0)
+
+
+def test_slices_are_put_together_in_order(monkeypatch):
+    network = with_biases(build("crmnet-small"))
+    x_BCL = torch.eye(4)[torch.randint(4, (7, 112))].transpose(1, 2)
+    fast = for_inference(network)
+    monkeypatch.setattr("crmnet.models.inference.SLICE", 3)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(x_BCL), network(x_BCL), atol=1e-5, rtol=1e-5)
+
+
+def test_other_shapes_are_refused():
+    with pytest.raises(ValueError, match="one-hot"):
+        for_inference(build("crmnet-small"))(torch.zeros(2, 5, 112))

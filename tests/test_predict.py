@@ -118,3 +118,12 @@ def test_a_large_file_is_read_in_blocks(counter, tmp_path, monkeypatch):
     sizes = [len(block.ids) for block in predict_file(counter, path)]
     assert sum(sizes) == 3000
     assert max(sizes) <= 201
+
+
+def test_precision_is_asked_for_and_checked(small_run):
+    exact, rounded = (Predictor.load(small_run, precision=p) for p in ("fp32", "bf16"))
+    sequences = ["ACGTT" * 16, "TTACC" * 16]
+    assert not np.array_equal(exact.predict(sequences), rounded.predict(sequences))
+    np.testing.assert_allclose(rounded.predict(sequences), exact.predict(sequences), rtol=0.05)
+    with pytest.raises(ValueError, match="fp32, bf16; got 'int8'"):
+        Predictor.load(small_run, precision="int8")

@@ -111,9 +111,11 @@ def test_fine_tuning_trains_all_weights(assay, complex_only, tmp_path):
     assert len(changed) > 0.9 * len(a)  # a unit that is never active learns nothing
 
 
-def test_a_killed_fine_tuning_resumes_to_the_same(assay, complex_only, tmp_path, monkeypatch):
+@pytest.mark.parametrize("more", [(), ("ema=0.9", "workers=1")])
+def test_a_killed_fine_tuning_resumes_to_the_same(assay, complex_only, tmp_path, monkeypatch, more):
     record = train(settings("epochs=1", "pool_media=true"), assay, tmp_path / "pretrained")
-    tuning = resolve("demo", [*training_only(), "epochs=2"], model=record.settings.model)
+    changes = [*training_only(), "epochs=2", *more]
+    tuning = resolve("demo", changes, model=record.settings.model)
     whole = train(tuning, complex_only, tmp_path / "whole", start=tmp_path / "pretrained")
 
     class Killed(Exception):
@@ -140,6 +142,14 @@ def test_a_run_with_other_outputs_is_no_start(assay, complex_only, tmp_path):
     with pytest.raises(ValueError, match=r"start from are complex; train.pool_media"):
         train(other, assay, tmp_path / "two", start=tmp_path / "one")
     assert not (tmp_path / "two").exists()
+
+
+def test_bins_do_not_start_from_values_nor_values_from_bins(small_run, assay, tmp_path):
+    model = load_record(small_run).settings.model
+    bins = resolve("demo", [*training_only(), "loss=soft-bins"], model=model)
+    with pytest.raises(ValueError, match=r"trained with train.loss=huber .* set train.loss=huber"):
+        train(bins, assay, tmp_path / "run", start=small_run)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_network_of_a_start_cannot_be_set():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from crmnet.models import build
-from crmnet.models.training import _Pass, training_forward
+from crmnet.models.training import Pass, training_forward
 
 QUIET = {"conv_dropout": 0.0, "transformer_dropout": 0.0, "dense_dropout": (0.0, 0.0)}
 SIZE = {
@@ -79,7 +79,7 @@ def test_dropout_keeps_its_share_and_scales_it(shape):
     ones = torch.ones(shape)
     if len(shape) == 4:
         ones = ones.contiguous(memory_format=torch.channels_last)
-    dropped = _Pass(network, torch.float32)._dropout(ones, 0.25)
+    dropped = Pass(network, torch.float32)._dropout(ones, 0.25)
     kept = dropped != 0
     assert kept.float().mean().item() == pytest.approx(0.75, abs=0.01)  # 16,000 draws
     torch.testing.assert_close(dropped[kept], torch.full_like(dropped[kept], 4 / 3))
@@ -88,7 +88,7 @@ def test_dropout_keeps_its_share_and_scales_it(shape):
         if shape[dim] > 1:
             pairs = kept & kept.roll(1, dim)
             assert pairs.float().mean().item() == pytest.approx(0.75**2, abs=0.015)
-    assert _Pass(network.eval(), torch.float32)._dropout(ones, 0.25) is ones
+    assert Pass(network.eval(), torch.float32)._dropout(ones, 0.25) is ones
 
 
 def test_other_networks_are_called_as_they_are():

@@ -127,8 +127,8 @@ def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot")
 
 def _form(predictor: Predictor, reads: Input) -> tuple[nn.Module, Tensor]:
     """The network to export, on the CPU, and an example of its input."""
-    network = predictor.model if predictor.fast is None else predictor.fast
-    network = copy.deepcopy(network).cpu().eval()
+    # Not its form for one device, which chooses as it goes and leaves nothing to trace.
+    network = copy.deepcopy(predictor.model).cpu().eval()
     letters = np.random.default_rng(0).integers(4, size=(max(_CHECKED), 80), dtype=np.uint8)
     tokens, _ = sequence.prepare(letters, np.full(len(letters), 80), "add", predictor.length)
     example = torch.from_numpy(tokens)

@@ -34,6 +34,10 @@ INVALID = 255
 LENGTH = 112
 """Positions that the networks see (paper, section 2.2): constructs are padded or cut to this."""
 
+BINS = 18
+"""Sorting bins of the assay, 0 to 17."""
+TOP_BIN = BINS - 1
+
 ADAPTER_5 = "TGCATTTTTTTCACATC"
 ADAPTER_3 = "GGTTACGGCTGTT"
 ADAPTER_MISMATCHES = 2

@@ -37,7 +37,6 @@ from crmnet.motifs.pwm import scan
 
 MEDIA = ("complex", "defined")
 INSERT = 80
-TOP_BIN = 17
 CELL_SPREAD = 1.3
 """Standard deviation, in bins, of single cells around a promoter's mean."""
 SITE_OCCUPANCY = 0.2
@@ -180,7 +179,7 @@ class Cell:
         logit = np.einsum("bfp,bfp,fp->b", occupancy, strand, effect)
         logit += ACCESS_LOGIT * (self.accessibility(binding, medium) - 0.5)
         logit += GC_LOGIT * binding.gc
-        return TOP_BIN * _logistic(BASE_LOGIT[medium] + logit)
+        return sequence.TOP_BIN * _logistic(BASE_LOGIT[medium] + logit)
 
     def _concentration(self, medium: int) -> Floats:
         return np.array([f.concentration[medium] for f in self.factors], dtype=np.float32)
@@ -411,7 +410,7 @@ def _write_rows(
 def sort_cells(true: Floats, cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:
     """Mean bin of each promoter's cells, each cell in a whole bin from 0 to 17."""
     owner = np.repeat(np.arange(len(true)), cells)
-    bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, TOP_BIN)
+    bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, sequence.TOP_BIN)
     return (np.bincount(owner, bins, len(true)) / cells).astype(np.float32)
 
 
@@ -503,7 +502,7 @@ def _describe_cell(cell: Cell, options: AssayOptions, path: Path) -> None:
         "base_access": BASE_ACCESS,
         "access_logit": ACCESS_LOGIT,
         "tract": TRACT,
-        "top_bin": TOP_BIN,
+        "top_bin": sequence.TOP_BIN,
         "tract_opening": TRACT_OPENING,
         "tract_limit": TRACT_LIMIT,
         "cell_spread": CELL_SPREAD,

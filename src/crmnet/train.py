@@ -52,20 +52,12 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, Index, RowBatches, make_loader, output_of
 from crmnet.data.splits import hold_out
 from crmnet.evaluate import score
-from crmnet.models.layers import (
-    BINS,
-    TOP_BIN,
-    BinMean,
-    bin_mean,
-    count_parameters,
-    has_marks,
-    soft_bin_loss,
-)
+from crmnet.models.layers import BinMean, bin_mean, count_parameters, has_marks, soft_bin_loss
 from crmnet.models.training import training_forward
 from crmnet.optimiser import make_optimizer, make_schedule, mean_size
 from crmnet.predict import choose_device, has_bfloat16
 from crmnet.run import Best, RunRecord, RunSettings, Scale, TrainSettings, versions
-from crmnet.sequence import one_hot
+from crmnet.sequence import BINS, TOP_BIN, one_hot
 
 log = logging.getLogger("crmnet")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,13 @@ from crmnet.cli.options import (
 
 if TYPE_CHECKING:
     from crmnet.parts import Place
+
+
+class Precision(StrEnum):
+    """Choices of ``--precision``; see :meth:`crmnet.predict.Predictor.load`."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
 
 
 def predict(
@@ -45,6 +53,10 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
     device: DeviceOption = Device.auto,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="*bf16* computes in bfloat16: faster on processors that can, rounded."),
+    ] = Precision.fp32,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
@@ -61,7 +73,9 @@ def predict(
     from crmnet.predict import Predictor, column_names, predict_file, table_columns
 
     place = _place(part_rows)
-    predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
+    predictor = Predictor.load(
+        model, device=device.value, batch_size=batch_size, precision=precision.value
+    )
     wanted = [medium] if medium else predictor.media
     if place is not None:
         from crmnet.parts import PART_ROWS, PartsJob, predict_parts

@@ -30,7 +30,8 @@ from crmnet.models import (
     vaishnav_transformer,
 )
 from crmnet.models.card import Card
-from crmnet.models.layers import BINS, BinMean
+from crmnet.models.layers import BinMean
+from crmnet.sequence import BINS
 
 
 @dataclass(frozen=True)

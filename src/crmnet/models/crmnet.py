@@ -167,10 +167,7 @@ class CRMnet(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         """One-hot ``(B, 4, L)`` → expression ``(B, n_media)``, in the unit of training."""
-        if x_BCL.ndim != 3 or x_BCL.shape[1:] != (4, self.config.length):
-            raise ValueError(
-                f"input must be one-hot (batch, 4, {self.config.length}); got {tuple(x_BCL.shape)}"
-            )
+        self.check_input(x_BCL)
         # The published network sees N as a channel of its own, in front of A, C, G, T.
         x_BCL = torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
         skips = []
@@ -186,6 +183,13 @@ class CRMnet(nn.Module):
             return self.head(x_BCL.mean(dim=2))
         # Flatten with the channel running fastest, as the published weights expect.
         return self.head(x_BCL.transpose(1, 2).flatten(1))
+
+    def check_input(self, x_BCL: Tensor) -> None:
+        """ValueError if this is not a batch that the network takes."""
+        if x_BCL.ndim != 3 or x_BCL.shape[1:] != (4, self.config.length):
+            raise ValueError(
+                f"input must be one-hot (batch, 4, {self.config.length}); got {tuple(x_BCL.shape)}"
+            )
 
 
 class _ConvGate(nn.Module):

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crmnet.sequence import BINS
+
 Attention = Literal["modules", "sdpa"]
 Norm = Literal["post", "pre"]
 
@@ -178,11 +180,6 @@ def sinusoids(tokens: int, channels: int) -> Tensor:
     rates = torch.exp(-math.log(10_000.0) * half / max(1, len(half)))
     angles = torch.arange(tokens, dtype=torch.float32)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :channels].contiguous()
-
-
-BINS = 18
-"""Sorting bins of the assay, 0 to 17."""
-TOP_BIN = BINS - 1
 
 
 class BinMean(nn.Module):

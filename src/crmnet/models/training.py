@@ -43,17 +43,18 @@ def training_forward(network: nn.Module, x_BCL: Tensor, dtype: torch.dtype | Non
     if not isinstance(network, CRMnet) or x_BCL.device.type != "cpu":
         return network(x_BCL)
     with torch.autocast("cpu", enabled=False):  # types are chosen here one by one
-        return _Pass(network, dtype or network.head[-1].weight.dtype)(x_BCL)  # type: ignore[arg-type]
+        return Pass(network, dtype or network.head[-1].weight.dtype)(x_BCL)  # type: ignore[arg-type]
 
 
-class _Pass:
-    """One forward pass; holds what its parts need to know."""
+class Pass:
+    """A forward pass, part by part; :mod:`crmnet.models.inference` replaces some of them."""
 
     def __init__(self, network: CRMnet, dtype: torch.dtype) -> None:
         self.network, self.dtype, self.training = network, dtype, network.training
 
     def __call__(self, x_BCL: Tensor) -> Tensor:
         net = self.network
+        net.check_input(x_BCL)
         x_BCL = torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
         x = x_BCL.to(self.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
         skips = []
@@ -91,13 +92,19 @@ class _Pass:
         return x
 
     def _conv_gate(self, x: Tensor, unit: Any) -> Tensor:
-        weight, bias = self._weights(unit.conv)
+        x = self._conv(x, unit.conv)
+        return x * self._gates(x, unit.gate) if isinstance(unit.gate, SqueezeExcitation) else x
+
+    def _conv(self, x: Tensor, conv: Any) -> Tensor:
+        """Convolution and ReLU."""
+        weight, bias = self._weights(conv)
         padding = (0, weight.shape[2] // 2)
-        x = functional.conv2d(x, weight.unsqueeze(2), bias, padding=padding).relu_()
-        if isinstance(unit.gate, SqueezeExcitation):
-            hidden = self._linear(x.mean(dim=(2, 3)), unit.gate.squeeze).relu_()
-            x = x * self._linear(hidden, unit.gate.excite).sigmoid()[:, :, None, None]
-        return x
+        return functional.conv2d(x, weight.unsqueeze(2), bias, padding=padding).relu_()
+
+    def _gates(self, x: Tensor, gate: SqueezeExcitation) -> Tensor:
+        """``(B, C, 1, 1)``."""
+        hidden = self._linear(x.mean(dim=(2, 3)), gate.squeeze).relu_()
+        return self._linear(hidden, gate.excite).sigmoid()[:, :, None, None]
 
     def _normalise(self, x: Tensor, norm: Any) -> Tensor:
         if self.training and norm.num_batches_tracked is not None:
@@ -198,7 +205,9 @@ class _Pass:
     def _dropout(self, x: Tensor, rate: float) -> Tensor:
         if not (self.training and rate):
             return x
-        draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(
+            -(2**63), None
+        )
         kept = draws.view(torch.int16)[: x.numel()] >= round(rate * 2**16) - 2**15
         scale = kept.to(x.dtype).mul_(1 / (1 - rate))
         if x.ndim == 4:  # as x lies in memory, channels last

@@ -1,0 +1,96 @@
+"""A training step on the CPU: the plain network, eager in float32, against what `train` computes.
+
+    python benchmarks/cpu_training.py --model crmnet --batch-size 128 -o benchmarks/results
+
+Forward, Huber loss, backward, fused Adam, on random rows; ``plain`` calls the network as it is
+(under autocast in bf16), ``train`` is :func:`crmnet.models.training.training_forward`. All forms
+are timed in turn, round after round, and each form's figure is its best round, in seconds of the
+clock and of the processor. Where other work runs on the machine, take the latter, with
+OMP_NUM_THREADS=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from crmnet.benchmark import describe_machine
+from crmnet.models import build
+from crmnet.models.training import training_forward
+from crmnet.sequence import one_hot
+
+FORMS = {
+    "plain fp32": (False, torch.float32),
+    "train fp32": (True, torch.float32),
+    "plain bf16": (False, torch.bfloat16),
+    "train bf16": (True, torch.bfloat16),
+}
+
+
+def make_step(model: str, batch_size: int, fast: bool, dtype: torch.dtype) -> Callable[[], None]:
+    torch.manual_seed(0)
+    tokens = torch.randint(4, (batch_size, 112), dtype=torch.uint8)
+    labels = 17 * torch.rand(batch_size)
+    network = build(model).train()
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        if fast:
+            predicted = training_forward(network, one_hot(tokens), dtype)
+        else:
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+                predicted = network(one_hot(tokens))
+        functional.huber_loss(predicted[:, 0].float(), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="crmnet")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    steps = {name: make_step(options.model, options.batch_size, *f) for name, f in FORMS.items()}
+    clock: dict[str, list[float]] = {name: [] for name in steps}
+    processor: dict[str, list[float]] = {name: [] for name in steps}
+    for round_ in range(options.rounds + 1):
+        for name, step in steps.items():
+            start = time.perf_counter(), time.process_time()
+            step()
+            if round_:  # the first one warms up
+                clock[name].append(time.perf_counter() - start[0])
+                processor[name].append(time.process_time() - start[1])
+    rows = {
+        name: {
+            "seconds": round(min(clock[name]), 4),
+            "cpu_seconds": round(min(processor[name]), 4),
+            "times_plain": round(min(clock["plain fp32"]) / min(clock[name]), 2),
+            "times_plain_cpu": round(min(processor["plain fp32"]) / min(processor[name]), 2),
+        }
+        for name in steps
+    }
+    result = {
+        "machine": describe_machine(torch.device("cpu")),
+        "date": time.strftime("%Y-%m-%d"),
+        "command": f"python benchmarks/cpu_training.py --model {options.model} "
+        f"--batch-size {options.batch_size} --rounds {options.rounds}",
+        "forms": rows,
+    }
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / f"cpu_training_{options.model}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(rows, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""Table 1 of the paper on this machine: what a training step takes, and how fast predictions come.
+
+Takes the name of a network and what to vary (batch size, precision, number of devices), gives a
+:class:`BenchmarkResult` and its Markdown; :mod:`crmnet.report` saves both. A step is
+that of :mod:`crmnet.train` on random sequences: one-hot on the device, forward, Huber loss,
+backward, Adam. Reading rows and validating are no part of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import json
+import logging
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.multiprocessing.spawn import ProcessException, spawn
+from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+from crmnet.benchmark.machine import (
+    describe_machine,
+    forget_peak,
+    forward_flop,
+    matrix_rate,
+    peak_memory,
+    times_of,
+)
+from crmnet.benchmark.rows import (
+    CPU_BATCH_SIZES,
+    EPOCHS,
+    GPU_BATCH_SIZES,
+    PAPER_ROWS,
+    PRECISIONS,
+    ROWS,
+    BenchmarkOptions,
+    BenchmarkResult,
+    Case,
+    InferenceRow,
+    Timing,
+    TrainingRow,
+    timed_row,
+)
+from crmnet.benchmark.tables import as_json, markdown
+from crmnet.models import build, configure
+from crmnet.models.inference import for_inference
+from crmnet.models.layers import count_parameters
+from crmnet.models.training import training_forward
+from crmnet.predict import choose_device
+from crmnet.sequence import LENGTH, one_hot
+
+__all__ = [
+    "EPOCHS",
+    "PAPER_ROWS",
+    "ROWS",
+    "BenchmarkOptions",
+    "BenchmarkResult",
+    "Case",
+    "InferenceRow",
+    "Timing",
+    "TrainingRow",
+    "as_json",
+    "benchmark",
+    "describe_machine",
+    "forward_flop",
+    "markdown",
+    "matrix_rate",
+    "measure",
+    "peak_memory",
+    "timed_row",
+    "why_blank",
+]
+
+log = logging.getLogger("crmnet")
+
+
+def benchmark(options: BenchmarkOptions) -> BenchmarkResult:
+    """Measure every row that is asked for.
+
+    Rows that the device has no memory or no arithmetic for are left blank and say why.
+
+    Raises:
+        ValueError: If this machine has no such device.
+    """
+    bench = _Bench(options)
+    o = bench.options
+    return BenchmarkResult(
+        options=o,
+        machine=bench.machine,
+        parameters=bench.parameters,
+        flop_per_sequence=bench.flop_per_sequence,
+        training=tuple(
+            bench.training_row(Case(batch_size, precision, devices))
+            for devices, precision, batch_size in itertools.product(
+                o.devices, o.precisions, o.batch_sizes
+            )
+        ),
+        inference=tuple(
+            bench.inference_row(Case(batch_size, precision, training=False))
+            for precision, batch_size in itertools.product(o.precisions, o.batch_sizes)
+        ),
+    )
+
+
+class _Bench:
+    """What the rows share: device, network, and matrix rates that are measured once."""
+
+    def __init__(self, options: BenchmarkOptions) -> None:
+        self.device = choose_device(options.device)
+        usual = CPU_BATCH_SIZES if self.device.type == "cpu" else GPU_BATCH_SIZES
+        self.options = dataclasses.replace(options, batch_sizes=options.batch_sizes or usual)
+        with torch.device("meta"):  # shapes without values: nothing is allocated or computed
+            outline = build(options.model, **options.model_settings)
+        self.parameters = sum(count_parameters(outline))
+        self.flop_per_sequence = forward_flop(outline, _length(options))
+        self.machine = describe_machine(self.device)
+        self.rate = functools.cache(functools.partial(matrix_rate, self.device))
+
+    def training_row(self, case: Case) -> TrainingRow:
+        hardware = self.machine["hardware"]
+        timing = self._attempt(case)
+        if isinstance(timing, str):
+            return TrainingRow(case.batch_size, hardware, case.devices, case.precision, why=timing)
+        row = timed_row(case, hardware, timing.step_s, self.options.rows)
+        rate = self.rate(case.precision, _threads(case, self.device))
+        needed = 3 * self.flop_per_sequence * case.batch_size / timing.step_s
+        return dataclasses.replace(
+            row,
+            memory_bytes=timing.memory_bytes,
+            matrix_flop_per_s=rate,
+            matrix_share=needed / rate,
+        )
+
+    def inference_row(self, case: Case) -> InferenceRow:
+        timing = self._attempt(case)
+        if isinstance(timing, str):
+            return InferenceRow(case.batch_size, case.precision, why=timing)
+        return InferenceRow(
+            case.batch_size, case.precision, case.batch_size / timing.step_s, timing.memory_bytes
+        )
+
+    def _attempt(self, case: Case) -> Timing | str:
+        """What was measured, or why nothing was."""
+        timing = _impossible(case, self.device) or self._run(case)
+        if isinstance(timing, str):
+            log.info("%s: left blank, %s", case, timing)
+        else:
+            log.info("%s: %.4g s", case, timing.step_s)
+        return timing
+
+    def _run(self, case: Case) -> Timing | str:
+        if case.devices > 1 or (self.options.isolate and self.device.type == "cpu"):
+            return _measure_in_processes(case, self.options, self.device)
+        try:
+            return measure(case, self.options, self.device)
+        except (RuntimeError, MemoryError) as error:
+            why = why_blank(error)
+            if why is None:
+                raise
+            return why
+
+
+def _impossible(case: Case, device: torch.device) -> str | None:
+    if case.precision == "fp16" and device.type != "cuda":
+        return f"fp16 needs a CUDA GPU; on {device.type} take bf16"
+    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, case.devices)
+    if case.devices > there:
+        return f"this machine has {there} of these devices"
+    return None
+
+
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
+NO_ARITHMETIC = ("not implemented for", "does not support", "not supported")
+
+
+def why_blank(error: Exception) -> str | None:
+    """Why a row that failed so is left blank; None if that is an error like any other."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out of memory"
+    if any(words in said for words in NO_MEMORY):
+        return "out of memory"
+    if any(words in said for words in NO_ARITHMETIC):
+        return str(error).strip().splitlines()[0]
+    return None
+
+
+def measure(case: Case, options: BenchmarkOptions, device: torch.device) -> Timing:
+    """Time the steps of one case in this process.
+
+    The process group must stand already if there are several devices. The caller's random
+    generators are left as they were.
+    """
+    forget_peak(device)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        make = training_step if case.training else inference_step
+        times = times_of(make(case, options, device), device, options.warm_up, options.steps)
+    return Timing(statistics.median(times), peak_memory(device))
+
+
+class _AsTrained(nn.Module):
+    """A network called as training calls it."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.dtype = network, dtype
+
+    def forward(self, x_BCL: torch.Tensor) -> torch.Tensor:
+        return training_forward(self.network, x_BCL, self.dtype)
+
+
+def training_step(
+    case: Case, options: BenchmarkOptions, device: torch.device
+) -> Callable[[], None]:
+    """A step of the paper's training on one batch of random sequences and labels, ready to call.
+
+    Gradients are averaged over the processes of the group, if there is one.
+    """
+    network = build(options.model, **options.model_settings).to(device).train()
+    model: nn.Module = _AsTrained(network, PRECISIONS[case.precision])
+    if case.devices > 1:
+        where = [device] if device.type == "cuda" else None
+        model = DistributedDataParallel(model, device_ids=where)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    scaler = torch.GradScaler(device.type, enabled=case.precision == "fp16")
+    tokens = _random_tokens(case, options, device)
+    labels = 17 * torch.rand(case.batch_size, device=device)  # bins 0 to 17
+
+    def step() -> None:
+        optimizer.zero_grad()
+        with _autocast(case, device):
+            predicted = model(one_hot(tokens))[:, 0]
+        loss = functional.huber_loss(predicted.float(), labels, delta=1.0)
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimizer)
+        scaler.update()
+
+    return step
+
+
+def inference_step(
+    case: Case, options: BenchmarkOptions, device: torch.device
+) -> Callable[[], None]:
+    """The prediction of one batch of random sequences, ready to call."""
+    plain = build(options.model, **options.model_settings)
+    network = for_inference(plain, device, PRECISIONS[case.precision])
+    tokens = _random_tokens(case, options, device)
+
+    def step() -> None:
+        with torch.inference_mode():
+            network(one_hot(tokens))
+
+    return step
+
+
+def _random_tokens(case: Case, options: BenchmarkOptions, device: torch.device) -> torch.Tensor:
+    shape = (case.batch_size, _length(options))
+    return torch.randint(4, shape, dtype=torch.uint8, device=device)
+
+
+def _length(options: BenchmarkOptions) -> int:
+    """Positions that the network sees."""
+    config = configure(options.model, **options.model_settings)
+    return int(getattr(config, "length", LENGTH))
+
+
+def _autocast(case: Case, device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Mixed precision: weights, loss and optimiser stay in float32."""
+    if case.precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=PRECISIONS[case.precision])
+
+
+# -- several processes ------------------------------------------------------------------------
+
+
+def _measure_in_processes(
+    case: Case, options: BenchmarkOptions, device: torch.device
+) -> Timing | str:
+    """Time a case with a process for each device: the slowest's seconds, the largest's memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = (case, options, device.type, _threads(case, device), folder)
+        try:
+            spawn(_worker, arguments, nprocs=case.devices)  # type: ignore[no-untyped-call]
+        except ProcessException as error:
+            return _why_ended(error, Path(folder))
+        files = sorted(Path(folder).glob("*.json"))
+        timings = [Timing(*json.loads(file.read_text())) for file in files]
+    memory = [timing.memory_bytes for timing in timings if timing.memory_bytes is not None]
+    return Timing(max(timing.step_s for timing in timings), max(memory, default=None))
+
+
+def _why_ended(error: ProcessException, folder: Path) -> str:
+    # One process runs out of memory, the others then miss it: what it said itself counts.
+    said = sorted(folder.glob("*.why"))
+    if said:
+        return said[0].read_text()
+    last = str(error).strip().splitlines()[-1]
+    if "SIGKILL" in last:
+        return "the system ended the process, as it does when memory runs out"
+    return f"a process failed: {last}"
+
+
+def _worker(
+    rank: int, case: Case, options: BenchmarkOptions, kind: str, threads: int, folder: str
+) -> None:
+    """One of the processes of a case; leaves RANK.json, or RANK.why if it does not fit."""
+    os.dup2(2, 1)  # gloo greets on stdout, where the caller may be writing a table
+    device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(device)
+    elif kind == "cpu":
+        torch.set_num_threads(threads)
+    try:
+        if case.devices > 1:
+            torch.distributed.init_process_group(
+                "nccl" if kind == "cuda" else "gloo",
+                init_method=f"file://{folder}/meeting",
+                rank=rank,
+                world_size=case.devices,
+            )
+        timing = measure(case, options, device)
+    except Exception as error:
+        why = why_blank(error)
+        if why is not None:
+            Path(folder, f"{rank}.why").write_text(why)
+        raise
+    Path(folder, f"{rank}.json").write_text(json.dumps(timing))
+    if case.devices > 1:
+        torch.distributed.destroy_process_group()
+
+
+def _threads(case: Case, device: torch.device) -> int:
+    """Threads of each process."""
+    threads = torch.get_num_threads()
+    return max(1, threads // case.devices) if device.type == "cpu" else threads

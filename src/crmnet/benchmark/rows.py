@@ -1,0 +1,172 @@
+"""What the benchmark is asked and what it answers: options, cases, rows, the paper's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+
+from crmnet.models import configure
+
+EPOCHS = 20
+"""Of the column of hours, as in the paper."""
+ROWS = 30_722_376
+"""Rows of an epoch of the paper: its complex medium."""
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CPU_BATCH_SIZES = (32, 128)
+GPU_BATCH_SIZES = (1024, 4096, 8192, 16384)
+"""The paper's."""
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What to measure: a row for each number of devices × precision × batch size."""
+
+    model: str = "crmnet"
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    batch_sizes: tuple[int, ...] = ()
+    """Rows per step and device; () takes the paper's on a GPU, 32 and 128 on a CPU."""
+    precisions: tuple[str, ...] = ("fp32",)
+    devices: tuple[int, ...] = (1,)
+    """On the CPU: processes, which share its threads."""
+    device: str = "auto"
+    rows: int = ROWS
+    """Rows of an epoch."""
+    steps: int = 10
+    """Steps that count, of which the median is taken."""
+    warm_up: int = 3
+    """Steps before them: the first ones choose kernels and claim memory."""
+    isolate: bool = True
+    """On the CPU, measure each row in a process of its own. Its peak memory is then its own, and a
+    process that the system ends for want of memory does not take the other rows along."""
+
+    def __post_init__(self) -> None:
+        configure(self.model, **self.model_settings)  # says what is wrong with them
+        least = {"batch_sizes": 1, "devices": 1, "rows": 1, "steps": 1, "warm_up": 0}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            smallest = min(value, default=bound) if isinstance(value, tuple) else value
+            if smallest < bound:
+                raise ValueError(f"{name} must be at least {bound}; got {smallest}")
+        for precision in self.precisions:
+            if precision not in PRECISIONS:
+                known = ", ".join(PRECISIONS)
+                raise ValueError(f"precision must be one of {known}; got {precision!r}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure."""
+
+    batch_size: int
+    """Rows per step and device."""
+    precision: str
+    devices: int = 1
+    training: bool = True
+
+    def __str__(self) -> str:
+        kind = "training" if self.training else "inference"
+        return f"{kind}, batch {self.batch_size:,} × {self.devices}, {self.precision}"
+
+
+class Timing(NamedTuple):
+    """What was measured."""
+
+    step_s: float
+    """Median of the steps that count."""
+    memory_bytes: int | None
+    """Most held at any moment; see :func:`peak_memory`."""
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """A line of Table 1; None is what could not be measured, and ``why`` says why not."""
+
+    batch_size: int
+    """Rows per step and device."""
+    hardware: str
+    devices: int
+    precision: str
+    step_s: float | None = None
+    epoch_min: float | None = None
+    hours: float | None = None
+    """Of ``EPOCHS`` epochs."""
+    sequences_per_s: float | None = None
+    """Of all devices together."""
+    memory_bytes: int | None = None
+    """Of the device that holds most."""
+    matrix_flop_per_s: float | None = None
+    """Of one device, measured: see :func:`matrix_rate`."""
+    matrix_share: float | None = None
+    """Operations of the step per second, as a share of the devices' matrix rates."""
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class InferenceRow:
+    """How fast one device predicts; None is what could not be measured."""
+
+    batch_size: int
+    precision: str
+    sequences_per_s: float | None = None
+    memory_bytes: int | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """All that was measured, and on what."""
+
+    options: BenchmarkOptions
+    machine: Mapping[str, Any]
+    parameters: int
+    flop_per_sequence: int
+    """Forward, multiply-add = 2; a training step takes three times as much."""
+    training: tuple[TrainingRow, ...]
+    inference: tuple[InferenceRow, ...]
+
+
+def _paper_row(
+    batch_size: int, hardware: str, devices: int, precision: str, times: tuple[float, float, float]
+) -> TrainingRow:
+    rate = batch_size * devices / times[0]  # the paper does not print it
+    return TrainingRow(batch_size, hardware, devices, precision, *times, sequences_per_s=rate)
+
+
+PAPER_ROWS = (
+    _paper_row(1_024, "V100 32G", 1, "fp32", (0.434, 210.37, 70.12)),
+    _paper_row(1_024, "A100 80G", 8, "fp32", (0.187, 11.81, 3.94)),
+    _paper_row(1_024, "A100 80G", 8, "fp16", (0.187, 11.81, 3.94)),
+    _paper_row(1_024, "TPU v3", 8, "fp32", (0.172, 10.86, 3.62)),
+    _paper_row(1_024, "TPU v3", 8, "bf16", (0.165, 10.42, 3.47)),
+    _paper_row(4_096, "A100 80G", 8, "fp32", (0.675, 10.65, 3.55)),
+    _paper_row(4_096, "A100 80G", 8, "fp16", (0.477, 7.51, 2.51)),
+    _paper_row(4_096, "TPU v3", 8, "fp32", (0.726, 11.46, 3.82)),
+    _paper_row(4_096, "TPU v3", 8, "bf16", (0.611, 9.64, 3.21)),
+    _paper_row(8_192, "A100 80G", 8, "fp32", (1.337, 10.54, 3.51)),
+    _paper_row(8_192, "A100 80G", 8, "fp16", (0.889, 7.01, 2.34)),
+    _paper_row(8_192, "TPU v3", 8, "bf16", (1.353, 10.67, 3.56)),
+    _paper_row(16_384, "A100 80G", 8, "fp16", (1.718, 6.76, 2.25)),
+)
+"""Table 1 of the paper: the published network, ``ROWS`` rows an epoch, times as printed."""
+
+
+def timed_row(case: Case, hardware: str, step_s: float, rows: int = ROWS) -> TrainingRow:
+    """The row of Table 1 that follows from the seconds of a step; ``rows`` are those of an epoch.
+
+    The last step of an epoch counts by the share of it that is filled.
+    """
+    together = case.batch_size * case.devices
+    epoch_min = step_s * rows / together / 60
+    return TrainingRow(
+        case.batch_size,
+        hardware,
+        case.devices,
+        case.precision,
+        step_s=step_s,
+        epoch_min=epoch_min,
+        hours=EPOCHS * epoch_min / 60,
+        sequences_per_s=together / step_s,
+    )
