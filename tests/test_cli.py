@@ -14,7 +14,8 @@ from crmnet.sequence import decode
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["data"], ["data", "ingest"], ["data", "simulate"], ["demo"], ["train"], ["predict"],
+    [[], ["data"], ["data", "list"], ["data", "fetch"], ["data", "ingest"],
+     ["data", "simulate"], ["data", "check"], ["data", "split"], ["demo"], ["train"], ["predict"],
      ["evaluate"], ["benchmark"], ["models"], ["models", "import-keras"]],
 )  # fmt: skip
 def test_every_command_explains_itself(crmnet, command):

@@ -1,4 +1,4 @@
-"""``crmnet data``: make data sets, from raw rows or simulated."""
+"""``crmnet data``: fetch, make, check and divide data sets."""
 
 from __future__ import annotations
 
