@@ -152,19 +152,20 @@ def _decimal(text: Any, start: int, stop: int) -> Any:
     negative = place < stop and text[place] == 45
     if negative or (place < stop and text[place] == 43):
         place += 1
-    digits, decimals, number, point = 0, 0, np.uint64(0), False
+    some, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
     while place < stop:
         byte = text[place]
         if byte == 46 and not point:
             point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
-            digits += 1
+            digits += number > 0  # zeros in front cost no precision
             decimals += point
+            some = True
         else:
             return np.float32(0), False
         place += 1
-    if digits == 0 or digits > 18 or decimals > 22:
+    if not some or digits > 18 or decimals > 22:
         return np.float32(0), False
     value = np.float64(number) / _TENS[decimals]
     single = np.float32(value)
