@@ -7,22 +7,26 @@ import sys
 import numpy as np
 import pytest
 
+from crmnet.cli import COMMANDS
 from crmnet.data.dataset import Dataset
 from crmnet.predict import Predictor
 from crmnet.sequence import decode
 
 
-@pytest.mark.parametrize(
-    "command",
-    [[], ["data"], ["data", "ingest"], ["data", "simulate"], ["demo"], ["train"], ["predict"],
-     ["evaluate"], ["benchmark"], ["models"], ["models", "import-keras"],
-     *(["models", verb] for verb in ("list", "show", "pack", "calibrate", "export"))],
-)  # fmt: skip
+def every_command():
+    yield []
+    for name, command in COMMANDS.items():
+        yield [name]
+        if isinstance(command, dict):
+            yield from ([name, verb] for verb in command)
+
+
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
 def test_every_command_explains_itself(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
     assert status == 0
     assert "Usage: crmnet" in out
-    assert command in ([], ["data"], ["models"]) or "Example" in out
+    assert command in ([], ["data"], ["models"], ["motifs"]) or "Example" in out
 
 
 def test_version(crmnet):

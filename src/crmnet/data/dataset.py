@@ -10,6 +10,7 @@ them. One row is one measurement: a sequence, its expression, and the medium it 
       family.npy     (N,) uint64, where families were given
       weight.npy     (N,) float32, where weights were given (number of cells, say)
       rejected.tsv   every row that was not taken: file, line, reason, text
+      bases.npy, lengths.npy, unknown.npy   in place of tokens.npy in a packed set
       manifest.json  counts, histograms, sources, fingerprint; written last
 """
 
@@ -22,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from crmnet.data.packed import PackedTokens, expanded
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -44,6 +47,7 @@ class Dataset:
     path: Path
     manifest: dict[str, Any]
     tokens: npt.NDArray[np.uint8]
+    """``(N, 112)``; of a packed set a :class:`~crmnet.data.packed.PackedTokens`."""
     labels: npt.NDArray[np.float32]
     medium: npt.NDArray[np.uint8]
     family: npt.NDArray[np.uint64] | None
@@ -71,7 +75,8 @@ class Dataset:
                 f"{path} has data set format {manifest.get('format')!r}; this crmnet reads "
                 f"{FORMAT}: ingest the rows again"
             )
-        columns = {name: _column(path, name, manifest) for name in COLUMNS}
+        read = _packed_column if manifest.get("packed") else _column
+        columns = {name: read(path, name, manifest) for name in COLUMNS}
         return cls(path, manifest, **columns)
 
     def __len__(self) -> int:
@@ -130,13 +135,26 @@ def is_dataset(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def _column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
-    if name not in manifest["columns"]:
-        return None
+def _packed_column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
+    if name == "tokens":
+        bases, lengths = (_column(path, part, manifest) for part in ("bases", "lengths"))
+        return PackedTokens(bases, lengths, _array(path, "unknown"))
+    if name == "medium":
+        return expanded(_array(path, "medium"))
+    return _column(path, name, manifest)
+
+
+def _array(path: Path, name: str) -> Any:
     try:
-        array = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path / name}.npy is damaged: {error}; ingest again") from error
+
+
+def _column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
+    if name not in (*manifest["columns"], "bases", "lengths"):
+        return None
+    array = _array(path, name)
     if len(array) != manifest["rows"]:
         raise ValueError(
             f"{path / name}.npy has {len(array):,} rows, the manifest says {manifest['rows']:,}; "

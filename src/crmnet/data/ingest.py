@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.data.dataset import Dataset
-from crmnet.data.plain import PlainRows, is_plain, plain_rows
+from crmnet.data.plain import CAREFUL, PLAIN, PlainRows, is_plain, plain_rows
 from crmnet.data.reading import (
     HARMLESS,
     NOT_ASKED_FOR,
@@ -64,6 +64,8 @@ class IngestOptions:
     max_rejected: float = 0.01
     """Share of rows that may be refused before the ingestion stops."""
     overwrite: bool = False
+    packed: bool = False
+    """Keep two bits a base (see :mod:`crmnet.data.packed`)."""
     jobs: int = 1
     """Threads that parse, beside the one that reads and writes."""
 
@@ -121,8 +123,8 @@ class _Taken:
     rows: Rows
     done: sequence.Preparation
     given_lengths: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.int64]
-    """Line number of each row."""
+    lines: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Line number of each row, where it was read with care."""
 
 
 def ingest(
@@ -155,7 +157,7 @@ def ingest(
     sources = _sources(files, options)
     with (
         new_folder(destination, options.overwrite) as folder,
-        DatasetWriter(folder) as writer,
+        DatasetWriter(folder, packed=options.packed) as writer,
         _Account(folder, [source.path for source in sources], options.max_rejected) as account,
     ):
         for source in sources:
@@ -241,52 +243,44 @@ def _judge_piece(
     reader = LineReader(layout)
     if plain:
         rows = plain_rows(text, number, layout)
-        if len(rows.careful) <= len(rows.labels):
+        if 2 * len(rows.careful) <= len(rows.labels):
             slow, rejected = _judge(reader.read_lines(rows.careful), source, flanks)
-            return _merged(_take_plain(rows, source, flanks), slow), rejected
+            return _take_plain(rows, slow, number, source, flanks), rejected
     return _judge(source.asked_for(reader.read(text, number)), source, flanks)
 
 
-def _take_plain(rows: PlainRows, source: Source, flanks: sequence.Flanks) -> _Taken:
-    """Plain rows, those with both adapters as they are, the others prepared."""
-    tokens, others = rows.tokens, np.zeros(0, dtype=np.int64)
-    n, with_n = len(tokens), int(rows.with_n.sum())
-    done = sequence.Preparation(total=n, with_n=with_n)
-    if flanks == "auto":
-        others = np.nonzero(~rows.whole)[0]
-        kept = rows.whole.sum()
+def _take_plain(
+    rows: PlainRows, slow: _Taken | None, number: int, source: Source, flanks: sequence.Flanks
+) -> _Taken:
+    """Plain rows, and those read with care in their places among them."""
+    done, chosen = sequence.Preparation(), np.nonzero(rows.kind != CAREFUL)[0]
+    if flanks != "add":  # rows that are whole, or are to be left alone, stand there as they should
+        kept = rows.kind == PLAIN if flanks == "auto" else rows.kind != CAREFUL
+        chosen = np.nonzero((rows.kind != CAREFUL) & ~kept)[0]
         done = sequence.Preparation(
-            total=n - len(others),
-            adapters_kept=int(kept),
-            with_n=int((rows.with_n & rows.whole).sum()),
+            total=int(kept.sum()),
+            adapters_kept=int(kept.sum()) if flanks == "auto" else 0,
+            with_n=int((rows.with_n & kept).sum()),
         )
-    elif flanks == "add":
-        others = np.arange(n)
-        done = sequence.Preparation()
-    if len(others):
-        fitted, more = sequence.prepare(tokens[others], rows.lengths[others], flanks)
-        tokens[others] = fitted
+    if len(chosen):
+        fitted, more = sequence.prepare(rows.tokens[chosen], rows.lengths[chosen], flanks)
+        rows.tokens[chosen] = fitted
         done += more
-    unit = {} if source.unit is None else {source.medium: source.unit}
-    taken = Rows(tokens, rows.labels, np.zeros(n, dtype=np.uint8), [source.medium], units=unit)
-    return _Taken(taken, done, rows.lengths, rows.lines)
-
-
-def _merged(plain: _Taken, slow: _Taken | None) -> _Taken:
-    """Both kinds of rows in the order of their lines."""
-    if slow is None:
-        return plain
-    lines = np.concatenate([plain.lines, slow.lines])
-    order = np.argsort(lines)
-    rows = Rows(
-        np.concatenate([plain.rows.tokens, slow.rows.tokens])[order],
-        np.concatenate([plain.rows.labels, slow.rows.labels])[order],
-        np.zeros(len(order), dtype=np.uint8),
-        plain.rows.media,
-        units=plain.rows.units,
-    )
-    lengths = np.concatenate([plain.given_lengths, slow.given_lengths])[order]
-    return _Taken(rows, plain.done + slow.done, lengths, lines[order])
+    tokens, labels, lengths = rows.tokens, rows.labels, rows.lengths
+    if slow is not None:
+        place = slow.lines - number
+        tokens[place], labels[place] = slow.rows.tokens, slow.rows.labels
+        lengths[place] = slow.given_lengths
+        done += slow.done
+    refused = len(rows.careful) - (len(slow.lines) if slow is not None else 0)
+    if refused:
+        taken = rows.kind != CAREFUL
+        if slow is not None:
+            taken[place] = True
+        tokens, labels, lengths = tokens[taken], labels[taken], lengths[taken]
+    medium = np.zeros(len(labels), dtype=np.uint8)
+    units = {} if source.unit is None else {source.medium: source.unit}
+    return _Taken(Rows(tokens, labels, medium, [source.medium], units=units), done, lengths)
 
 
 def _judge(

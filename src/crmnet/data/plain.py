@@ -35,19 +35,17 @@ _TENS = 10.0 ** np.arange(23)
 
 @dataclass(frozen=True)
 class PlainRows:
-    """The plain rows of a piece, in order, and the lines that are left to be read with care."""
+    """A row for every line of a piece; those of lines that need care are left to be filled in."""
 
     tokens: Tokens
     """``(N, 112)``, N behind the end of each sequence; adapters as they stand in the file."""
     lengths: Lengths
     labels: npt.NDArray[np.float32]
-    lines: Lengths
-    """Line number of each row."""
-    whole: npt.NDArray[np.bool_]
-    """``(N,)``; whether a row carries both adapters at its ends."""
+    kind: npt.NDArray[np.uint8]
+    """``(N,)``; one of :data:`CAREFUL`, :data:`PLAIN`, :data:`BARE`."""
     with_n: npt.NDArray[np.bool_]
     careful: list[tuple[int, bytes]]
-    """Number and text of every other line."""
+    """Number and text of every line that needs care."""
 
 
 def is_plain(layout: Layout) -> bool:
@@ -62,7 +60,7 @@ def is_plain(layout: Layout) -> bool:
 def _reads_as_row(layout: Layout) -> bool:
     """Whether the header could pass for a row, so that a repeated one would be taken for one."""
     header = layout.delimiter.join(layout.header or ()) + b"\n"
-    return bool(len(plain_rows(header, 1, layout).labels))
+    return not plain_rows(header, 1, layout).careful
 
 
 def plain_rows(piece: bytes, number: int, layout: Layout) -> PlainRows:
@@ -74,7 +72,7 @@ def plain_rows(piece: bytes, number: int, layout: Layout) -> PlainRows:
         layout: Delimiter and positions of the columns.
     """
     text = np.frombuffer(piece, dtype=np.uint8)
-    n = piece.count(b"\n")
+    n = int(np.count_nonzero(text == _NEWLINE))
     tokens = np.empty((n, sequence.LENGTH), dtype=np.uint8)
     lengths, starts = np.zeros(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
     labels = np.zeros(n, dtype=np.float32)
@@ -83,16 +81,11 @@ def plain_rows(piece: bytes, number: int, layout: Layout) -> PlainRows:
         text, ord(layout.delimiter), layout.width, layout.positions["sequence"],
         layout.positions["expression"], tokens, lengths, labels, kind, with_n, starts,
     )  # fmt: skip
-    lines = np.arange(number, number + n)
     careful = [
-        (int(lines[row]), piece[starts[row] : starts[row + 1] - 1])
-        for row in np.nonzero(kind == CAREFUL)[0]
+        (number + row, piece[starts[row] : starts[row + 1] - 1])
+        for row in np.nonzero(kind == CAREFUL)[0].tolist()
     ]
-    if careful:
-        taken = kind != CAREFUL
-        tokens, lengths, labels = tokens[taken], lengths[taken], labels[taken]
-        kind, with_n, lines = kind[taken], with_n[taken], lines[taken]
-    return PlainRows(tokens, lengths, labels, lines, kind == PLAIN, with_n, careful)
+    return PlainRows(tokens, lengths, labels, kind, with_n, careful)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -103,41 +96,35 @@ def _parse(
     """Fill the arrays, a line at a time; ``kind`` says which lines could be parsed."""
     place = 0
     for row in range(len(kind)):
-        starts[row] = first = place
-        column, simple = 0, True
-        sequence_start = sequence_stop = label_start = label_stop = 0
+        starts[row] = place
+        column, simple, known = 0, True, False
+        size, seen, label = 0, 0, np.float32(0)
         while True:
-            byte = text[place]
-            if byte == delimiter or byte == _NEWLINE:
-                if column == sequence_column:
-                    sequence_start, sequence_stop = first, place
-                elif column == label_column:
-                    label_start, label_stop = first, place
-                column += 1
-                first = place + 1
-                if byte == _NEWLINE:
-                    break
-            elif byte == _QUOTE or byte == _RETURN:
-                simple = False
+            first = place
+            if column == sequence_column:
+                while size < tokens.shape[1]:
+                    token = _LETTERS[text[place]]
+                    if token == sequence.INVALID:
+                        break
+                    tokens[row, size] = token
+                    seen |= token
+                    size += 1
+                    place += 1
+                simple &= text[place] == delimiter or text[place] == _NEWLINE
+            while text[place] != delimiter and text[place] != _NEWLINE:
+                simple &= text[place] != _QUOTE and text[place] != _RETURN
+                place += 1
+            if column == label_column:
+                label, known = _decimal(text, first, place)
+            column += 1
             place += 1
-        place += 1
-        size = sequence_stop - sequence_start
-        if not simple or column != width or size < 1 or size > tokens.shape[1]:
-            continue
-        unknown = 0
-        for position in range(size):
-            token = _LETTERS[text[sequence_start + position]]
-            tokens[row, position] = token
-            unknown |= token
-        # Tokens of bases are below 4; N is 4; what is no letter has every bit set.
-        if unknown > 7:
-            continue
-        label, known = _decimal(text, label_start, label_stop)
-        if not known:
+            if text[place - 1] == _NEWLINE:
+                break
+        if not (simple and known and size and column == width):
             continue
         tokens[row, size:] = sequence.N_TOKEN
         lengths[row], labels[row] = size, label
-        with_n[row] = unknown >= sequence.N_TOKEN
+        with_n[row] = seen >= sequence.N_TOKEN
         kind[row] = PLAIN if _has_adapters(tokens[row], size) else BARE
     starts[len(kind)] = place
 
@@ -165,19 +152,20 @@ def _decimal(text: Any, start: int, stop: int) -> Any:
     negative = place < stop and text[place] == 45
     if negative or (place < stop and text[place] == 43):
         place += 1
-    digits, decimals, number, point = 0, 0, np.uint64(0), False
+    some, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
     while place < stop:
         byte = text[place]
         if byte == 46 and not point:
             point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
-            digits += 1
+            digits += number > 0  # zeros in front cost no precision
             decimals += point
+            some = True
         else:
             return np.float32(0), False
         place += 1
-    if digits == 0 or digits > 18 or decimals > 22:
+    if not some or digits > 18 or decimals > 22:
         return np.float32(0), False
     value = np.float64(number) / _TENS[decimals]
     single = np.float32(value)

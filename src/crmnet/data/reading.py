@@ -220,25 +220,23 @@ class _ZstdFrames(io.RawIOBase):
 
 def _pieces(stream: BinaryIO, path: Path) -> Iterator[bytes]:
     """The text in pieces that end with a line, without byte-order mark and carriage returns."""
-    rest, start = b"", True
+    start = True
     while True:
         try:
-            chunk = stream.read(BLOCK_BYTES)
+            text = stream.read(BLOCK_BYTES)
+            if text and not text.endswith(b"\n"):
+                text += stream.readline()
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             raise ValueError(
                 f"{path} is damaged or cut short ({error}); fetch or pack it again"
             ) from error
         if start:
-            chunk, start = _without_mark(chunk, path), False
-        if not chunk:
-            break
-        text = rest + chunk
-        end = text.rfind(b"\n") + 1
-        rest = text[end:]
-        if end:
-            yield text[:end].replace(b"\r\n", b"\n")
-    if rest:
-        yield rest.rstrip(b"\r") + b"\n"
+            text, start = _without_mark(text, path), False
+        if not text:
+            return
+        if not text.endswith(b"\n"):
+            text = text.rstrip(b"\r") + b"\n"
+        yield text.replace(b"\r\n", b"\n") if b"\r" in text else text
 
 
 def _without_mark(chunk: bytes, path: Path) -> bytes:

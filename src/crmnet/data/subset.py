@@ -50,7 +50,10 @@ def copy_rows(
         raise ValueError(f"{dataset.path}: no rows to write to {destination}")
     family = dataset.family if family is None else family
     lengths: Counter[int] = Counter()
-    with new_folder(destination, overwrite) as folder, DatasetWriter(folder) as writer:
+    with (
+        new_folder(destination, overwrite) as folder,
+        DatasetWriter(folder, packed=bool(dataset.manifest.get("packed"))) as writer,
+    ):
         for start in range(0, len(rows), CHUNK):
             here = rows[start : start + CHUNK]
             tokens = np.asarray(dataset.tokens[here])

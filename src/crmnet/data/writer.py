@@ -28,6 +28,7 @@ from crmnet.data.dataset import (
     is_dataset,
     unit_of_range,
 )
+from crmnet.data.packed import pack, runs
 
 HISTOGRAM_WIDTH = 0.1
 MAX_MEDIA = 255
@@ -97,14 +98,18 @@ class Rows:
 class DatasetWriter:
     """Appends blocks of rows to the arrays in ``folder`` and keeps their statistics."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, packed: bool = False) -> None:
+        self.folder, self.packed = folder, packed
         self.rows = 0
+        self.runs: list[list[int]] = []
+        """(medium, end) of the runs of equal media of a packed set."""
         self.media: dict[str, _LabelStatistics] = {}
         self.sources: dict[tuple[str, str], _Source] = {}
         """(medium, source) → what is known of its scale."""
         self.digests = {name: hashlib.sha256() for name in COLUMNS}
         self.arrays: dict[str, _ArrayFile] = {}
+        self.columns: dict[str, None] = {}
+        """Names of the columns that the rows have, in order."""
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -131,18 +136,29 @@ class DatasetWriter:
         self.rows += len(rows.labels)
 
     def _append(self, name: str, values: Any, source: str) -> None:
-        if self.rows > 0 and (values is None) == (name in self.arrays):
+        if self.rows > 0 and (values is None) == (name in self.columns):
             raise ValueError(
                 f"{source}: column {name!r} is in some files and not in others; "
                 "give it in all or in none"
             )
         if values is None:
             return
-        if name not in self.arrays:
-            self.arrays[name] = _ArrayFile(self.folder / f"{name}.npy", name)
         content = np.ascontiguousarray(values, dtype=COLUMNS[name])
-        self.arrays[name].append(content)
         self.digests[name].update(content.data)
+        self.columns[name] = None
+        if self.packed and name == "tokens":
+            parts = pack(content, self.rows)
+            for part, values in zip(("bases", "lengths", "unknown"), parts, strict=True):
+                self._write(part, np.asarray(values))
+        elif self.packed and name == "medium":
+            runs(content, self.runs)
+        else:
+            self._write(name, content)
+
+    def _write(self, name: str, values: npt.NDArray[Any]) -> None:
+        if name not in self.arrays:
+            self.arrays[name] = _ArrayFile(self.folder / f"{name}.npy", values)
+        self.arrays[name].append(values)
 
     def _medium_numbers(self, rows: Rows, source: str) -> npt.NDArray[np.uint8]:
         numbers = np.zeros(len(rows.media), dtype=np.uint8)
@@ -163,13 +179,16 @@ class DatasetWriter:
     def finish(self, **account: Any) -> None:
         """Write the arrays' headers and then the manifest, which also holds ``account``."""
         units = {name: self._unit(name) for name in self.media}
+        if self.packed:
+            self._write("medium", np.array(self.runs, dtype=np.uint32))
         for array in self.arrays.values():
             array.finish()
         manifest = {
             "format": FORMAT,
             "rows": self.rows,
             "length": sequence.LENGTH,
-            "columns": list(self.arrays),
+            "columns": list(self.columns),
+            **({"packed": True} if self.packed else {}),
             "media": {
                 name: {"unit": units[name], **statistics.summary()}
                 for name, statistics in self.media.items()
@@ -256,15 +275,14 @@ class _ArrayFile:
 
     HEADER = 128
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.dtype: np.dtype[Any] = COLUMNS[name]
-        self.shape: tuple[int, ...] = (sequence.LENGTH,) if name == "tokens" else ()
+    def __init__(self, path: Path, like: npt.NDArray[Any]) -> None:
+        self.dtype, self.shape = like.dtype, like.shape[1:]
         self.rows = 0
         self.file = path.open("wb")
         self.file.write(b"\0" * self.HEADER)
 
     def append(self, values: npt.NDArray[Any]) -> None:
-        self.file.write(values.data)
+        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
         self.rows += len(values)
 
     def finish(self) -> None:

@@ -1,0 +1,120 @@
+"""How fast raw rows become a data set, in what memory and how small, at the paper's scale.
+
+    python benchmarks/ingestion.py --rows 30000000 --scratch /tmp/ingestion -o benchmarks/results
+
+Writes simulated rows as the training files are (constructs of 110 ± a few bases, 2.4 % of 5'
+adapters with an error, labels of 15 digits or whole bins, 0.1 % with N) as plain text and gzip, and
+ingests each in a process of its own: rows per second of wall clock and of CPU, peak memory, bytes
+on disk plain and packed. The scratch folder is emptied at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
+
+DISTINCT = 1_000_000
+"""Rows that are drawn; the file holds them again and again, in gzip as one member after another."""
+
+
+def write_rows(path: Path, rows: int, seed: int = 0) -> None:
+    """Text as in the training files, plain or gzip by suffix; rows in whole multiples."""
+    part = b"".join(f"{line}\n".encode() for line in simulated_lines(min(rows, DISTINCT), seed))
+    if path.suffix == ".gz":
+        part = gzip.compress(part, 6)
+    with path.open("wb") as file:
+        for _ in range(-(-rows // DISTINCT)):
+            file.write(part)
+
+
+def simulated_lines(n: int, seed: int) -> Iterator[str]:
+    """Constructs and labels."""
+    rng = np.random.default_rng(seed)
+    letters = np.frombuffer(b"ACGTN", dtype=np.uint8)
+    table = np.empty((n, 17 + 84), dtype=np.uint8)
+    table[:, :17] = np.frombuffer(ADAPTER_5.encode(), dtype=np.uint8)
+    table[:, 17:] = letters[rng.integers(4, size=(n, 84), dtype=np.uint8)]
+    wrong = rng.random(n) < 0.024
+    table[wrong, rng.integers(17, size=wrong.sum())] = ord("A")
+    unknown = rng.random(n) < 0.001
+    table[unknown, rng.integers(17, 90, size=unknown.sum())] = ord("N")
+    shares = {78: 0.03, 79: 0.13, 80: 0.8, 81: 0.02, 82: 0.01, 84: 0.01}
+    lengths = rng.choice(list(shares), size=n, p=list(shares.values())).tolist()
+    labels, whole = rng.uniform(0, 17, n).tolist(), (rng.random(n) < 0.4).tolist()
+    text = table.tobytes().decode()
+    for i in range(n):
+        label = f"{labels[i]:.0f}" if whole[i] else f"{labels[i]:.15g}"
+        yield f"{text[101 * i : 101 * i + 17 + lengths[i]]}{ADAPTER_3}\t{label}"
+
+
+def ingest_here(source: Path, target: Path, packed: bool, jobs: int) -> None:
+    """What the measured process does; prints its numbers as JSON."""
+    from crmnet.data.ingest import IngestOptions, ingest
+
+    warm = target.with_name("warm.tsv")
+    warm.write_text(f"{ADAPTER_5}{'ACGT' * 20}{ADAPTER_3}\t1.5\n")
+    ingest([warm], target.with_name("warm"), IngestOptions(overwrite=True))  # compiles or loads
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = ingest([source], target, IngestOptions(packed=packed, jobs=jobs))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(
+        json.dumps(
+            {
+                "rows": len(made),
+                "rows_per_second": round(len(made) / wall),
+                "rows_per_cpu_second": round(len(made) / cpu),
+                "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "bytes": sum(file.stat().st_size for file in target.iterdir()),
+            }
+        )
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=30_000_000)
+    parser.add_argument("--scratch", type=Path, required=True, help="7 GB for 30 M rows; emptied.")
+    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--ingest", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ingest:
+        source, target, packed, jobs = options.ingest
+        ingest_here(Path(source), Path(target), packed == "packed", int(jobs))
+        return
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    results: dict[str, object] = {"machine": platform.processor() or platform.machine()}
+    for kind, packed, jobs in (
+        ("tsv", "plain", 1), ("tsv", "packed", 1), ("gz", "plain", 1), ("gz", "plain", 2)
+    ):  # fmt: skip
+        source = options.scratch / f"rows.{kind}"
+        if not source.exists():
+            write_rows(source, options.rows)
+        target = options.scratch / "made"
+        command = [sys.executable, __file__, "--scratch", str(options.scratch), "--ingest"]
+        done = subprocess.run(
+            [*command, str(source), str(target), packed, str(jobs)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        results[f"{kind}, {packed}, {jobs} thread{'s' * (jobs > 1)}"] = json.loads(done.stdout)
+        print(kind, packed, jobs, done.stdout.strip(), flush=True)
+        shutil.rmtree(target)
+    shutil.rmtree(options.scratch)
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "ingestion.json").write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Tokens at two bits a base: a quarter of the size, and exactly what was put in.
+
+A packed data set has, in place of ``tokens.npy``,
+
+    bases.npy      (N, 28) uint8, four bases a byte; 0 (A) where the base is N
+    lengths.npy    (N,) uint8, positions up to the last base that is not N
+    unknown.npy    (K, 2) uint32, row and position of each N before a row's end, in order
+
+and ``medium.npy`` is kept as runs, (R, 2) uint32: medium, and the row after its last one. Whoever
+indexes :class:`PackedTokens` gets tokens as from an unpacked set.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.sequence import LENGTH, N_TOKEN, Tokens, sequence_lengths
+
+BYTES = LENGTH // 4
+_BASES_OF_BYTE = np.stack(
+    [(np.arange(256) >> shift & 3).astype(np.uint8) for shift in (6, 4, 2, 0)], axis=1
+)
+Unknown = npt.NDArray[np.uint32]
+
+
+def pack(tokens: Tokens, first_row: int = 0) -> tuple[Tokens, Tokens, Unknown]:
+    """Bases ``(N, 28)``, lengths ``(N,)`` and places of N ``(K, 2)`` of tokens ``(N, 112)``."""
+    lengths = sequence_lengths(tokens)
+    known = tokens != N_TOKEN
+    row, position = np.nonzero(~known & (np.arange(tokens.shape[1]) < lengths[:, None]))
+    bases: Tokens = (tokens & np.uint8(3)).reshape(len(tokens), BYTES, 4)  # N & 3 is 0
+    packed = np.zeros((len(tokens), BYTES), dtype=np.uint8)
+    for place in range(4):
+        packed = packed << np.uint8(2) | bases[..., place]
+    unknown = np.stack([row + first_row, position], axis=1).astype(np.uint32)
+    return packed, lengths.astype(np.uint8), unknown
+
+
+class PackedTokens:
+    """Reads like the array ``(N, 112)`` of tokens that was packed."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, bases: Tokens, lengths: Tokens, unknown: Unknown) -> None:
+        self.bases, self.lengths, self.unknown = bases, lengths, unknown
+        self.rows_with_n = np.asarray(unknown[:, 0]).astype(np.int64)
+        self.shape = (len(bases), LENGTH)
+        self.ndim = 2
+
+    def __len__(self) -> int:
+        return len(self.bases)
+
+    def __getitem__(self, rows: Any) -> Tokens:
+        if isinstance(rows, tuple):
+            return self[rows[0]][(slice(None), *rows[1:])]
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            rows = np.nonzero(rows)[0]
+        if rows.ndim == 0:
+            return self._unpacked(rows[None])[0]
+        return self._unpacked(rows)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        tokens = self[:]
+        return tokens if dtype is None else tokens.astype(dtype)
+
+    def _unpacked(self, rows: npt.NDArray[np.int64]) -> Tokens:
+        rows = np.where(rows < 0, rows + len(self), rows)
+        tokens = _BASES_OF_BYTE[self.bases[rows]].reshape(len(rows), LENGTH)
+        tokens[np.arange(LENGTH) >= self.lengths[rows][:, None]] = N_TOKEN
+        first = np.searchsorted(self.rows_with_n, rows, "left")
+        count = np.searchsorted(self.rows_with_n, rows, "right") - first
+        for here in np.nonzero(count)[0].tolist():
+            places = self.unknown[first[here] : first[here] + count[here], 1]
+            tokens[here, places] = N_TOKEN
+        return tokens
+
+
+def runs(medium: npt.NDArray[np.uint8], before: list[list[int]]) -> None:
+    """Add media to runs (medium, end), joining the last run with the first of these."""
+    ends = np.append(np.nonzero(np.diff(medium))[0] + 1, len(medium))
+    start = before[-1][1] if before else 0
+    for end in ends.tolist():
+        number = int(medium[end - 1])
+        if before and before[-1][0] == number:
+            before[-1][1] = start + end
+        else:
+            before.append([number, start + end])
+
+
+def expanded(media: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+    """Runs ``(R, 2)`` → the medium of each row ``(N,)``."""
+    ends = media[:, 1].astype(np.int64)
+    return np.repeat(media[:, 0].astype(np.uint8), ends - np.append(0, ends[:-1]))
