@@ -9,10 +9,10 @@ from scipy import stats
 
 from conftest import SHARED, needs_shared
 from crmnet.compare import Contest, Table, compare, compare_two, contests, difference, holm, opened
+from crmnet.comparison import comparison_markdown, ranked, write_comparison
 from crmnet.data.ingest import IngestOptions
 from crmnet.evaluate import Scored
 from crmnet.predict import Predictor
-from crmnet.report import comparison_markdown, ranked, write_comparison
 
 
 def two_models(seed, families=60, size=8, better=0.0):

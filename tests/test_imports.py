@@ -14,7 +14,9 @@ LAYERS = [
     {"predict"},
     {"evaluate"},
     {"train", "attribute", "design", "evolve", "benchmark", "compare", "challenge"},  # independent
+    {"ablate"},
     {"report"},
+    {"comparison"},
     {"serve", "demo"},
     {"cli"},
     {"__main__"},

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli import benchmark, compare, data, demo, evaluate, models, predict, train
+from crmnet.cli import ablate, benchmark, compare, data, demo, evaluate, models, predict, train
 
 Command = Callable[..., None]
 
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
+    "ablate": ablate.ablate,
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,

@@ -62,7 +62,7 @@ def compare(
     with opened(data or [], medium or [default], options) as datasets:
         found = contests(predictors, datasets, [_table(text) for text in predictions or []])
     results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
-    from crmnet.report import comparison_markdown, write_comparison
+    from crmnet.comparison import comparison_markdown, write_comparison
 
     write_comparison(output, results)
     print(comparison_markdown(results))
