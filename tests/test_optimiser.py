@@ -104,6 +104,12 @@ def test_networks_without_marks_refuse_them(assay, tmp_path):
             train(settings(f"{setting}=true"), assay, tmp_path / setting)
 
 
+def test_a_warm_up_as_long_as_the_training_is_no_cycle(assay, tmp_path):
+    with pytest.raises(ValueError, match=r"below train\.epochs .* got 3.6 of 2"):
+        train(tiny_legnet("epochs=2"), assay, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_one_cycle_with_marks_resumes_to_the_same_and_predicts_both_strands(
     assay, tmp_path, monkeypatch
 ):

@@ -169,7 +169,7 @@ def _result(
     first = scored[FULL][0]
     drawn = resamples_for(len(first.measured), resamples)
     samples: dict[str, Values] = {}
-    found = []
+    found: list[VariantResult] = []
     for variant in (FULL, *(v for v in scored if v != FULL)):
         samples[variant] = np.mean(
             [resample(s, drawn, ranks=False)["pearson"] for s in scored[variant]], axis=0

@@ -66,7 +66,7 @@ def make_schedule(
         optimizer,
         max_lr=optimizer.param_groups[0]["lr"],
         total_steps=s.epochs * steps_per_epoch,
-        pct_start=min(1.0, s.warmup_epochs / s.epochs),
+        pct_start=s.warmup_epochs / s.epochs,
         div_factor=s.learning_rate / s.start_learning_rate,
         final_div_factor=s.start_learning_rate / max(s.final_learning_rate, 1e-12),
         cycle_momentum=s.optimizer != "rmsprop",

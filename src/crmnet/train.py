@@ -360,6 +360,11 @@ def train(
         versions=versions(),
     )
     network = build_network(record, seed=s.seed)
+    if s.schedule == "one-cycle" and not s.warmup_epochs < s.epochs:
+        raise ValueError(
+            f"train.warmup_epochs must be below train.epochs with the schedule one-cycle; got "
+            f"{s.warmup_epochs:g} of {s.epochs} (the recipes have 0.3 of the epochs)"
+        )
     if (s.average_strands or s.mark_singletons) and not has_marks(network):
         raise ValueError(
             f"{settings.model.name} has no channels for strand and singletons; set "
