@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crmnet.cli.options import ColumnOption, Device, DeviceOption, MaxRejectedOption, pairs
+
+if TYPE_CHECKING:
+    from crmnet.compare import Table
 
 
 def compare(
@@ -74,7 +77,7 @@ def _named(text: str) -> tuple[str, str]:
     return (name, run) if equals else (Path(text).name, text)
 
 
-def _table(text: str):  # type: ignore[no-untyped-def]
+def _table(text: str) -> Table:
     from crmnet.compare import Table
 
     where, equals, path = text.partition("=")
