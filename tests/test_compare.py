@@ -18,10 +18,10 @@ from crmnet.compare import (
     difference,
     holm,
 )
+from crmnet.comparison import comparison_markdown, ranked, write_comparison
 from crmnet.data.ingest import IngestOptions
 from crmnet.evaluate import Scored
 from crmnet.predict import Predictor
-from crmnet.report import comparison_markdown, ranked, write_comparison
 
 
 def two_models(seed, families=60, size=8, better=0.0):

@@ -573,3 +573,16 @@ def test_the_noise_ceiling_is_what_the_truth_reaches():
 def test_replicates_that_disagree_have_no_ceiling():
     found = noise_ceiling(ungrouped(MEASURED, MEASURED[::-1]), resamples=20)
     assert math.isnan(found["mean"].value)
+
+
+def test_the_command_prints_the_ceiling(crmnet, tmp_path):
+    one, two = noisy(50)
+    rows = "".join(f"{a}\t{b}\n" for a, b in zip(one, two, strict=True))
+    (tmp_path / "twice.tsv").write_text("rep_a\trep_b\n" + rows)
+    words = ["--replicates", tmp_path / "twice.tsv", "--replicate-columns", "rep_a", "rep_b"]
+    status, out, _ = crmnet("evaluate", *words, "--resamples", 20)
+    assert status == 0
+    r = np.corrcoef(one, two)[0, 1]
+    assert f"{r:.4f} [" in out and f"{math.sqrt(2 * r / (1 + r)):.4f} [" in out
+    status, _, error = crmnet("evaluate", "run", *words)
+    assert status == 2 and "stands alone" in error

@@ -8,6 +8,7 @@ from crmnet.figures.panels import (
     _density_at,
     annotate_metrics,
     density_scatter,
+    interval_bars,
     label_histogram,
     learning_curve,
 )
@@ -199,3 +200,17 @@ def test_labels_that_are_all_equal_make_one_bar(ax):
     label_histogram(ax, {"complex": (np.array([4.0]), np.array([9.0]))})
     shares, edges = outlines_of(ax)["complex"]
     assert (shares.tolist(), edges.tolist()) == ([1], [4, 5])
+
+
+@pytest.mark.parametrize(("low", "start"), [(0.94, 0.92), (0.0, 0.0)])
+def test_bars_with_intervals_start_at_0_or_say_where(low, start):
+    ax = Figure().subplots()
+    values = np.array([0.98, np.nan, low + 0.01])
+    intervals = np.array([[0.97, 0.99], [np.nan, np.nan], [low, low + 0.02]])
+    leading = np.array([True, False, False])
+    interval_bars(ax, ["a", "b", "c"], values, intervals, leading, "r")
+    bars = [(b.get_x(), b.get_x() + b.get_width()) for b in ax.patches]
+    assert bars == [pytest.approx((start, 0.98)), pytest.approx((start, low + 0.01))]
+    assert ax.get_xlabel() == ("r (axis from 0.92)" if start else "r")
+    assert [t.get_text() for t in ax.texts] == ["0.9800", f"{low + 0.01:.4f}"]
+    assert ax.yaxis_inverted()

@@ -27,7 +27,9 @@ LAYERS = [
         "export",
         "parts",
     },  # independent of each other
+    {"ablate"},
     {"report"},
+    {"comparison"},
     {"serve", "demo"},
     {"cli"},
     {"__main__"},

@@ -21,19 +21,17 @@ from matplotlib.figure import Figure
 
 from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
 from crmnet.checkpoint import HISTORY, load_record, write_atomically, write_text_atomically
-from crmnet.compare import LOW_IS_GOOD, Result
 from crmnet.data.check import Check
 from crmnet.data.dataset import Dataset
 from crmnet.data.leaks import Leaks
 from crmnet.data.tables import TableWriter
-from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, finite, save_metrics
+from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, save_metrics
 from crmnet.figures.panels import (
     STYLE,
     annotate_metrics,
     composition_lines,
     density_scatter,
     family_sizes,
-    interval_bars,
     label_histogram,
     learning_curve,
     length_histogram,
@@ -225,125 +223,5 @@ def benchmark_page(result: BenchmarkResult) -> Figure:
         [f"{r.devices} × {r.hardware}, {r.precision}, {r.batch_size:,}" for r, _, _ in measured],
         np.array([rate for _, rate, _ in measured]),
         np.array([here for _, _, here in measured]),
-    )
-    return figure
-
-
-def write_comparison(folder: Path, results: Sequence[Result]) -> None:
-    """Leave ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(
-        folder / "compare.json", json.dumps(comparison_json(results), indent=2) + "\n"
-    )
-    write_text_atomically(folder / "compare.md", comparison_markdown(results))
-    columns = ["set", "n", "families", "model", "metric", "value", "low", "high"]
-    with TableWriter(folder / "compare.csv", columns) as table:
-        for result in results:
-            rows = [
-                (result.name, result.n, result.families, model, name, *vars(found).values())
-                for model, estimates in result.estimates.items()
-                for name, found in estimates.items()
-            ]
-            table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
-    with matplotlib.rc_context(STYLE):
-        save_figure(comparison_page(results), folder / "compare.png")
-
-
-def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
-    """Sets → models → metrics, and every pair; what is not defined is null."""
-    return {
-        "sets": {
-            r.name: {
-                "n": r.n,
-                "families": r.families,
-                "left_out": r.left_out,
-                "resamples": r.resamples,
-                "models": {
-                    model: {name: _plain(vars(found)) for name, found in estimates.items()}
-                    for model, estimates in r.estimates.items()
-                },
-                "pairs": [
-                    {"a": p.a, "b": p.b, "metric": r.metric, **_plain(vars(p.difference)),
-                     "p_corrected": finite(p.p_corrected)}
-                    for p in r.pairs
-                ],
-            }
-            for r in results
-        }
-    }  # fmt: skip
-
-
-def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {key: finite(value) for key, value in values.items()}
-
-
-def comparison_markdown(results: Sequence[Result]) -> str:
-    """One table a set, best model first: metrics with intervals, and the difference to the best."""
-    blocks = []
-    for r in results:
-        related = any(math.isfinite(e[WITHIN].value) for e in r.estimates.values())
-        metrics = ESTIMATES if related else METRICS
-        titles = [METRIC_TITLES[m] for m in metrics]
-        header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
-        lost = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
-        lines = [
-            f"## {r.name}\n",
-            f"n = {r.n:,}, {r.families:,} families{lost}; 95 % intervals from {r.resamples:,} "
-            "resamples of families\n",
-            _md_row(header),
-            _md_row(["---"] * len(header)),
-        ]
-        for model in ranked(r):
-            cells = [with_interval(_plain(vars(r.estimates[model][m]))) for m in metrics]
-            pair = r.against(model, r.best)
-            last = ["best", ""]
-            if pair is not None:
-                last = [with_interval(_plain(vars(pair.difference))), f"{pair.p_corrected:.2g}"]
-            lines.append(_md_row([model, *cells, *last]))
-        blocks.append("\n".join(lines))
-    note = "p is two-sided, from a paired bootstrap over families, with Holm's correction for all "
-    return "\n\n".join(blocks) + f"\n\n{note}pairs of a set.\n"
-
-
-def _md_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def ranked(result: Result) -> list[str]:
-    """The models of a result, best first."""
-    sign = 1 if result.metric in LOW_IS_GOOD else -1
-
-    def rank(model: str) -> float:
-        value = result.estimates[model][result.metric].value
-        return sign * value if math.isfinite(value) else math.inf
-
-    return sorted(result.estimates, key=rank)
-
-
-def comparison_page(results: Sequence[Result]) -> Figure:
-    """The paper's Figure 3: a panel for each set, the best models and those no worse in blue."""
-    rows = max(len(r.estimates) for r in results)
-    columns = min(2, len(results))
-    high = -(-len(results) // columns)
-    figure = Figure(figsize=(5.2 * columns, (1.1 + 0.26 * rows) * high), layout="constrained")
-    axes = figure.subplots(high, columns, squeeze=False)
-    for ax, r in zip(axes.flat, results, strict=False):
-        models = ranked(r)
-        found = [r.estimates[model][r.metric] for model in models]
-        interval_bars(
-            ax,
-            models,
-            np.array([e.value for e in found]),
-            np.array([[e.low, e.high] for e in found]),
-            np.array([not r.told_apart(model) for model in models]),
-            f"{METRIC_TITLES[r.metric]}, 95 % interval",
-        )
-        ax.set_ylim(rows - 0.4, -0.6)  # bars as thick in every panel
-        ax.set_title(f"{r.name}  (n = {r.n:,})")
-    for ax in axes.flat[len(results) :]:
-        ax.set_visible(False)
-    figure.supxlabel(
-        "blue: the best, and those it is not told apart from (paired bootstrap, Holm, p < 0.05)",
-        fontsize=7,
     )
     return figure

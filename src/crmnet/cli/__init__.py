@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from crmnet.cli import (
+    ablate,
     benchmark,
     bundles,
     compare,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
+    "ablate": ablate.ablate,
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crmnet.cli.options import ColumnOption, Device, DeviceOption, MaxRejectedOption, pairs
+
+if TYPE_CHECKING:
+    from crmnet.compare import Table
 
 
 def compare(
@@ -62,7 +65,7 @@ def compare(
     with all_opened(data or [], medium or [default], options) as datasets:
         found = contests(predictors, datasets, [_table(text) for text in predictions or []])
     results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
-    from crmnet.report import comparison_markdown, write_comparison
+    from crmnet.comparison import comparison_markdown, write_comparison
 
     write_comparison(output, results)
     print(comparison_markdown(results))
@@ -74,7 +77,7 @@ def _named(text: str) -> tuple[str, str]:
     return (name, run) if equals else (Path(text).name, text)
 
 
-def _table(text: str):  # type: ignore[no-untyped-def]
+def _table(text: str) -> Table:
     from crmnet.compare import Table
 
     where, equals, path = text.partition("=")

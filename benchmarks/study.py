@@ -1,0 +1,233 @@
+"""Every network of the zoo under one budget, on real measurements: accuracy, size, time, speed.
+
+    python benchmarks/study.py --hq HQ --random Random_complex.csv --out STUDY
+    python benchmarks/study.py ... --rows 20000 --epochs 4 --threads 2 --models legnet crmnet-small
+
+HQ is a folder with complex_train.tsv.gz, defined_train.tsv.gz, dream_train.tsv.gz and
+native_complex_validation.tsv.gz. All networks are trained on the three media with the recipe
+`common`; random promoters in complex medium are held out, native fragments only watched. Killed, it
+goes on where it was, network by network and epoch by epoch. OUT gets study.md (the table),
+study.json, and the comparison's own files, compare.png among them.
+"""
+
+import argparse
+import gzip
+import json
+import logging
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from crmnet.checkpoint import load_record, load_run, write_text_atomically
+from crmnet.compare import Table, compare, contests
+from crmnet.comparison import ranked, write_comparison
+from crmnet.data.dataset import Dataset, is_dataset
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.evaluate import score, score_model
+from crmnet.models import MODELS
+from crmnet.models.layers import count_parameters
+from crmnet.predict import Predictor
+from crmnet.report import with_interval
+from crmnet.run import resolve
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.train import train
+
+MEDIA = ("complex", "defined", "dream")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--hq", type=Path, required=True)
+    parser.add_argument("--random", type=Path, required=True, help="Random_complex.csv")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", nargs="*", default=[m for m in MODELS if m != "crmnet"],
+                        help="default: all but the full crmnet, which wants a GPU")  # fmt: skip
+    parser.add_argument("--published", nargs="*", default=[], metavar="NAME=FILE",
+                        help="tables of published predictions for the random set")  # fmt: skip
+    parser.add_argument("--recipe", default="common")
+    parser.add_argument("--rows", type=int, default=0, help="of each medium at most; 0: all")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--speed-rows", type=int, default=2048)
+    parser.add_argument("--set", nargs="*", default=[], dest="settings", metavar="KEY=VALUE")
+    return parser.parse_args()
+
+
+def sample(source: Path, rows: int, out: Path) -> Path:
+    """The file with at most ``rows`` of its rows, drawn with a fixed seed."""
+    with gzip.open(source, "rt") as file:
+        header, *lines = file.readlines()
+    if rows and rows < len(lines):
+        lines = random.Random(0).sample(lines, rows)
+    write_text_atomically(out, header + "".join(lines))
+    return out
+
+
+def tiles(source: Path, out: Path, k: int = 20) -> Path:
+    """Native fragments, those that share a 20-mer of their insert joined into one family."""
+    with gzip.open(source, "rt") as file:
+        rows = [line.rstrip("\n").split("\t")[:2] for line in file][1:]
+    group = list(range(len(rows)))
+
+    def root(row: int) -> int:
+        while group[row] != row:
+            row = group[row]
+        return row
+
+    seen: dict[str, int] = {}
+    for row, (sequence, _) in enumerate(rows):
+        insert = sequence[len(ADAPTER_5) : -len(ADAPTER_3)]
+        for start in range(len(insert) - k + 1):
+            group[root(row)] = root(seen.setdefault(insert[start : start + k], row))
+    lines = [f"{s}\t{y}\t{root(row)}\n" for row, (s, y) in enumerate(rows)]
+    write_text_atomically(out, "sequence\texpression\tfamily\n" + "".join(lines))
+    return out
+
+
+def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
+    """Training, native and random rows, ingested once."""
+    place = args.out / "data"
+    place.mkdir(parents=True, exist_ok=True)
+    made = []
+    for name in ("train", "native", "random"):
+        folder = place / name
+        if not is_dataset(folder):
+            if name == "train":
+                files = [sample(args.hq / f"{m}_train.tsv.gz", args.rows, place / f"{m}.tsv")
+                         for m in MEDIA]  # fmt: skip
+                ingest(files, folder, IngestOptions(media=MEDIA))
+            elif name == "native":
+                file = tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv")
+                ingest([file], folder, IngestOptions(media=("complex",)))
+            else:
+                ingest([args.random], folder, IngestOptions(media=("complex",)))
+        made.append(Dataset.open(folder))
+    return made[0], made[1], made[2]
+
+
+def run_of(args: argparse.Namespace, model: str, seed: int) -> Path:
+    return args.out / "runs" / model / f"seed-{seed}"
+
+
+def train_all(args: argparse.Namespace, data: Dataset) -> None:
+    for seed in range(args.seeds):
+        for model in args.models:
+            logging.info("%s, seed %d", model, seed)
+            settings = [f"model.name={model}", f"epochs={args.epochs}", f"seed={seed}",
+                        f"warmup_epochs={0.3 * args.epochs}", f"patience={args.epochs}",
+                        f"device={args.device}"]  # fmt: skip
+            resolved = resolve(args.recipe, [*settings, *args.settings])
+            train(resolved, data, run_of(args, model, seed), resume=True)
+
+
+def training_seconds(run: Path) -> float:
+    """Sum over the epochs, as written in the history."""
+    head, *rows = (run / "history.csv").read_text().splitlines()
+    place = head.split(",").index("seconds")
+    return sum(float(row.split(",")[place]) for row in rows)
+
+
+def speed(predictor: Predictor, data: Dataset, rows: int) -> float:
+    """Sequences per second, the best of three."""
+    tokens, best = np.resize(data.tokens, (rows, data.tokens.shape[1])), 0.0
+    predictor.predict_tokens(tokens[:256])
+    for _ in range(3):
+        started = time.perf_counter()
+        predictor.predict_tokens(tokens)
+        best = max(best, rows / (time.perf_counter() - started))
+    return best
+
+
+def measured(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
+    """What the table says of a network besides the comparison."""
+    run, seeds = run_of(args, model, 0), []
+    for seed in range(args.seeds):
+        (scored,) = score_model(
+            Predictor.load(run_of(args, model, seed), device=args.device), held_out
+        )
+        seeds.append(score(scored.measured, scored.predicted)["pearson"])
+    best = load_record(run).best
+    assert best is not None
+    predictor = Predictor.load(run, device=args.device)
+    return {
+        "seeds": seeds,
+        "parameters": sum(count_parameters(load_run(run)[0])),
+        "training_minutes": training_seconds(run) / 60,
+        "best_epoch": best.epoch,
+        "sequences_per_s": speed(predictor, held_out, args.speed_rows),
+    }
+
+
+def study(args: argparse.Namespace) -> None:
+    data, native, held_out = datasets(args)
+    train_all(args, data)
+    predictors = {m: Predictor.load(run_of(args, m, 0), device=args.device) for m in args.models}
+    tables = [
+        Table(name, held_out.name, Path(file))
+        for name, _, file in (text.partition("=") for text in args.published)
+    ]
+    results = [compare(c) for c in contests(predictors, [held_out, native], tables)]
+    write_comparison(args.out, results)
+    random_set, native_set = results
+    found = []
+    for model in ranked(random_set):
+        row = {
+            "model": model,
+            "random": vars(random_set.estimates[model]["pearson"]),
+            "told_apart_from_best": random_set.told_apart(model),
+        }
+        if model in predictors:
+            row["native"] = vars(native_set.estimates[model]["pearson"])
+            row |= measured(args, model, held_out)
+        found.append(row)
+    budget = {
+        "rows": len(data),
+        "rows_per_medium_at_most": args.rows,
+        "epochs": args.epochs,
+        "seeds": args.seeds,
+        "threads": args.threads,
+        "recipe": args.recipe,
+        "settings": args.settings,
+        "device": str(predictors[args.models[0]].device),
+    }
+    write_text_atomically(
+        args.out / "study.json", json.dumps({"budget": budget, "models": found}, indent=2) + "\n"
+    )
+    text = markdown(found, budget, random_set.n, native_set.n)
+    write_text_atomically(args.out / "study.md", text)
+    print(text)
+
+
+def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> str:
+    lines = [
+        f"{budget['rows']:,} rows in three media, {budget['epochs']} epochs, recipe "
+        f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
+        f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
+        f"(n = {n_native:,}, bootstrapped by groups of overlapping tiles).\n",
+        "| network | r random | each seed | r native | parameters | training, min | sequences/s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in found:
+        best = "" if row["told_apart_from_best"] else " *"
+        cells = [row["model"] + best, with_interval(row["random"], 3)]
+        if "native" in row:
+            cells += [", ".join(f"{r:.3f}" for r in row["seeds"]), with_interval(row["native"], 3),
+                      f"{row['parameters']:,}", f"{row['training_minutes']:.1f}",
+                      f"{row['sequences_per_s']:,.0f}"]  # fmt: skip
+        else:
+            cells += ["published predictions", "–", "–", "–", "–"]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines.append("\n\\* the best, and those not told apart from it (paired bootstrap, Holm).\n")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    chosen = arguments()
+    torch.set_num_threads(chosen.threads)
+    study(chosen)

@@ -1,0 +1,61 @@
+"""``crmnet ablate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ablate(
+    recipe: Annotated[str, typer.Argument(help="A recipe whose network is crmnet of any size.")],
+    data: Annotated[Path, typer.Option(help="Data set to train on.")],
+    test: Annotated[list[Path], typer.Option(help="Data set to score on; may be repeated.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for runs and results.")],
+    pretrain: Annotated[
+        Path | None, typer.Option(help="Data set of all media, for the variant *pre-trained*.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Data set to watch; else some families of the data.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="Only this variant (and *full*); may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each variant: seeds 0, 1, ….")] = 3,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, for all variants."),
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+) -> None:
+    """Train CRMnet whole and with parts left out, several seeds each: the paper's Figure 4.
+
+    Variants: pre-trained, full, no squeeze-excitation, no transformer, no decoder, additive
+    position code. Called again, it goes on where it was stopped.
+
+    Example: `crmnet ablate small --data complex --pretrain both --test held-out -o ablation`
+    """
+    from crmnet.ablate import FULL, VARIANTS, AblationOptions
+    from crmnet.ablate import ablate as run_ablation
+    from crmnet.data.dataset import Dataset
+
+    chosen = [v for v in VARIANTS if not variant or v in (FULL, *variant)]
+    unknown = [v for v in variant or [] if v not in VARIANTS]
+    options = AblationOptions(
+        recipe, tuple(settings or []), tuple(range(seeds)), tuple(chosen + unknown)
+    )
+    results = run_ablation(
+        options,
+        Dataset.open(data),
+        [Dataset.open(path) for path in test],
+        output,
+        pretraining=Dataset.open(pretrain) if pretrain else None,
+        validation=Dataset.open(validation) if validation else None,
+        resamples=resamples,
+    )
+    from crmnet.comparison import ablation_markdown, write_ablation
+
+    write_ablation(output, results)
+    print(ablation_markdown(results))
+    print(f"written: {output}/ablation.md, ablation.json, ablation.png")

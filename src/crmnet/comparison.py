@@ -1,0 +1,217 @@
+"""Tables and figures of a comparison and of an ablation (Figures 3 and 4 of the paper).
+
+Takes what :mod:`crmnet.compare` and :mod:`crmnet.ablate` return and writes Markdown, CSV, JSON and
+PNG, as :mod:`crmnet.report` does for a single model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from crmnet.ablate import AblationResult
+from crmnet.checkpoint import write_text_atomically
+from crmnet.compare import ALPHA, LOW_IS_GOOD, Result
+from crmnet.data.tables import TableWriter
+from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, finite
+from crmnet.figures.panels import INK, STYLE, interval_bars
+from crmnet.report import METRIC_TITLES, save_figure, with_interval
+
+
+def write_comparison(folder: Path, results: Sequence[Result]) -> None:
+    """Leave ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(
+        folder / "compare.json", json.dumps(comparison_json(results), indent=2) + "\n"
+    )
+    write_text_atomically(folder / "compare.md", comparison_markdown(results))
+    columns = ["set", "n", "families", "model", "metric", "value", "low", "high"]
+    with TableWriter(folder / "compare.csv", columns) as table:
+        for result in results:
+            rows = [
+                (result.name, result.n, result.families, model, name, *vars(found).values())
+                for model, estimates in result.estimates.items()
+                for name, found in estimates.items()
+            ]
+            table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
+    with matplotlib.rc_context(STYLE):
+        save_figure(comparison_page(results), folder / "compare.png")
+
+
+def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Sets → models → metrics, and every pair; what is not defined is null."""
+    return {
+        "sets": {
+            r.name: {
+                "n": r.n,
+                "families": r.families,
+                "left_out": r.left_out,
+                "resamples": r.resamples,
+                "models": {
+                    model: {name: _plain(vars(found)) for name, found in estimates.items()}
+                    for model, estimates in r.estimates.items()
+                },
+                "pairs": [
+                    {"a": p.a, "b": p.b, "metric": r.metric, **_plain(vars(p.difference)),
+                     "p_corrected": finite(p.p_corrected)}
+                    for p in r.pairs
+                ],
+            }
+            for r in results
+        }
+    }  # fmt: skip
+
+
+def _plain(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: finite(value) for key, value in values.items()}
+
+
+def comparison_markdown(results: Sequence[Result]) -> str:
+    """One table a set, best model first: metrics with intervals, and the difference to the best."""
+    blocks = []
+    for r in results:
+        related = any(math.isfinite(e[WITHIN].value) for e in r.estimates.values())
+        metrics = ESTIMATES if related else METRICS
+        titles = [METRIC_TITLES[m] for m in metrics]
+        header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
+        lost = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
+        lines = [
+            f"## {r.name}\n",
+            f"n = {r.n:,}, {r.families:,} families{lost}; 95 % intervals from {r.resamples:,} "
+            "resamples of families\n",
+            _md_row(header),
+            _md_row(["---"] * len(header)),
+        ]
+        for model in ranked(r):
+            cells = [with_interval(_plain(vars(r.estimates[model][m]))) for m in metrics]
+            pair = r.against(model, r.best)
+            last = ["best", ""]
+            if pair is not None:
+                last = [with_interval(_plain(vars(pair.difference))), f"{pair.p_corrected:.2g}"]
+            lines.append(_md_row([model, *cells, *last]))
+        blocks.append("\n".join(lines))
+    note = "p is two-sided, from a paired bootstrap over families, with Holm's correction for all "
+    return "\n\n".join(blocks) + f"\n\n{note}pairs of a set.\n"
+
+
+def _md_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def ranked(result: Result) -> list[str]:
+    """The models of a result, best first."""
+    sign = 1 if result.metric in LOW_IS_GOOD else -1
+
+    def rank(model: str) -> float:
+        value = result.estimates[model][result.metric].value
+        return sign * value if math.isfinite(value) else math.inf
+
+    return sorted(result.estimates, key=rank)
+
+
+def comparison_page(results: Sequence[Result]) -> Figure:
+    """The paper's Figure 3: a panel for each set, the best models and those no worse in blue."""
+    rows = max(len(r.estimates) for r in results)
+    columns = min(2, len(results))
+    high = -(-len(results) // columns)
+    figure = Figure(figsize=(5.2 * columns, (1.1 + 0.26 * rows) * high), layout="constrained")
+    axes = figure.subplots(high, columns, squeeze=False)
+    for ax, r in zip(axes.flat, results, strict=False):
+        models = ranked(r)
+        found = [r.estimates[model][r.metric] for model in models]
+        interval_bars(
+            ax,
+            models,
+            np.array([e.value for e in found]),
+            np.array([[e.low, e.high] for e in found]),
+            np.array([not r.told_apart(model) for model in models]),
+            f"{METRIC_TITLES[r.metric]}, 95 % interval",
+        )
+        ax.set_ylim(rows - 0.4, -0.6)  # bars as thick in every panel
+        ax.set_title(f"{r.name}  (n = {r.n:,})")
+    for ax in axes.flat[len(results) :]:
+        ax.set_visible(False)
+    figure.supxlabel(
+        "blue: the best, and those it is not told apart from (paired bootstrap, Holm, p < 0.05)",
+        fontsize=7,
+    )
+    return figure
+
+
+def write_ablation(folder: Path, results: Sequence[AblationResult]) -> None:
+    """Leave ``ablation.json``, ``ablation.md`` and ``ablation.png`` (Figure 4)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {"sets": [_json(asdict(result)) for result in results]}
+    write_text_atomically(folder / "ablation.json", json.dumps(found, indent=2) + "\n")
+    write_text_atomically(folder / "ablation.md", ablation_markdown(results))
+    with matplotlib.rc_context(STYLE):
+        save_figure(ablation_page(results), folder / "ablation.png")
+
+
+def _json(value: Any) -> Any:
+    """The same with null for what is not defined."""
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
+
+
+def ablation_markdown(results: Sequence[AblationResult]) -> str:
+    """One table a set: parameters, r of the seeds, their mean, the difference to the full one."""
+    blocks = []
+    for result in results:
+        lines = [
+            f"## {result.name}\n",
+            f"n = {result.n:,}, {result.families:,} families, {len(result.seeds)} seeds\n",
+            _md_row(["variant", "parameters", "r of each seed", "mean r", "minus full", "p"]),
+            _md_row(["---"] * 6),
+        ]
+        for v in result.variants:
+            last = ["", ""]
+            if v.against_full is not None:
+                last = [with_interval(_plain(vars(v.against_full))), f"{v.against_full.p:.2g}"]
+            seeds = ", ".join(f"{r:.4f}" for r in v.by_seed)
+            mean = with_interval(_plain(vars(v.pearson)))
+            lines.append(_md_row([v.variant, f"{v.parameters:,}", seeds, mean, *last]))
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + (
+        "\n\nIntervals and p resample families of the test set, the same for all variants; how "
+        "much a run owes to its seed, the column of seeds shows.\n"
+    )
+
+
+def ablation_page(results: Sequence[AblationResult]) -> Figure:
+    """The paper's Figure 4: bars of the mean over seeds with intervals, a dot for each seed."""
+    rows = max(len(result.variants) for result in results)
+    figure = Figure(figsize=(5.2 * len(results), 1.1 + 0.3 * rows), layout="constrained")
+    axes = figure.subplots(1, len(results), squeeze=False)[0]
+    for ax, result in zip(axes, results, strict=True):
+        found = result.variants
+        interval_bars(
+            ax,
+            [v.variant for v in found],
+            np.array([v.pearson.value for v in found]),
+            np.array([[min(v.pearson.low, *v.by_seed), max(v.pearson.high, *v.by_seed)]
+                      for v in found]),
+            np.array([v.against_full is None or v.against_full.p >= ALPHA
+                      or v.against_full.value > 0 for v in found]),
+            "Pearson r, mean of seeds",
+        )  # fmt: skip
+        for place, v in enumerate(found):
+            ax.scatter(v.by_seed, [place] * len(v.by_seed), s=9, color="white", edgecolor=INK,
+                       linewidth=0.7, zorder=5)  # fmt: skip
+        ax.set_title(f"{result.name}  (n = {result.n:,})")
+    figure.supxlabel(
+        "dots: seeds; lines: 95 % interval or the seeds if wider; grey: worse than full (p < 0.05)",
+        fontsize=7,
+    )
+    return figure
