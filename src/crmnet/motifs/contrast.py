@@ -177,7 +177,7 @@ def minimum_hypergeometric(hits: Booleans) -> tuple[float, int]:
 
 
 def without_composition(expression: Matrix, tokens: Tokens, strata: int = 50) -> Matrix:
-    """Each sequence's rank among those of its own G + C, ``(B,)`` between 0 and 1, 1 the highest."""
+    """Each sequence's rank among those of its own G + C, ``(B,)``; 0 lowest, 1 highest."""
     stratum = composition_strata(tokens, strata)
     ranked = np.empty(len(expression))
     for number in np.unique(stratum):
