@@ -63,6 +63,13 @@ def test_two_strata_by_enumeration():
     assert exact_p(hits, contrast) == pytest.approx(np.mean(np.array(deals) >= seen))
 
 
+def test_an_empty_stratum_says_nothing():
+    top = np.arange(10) < 4
+    one = Contrast(np.zeros((10, 1), np.uint8), top, np.zeros(10, int))
+    two = one._replace(stratum=np.full(10, 2))
+    assert exact_p(top, two) == exact_p(top, one) == pytest.approx(1 / 210)
+
+
 def test_z_by_hand():
     # 10 of 20 have it, 8 of the 10 high ones: 5 expected, variance (1/4)·10·10/19.
     z = stratified_z(np.array([[2, 8]]), np.array([[10, 10]]))

@@ -14,8 +14,9 @@ LAYERS = [
     {"predict"},
     {"evaluate"},
     {"train", "attribute", "design", "evolve", "benchmark"},  # independent of each other
-    {"report"},
-    {"serve", "demo"},
+    {"marginalise", "report"},
+    {"explain"},
+    {"figure5", "serve", "demo"},
     {"cli"},
     {"__main__"},
 ]

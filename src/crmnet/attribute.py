@@ -55,6 +55,9 @@ class AttributeOptions:
             )
 
 
+DEFAULTS = AttributeOptions()
+
+
 class Attributed(NamedTuple):
     """Attributions of some sequences, in the unit of expression."""
 
@@ -102,7 +105,7 @@ def attribute(
     *,
     medium: str | None = None,
     minus: str | None = None,
-    options: AttributeOptions = AttributeOptions(),
+    options: AttributeOptions = DEFAULTS,
 ) -> Attributed:
     """Attribute the predictions of prepared sequences to their bases.
 

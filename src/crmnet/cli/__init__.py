@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli import benchmark, data, demo, evaluate, models, predict, train
+from crmnet.cli import benchmark, data, demo, evaluate, explain, models, motifs, predict, train
 
 Command = Callable[..., None]
 
@@ -25,12 +25,15 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "train": train.train,
     "predict": predict.predict,
     "evaluate": evaluate.evaluate,
+    "explain": explain.explain,
+    "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
     "benchmark": benchmark.benchmark,
     "models": {"import-keras": models.import_keras},
 }
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
     "data": "Make data sets: from raw rows, or simulated.",
+    "motifs": "Binding motifs: find new ones, find their sites, name them.",
     "models": "Networks and their weights.",
 }
 

@@ -152,6 +152,8 @@ def exact_p(hits: Booleans, contrast: Contrast) -> float:
     density = np.ones(1)
     for (low, high), (hit_low, hit_high) in zip(sizes.tolist(), cells.tolist(), strict=True):
         have = hit_low + hit_high
+        if not have:  # says nothing; of an empty stratum scipy's distribution is not defined
+            continue
         dealt = np.arange(min(have, high) + 1)
         density = np.convolve(density, hypergeom.pmf(dealt, low + high, have, high))
     return float(min(1.0, density[int(cells[:, 1].sum()) :].sum()))

@@ -87,6 +87,9 @@ class DiscoverOptions:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
 
+DEFAULTS = DiscoverOptions()
+
+
 class Found(NamedTuple):
     """A motif and what speaks for it."""
 
@@ -115,7 +118,7 @@ def differential(
     tokens: Tokens,
     expression: Matrix,
     family: npt.NDArray,
-    options: DiscoverOptions = DiscoverOptions(),
+    options: DiscoverOptions = DEFAULTS,
 ) -> list[Found]:
     """Motifs of the highest against the lowest sequences, and the other way round.
 
@@ -138,7 +141,7 @@ def differential(
 
 
 def contrast_motifs(
-    tokens: Tokens, top: Booleans, options: DiscoverOptions = DiscoverOptions()
+    tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS
 ) -> list[Found]:
     """Motifs of two groups of sequences that are there already; see :func:`differential`."""
     found: list[Found] = []
@@ -157,7 +160,7 @@ def ranked(
     tokens: Tokens,
     expression: Matrix,
     family: npt.NDArray,
-    options: DiscoverOptions = DiscoverOptions(),
+    options: DiscoverOptions = DEFAULTS,
 ) -> list[Found]:
     """Motifs whose sites crowd at the top, or at the bottom, of the whole ranking.
 

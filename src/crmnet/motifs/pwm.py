@@ -47,6 +47,10 @@ class Motif:
         """The most frequent base of each column."""
         return "".join(LETTERS[i] for i in self.counts.argmax(axis=0))
 
+    def renamed(self, name: str, id: str) -> Motif:
+        """The same motif under another name."""
+        return replace(self, name=name, id=id)
+
     @property
     def reversed(self) -> Motif:
         """The same motif read on the other strand."""
