@@ -229,9 +229,9 @@ def _integrated(
         here, there = _one_hot(network, tokens[row : row + 1]), _one_hot(network, others)
         path = there[:, None] + points[None, :, None, None] * (here - there)[:, None]
         steps = torch.cat(
-            [gradients(network, part) for part in path.flatten(0, 1).split(batch_size)]
+            [gradients(network, part) for part in torch.split(path.flatten(0, 1), batch_size)]
         )
-        slope = steps.unflatten(0, path.shape[:2]).mean(dim=1)
+        slope = steps.view(path.shape).mean(dim=1)
         given = (slope * (here - there)).mean(dim=0)
         with torch.inference_mode():
             gap = (network(here) - network(there).mean()).item()
@@ -252,7 +252,7 @@ def _deeplift(
         ) from error
     x_BCL = _one_hot(network, tokens)
     others = references(tokens, options)
-    r_BRCL = _one_hot(network, others.reshape(-1, tokens.shape[1])).unflatten(0, others.shape[:2])
+    r_BRCL = _one_hot(network, others.reshape(-1, tokens.shape[1])).view(*others.shape[:2], 4, -1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about deltas, which are reported
         multipliers = deep_lift_shap(
@@ -261,9 +261,8 @@ def _deeplift(
         )  # fmt: skip
     given = (multipliers.detach() * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
     with torch.inference_mode():
-        gap = network(x_BCL)[:, 0] - network(r_BRCL.flatten(0, 1)).unflatten(
-            0, others.shape[:2]
-        ).mean(dim=(1, 2))
+        base = network(r_BRCL.flatten(0, 1)).view(others.shape[:2]).mean(dim=1)
+        gap = network(x_BCL)[:, 0] - base
     delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
     return Attributed(_present(given.sum(dim=1, keepdim=True).cpu().numpy(), tokens), delta)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -127,7 +127,11 @@ def along(found: Attributed, tokens: sequence.Tokens) -> npt.NDArray[np.float32]
 
 def write_attributions(folder: Path, promoters: Promoters, found: Attributed) -> None:
     """Leave the values as npz, TSV and bedGraph."""
-    arrays = {"values": found.values, "tokens": promoters.tokens, "ids": np.array(promoters.ids)}
+    arrays: dict[str, Any] = {
+        "values": found.values,
+        "tokens": promoters.tokens,
+        "ids": np.array(promoters.ids),
+    }
     if found.delta is not None:
         arrays["delta"] = found.delta
 

@@ -146,7 +146,8 @@ def _page(
     rows: Sequence[Row],
 ) -> Figure:
     figure = Figure(figsize=(10, 1.9 * len(motifs) + 2.8), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1.9 * len(motifs), 2.8])
+    parts = figure.subfigures(2, 1, height_ratios=[1.9 * len(motifs), 2.8])
+    above, below = np.asarray(parts).tolist()
     axes = above.subplots(2 * len(motifs), 1, squeeze=False,
                           height_ratios=[1.3, 1] * len(motifs))[:, 0]  # fmt: skip
     for number, motif in enumerate(motifs):

@@ -68,15 +68,15 @@ def scan(
     """
     from crmnet.cli.options import reader_may_leave
     from crmnet.explain import read_promoters, write_sites
-    from crmnet.motifs.scan import Hits, ScanOptions, find_sites
+    from crmnet.motifs.scan import ScanOptions, find_sites
+    from crmnet.sequence import sequence_lengths
 
     wanted = _named(None if str(motifs) == "-" else motifs)
     promoters = read_promoters(file, flanks=flanks.value, length=100_000)
-    width = int((promoters.tokens < 4).any(axis=0).nonzero()[0].max(initial=0)) + 1
+    width = int(sequence_lengths(promoters.tokens).max())
     hits = find_sites(promoters.tokens[:, :width], wanted, ScanOptions(p_value=p_value))
-    chosen = hits.q <= q_value
     with reader_may_leave():
-        write_sites(output, promoters.ids, wanted, Hits(*(column[chosen] for column in hits)))
+        write_sites(output, promoters.ids, wanted, hits.where(hits.q <= q_value))
 
 
 def match(

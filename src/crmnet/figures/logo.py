@@ -87,7 +87,7 @@ def motif_logo(ax: Axes, counts: npt.NDArray[np.floating]) -> None:
 def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
     """Named bars, one row for as many as do not overlap; the axes share the sequence's x."""
     ends: list[float] = []
-    for site in sorted(sites):
+    for site in sorted(sites, key=lambda site: site.start):
         text = f"{site.name} {site.strand}".strip(" .")
         # A short site's name is wider than the site.
         needed = max(site.end, (site.start + site.end) / 2 + 0.75 * len(text))

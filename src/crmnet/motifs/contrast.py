@@ -8,7 +8,7 @@ Haenszel's test), and a family counts once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -84,8 +84,8 @@ def relatives(tokens: Tokens) -> Integers:
         code = window[fine] @ power
         order = np.argsort(code, kind="stable")
         same = np.nonzero(np.diff(code[order]) == 0)[0]
-        for one, other in zip(fine[order[same]], fine[order[same + 1]], strict=True):
-            a, b = _root(parent, int(one)), _root(parent, int(other))
+        for one, other in np.stack([fine[order[same]], fine[order[same + 1]]], axis=1).tolist():
+            a, b = _root(parent, one), _root(parent, other)
             parent[max(a, b)] = min(a, b)
     return np.array([_root(parent, row) for row in range(len(tokens))], dtype=np.int64)
 
@@ -97,7 +97,7 @@ def _root(parent: Integers, row: int) -> int:
     return row
 
 
-def extremes(expression: Matrix, family: npt.NDArray, n: int) -> tuple[Integers, Integers]:
+def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Integers, Integers]:
     """Rows of the n highest and the n lowest, one of each family at either end."""
     order = np.argsort(-expression, kind="stable")
 
@@ -150,8 +150,7 @@ def exact_p(hits: Booleans, contrast: Contrast) -> float:
     sizes = contrast.sizes
     cells = np.bincount(contrast.cell[hits], minlength=sizes.size).reshape(sizes.shape)
     density = np.ones(1)
-    for (low, high), (hit_low, hit_high) in zip(sizes.tolist(), cells.tolist(), strict=True):
-        have = hit_low + hit_high
+    for (low, high), have in zip(sizes.tolist(), cells.sum(axis=1).tolist(), strict=True):
         if not have:  # says nothing; of an empty stratum scipy's distribution is not defined
             continue
         dealt = np.arange(min(have, high) + 1)

@@ -16,7 +16,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +118,7 @@ Test = Callable[[Booleans], float]
 def differential(
     tokens: Tokens,
     expression: Matrix,
-    family: npt.NDArray,
+    family: npt.NDArray[Any],
     options: DiscoverOptions = DEFAULTS,
 ) -> list[Found]:
     """Motifs of the highest against the lowest sequences, and the other way round.
@@ -149,17 +150,15 @@ def contrast_motifs(
     learn, test = _split(top, options)
     for enriched, group in (("high", top), ("low", ~top)):
         contrast = Contrast(tokens.copy(), group, stratum)
-        held_out = contrast.rows(test)
-        found += _search(
-            contrast, learn, test, lambda hits, c=held_out: exact_p(hits, c), enriched, options
-        )
+        p_value = partial(exact_p, contrast=contrast.rows(test))
+        found += _search(contrast, learn, test, p_value, enriched, options)
     return _significant(found, options, "D")
 
 
 def ranked(
     tokens: Tokens,
     expression: Matrix,
-    family: npt.NDArray,
+    family: npt.NDArray[Any],
     options: DiscoverOptions = DEFAULTS,
 ) -> list[Found]:
     """Motifs whose sites crowd at the top, or at the bottom, of the whole ranking.
@@ -180,12 +179,13 @@ def ranked(
         top = height > 2 / 3
         contrast = Contrast(tokens[rows], top, stratum)
         learn, test = _split(top, options)
-        order = np.argsort(-height[test], kind="stable")
-        found += _search(
-            contrast, learn, test,
-            lambda hits, o=order: minimum_hypergeometric(hits[o])[0], enriched, options,
-        )  # fmt: skip
+        p_value = partial(_p_down_the_ranking, order=np.argsort(-height[test], kind="stable"))
+        found += _search(contrast, learn, test, p_value, enriched, options)
     return _significant(found, options, "R")
+
+
+def _p_down_the_ranking(hits: Booleans, order: Integers) -> float:
+    return minimum_hypergeometric(hits[order])[0]
 
 
 def _split(top: Booleans, options: DiscoverOptions) -> tuple[Integers, Integers]:

@@ -64,10 +64,13 @@ class Hits(NamedTuple):
     q: npt.NDArray[np.float64]
     """Benjamini and Hochberg's, over all places that were tried with the same motif."""
 
+    def where(self, chosen: npt.NDArray[np.bool_]) -> Hits:
+        """Some of the hits."""
+        return Hits(**{name: column[chosen] for name, column in self._asdict().items()})
+
     def of(self, motif: int) -> Hits:
         """The hits of one motif."""
-        chosen = self.motif == motif
-        return Hits(*(column[chosen] for column in self))
+        return self.where(self.motif == motif)
 
 
 def grid_scores(motif: Motif, options: ScanOptions) -> Integers:
@@ -111,6 +114,7 @@ def find_sites(
         The hits. A motif that is its own complement is hit on both strands, as in FIMO.
     """
     matrices = [grid_scores(motif, options) for motif in motifs]
+    kernels = [matrix.astype(float) for matrix in matrices]
     tables = [p_values(matrix, options.background) for matrix in matrices]
     cuts = np.array([low + np.argmax(table <= options.p_value) if table[-1] <= options.p_value
                      else np.inf for low, table in tables])  # fmt: skip
@@ -119,7 +123,7 @@ def find_sites(
     strands = 2 if options.both_strands else 1
     parts = []
     for start in range(0, len(tokens), BLOCK):
-        block = scores_along(tokens[start : start + BLOCK], matrices)[:, :, :strands]
+        block = scores_along(tokens[start : start + BLOCK], kernels)[:, :, :strands]
         found = (block >= cuts[:, None, None]) & covered[start : start + BLOCK, :, None]
         row, motif, strand, place = np.nonzero(found)
         parts.append((row + start, motif, strand, place, block[row, motif, strand, place]))
