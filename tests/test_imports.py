@@ -27,10 +27,10 @@ LAYERS = [
         "export",
         "parts",
     },  # independent of each other
-    {"ablate"},
+    {"ablate", "marginalise"},
     {"report"},
-    {"comparison"},
-    {"serve", "demo"},
+    {"comparison", "explain"},
+    {"figure5", "serve", "demo"},
     {"cli"},
     {"__main__"},
 ]

@@ -23,7 +23,9 @@ from crmnet.cli import (
     data,
     demo,
     evaluate,
+    explain,
     models,
+    motifs,
     predict,
     train,
 )
@@ -45,6 +47,8 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "ablate": ablate.ablate,
+    "explain": explain.explain,
+    "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,
@@ -58,6 +62,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 """Every command, in the order in which ``crmnet --help`` shows them."""
 GROUPS = {
     "data": "Fetch, make, check and divide data sets.",
+    "motifs": "Binding motifs: find new ones, find their sites, name them.",
     "models": "Networks, and trained models: list, show, pack, calibrate, export, import.",
 }
 

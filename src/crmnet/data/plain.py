@@ -152,14 +152,15 @@ def _decimal(text: Any, start: int, stop: int) -> Any:
     negative = place < stop and text[place] == 45
     if negative or (place < stop and text[place] == 43):
         place += 1
-    some, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
+    some, point, number = False, False, np.uint64(0)
+    digits = decimals = 0
     while place < stop:
         byte = text[place]
         if byte == 46 and not point:
             point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
-            digits += number > 0  # zeros in front cost no precision
+            digits += int(number > 0)  # zeros in front cost no precision
             decimals += point
             some = True
         else:

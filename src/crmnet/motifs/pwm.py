@@ -6,7 +6,7 @@ Takes tokens, gives arrays; knows no model and no file.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ class Motif:
     """Where it is from, such as MA0363.3."""
     counts: Matrix
     """``(4, W)``, rows A, C, G, T."""
+    evalue: float = 0.0
+    """How many motifs as good chance alone would give; 0 where nobody said."""
 
     def __post_init__(self) -> None:
         if self.counts.ndim != 2 or self.counts.shape[0] != 4 or not self.counts.shape[1]:
@@ -44,6 +46,21 @@ class Motif:
     def consensus(self) -> str:
         """The most frequent base of each column."""
         return "".join(LETTERS[i] for i in self.counts.argmax(axis=0))
+
+    def renamed(self, name: str, id: str) -> Motif:
+        """The same motif under another name."""
+        return replace(self, name=name, id=id)
+
+    @property
+    def reversed(self) -> Motif:
+        """The same motif read on the other strand."""
+        return replace(self, counts=self.counts[::-1, ::-1])
+
+    @property
+    def information(self) -> Matrix:
+        """Bits in each column over even odds, ``(W,)``, between 0 and 2."""
+        share = self.counts / self.counts.sum(axis=0)
+        return 2 + np.sum(share * np.log2(np.where(share > 0, share, 1)), axis=0)
 
     def probabilities(self, pseudocount: float = 1.0) -> Matrix:
         """``(4, W)``; the pseudocount is spread evenly over the bases of each column."""

@@ -1,0 +1,85 @@
+"""Which planted factors motif discovery finds, and how many of its motifs are none of them.
+
+    python benchmarks/discovery.py DATASET [-n 2000] [--medium complex]
+
+DATASET was made by ``crmnet data simulate``. A factor counts as found if it is among the best
+match's names; factors whose matrices match each other with p < 1e-4 share a name. It could be
+found if it has a site in at least 2 % of the promoters at either end, and at one end half as often
+again as at the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+
+from crmnet.attribute import INSERT
+from crmnet.data.dataset import Dataset
+from crmnet.motifs.contrast import extremes, without_composition
+from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
+from crmnet.motifs.jaspar import yeast_motifs
+from crmnet.motifs.match import match
+from crmnet.simulate import FACTORS
+
+
+def site_shares(
+    folder: Path, top: np.ndarray, bottom: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Share of the promoters at each end that have a site of each factor."""
+    ends = ({f"p{row}" for row in top}, {f"p{row}" for row in bottom})
+    having: dict[str, tuple[set[str], set[str]]] = {f.name: (set(), set()) for f in FACTORS}
+    with (folder / "truth" / "sites.tsv").open(newline="") as file:
+        for site in csv.DictReader(file, delimiter="\t"):
+            for end, ids in enumerate(ends):
+                if site["id"] in ids and site["factor"] in having:
+                    having[site["factor"]][end].add(site["id"])
+    return {
+        name: (len(high) / len(top), len(low) / len(bottom)) for name, (high, low) in having.items()
+    }
+
+
+def judge(found: list[Found], present: set[str]) -> str:
+    """One row of the table."""
+    database = list(yeast_motifs())
+    planted = [m for m in database if m.name in {f.name for f in FACTORS}]
+    alike = match(database, planted).p < 1e-4
+    recovered: set[str] = set()
+    false = 0
+    for place in match([f.motif for f in found], database).best():
+        names = {m.name for m, same in zip(planted, alike[place], strict=True) if same}
+        recovered |= names
+        false += not names
+    here = recovered & present
+    return (
+        f"{len(found)} motifs, {false} of no planted factor; "
+        f"{len(here)} of {len(present)} factors found; missed {sorted(present - recovered)}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("-n", type=int, default=2000)
+    parser.add_argument("--medium", default="complex")
+    options = parser.parse_args()
+    data = Dataset.open(options.dataset)
+    rows = np.nonzero(np.asarray(data.medium) == data.media.index(options.medium))[0]
+    inserts = np.array(data.tokens[rows])[:, INSERT]
+    expression = np.array(data.labels[rows], dtype=float)
+    family = np.array(data.family[rows])
+    top, bottom = extremes(without_composition(expression, inserts), family, options.n)
+    shares = site_shares(options.dataset, rows[top], rows[bottom])
+    present = {name for name, pair in shares.items() if max(pair) >= max(0.02, 1.5 * min(pair))}
+    for search in (differential, ranked):
+        started = time.process_time()
+        found = search(inserts, expression, family, DiscoverOptions(n=options.n))
+        seconds = time.process_time() - started
+        print(f"{search.__name__}: {judge(found, present)}; {seconds:.0f} s of CPU", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,284 @@
+"""What each base contributes to a prediction: ``(B, 4, L)`` for any network and any medium.
+
+All methods take a plain module, one-hot ``(B, 4, L)`` → ``(B, M)``, and a weight for each of its
+outputs: one for a medium, +1 and −1 for the difference of two. What comes back is zero except at
+the bases that are there, unless the whole table is asked for.
+
+    gradient     input × gradient (the paper's saliency)
+    masked       the same, as the paper draws it: see :func:`paper_mask`
+    integrated   integrated gradients (Sundararajan et al. 2017) from shuffles of the sequence
+    deeplift     DeepLIFT/SHAP through tangermeme, from the same shuffles
+    ism          in-silico mutagenesis: what the mean of the three other bases would lose
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from crmnet import sequence
+from crmnet.predict import Predictor
+
+Attributions = npt.NDArray[np.float32]
+METHODS = ("ism", "gradient", "masked", "integrated", "deeplift")
+MASK_BELOW = 0.1
+"""Saliency under this is not drawn (paper, section 2.6)."""
+INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
+"""The middle 80 bases of a construct."""
+
+
+@dataclass(frozen=True)
+class AttributeOptions:
+    """How to attribute."""
+
+    method: str = "ism"
+    shuffles: int = 10
+    """Shuffled references of each sequence (integrated, deeplift); pairs of bases are kept."""
+    steps: int = 25
+    """Points on the way from a reference (integrated)."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}; got {self.method!r}")
+        if self.shuffles < 1 or self.steps < 1:
+            raise ValueError(
+                f"shuffles and steps must be at least 1; got {self.shuffles} and {self.steps}"
+            )
+
+
+DEFAULTS = AttributeOptions()
+
+
+class Attributed(NamedTuple):
+    """Attributions of some sequences, in the unit of expression."""
+
+    values: Attributions
+    """``(B, 4, L)``, zero but at the bases that are there."""
+    delta: npt.NDArray[np.float32] | None
+    """``(B,)`` how far the values are from adding up to prediction less mean reference, for the
+    methods that promise it; else None."""
+
+
+class Combined(nn.Module):
+    """One number from a network's outputs: ``(B, 4, L)`` → ``(B, 1)``."""
+
+    weights: Tensor
+
+    def __init__(self, network: nn.Module, weights: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32)[:, None])
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return self.network(x_BCL) @ self.weights
+
+
+def output_weights(predictor: Predictor, medium: str | None, minus: str | None = None) -> list[int]:
+    """Weights of the outputs for a medium, or for one less another.
+
+    Raises:
+        ValueError: If the model does not know a medium, or is not told which of several.
+    """
+    if medium is None and len(predictor.media) > 1:
+        raise ValueError(f"choose one of the model's media: {', '.join(predictor.media)}")
+    weights = [0] * len(predictor.media)
+    weights[predictor.medium_index(medium) if medium else 0] += 1
+    if minus is not None:
+        weights[predictor.medium_index(minus)] -= 1
+    if not any(weights):
+        raise ValueError(f"{medium} less {minus} is one output less itself: nothing to explain")
+    return weights
+
+
+def attribute(
+    predictor: Predictor,
+    tokens: sequence.Tokens,
+    *,
+    medium: str | None = None,
+    minus: str | None = None,
+    options: AttributeOptions = DEFAULTS,
+) -> Attributed:
+    """Attribute the predictions of prepared sequences to their bases.
+
+    Args:
+        predictor: The model.
+        tokens: ``(B, L)`` from :func:`crmnet.sequence.prepare`.
+        medium: Whose prediction; may be left out where the model has one output.
+        minus: Explain how much more ``medium`` is predicted than this one.
+        options: Method and its settings.
+
+    Raises:
+        ValueError: If a medium or method is not known.
+        ModuleNotFoundError: For ``deeplift`` without the extra ``interpret``.
+    """
+    weights = output_weights(predictor, medium, minus)
+    if options.method == "ism":
+        table = mutagenesis(predictor, tokens, weights)
+        return Attributed(_present(-table.sum(axis=1, keepdims=True) / 3, tokens), None)
+    network = Combined(predictor.model, weights).to(predictor.device).eval()
+    function = {
+        "gradient": _gradient,
+        "masked": _masked,
+        "integrated": _integrated,
+        "deeplift": _deeplift,
+    }[options.method]
+    return function(network, np.array(tokens), options, predictor.batch_size)
+
+
+def mutagenesis(
+    predictor: Predictor, tokens: sequence.Tokens, weights: Sequence[int]
+) -> Attributions:
+    """Change of the prediction by every single substitution, ``(B, 4, L)``.
+
+    0 at the base that is there and where it is N. Runs through the predictor's fast form; 240
+    mutants of a promoter's 80 bases, and the adapters' as well.
+    """
+    changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
+    vector = np.array(weights, dtype=np.float32)
+    for row, letters in enumerate(np.asarray(tokens)):
+        base, place = np.nonzero((np.arange(4)[:, None] != letters) & (letters < 4))
+        mutants = np.repeat(letters[None], len(place) + 1, axis=0)
+        mutants[np.arange(len(place)), place] = base
+        predicted = predictor.predict_tokens(mutants) @ vector
+        changes[row, base, place] = predicted[:-1] - predicted[-1]
+    return changes
+
+
+def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
+    """The paper's filter of saliency for its logos and its Figure 5F (section 2.6).
+
+    Per sequence, what is below the mean over its known bases is set to 0, then what is below 0.1;
+    adapters are set to 0, so that only the middle 80 bases are left.
+    """
+    known = tokens < sequence.N_TOKEN
+    along = values.sum(axis=1)
+    mean = along.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    kept = (along >= mean[:, None]) & (along >= MASK_BELOW)
+    inside = np.zeros(tokens.shape[1], dtype=bool)
+    inside[INSERT] = True
+    return values * (kept & inside)[:, None, :]
+
+
+def _present(values: Attributions, tokens: sequence.Tokens) -> Attributions:
+    """``values`` at the bases that are there, 0 elsewhere; ``(B, 4, L)``."""
+    return (values * (np.arange(4)[:, None] == tokens[:, None, :])).astype(np.float32)
+
+
+def gradients(network: nn.Module, x_BCL: Tensor) -> Tensor:
+    """Gradient of a one-output network at ``x_BCL``, ``(B, 4, L)``."""
+    x_BCL = x_BCL.detach().requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(network(x_BCL).sum(), x_BCL)
+    return gradient.detach()
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.buffers()).device
+
+
+def _one_hot(network: nn.Module, tokens: sequence.Tokens) -> Tensor:
+    return sequence.one_hot(torch.from_numpy(np.array(tokens)).to(_device(network)))
+
+
+def _gradient(
+    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
+) -> Attributed:
+    parts = []
+    for start in range(0, len(tokens), batch_size):
+        x_BCL = _one_hot(network, tokens[start : start + batch_size])
+        parts.append((x_BCL * gradients(network, x_BCL)).cpu().numpy())
+    return Attributed(np.concatenate(parts), None)
+
+
+def _masked(
+    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
+) -> Attributed:
+    raw = _gradient(network, tokens, options, batch_size).values
+    return Attributed(paper_mask(raw, tokens), None)
+
+
+def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.Tokens:
+    """``(B, R, L)`` shuffles that keep each sequence's pairs of bases; adapters are not moved.
+
+    Adapters are the same in all sequences, so a reference without them would explain the assay's
+    construct and not the promoter.
+    """
+    inserts = np.repeat(tokens[:, INSERT], options.shuffles, axis=0)
+    shuffled = np.repeat(tokens, options.shuffles, axis=0)
+    shuffled[:, INSERT] = sequence.shuffle(inserts, options.seed, 2)
+    return shuffled.reshape(len(tokens), options.shuffles, -1)
+
+
+def _integrated(
+    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
+) -> Attributed:
+    values = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
+    delta = np.zeros(len(tokens), dtype=np.float32)
+    # Midpoints of equal steps: exact for a quadratic, and neither end is taken twice.
+    points = ((torch.arange(options.steps) + 0.5) / options.steps).to(_device(network))
+    for row, others in enumerate(references(tokens, options)):
+        here, there = _one_hot(network, tokens[row : row + 1]), _one_hot(network, others)
+        path = there[:, None] + points[None, :, None, None] * (here - there)[:, None]
+        steps = torch.cat(
+            [gradients(network, part) for part in torch.split(path.flatten(0, 1), batch_size)]
+        )
+        slope = steps.view(path.shape).mean(dim=1)
+        given = (slope * (here - there)).mean(dim=0)
+        with torch.inference_mode():
+            gap = (network(here) - network(there).mean()).item()
+        delta[row] = given.sum().item() - gap
+        # A base's share includes what its absence in the reference gave: all four channels.
+        values[row] = _present(given.sum(dim=0).cpu().numpy()[None, None], tokens[row : row + 1])[0]
+    return Attributed(values, delta)
+
+
+def _deeplift(
+    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
+) -> Attributed:
+    try:
+        from tangermeme.deep_lift_shap import deep_lift_shap
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "DeepLIFT/SHAP needs tangermeme: pip install 'crmnet[interpret]'"
+        ) from error
+    x_BCL = _one_hot(network, tokens)
+    others = references(tokens, options)
+    r_BRCL = _one_hot(network, others.reshape(-1, tokens.shape[1])).view(*others.shape[:2], 4, -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about deltas, which are reported
+        multipliers = deep_lift_shap(
+            network, x_BCL, references=r_BRCL, batch_size=batch_size, raw_outputs=True,
+            device=_device(network), warning_threshold=float("inf"), only_warn=True,
+        )  # fmt: skip
+    given = (multipliers.detach() * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
+    with torch.inference_mode():
+        base = network(r_BRCL.flatten(0, 1)).view(others.shape[:2]).mean(dim=1)
+        gap = network(x_BCL)[:, 0] - base
+    delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
+    return Attributed(_present(given.sum(dim=1, keepdim=True).cpu().numpy(), tokens), delta)
+
+
+def randomised(predictor: Predictor, seed: int = 0) -> Predictor:
+    """The same network with every weight shuffled within its tensor: it knows nothing.
+
+    The sanity check of Adebayo et al. (2018): attributions that look the same for it say nothing
+    about the trained network.
+    """
+    model = copy.deepcopy(predictor.model)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            order = torch.randperm(weight.numel(), generator=generator)
+            weight.copy_(weight.flatten()[order.to(weight.device)].view_as(weight))
+    return Predictor(
+        model, predictor.media, predictor.device, predictor.batch_size, predictor.length
+    )

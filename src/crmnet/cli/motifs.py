@@ -1,0 +1,121 @@
+"""``crmnet motifs discover``, ``scan`` and ``match``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crmnet.cli.options import Flanks, FlanksOption
+
+DatabaseOption = Annotated[
+    Path | None,
+    typer.Option(help="MEME or JASPAR file; without it, JASPAR CORE of *S. cerevisiae*."),
+]
+
+
+def discover(
+    file: Annotated[Path, typer.Argument(help="Table with sequence and expression columns.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for motifs and tables.")],
+    n: Annotated[int, typer.Option("-n", min=20, help="Sequences at either end.")] = 2000,
+    attributions: Annotated[
+        Path | None,
+        typer.Option(help="attributions.npz of crmnet explain: motifs of what a model uses, too."),
+    ] = None,
+    database: DatabaseOption = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Ends of expression itself, whatever the composition.")
+    ] = False,
+    q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
+    flanks: FlanksOption = Flanks.auto,
+) -> None:
+    """Find motifs that tell high from low promoters, and name them.
+
+    High against low (D), confirmed by a search down the whole ranking (R); both within equal
+    composition, families counted once. Writes motifs.meme, motifs.tsv and motifs.png.
+
+    Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
+    """
+    from crmnet.explain import discover_motifs
+    from crmnet.motifs.discover import DiscoverOptions
+
+    options = DiscoverOptions(n=n, matched=not plain, q_value=q_value, seed=seed)
+    lines = discover_motifs(
+        file, output, options, attributions=attributions, database=_named(database),
+        flanks=flanks.value,
+    )  # fmt: skip
+    print("\n".join(lines))
+    print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
+
+
+def scan(
+    motifs: Annotated[Path, typer.Argument(help="MEME or JASPAR file; - is JASPAR's yeast.")],
+    file: Annotated[Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
+    ] = Path("-"),
+    p_value: Annotated[float, typer.Option(help="Rarest share of random words that pass.")] = 1e-4,
+    q_value: Annotated[float, typer.Option(help="Leave out hits above this q.")] = 1.0,
+    flanks: FlanksOption = Flanks.none,
+) -> None:
+    """Find the sites of motifs on both strands, with exact p-values and with q-values.
+
+    Positions count from 0 on the sequence as it is given; end is one past the last base.
+
+    Example: `crmnet motifs scan motifs.meme promoters.fasta -o sites.tsv`
+    """
+    from crmnet.cli.options import reader_may_leave
+    from crmnet.explain import read_promoters, write_sites
+    from crmnet.motifs.scan import ScanOptions, find_sites
+    from crmnet.sequence import sequence_lengths
+
+    wanted = _named(None if str(motifs) == "-" else motifs)
+    promoters = read_promoters(file, flanks=flanks.value, length=100_000)
+    width = int(sequence_lengths(promoters.tokens).max())
+    hits = find_sites(promoters.tokens[:, :width], wanted, ScanOptions(p_value=p_value))
+    with reader_may_leave():
+        write_sites(output, promoters.ids, wanted, hits.where(hits.q <= q_value))
+
+
+def match(
+    motifs: Annotated[Path, typer.Argument(help="MEME or JASPAR file of motifs to name.")],
+    database: DatabaseOption = None,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
+    ] = Path("-"),
+    best: Annotated[int, typer.Option(min=1, help="Matches shown for each motif.")] = 3,
+) -> None:
+    """Name motifs: the nearest ones of a database, with p-, E- and q-values as TOMTOM gives them.
+
+    Example: `crmnet motifs match motifs.meme --best 1`
+    """
+    import numpy as np
+
+    from crmnet.cli.options import reader_may_leave
+    from crmnet.data.tables import TableWriter
+    from crmnet.motifs.formats import read_motifs
+    from crmnet.motifs.match import match as match_motifs
+
+    queries, targets = read_motifs(motifs), _named(database)
+    found = match_motifs(queries, targets)
+    columns = ["motif", "target", "name", "p", "e", "q", "offset", "strand", "overlap"]
+    with reader_may_leave(), TableWriter(output, columns) as table:
+        for row, query in enumerate(queries):
+            order = np.argsort(found.p[row], kind="stable")[:best]
+            table.write(
+                {
+                    "motif": [query.id] * len(order),
+                    "target": [targets[i].id for i in order],
+                    "name": [targets[i].name for i in order],
+                    **{key: value[row, order] for key, value in found._asdict().items()},
+                }
+            )
+
+
+def _named(path: Path | None):  # type: ignore[no-untyped-def]  # its type is a heavy import
+    from crmnet.motifs.formats import read_motifs
+    from crmnet.motifs.jaspar import yeast_motifs
+
+    return list(yeast_motifs()) if path is None else read_motifs(path)

@@ -1,0 +1,101 @@
+"""Sequence logos: letters as high as what they stand for. Arrays in, matplotlib axes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Bbox
+
+from crmnet.figures.panels import GREY, INK
+
+COLORS = {"A": "#2f9e44", "C": "#1c5fb8", "G": "#e8a317", "T": "#c92a2a"}
+"""A green, C blue, G orange, T red, as everywhere in the field."""
+
+
+class Site(NamedTuple):
+    """A named stretch to draw under a sequence."""
+
+    name: str
+    start: int
+    end: int
+    strand: str
+
+
+@cache
+def _glyph(letter: str) -> tuple[npt.NDArray[np.float64], ...]:
+    """Outlines of a letter, stretched to fill the unit square."""
+    path = TextPath(
+        (0, 0), letter, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold")
+    )
+    box: Bbox = path.get_extents()
+    return tuple(
+        (np.asarray(outline) - (box.x0, box.y0)) / (box.width, box.height)
+        for outline in path.to_polygons()
+    )
+
+
+def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
+    """Draw letters ``(4, L)`` as high as their values, positives up and negatives down.
+
+    In a column the larger ones stand farther out. Letters below zero are drawn pale.
+    """
+    for row, letter in enumerate("ACGT"):
+        outlines: list[list[npt.NDArray[np.float64]]] = [[], []]
+        holes: list[npt.NDArray[np.float64]] = []
+        for place in np.nonzero(heights[row])[0]:
+            value = heights[row, place]
+            others = heights[:, place]
+            nearer = (np.sign(others) == np.sign(value)) & (np.abs(others) < np.abs(value))
+            base = float(others[nearer].sum())
+            low, high = sorted((base, base + float(value)))
+            for number, outline in enumerate(_glyph(letter)):
+                drawn = outline * (0.92, high - low) + (start + place + 0.04, low)
+                if number:
+                    holes.append(drawn)
+                else:
+                    outlines[int(value < 0)].append(drawn)
+        for shapes, alpha in zip(outlines, (1.0, 0.45), strict=True):
+            ax.add_collection(
+                PolyCollection(shapes, facecolor=COLORS[letter], edgecolor="none", alpha=alpha)
+            )
+        ax.add_collection(PolyCollection(holes, facecolor="white", edgecolor="none"))
+    up = float(np.maximum(heights, 0).sum(axis=0).max(initial=0))
+    down = float(np.minimum(heights, 0).sum(axis=0).min(initial=0))
+    margin = 0.05 * (up - down or 1.0)
+    ax.set(xlim=(start, start + heights.shape[1]), ylim=(down - margin, up + margin))
+    ax.axhline(0, color=INK, linewidth=0.5)
+
+
+def motif_logo(ax: Axes, counts: npt.NDArray[np.floating]) -> None:
+    """A motif's logo in bits, from ``(4, W)`` counts or probabilities."""
+    shares = counts / counts.sum(axis=0)
+    bits = 2 + np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0)
+    logo(ax, shares * bits)
+    ax.set(ylim=(0, 2), yticks=(0, 1, 2), xticks=[])
+    ax.set_ylabel("bits", fontsize=7)
+    ax.tick_params(labelsize=7)
+
+
+def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
+    """Named bars, one row for as many as do not overlap; the axes share the sequence's x."""
+    ends: list[float] = []
+    for site in sorted(sites, key=lambda site: site.start):
+        text = f"{site.name} {site.strand}".strip(" .")
+        # A short site's name is wider than the site.
+        needed = max(site.end, (site.start + site.end) / 2 + 0.75 * len(text))
+        left = min(site.start, (site.start + site.end) / 2 - 0.75 * len(text))
+        row = next((i for i, end in enumerate(ends) if end <= left), len(ends))
+        ends[row : row + 1] = [needed]
+        ax.plot([site.start, site.end], [-row, -row], color=GREY, linewidth=3,
+                solid_capstyle="butt")  # fmt: skip
+        ax.text((site.start + site.end) / 2, -row - 0.25, text, ha="center", va="top", fontsize=6)
+    ax.set_ylim(-max(len(ends), 1) + 0.05, 0.3)
+    ax.axis("off")

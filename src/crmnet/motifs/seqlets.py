@@ -1,0 +1,99 @@
+"""Motifs from attributions: the stretches that a model finds important, gathered by what they say.
+
+A *seqlet* is a stretch whose attributions add up to more than those of other places. The words that
+seqlets share, and stretches the model does not care about lack, become motifs in the same way as
+those of :mod:`crmnet.motifs.discover`: the groups compared are seqlets and unimportant stretches.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.motifs.contrast import Integers
+from crmnet.motifs.discover import DEFAULTS, DiscoverOptions, Found, contrast_motifs
+from crmnet.sequence import Tokens
+
+CORE = 8
+"""Bases whose attributions are summed."""
+FLANK = 5
+"""Bases around the core that a seqlet has as well."""
+WIDTH = CORE + 2 * FLANK
+PER_SEQUENCE = 3
+"""Seqlets of either sign taken from a sequence at most."""
+
+
+class Seqlets(NamedTuple):
+    """Stretches of WIDTH bases."""
+
+    row: Integers
+    start: Integers
+    total: npt.NDArray[np.float64]
+    """Sum of the attributions of the core."""
+
+
+def extract_seqlets(values: npt.NDArray[np.floating], sign: int, share: float = 0.05) -> Seqlets:
+    """The strongest stretches of one sign that do not overlap.
+
+    Args:
+        values: ``(B, L)`` attribution of each base.
+        sign: +1 for what raises the prediction, −1 for what lowers it.
+        share: Of all places, how many are strong.
+    """
+    window = np.lib.stride_tricks.sliding_window_view(values * sign, CORE, axis=1).sum(axis=2)
+    inside = window[:, FLANK : window.shape[1] - FLANK].astype(float)
+    limit = max(float(np.quantile(inside, 1 - share)), 0.0)
+    rows, starts, totals = [], [], []
+    for _ in range(PER_SEQUENCE):
+        place = inside.argmax(axis=1)
+        best = inside[np.arange(len(inside)), place]
+        chosen = np.nonzero(best > limit)[0]
+        rows.append(chosen)
+        starts.append(place[chosen])
+        totals.append(best[chosen] * sign)
+        near = np.abs(np.arange(inside.shape[1]) - place[:, None]) < CORE
+        inside[near] = -np.inf
+    return Seqlets(*map(np.concatenate, (rows, starts, totals)))
+
+
+def attributed_motifs(
+    tokens: Tokens,
+    values: npt.NDArray[np.floating],
+    options: DiscoverOptions = DEFAULTS,
+) -> list[Found]:
+    """Motifs of seqlets, those that raise the prediction as ``high``; ids count from ``A1``.
+
+    Args:
+        tokens: ``(B, L)`` inserts.
+        values: ``(B, L)`` attribution of each base, of a network that the sequences are new to or
+            not: what it learned is what is found.
+        options: As for the other searches; ``n`` is not used.
+    """
+    found: list[Found] = []
+    for sign, name in ((1, "high"), (-1, "low")):
+        seqlets = extract_seqlets(values, sign)
+        quiet = _quiet_starts(values, len(seqlets.row), options.seed)
+        if min(len(seqlets.row), len(quiet[0])) < 2 * options.fewest:
+            continue
+        row = np.concatenate([seqlets.row, quiet[0]])
+        start = np.concatenate([seqlets.start, quiet[1]])
+        pieces = tokens[row[:, None], start[:, None] + np.arange(WIDTH)]
+        top = np.arange(len(row)) < len(seqlets.row)
+        motifs = contrast_motifs(pieces, top, options)
+        found += [f._replace(enriched=name) for f in motifs if f.enriched == "high"]
+    found.sort(key=lambda f: f.p)
+    return [
+        f._replace(motif=f.motif.renamed(f.motif.name, f"A{n}")) for n, f in enumerate(found, 1)
+    ]
+
+
+def _quiet_starts(
+    values: npt.NDArray[np.floating], many: int, seed: int
+) -> tuple[Integers, Integers]:
+    """Rows and starts of random stretches among the half that matters least."""
+    size = np.lib.stride_tricks.sliding_window_view(np.abs(values), WIDTH, axis=1).sum(axis=2)
+    row, start = np.nonzero(size <= np.median(size))
+    chosen = np.random.default_rng(seed).permutation(len(row))[:many]
+    return row[chosen], start[chosen]

@@ -1,0 +1,145 @@
+"""Attributions of networks whose answer is known, the paper's filter, and every method's shape."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from crmnet import sequence
+from crmnet.attribute import (
+    METHODS,
+    AttributeOptions,
+    attribute,
+    mutagenesis,
+    output_weights,
+    paper_mask,
+    randomised,
+    references,
+)
+from crmnet.predict import Predictor
+
+WEIGHT = torch.randn(2, 4, 112, generator=torch.Generator().manual_seed(0))
+
+
+class Linear(nn.Module):
+    """Each base at each place adds its weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(WEIGHT.clone())
+
+    def forward(self, x_BCL):
+        return torch.einsum("bcl,mcl->bm", x_BCL, self.weight)
+
+
+def linear():
+    return Predictor(Linear().eval(), ["complex", "defined"], torch.device("cpu"), 64)
+
+
+def tokens(n=3, seed=0):
+    inserts = np.random.default_rng(seed).integers(0, 4, (n, 80), dtype=np.uint8)
+    return sequence.prepare(inserts, np.full(n, 80), "add")[0]
+
+
+def there(values, seqs):
+    """Picks the present base's entry; (B, L), N 0."""
+    padded = np.concatenate([values, np.zeros_like(values[:, :1])], axis=1)
+    return np.take_along_axis(padded, seqs[:, None].astype(int), axis=1)[:, 0]
+
+
+def test_gradient_of_a_linear_network_is_its_weights():
+    seqs = tokens()
+    found = attribute(linear(), seqs, medium="defined", options=AttributeOptions("gradient"))
+    expected = there(np.repeat(WEIGHT[1].numpy()[None], 3, 0), seqs)
+    np.testing.assert_allclose(there(found.values, seqs), expected, rtol=1e-6)
+    assert found.delta is None
+
+
+def test_mutagenesis_of_a_linear_network_is_the_difference_of_weights():
+    seqs = tokens(1)
+    changes = mutagenesis(linear(), seqs, [1, -1])
+    weight = (WEIGHT[0] - WEIGHT[1]).numpy()
+    expected = weight - there(weight[None], seqs)
+    expected[:, seqs[0] == 4] = 0
+    np.testing.assert_allclose(changes[0], expected, atol=2e-5)
+    # The attribution is what the mean of the other three bases loses.
+    found = attribute(linear(), seqs, medium="complex", minus="defined")
+    np.testing.assert_allclose(found.values.sum(axis=1)[0], -expected.sum(axis=0) / 3, atol=2e-5)
+
+
+@pytest.mark.parametrize("method", ["integrated", "deeplift"])
+def test_a_linear_network_is_explained_completely(method):
+    seqs = tokens()
+    options = AttributeOptions(method, shuffles=4, steps=3)
+    found = attribute(linear(), seqs, medium="complex", options=options)
+    np.testing.assert_allclose(found.delta, 0, atol=1e-4)
+    weight = np.repeat(WEIGHT[:1].numpy(), 3, 0)
+    others = [there(weight, references(seqs, options)[:, r]) for r in range(4)]
+    expected = there(weight, seqs) - np.mean(others, axis=0)
+    np.testing.assert_allclose(found.values.sum(axis=1), expected * (seqs < 4), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_on_a_trained_network(method, small_run):
+    predictor, seqs = Predictor.load(small_run, device="cpu"), tokens(2)
+    found = attribute(
+        predictor, seqs, medium="complex", minus="defined",
+        options=AttributeOptions(method, shuffles=2, steps=20),
+    )  # fmt: skip
+    assert found.values.shape == (2, 4, 112) and found.values.dtype == np.float32
+    assert np.isfinite(found.values).all()
+    assert not found.values[(np.arange(4)[:, None] != seqs[:, None])].any()
+    if found.delta is not None:
+        assert (np.abs(found.delta) < 0.15).all()
+    again = attribute(
+        predictor, seqs, medium="complex", minus="defined",
+        options=AttributeOptions(method, shuffles=2, steps=20),
+    )  # fmt: skip
+    np.testing.assert_array_equal(found.values, again.values)
+
+
+def test_the_papers_filter_by_hand():
+    seqs = tokens(1)
+    values = np.zeros((1, 4, 112), dtype=np.float32)
+    along = np.zeros(112, dtype=np.float32)
+    along[[0, 20, 30, 40, 100]] = [9, 3, 0.05, -5, 3]  # an adapter, kept, small, negative, adapter
+    values[0, 0] = along
+    kept = paper_mask(values, seqs)[0].sum(axis=0)
+    assert np.nonzero(kept)[0].tolist() == [20]
+    along[:] = 0.2
+    along[50] = 0.5
+    values[0, 0] = along * (seqs[0] < 4)
+    # The mean is 0.2 and a little: only what stands out stays.
+    assert np.nonzero(paper_mask(values, seqs)[0].sum(axis=0))[0].tolist() == [50]
+
+
+def test_references_keep_adapters_and_pairs():
+    seqs = tokens(2)
+    others = references(seqs, AttributeOptions(shuffles=3))
+    assert others.shape == (2, 3, 112)
+    outside = np.r_[0:17, 97:112]
+    assert (others[:, :, outside] == seqs[:, None, outside]).all()
+    pairs = lambda row: np.bincount(4 * row[:-1] + row[1:], minlength=16).tolist()  # noqa: E731
+    assert pairs(others[0, 0, 17:97].astype(int)) == pairs(seqs[0, 17:97].astype(int))
+
+
+def test_randomised_weights_are_the_same_numbers_elsewhere():
+    one, other = linear(), randomised(linear())
+    a, b = one.model.weight.detach().flatten(), other.model.weight.detach().flatten()
+    assert not torch.equal(a, b) and torch.equal(a.sort()[0], b.sort()[0])
+
+
+@pytest.mark.parametrize(
+    ("medium", "minus", "said"),
+    [(None, None, "choose one of"), ("wine", None, "must be one of"),
+     ("complex", "complex", "nothing to explain")],
+)  # fmt: skip
+def test_media_that_make_no_sense_are_refused(medium, minus, said):
+    with pytest.raises(ValueError, match=said):
+        output_weights(linear(), medium, minus)
+
+
+@pytest.mark.parametrize("wrong", [{"method": "guess"}, {"shuffles": 0}, {"steps": 0}])
+def test_bad_options_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        AttributeOptions(**wrong)

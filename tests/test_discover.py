@@ -1,0 +1,192 @@
+"""Discovery: counts by hand, planted sites come back, composition and families do not fool it."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import hypergeom
+
+from crmnet.motifs.contrast import (
+    Contrast,
+    composition_strata,
+    exact_p,
+    extremes,
+    minimum_hypergeometric,
+    relatives,
+    stratified_z,
+    without_composition,
+)
+from crmnet.motifs.discover import (
+    DiscoverOptions,
+    best_scores,
+    contrast_motifs,
+    differential,
+    ranked,
+)
+from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
+from crmnet.motifs.match import match
+from crmnet.motifs.pwm import Motif
+from crmnet.motifs.words import best_word
+from crmnet.sequence import encode
+
+QUICK = DiscoverOptions(n=300, most=4, patience=2)
+
+
+def random_inserts(n, seed=0, gc=0.5):
+    share = [(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2]
+    return np.random.default_rng(seed).choice(4, (n, 60), p=share).astype(np.uint8)
+
+
+def plant(tokens, rows, text, seed=1):
+    site = encode([text])[0][0]
+    start = np.random.default_rng(seed).integers(0, 60 - len(text), len(rows))
+    tokens[np.asarray(rows)[:, None], start[:, None] + np.arange(len(text))] = site
+
+
+def test_one_stratum_is_the_hypergeometric_test():
+    top = np.arange(10) < 4
+    hits = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 0], dtype=bool)
+    contrast = Contrast(np.zeros((10, 1), np.uint8), top, np.zeros(10, int))
+    assert exact_p(hits, contrast) == pytest.approx(hypergeom.sf(2, 10, 4, 4))
+
+
+def test_two_strata_by_enumeration():
+    rng = np.random.default_rng(2)
+    top, stratum, hits = rng.random(8) < 0.5, np.repeat([0, 1], 4), rng.random(8) < 0.5
+    contrast = Contrast(np.zeros((8, 1), np.uint8), top, stratum)
+    seen = (hits & top).sum()
+    deals = [
+        sum(bool(h) and bool(t) for h, t in zip(hits, (*a, *b), strict=True))
+        for a in set(itertools.permutations(top[:4].tolist()))
+        for b in set(itertools.permutations(top[4:].tolist()))
+    ]
+    assert exact_p(hits, contrast) == pytest.approx(np.mean(np.array(deals) >= seen))
+
+
+def test_an_empty_stratum_says_nothing():
+    top = np.arange(10) < 4
+    one = Contrast(np.zeros((10, 1), np.uint8), top, np.zeros(10, int))
+    two = one._replace(stratum=np.full(10, 2))
+    assert exact_p(top, two) == exact_p(top, one) == pytest.approx(1 / 210)
+
+
+def test_z_by_hand():
+    # 10 of 20 have it, 8 of the 10 high ones: 5 expected, variance (1/4)·10·10/19.
+    z = stratified_z(np.array([[2, 8]]), np.array([[10, 10]]))
+    assert z == pytest.approx((3 - 0.5) / (0.25 * 100 / 19) ** 0.5)
+
+
+def test_composition_alone_is_no_enrichment():
+    # All difference lies between strata, none within.
+    sizes = np.array([[90, 10], [10, 90]])
+    assert stratified_z(np.array([[9, 1], [5, 45]]), sizes) == 0
+
+
+def test_minimum_hypergeometric_by_hand():
+    # Both hits first of four: the tail at the second rank is 1 in 6, times two hits.
+    assert minimum_hypergeometric(np.array([1, 1, 0, 0], bool)) == (pytest.approx(1 / 3), 2)
+    assert minimum_hypergeometric(np.zeros(4, bool))[0] == 1
+
+
+def test_minimum_hypergeometric_bounds_the_true_p_value():
+    n, have = 9, 4
+    orders = [np.isin(np.arange(n), places) for places in itertools.combinations(range(n), have)]
+    p = np.array([minimum_hypergeometric(order)[0] for order in orders])
+    for limit in (0.05, 0.2, 0.5):
+        assert (p <= limit).mean() <= limit
+
+
+def test_relatives_are_found_and_strangers_are_not():
+    tokens = random_inserts(40)
+    tokens[20:30] = tokens[:10]
+    tokens[20:30, 30] = (tokens[20:30, 30] + 1) % 4
+    tokens[38:] = 0  # two runs of A share no origin
+    family = relatives(tokens)
+    assert (family[20:30] == family[:10]).all()
+    assert len(np.unique(family)) == 30
+
+
+def test_each_family_counts_once_at_an_end():
+    expression = np.array([9.0, 8, 7, 6, 5, 4, 3, 2])
+    family = np.array([1, 1, 2, 3, 4, 5, 6, 6])
+    top, bottom = extremes(expression, family, 2)
+    assert top.tolist() == [0, 2] and bottom.tolist() == [7, 5]
+    with pytest.raises(ValueError, match="more than half"):
+        extremes(expression, family, 4)
+
+
+def test_ranks_without_composition_do_not_follow_it():
+    tokens = np.concatenate([random_inserts(500, 1, 0.3), random_inserts(500, 2, 0.7)])
+    expression = np.arange(1000.0)
+    place = without_composition(expression, tokens, 10)
+    gc = np.isin(tokens, (1, 2)).mean(axis=1)
+    assert np.corrcoef(expression, gc)[0, 1] > 0.8
+    assert abs(np.corrcoef(place, gc)[0, 1]) < 0.15
+
+
+def test_best_scores_equal_a_loop_and_no_site_covers_n():
+    motif = Motif("M", "M", np.random.default_rng(0).integers(1, 9, (4, 3)).astype(float))
+    tokens = random_inserts(5)[:, :8]
+    tokens[0, 3] = 4
+    matrix = motif.log_odds()
+    score, start, turned = best_scores(tokens, motif)
+    for row, letters in enumerate(tokens.tolist()):
+        windows = [letters[i : i + 3] for i in range(6)]
+        other = [[3 - b if b < 4 else 4 for b in w[::-1]] for w in windows]
+        read = [[-99 if 4 in w else sum(matrix[b, i] for i, b in enumerate(w)) for w in strand]
+                for strand in (windows, other)]  # fmt: skip
+        assert score[row] == pytest.approx(np.max(read), rel=1e-5)
+        assert read[int(turned[row])][start[row]] == pytest.approx(np.max(read), rel=1e-5)
+
+
+def test_the_best_word_is_the_planted_one():
+    tokens = random_inserts(400)
+    plant(tokens, range(0, 100), "GATTACA")
+    word = best_word(Contrast(tokens, np.arange(400) < 200, np.zeros(400, int)), 10)
+    assert "".join("ACGTN"[i] for i in word.letters).strip("N") in (
+        "GATTAC", "ATTACA", "GATTACA", "GTAATC", "TGTAAT", "TGTAATC")  # fmt: skip
+    assert word.z > 5
+
+
+def test_planted_factors_come_back_under_their_names():
+    tokens, top = random_inserts(1600), np.arange(1600) < 800
+    reb1, rox1 = (m.consensus for m in yeast_motifs_named(["REB1", "ROX1"]))
+    plant(tokens, range(0, 150), reb1)
+    plant(tokens, range(800, 950), rox1)
+    found = contrast_motifs(tokens, top, DiscoverOptions(most=4, patience=2))
+    assert [f.enriched for f in found] in (["high", "low"], ["low", "high"])
+    best = match([f.motif for f in found], yeast_motifs()).best()
+    names = {f.enriched: yeast_motifs()[i].name for f, i in zip(found, best, strict=True)}
+    assert names == {"high": "REB1", "low": "ROX1"}
+    for f in found:
+        assert f.q < 1e-6 and f.share > 0.15 > f.share_other
+        assert f.e == f.motif.evalue
+
+
+def test_nothing_is_found_where_only_composition_differs():
+    tokens = np.concatenate([random_inserts(400, 3, 0.6), random_inserts(400, 4, 0.5)])
+    assert contrast_motifs(tokens, np.arange(800) < 400, QUICK) == []
+
+
+def test_both_ways_of_ranking_find_what_drives_expression():
+    tokens = random_inserts(2000)
+    plant(tokens, range(0, 400), "TTACCCGGT")
+    expression = np.random.default_rng(5).normal(0, 1, 2000)
+    expression[:400] += 2
+    expression += 8 * np.isin(tokens, (1, 2)).mean(axis=1)
+    family = np.arange(2000)
+    for search in (differential, ranked):
+        found = search(tokens, expression, family, QUICK)
+        assert found[0].enriched == "high"
+        assert "TACCCG" in found[0].motif.consensus or "CGGGTA" in found[0].motif.consensus
+
+
+@pytest.mark.parametrize("wrong", [{"held_out": 1.0}, {"q_value": 0}, {"n": 0}])
+def test_bad_options_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        DiscoverOptions(**wrong)
+
+
+def test_strata_are_about_equal_in_size():
+    sizes = np.bincount(composition_strata(random_inserts(3000), 6))
+    assert len(sizes) == 6 and sizes.min() > 300

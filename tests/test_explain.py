@@ -1,0 +1,135 @@
+"""Explanations as files: logos, tables, and the commands around them."""
+
+import csv
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from crmnet.figures.logo import Site, logo, sites_under
+from crmnet.motifs.formats import read_motifs
+from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
+from crmnet.sequence import decode, encode
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_logo_spans_what_its_letters_add_up_to():
+    heights = np.zeros((4, 3))
+    heights[0, 0], heights[1, 0], heights[2, 1] = 1.0, 2.0, -1.0
+    _, ax = plt.subplots()
+    logo(ax, heights, start=10)
+    assert ax.get_xlim() == (10, 13)
+    assert ax.get_ylim() == pytest.approx((-1.2, 3.2))
+    drawn = [path.get_extents() for c in ax.collections for path in c.get_paths()]
+    # A stands on the line, C on A, G hangs below: full height each, within its own column.
+    for low, high, left in ((0, 1, 10), (1, 3, 10), (-1, 0, 11)):
+        assert any(np.allclose((b.y0, b.y1), (low, high)) and left <= b.x0 < b.x1 <= left + 1
+                   for b in drawn)  # fmt: skip
+    plt.close("all")
+
+
+def test_sites_that_overlap_stand_in_rows_of_their_own():
+    _, ax = plt.subplots()
+    sites_under(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
+    heights = [line.get_ydata()[0] for line in ax.lines]
+    assert heights == [0, -1, 0]
+    assert [t.get_text() for t in ax.texts] == ["REB1 +", "ABF1 -", "RAP1 +"]
+    plt.close("all")
+
+
+def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
+    out = tmp_path / "out"
+    some = tmp_path / "some.tsv"
+    text = (assay.path / "truth" / "assay.tsv", assay.path / "assay.tsv")
+    lines = next(p for p in text if p.is_file()).read_text().splitlines()
+    some.write_text("\n".join(lines[:4]) + "\n")
+    status, said, err = crmnet("explain", small_run, some, "--medium", "complex", "-o", out,
+                               "--method", "integrated", "--shuffles", 2)  # fmt: skip
+    assert status == 0, err
+    assert "completeness" in err and "logos-1.png" in said
+    with np.load(out / "attributions.npz") as arrays:
+        values, tokens = arrays["values"], arrays["tokens"]
+        assert values.shape == (3, 4, 112) and arrays["ids"].tolist() == ["p0", "p1", "p2"]
+        assert arrays["delta"].shape == (3,)
+    table = rows(out / "attributions.tsv")
+    assert len(table) == 3 * 80
+    inserts = [line.split("\t")[1] for line in lines[1:4]]
+    assert "".join(r["base"] for r in table[:80]) == inserts[0]
+    np.testing.assert_allclose(
+        [float(r["value"]) for r in table[:80]], values[0].sum(axis=0)[17:97], rtol=1e-6
+    )
+    bed = (out / "attributions.bedgraph").read_text().splitlines()
+    assert bed[0].startswith("track") and bed[1].split("\t")[:3] == ["p0", "0", "1"]
+    assert decode(tokens[:1])[0][17:97] == inserts[0]
+    for site in rows(out / "sites.tsv"):
+        start, end = int(site["start"]), int(site["end"])
+        here = values[int(site["id"][1:])].sum(axis=0)[17:97][start:end].sum()
+        assert float(site["attribution"]) == pytest.approx(here, abs=1e-4)
+    assert (out / "logos-1.png").stat().st_size > 10_000
+
+
+def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):
+    (tmp_path / "s.txt").write_text("ACGT\n")
+    status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "-o", tmp_path / "out")
+    assert status == 2 and "choose one of the model's media" in err
+    assert not (tmp_path / "out").exists()
+
+
+def planted_table(path, n=900):
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 4, (n, 80), dtype=np.uint8)
+    site = encode(["TTACCCGGT"])[0][0]
+    tokens[: n // 3, 30:39] = site
+    expression = rng.normal(8, 1, n)
+    expression[: n // 3] += 3
+    lines = [f"{s}\t{e:.3f}" for s, e in zip(decode(tokens), expression, strict=True)]
+    path.write_text("sequence\texpression\n" + "\n".join(lines) + "\n")
+    return tokens
+
+
+def test_motifs_from_table_to_names_and_sites(crmnet, tmp_path):
+    table, out = tmp_path / "t.tsv", tmp_path / "m"
+    planted_table(table)
+    # NSI1 binds the same site as REB1, TTACCCG.
+    status, said, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
+    assert status == 0, err
+    first = rows(out / "motifs.tsv")[0]
+    assert (first["motif"], first["enriched"], first["confirmed"]) == ("D1", "high", "yes")
+    assert first["name"] in ("REB1", "NSI1") and "confirmed" in said
+    assert (out / "motifs.png").stat().st_size > 5_000
+    assert read_motifs(out / "motifs.meme")[0].id == "D1"
+    status, named, _ = crmnet("motifs", "match", out / "motifs.meme", "--best", 1)
+    assert status == 0 and named.splitlines()[1].split("\t")[2] == first["name"]
+    (tmp_path / "s.fa").write_text(">one\nGGGGGTTACCCGGTGGGG\n")
+    status, sites, _ = crmnet("motifs", "scan", out / "motifs.meme", tmp_path / "s.fa")
+    assert status == 0 and sites.splitlines()[1].startswith("one\tD1")
+
+
+def test_discover_needs_expression(crmnet, tmp_path):
+    (tmp_path / "s.txt").write_text("ACGTACGT\n")
+    status, _, err = crmnet("motifs", "discover", tmp_path / "s.txt", "-o", tmp_path / "m")
+    assert status == 2 and "no expression column" in err
+
+
+def test_seqlets_are_where_the_attributions_are():
+    values = np.zeros((2, 80))
+    values[0, 40:48], values[1, 20:28] = 1.0, -1.0
+    up, down = extract_seqlets(values, 1), extract_seqlets(values, -1)
+    assert (up.row.tolist(), up.start.tolist(), up.total.tolist()) == ([0], [35], [8.0])
+    assert (down.row.tolist(), down.start.tolist(), down.total.tolist()) == ([1], [15], [-8.0])
+
+
+def test_motifs_of_attributions_are_what_was_attributed():
+    rng = np.random.default_rng(1)
+    tokens = rng.integers(0, 4, (500, 80), dtype=np.uint8)
+    values = rng.normal(0, 0.1, (500, 80))
+    tokens[:250, 30:39] = encode(["TTACCCGGT"])[0][0]
+    values[:250, 30:39] += 1
+    found = attributed_motifs(tokens, values)
+    assert found[0].motif.id == "A1" and found[0].enriched == "high"
+    assert "ACCCG" in found[0].motif.consensus or "CGGGT" in found[0].motif.consensus
+    assert found[0].motif.width <= WIDTH

@@ -1,0 +1,49 @@
+"""Names: a motif finds itself on either strand, and chance matches are as rare as they say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
+from crmnet.motifs.match import match
+from crmnet.motifs.pwm import Motif
+
+
+def test_a_motif_matches_itself_turned_round_and_shifted():
+    (reb1,) = yeast_motifs_named(["REB1"])
+    shifted = replace(reb1, counts=reb1.counts[:, 2:])
+    found = match([reb1, reb1.reversed, shifted], yeast_motifs())
+    names = [yeast_motifs()[i].name for i in found.best()]
+    assert names == ["REB1"] * 3
+    at = found.best()
+    lines = np.arange(3)
+    assert found.strand[lines, at].tolist() == ["+", "-", "+"]
+    assert found.offset[lines, at].tolist() == [0, 0, 2]
+    assert found.overlap[lines, at].tolist() == [reb1.width, reb1.width, reb1.width - 2]
+    assert (found.e[lines, at] < 1e-6).all()
+
+
+def test_chance_matches_are_as_rare_as_their_p_values_say():
+    rng = np.random.default_rng(0)
+    mixed = [
+        replace(m, counts=m.counts[rng.permutation(4)][:, rng.permutation(m.width)])
+        for m in yeast_motifs()[:40:2]
+    ]
+    p = match(mixed, yeast_motifs()).p
+    assert 0.07 < (p < 0.1).mean() < 0.14
+    assert (p < 0.01).mean() < 0.02
+
+
+def test_p_value_by_hand():
+    # Against one target of one column, equal to the query, and its complement: of the two columns
+    # of the database one is as near, in each of the two placements (one a strand).
+    one = Motif("A", "1", np.array([[1000.0], [0], [0], [0]]))
+    found = match([one], [one])
+    assert found.p[0, 0] == pytest.approx(1 - 0.5**2)
+    assert found.e[0, 0] == found.p[0, 0]
+
+
+def test_without_targets_there_is_nothing_to_match():
+    with pytest.raises(ValueError, match="no motifs"):
+        match([Motif("A", "1", np.ones((4, 1)))], [])
