@@ -21,7 +21,7 @@ def every_command():
             yield from ([name, verb] for verb in command)
 
 
-@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+@pytest.mark.parametrize("command", list(every_command()), ids=" ".join)
 def test_every_command_explains_itself(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
     assert status == 0
