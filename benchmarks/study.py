@@ -156,7 +156,7 @@ def measured(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
     predictor = Predictor.load(run, device=args.device)
     return {
         "seeds": seeds,
-        "parameters": sum(count_parameters(load_run(run)[0])),
+        "parameters": count_parameters(load_run(run)[0])[0],
         "training_minutes": training_seconds(run) / 60,
         "best_epoch": best.epoch,
         "sequences_per_s": speed(predictor, held_out, args.speed_rows),
@@ -209,7 +209,8 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
         f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
         f"(n = {n_native:,}, bootstrapped by groups of overlapping tiles).\n",
-        "| network | r random | each seed | r native | parameters | training, min | sequences/s |",
+        "| network | r random | each seed | r native | trained parameters | training, min "
+        "| sequences/s |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in found:

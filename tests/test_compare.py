@@ -224,6 +224,12 @@ def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
     assert (tmp_path / "c" / "compare.png").is_file()
 
 
+def test_two_sets_of_one_name_are_refused(small_run, assay):
+    predictor = Predictor.load(small_run, device="cpu")
+    with pytest.raises(ValueError, match="two sets are named 'assay:"):
+        contests({"run": predictor}, [assay, assay])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -254,16 +254,19 @@ def contests(
     """
     entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {}
     for dataset in datasets:
-        entries |= _predicted(predictors, dataset)
+        answers = _predicted(predictors, dataset)
+        if twice := entries.keys() & answers.keys():
+            raise ValueError(f"two sets are named {twice.pop()!r}; rename one, or compare it apart")
+        entries |= answers
     for table in tables:
         there = entries.setdefault(table.set_name, {})
         if table.model in there:
             raise ValueError(f"{table.model} has two answers on {table.set_name}; name one of them")
         there[table.model] = _read(table.path)
-    made = [_together(name, models) for name, models in entries.items() if models]
-    if not made:
+    together = [_together(name, models) for name, models in entries.items() if models]
+    if not together:
         raise ValueError("there is nothing to compare: no model predicts a medium of the data")
-    return made
+    return together
 
 
 def _predicted(

@@ -232,10 +232,10 @@ def interval_bars(
         values[defined], places[defined], xerr=errors, fmt="none", ecolor=INK, elinewidth=1,
         capsize=2, zorder=3,
     )  # fmt: skip
-    right = high + 0.02 * (high - start)
+    left, end = min(start, low), max(start, high)
     for place, value in zip(places[defined].tolist(), values[defined].tolist(), strict=True):
-        ax.text(right, place, f"{value:.4f}", va="center", fontsize=7)
-    ax.set_xlim(min(start, low), high + 0.2 * (high - start))
+        ax.text(end + 0.02 * (end - left), place, f"{value:.4f}", va="center", fontsize=7)
+    ax.set_xlim(left, end + 0.2 * (end - left))
     ax.set_yticks(places, labels, fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel(f"{title} (axis from {start:g})" if start else title)
