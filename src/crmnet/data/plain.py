@@ -159,7 +159,8 @@ def _decimal(text: Any, start: int, stop: int) -> Any:
             point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
-            digits += number > 0  # zeros in front cost no precision
+            if number > 0:  # zeros in front cost no precision
+                digits += 1
             decimals += point
             some = True
         else:
