@@ -111,9 +111,9 @@ def main() -> None:
         results[f"{kind}, {packed}, {jobs} thread{'s' * (jobs > 1)}"] = json.loads(done.stdout)
         print(kind, packed, jobs, done.stdout.strip(), flush=True)
         shutil.rmtree(target)
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "ingestion.json").write_text(json.dumps(results, indent=2) + "\n")
     shutil.rmtree(options.scratch)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "ingestion.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Check:
     rows: int
     fingerprint: str
     media: dict[str, dict[str, Any]]
-    """Rows, unit, range, mean, spread and histogram of the labels of each medium."""
+    """Rows, unit, range, mean, spread and histogram of the labels of each medium, and how many are
+    whole bins, as of one cell."""
     construct_lengths: dict[int, int]
     insert_lengths: dict[int, int]
     adapters: dict[str, dict[str, int]]
@@ -55,9 +56,12 @@ class Check:
         for name, found in self.media.items():
             yield (
                 f"{name}: {found['rows']:,} rows, {found['mean']:.2f} ± {found['sd']:.2f}, "
-                f"{found['min']:.2f} to {found['max']:.2f} ({found['unit']}); "
-                f"{found['singletons']:,} labels are whole numbers"
-                + (", as of one cell" if found["unit"] == BIN_UNIT else "")
+                f"{found['min']:.2f} to {found['max']:.2f} ({found['unit']})"
+                + (
+                    f"; {found['singletons']:,} labels are whole numbers, as of one cell"
+                    if found["unit"] == BIN_UNIT
+                    else ""
+                )
             )
         near = sum(n for length, n in self.construct_lengths.items() if 108 <= length <= 112)
         yield (
@@ -97,10 +101,15 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
     """
     constructs = np.zeros(dataset.tokens.shape[1] + 1, dtype=np.int64)
     bare = constructs.copy()
+    singletons = np.zeros(len(dataset.media), dtype=np.int64)
     adapters = np.zeros((2, 3), dtype=np.int64)
     composition = np.zeros((len(LETTERS), dataset.tokens.shape[1]), dtype=np.int64)
     for start in range(0, len(dataset), CHUNK):
-        tokens = np.asarray(dataset.tokens[start : start + CHUNK])
+        rows = np.arange(start, min(start + CHUNK, len(dataset)))
+        singletons += np.bincount(
+            np.asarray(dataset.medium[rows])[dataset.singleton(rows)], minlength=len(singletons)
+        )
+        tokens = np.asarray(dataset.tokens[rows])
         constructs += np.bincount(sequence_lengths(tokens), minlength=len(constructs))
         bare += np.bincount(inserts(tokens)[1], minlength=len(bare))
         for end, mismatches in enumerate(adapter_mismatches(tokens)):
@@ -115,8 +124,10 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
         rows=len(dataset),
         fingerprint=dataset.fingerprint,
         media={
-            name: {**found, "unit": dataset.units[name]}
-            for name, found in dataset.manifest["media"].items()
+            name: {**found, "unit": dataset.units[name], "singletons": int(single)}
+            for (name, found), single in zip(
+                dataset.manifest["media"].items(), singletons, strict=True
+            )
         },
         construct_lengths=_counts(constructs),
         insert_lengths=_counts(bare),

@@ -152,15 +152,15 @@ def _decimal(text: Any, start: int, stop: int) -> Any:
     negative = place < stop and text[place] == 45
     if negative or (place < stop and text[place] == 43):
         place += 1
-    some, point, number = False, False, np.uint64(0)
-    digits = decimals = 0
+    some, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
     while place < stop:
         byte = text[place]
         if byte == 46 and not point:
             point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
-            digits += int(number > 0)  # zeros in front cost no precision
+            if number > 0:  # zeros in front cost no precision
+                digits += 1
             decimals += point
             some = True
         else:

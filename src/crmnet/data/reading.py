@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-BLOCK_BYTES = 1 << 22
-"""Text read at a time; about 35,000 rows of a promoter and its label."""
+BLOCK_BYTES = 1 << 21
+"""Text read at a time; about 17,000 rows of a promoter and its label."""
 
 STDIN = Path("-")
 

@@ -239,7 +239,7 @@ class _LabelStatistics:
     """Count, range, mean, spread and histogram of one medium's labels, in one pass."""
 
     def __init__(self) -> None:
-        self.n, self.total, self.squares, self.whole = 0, 0.0, 0.0, 0
+        self.n, self.total, self.squares = 0, 0.0, 0.0
         self.low, self.high = float("inf"), float("-inf")
         self.histogram: Counter[int] = Counter()
 
@@ -248,7 +248,6 @@ class _LabelStatistics:
         self.n += len(values)
         self.total += float(values.sum())
         self.squares += float((values**2).sum())
-        self.whole += int((np.rint(labels) == labels).sum())
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6)
         numbers, counts = np.unique(bins, return_counts=True)
@@ -262,7 +261,6 @@ class _LabelStatistics:
             "sd": max(0.0, self.squares / self.n - mean**2) ** 0.5,
             "min": float(self.low),
             "max": float(self.high),
-            "singletons": self.whole,
             "histogram": {
                 "width": HISTOGRAM_WIDTH,
                 "bins": {str(b): c for b, c in sorted(self.histogram.items())},
