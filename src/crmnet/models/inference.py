@@ -142,7 +142,7 @@ class CPUForm(nn.Module):
         self._run = _PreparedPass(network, dtype)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        return torch.cat([self._run(part) for part in x_BCL.split(SLICE)])
+        return torch.cat([self._run(part) for part in torch.split(x_BCL, SLICE)])
 
 
 class _PreparedPass(Pass):
