@@ -36,6 +36,9 @@ class Arrays:
             folder / "tokens.npy", mode="w+", dtype=np.uint8, shape=(rows, 112)
         )
         self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        self.tokens.reshape(-1)[
+            ::4096
+        ].max()  # a byte of every page: they are in memory from here on
         self.labels = rng.random(rows, dtype=np.float32)
         self.medium = np.zeros(rows, dtype=np.uint8)
 

@@ -24,7 +24,8 @@ TINY = [
     "encoder=[8,8]", "decoder=[8]", "tail=[4]", "dense=[16]", "dense_dropout=[0.1]",
     "transformer_blocks=1", "heads=1", "key_dim=8", "feed_forward=8",
     "batch_size=64", "validation_fraction=0.2", "device=cpu", "learning_rate=0.002",
-    "final_learning_rate=0.00001", "warmup_epochs=1",
+    "final_learning_rate=0.00001", "warmup_epochs=1", "optimizer=adam", "weight_decay=0.0",
+    "schedule=cosine", "precision=fp32",
 ]  # fmt: skip
 
 

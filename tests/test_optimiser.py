@@ -125,12 +125,6 @@ def test_any_network_may_be_read_on_both_strands(assay, tmp_path):
     np.testing.assert_allclose(forward[:, 0], mean, atol=1e-5)
 
 
-def test_a_warm_up_as_long_as_the_training_is_no_cycle(assay, tmp_path):
-    with pytest.raises(ValueError, match=r"below train\.epochs .* got 3.6 of 2"):
-        train(tiny_legnet("epochs=2"), assay, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
 def test_one_cycle_with_marks_resumes_to_the_same_and_predicts_both_strands(
     assay, tmp_path, monkeypatch
 ):
