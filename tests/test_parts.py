@@ -121,5 +121,5 @@ def test_two_processes_and_a_kill_end_as_one_process_does(assay, small_run, tmp_
     table = polars.read_parquet(out)
     assert table["id"].cast(int).to_list() == list(range(1, len(sequences) + 1))
     expected = Predictor.load(small_run).predict(sequences)
-    found = table.select("expression_complex", "expression_defined").to_numpy()
+    found = table.select(f"expression_{medium}" for medium in assay.media).to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
