@@ -63,7 +63,7 @@ def card_lines(card: ModelCard) -> list[str]:
 def _what_it_is(card: ModelCard) -> list[str]:
     names = sorted({record.settings.model.name for record in card.members})
     strands = "both strands, averaged" if card.reverse_complement else "the given strand"
-    stored = card.storage
+    stored: str = card.storage
     if card.storage_error:
         largest = ", ".join(
             f"{error:.2g} ({medium})" for medium, error in card.storage_error.items()

@@ -134,7 +134,7 @@ def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
         return
     partial = output.with_name(f".{output.name}.partial")
     try:
-        polars.scan_parquet(paths).sink_parquet(partial, maintain_order=True)
+        polars.scan_parquet(list(paths)).sink_parquet(partial, maintain_order=True)
         partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
