@@ -47,7 +47,10 @@ def test_parts_are_joined_in_order(counter, tmp_path, name):
         "job.json", "part-00000001.parquet", "part-00000003.parquet"
     ]  # fmt: skip
     assert predict_parts(counter, this, Place(0, 2)).total == 6
-    assert not this.folder.exists()
+    assert [p.name for p in this.folder.iterdir()] == ["job.json"]
+    before = this.output.stat().st_mtime_ns
+    assert predict_parts(counter, this, Place(1, 2)).total == 0  # one that comes late
+    assert this.output.stat().st_mtime_ns == before
     if name.endswith("parquet"):
         table = polars.read_parquet(this.output)
     else:
@@ -75,6 +78,14 @@ def test_parts_of_another_job_are_refused(counter, tmp_path, change, said):
     predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
     with pytest.raises(ValueError, match=said):
         predict_parts(counter, job(tmp_path, **change(tmp_path)), Place(1, 2))
+
+
+def test_what_is_joined_makes_room_for_another_job_and_for_a_lost_output(counter, tmp_path):
+    predict_parts(counter, job(tmp_path, rows=3), Place())
+    assert predict_parts(counter, job(tmp_path, rows=4), Place()).total == 10
+    job(tmp_path).output.unlink()
+    assert predict_parts(counter, job(tmp_path, rows=4), Place()).total == 10
+    assert len(job(tmp_path).output.read_text().splitlines()) == 11
 
 
 def test_places_and_jobs_are_checked(tmp_path):
