@@ -1,9 +1,10 @@
 """Predict very many sequences by several processes, in parts that outlive a kill.
 
     OUTPUT.parts/
-      job.json               what is predicted by what, and whether it is joined already
-      part-00000000.parquet  the first rows of the input, and so on
+      job.json                        what is predicted by what, and whether it is joined already
+      part-1f0c9a2b-00000000.parquet  the first rows of the input, and so on
 
+The letters in a part's name are of the job, so that no other job takes it for its own.
 Every process reads the input and predicts the parts whose number falls to it; parts that are there
 already are left alone, also when the number of processes has changed. The process of rank 0 joins
 them in order when all are there. Processes meet in the folder alone, so that it works across nodes
@@ -12,6 +13,7 @@ that share a file system, under ``torchrun`` or whatever else sets RANK and WORL
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -76,10 +78,6 @@ class PartsJob:
         """Where the parts lie until they are joined."""
         return self.output.with_name(f"{self.output.name}.parts")
 
-    def part(self, number: int) -> Path:
-        """The file of a part."""
-        return self.folder / f"part-{number:08d}.parquet"
-
 
 def predict_parts(
     predictor: Predictor,
@@ -101,13 +99,19 @@ def predict_parts(
     Raises:
         ValueError: If the folder holds parts of another job, or a sequence cannot be read.
     """
-    there = _claim(predictor, job)
+    this = _described(predictor, job)
+    there = _claim(job, this)
+    tag = hashlib.sha256(json.dumps(this).encode()).hexdigest()[:8]
+
+    def part(number: int) -> Path:
+        return job.folder / f"part-{tag}-{number:08d}.parquet"
+
     if there is None:
         return sequence.Preparation()
     names = column_names(predictor, job.media)
     done, number = sequence.Preparation(), -1
     for number, rows in enumerate(_in_parts(read_rows(job.input), job.rows)):
-        path = job.part(number)
+        path = part(number)
         if number % place.world != place.rank or path.name in there:
             continue
         answered = answer(predictor, job.input, rows, job.flanks)
@@ -116,11 +120,11 @@ def predict_parts(
         done += answered.preparation
         progress(done.total)
     if place.rank == 0:
-        paths = [job.part(n) for n in range(number + 1)]
+        paths = [part(n) for n in range(number + 1)]
         while not all(path.exists() for path in paths):
             time.sleep(_POLL)
         join(paths, job.output, names)
-        _note(job, {**read_json(job.folder / JOB), "joined": True})
+        _note(job, {**this, "joined": True})
         for path in paths:
             path.unlink()
     return done
@@ -143,7 +147,7 @@ def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _claim(predictor: Predictor, job: PartsJob) -> set[str] | None:
+def _claim(job: PartsJob, this: dict[str, Any]) -> set[str] | None:
     """Make the folder, or see that what lies in it is of this very job.
 
     Returns:
@@ -151,7 +155,6 @@ def _claim(predictor: Predictor, job: PartsJob) -> set[str] | None:
         that comes late must not take parts that were joined and removed for missing ones, so the
         folder is read before the note that they were joined, which is written before they go.
     """
-    this = _described(predictor, job)
     job.folder.mkdir(parents=True, exist_ok=True)
     there = {path.name for path in job.folder.glob("part-*.parquet")}
     before = read_json(job.folder / JOB) if (job.folder / JOB).exists() else {"joined": True}
