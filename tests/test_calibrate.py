@@ -87,7 +87,7 @@ def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tm
     assert ((trust.percentile >= 0) & (trust.percentile <= 100)).all()
     assert "composition" in trust.unlike[3]
     np.testing.assert_array_equal(expression, predictor.predict(sequences))
-    (tmp_path / "in.txt").write_text("\n".join(sequences))
+    (tmp_path / "in.txt").write_text("\n".join(sequences) + "\n")
     (answered,) = predict_file(predictor, tmp_path / "in.txt")
     np.testing.assert_array_equal(answered.trust.low, trust.low)
     assert column_names(predictor, ["complex"]) == [

@@ -43,11 +43,13 @@ def job(tmp_path, name="out.tsv", **options):
 def test_parts_are_joined_in_order(counter, tmp_path, name):
     this = job(tmp_path, name, rows=3)
     predict_parts(counter, this, Place(1, 2))
-    assert sorted(p.name for p in this.folder.iterdir()) == [
-        "job.json", "part-00000001.parquet", "part-00000003.parquet"
-    ]  # fmt: skip
+    numbers = [p.stem[-8:] for p in sorted(this.folder.glob("part-*.parquet"))]
+    assert numbers == ["00000001", "00000003"]
     assert predict_parts(counter, this, Place(0, 2)).total == 6
-    assert not this.folder.exists()
+    assert [p.name for p in this.folder.iterdir()] == ["job.json"]
+    before = this.output.stat().st_mtime_ns
+    assert predict_parts(counter, this, Place(1, 2)).total == 0  # one that comes late
+    assert this.output.stat().st_mtime_ns == before
     if name.endswith("parquet"):
         table = polars.read_parquet(this.output)
     else:
@@ -75,6 +77,14 @@ def test_parts_of_another_job_are_refused(counter, tmp_path, change, said):
     predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
     with pytest.raises(ValueError, match=said):
         predict_parts(counter, job(tmp_path, **change(tmp_path)), Place(1, 2))
+
+
+def test_what_is_joined_makes_room_for_another_job_and_for_a_lost_output(counter, tmp_path):
+    predict_parts(counter, job(tmp_path, rows=3), Place())
+    assert predict_parts(counter, job(tmp_path, rows=4), Place()).total == 10
+    job(tmp_path).output.unlink()
+    assert predict_parts(counter, job(tmp_path, rows=4), Place()).total == 10
+    assert len(job(tmp_path).output.read_text().splitlines()) == 11
 
 
 def test_places_and_jobs_are_checked(tmp_path):
@@ -121,5 +131,5 @@ def test_two_processes_and_a_kill_end_as_one_process_does(assay, small_run, tmp_
     table = polars.read_parquet(out)
     assert table["id"].cast(int).to_list() == list(range(1, len(sequences) + 1))
     expected = Predictor.load(small_run).predict(sequences)
-    found = table.select("expression_complex", "expression_defined").to_numpy()
+    found = table.select(f"expression_{medium}" for medium in assay.media).to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -129,6 +129,9 @@ def _form(predictor: Predictor, reads: Input) -> tuple[nn.Module, Tensor]:
     """The network to export, on the CPU, and an example of its input."""
     # Not its form for one device, which chooses as it goes and leaves nothing to trace.
     network = copy.deepcopy(predictor.model).cpu().eval()
+    for tensor in (*network.parameters(), *network.buffers()):
+        # A view of a larger array, such as the position code, cannot be saved by itself.
+        tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
     letters = np.random.default_rng(0).integers(4, size=(max(_CHECKED), 80), dtype=np.uint8)
     tokens, _ = sequence.prepare(letters, np.full(len(letters), 80), "add", predictor.length)
     example = torch.from_numpy(tokens)

@@ -1,9 +1,10 @@
 """Predict very many sequences by several processes, in parts that outlive a kill.
 
     OUTPUT.parts/
-      job.json             what is predicted by what; a restart must agree
-      part-00000000.parquet  the first rows of the input, and so on
+      job.json                        what is predicted by what, and whether it is joined already
+      part-1f0c9a2b-00000000.parquet  the first rows of the input, and so on
 
+The letters in a part's name are of the job, so that no other job takes it for its own.
 Every process reads the input and predicts the parts whose number falls to it; parts that are there
 already are left alone, also when the number of processes has changed. The process of rank 0 joins
 them in order when all are there. Processes meet in the folder alone, so that it works across nodes
@@ -12,9 +13,9 @@ that share a file system, under ``torchrun`` or whatever else sets RANK and WORL
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,10 +78,6 @@ class PartsJob:
         """Where the parts lie until they are joined."""
         return self.output.with_name(f"{self.output.name}.parts")
 
-    def part(self, number: int) -> Path:
-        """The file of a part."""
-        return self.folder / f"part-{number:08d}.parquet"
-
 
 def predict_parts(
     predictor: Predictor,
@@ -102,12 +99,20 @@ def predict_parts(
     Raises:
         ValueError: If the folder holds parts of another job, or a sequence cannot be read.
     """
-    _claim(predictor, job)
+    this = _described(predictor, job)
+    there = _claim(job, this)
+    tag = hashlib.sha256(json.dumps(this).encode()).hexdigest()[:8]
+
+    def part(number: int) -> Path:
+        return job.folder / f"part-{tag}-{number:08d}.parquet"
+
+    if there is None:
+        return sequence.Preparation()
     names = column_names(predictor, job.media)
     done, number = sequence.Preparation(), -1
     for number, rows in enumerate(_in_parts(read_rows(job.input), job.rows)):
-        path = job.part(number)
-        if number % place.world != place.rank or path.exists():
+        path = part(number)
+        if number % place.world != place.rank or path.name in there:
             continue
         answered = answer(predictor, job.input, rows, job.flanks)
         with TableWriter(path, names) as table:
@@ -115,11 +120,13 @@ def predict_parts(
         done += answered.preparation
         progress(done.total)
     if place.rank == 0:
-        paths = [job.part(n) for n in range(number + 1)]
+        paths = [part(n) for n in range(number + 1)]
         while not all(path.exists() for path in paths):
             time.sleep(_POLL)
         join(paths, job.output, names)
-        shutil.rmtree(job.folder)
+        _note(job, {**this, "joined": True})
+        for path in paths:
+            path.unlink()
     return done
 
 
@@ -140,12 +147,37 @@ def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _claim(predictor: Predictor, job: PartsJob) -> None:
-    """Make the folder, or see that what lies in it is of this very job."""
-    source = job.input.stat() if job.input.exists() else None
-    if source is None:
+def _claim(job: PartsJob, this: dict[str, Any]) -> set[str] | None:
+    """Make the folder, or see that what lies in it is of this very job.
+
+    Returns:
+        Names of the parts that were there at the start; None if they have been joined. A process
+        that comes late must not take parts that were joined and removed for missing ones, so the
+        folder is read before the note that they were joined, which is written before they go.
+    """
+    job.folder.mkdir(parents=True, exist_ok=True)
+    there = {path.name for path in job.folder.glob("part-*.parquet")}
+    before = read_json(job.folder / JOB) if (job.folder / JOB).exists() else {"joined": True}
+    joined = before.pop("joined")
+    different = [key for key in this if before.get(key) != this[key]]
+    if joined and (different or not job.output.exists()):
+        _note(job, {**this, "joined": False})
+        return set()
+    if different:
+        key = different[0]
+        raise ValueError(
+            f"{job.folder} holds parts of another job ({key} was {before.get(key)!r}, is "
+            f"{this[key]!r}); remove the folder, or choose another output"
+        )
+    return None if joined else there
+
+
+def _described(predictor: Predictor, job: PartsJob) -> dict[str, Any]:
+    """Whatever decides what the parts hold."""
+    if not job.input.exists():
         raise FileNotFoundError(f"{job.input}: no such file")
-    this: dict[str, Any] = {
+    source = job.input.stat()
+    return {
         "input": job.input.name,
         "bytes": source.st_size,
         "changed": source.st_mtime_ns,
@@ -155,21 +187,13 @@ def _claim(predictor: Predictor, job: PartsJob) -> None:
         "flanks": job.flanks,
         "rows": job.rows,
     }
-    job.folder.mkdir(parents=True, exist_ok=True)
-    path = job.folder / JOB
-    if not path.exists():
-        # Processes that start together write the same, each under a name of its own.
-        mine = path.with_name(f".{JOB}.{os.getpid()}")
-        write_text_atomically(mine, json.dumps(this, indent=2) + "\n")
-        mine.replace(path)
-        return
-    before = read_json(path)
-    for key, value in this.items():
-        if before.get(key) != value:
-            raise ValueError(
-                f"{job.folder} holds parts of another job ({key} was {before.get(key)!r}, is "
-                f"{value!r}); remove the folder, or choose another output"
-            )
+
+
+def _note(job: PartsJob, content: dict[str, Any]) -> None:
+    """Write ``job.json``; processes that start together write the same, by names of their own."""
+    mine = job.folder / f".{JOB}.{os.uname().nodename}.{os.getpid()}"
+    write_text_atomically(mine, json.dumps(content, indent=2) + "\n")
+    mine.replace(job.folder / JOB)
 
 
 def _in_parts(blocks: Iterator[Rows], size: int) -> Iterator[Rows]:
