@@ -40,6 +40,7 @@ def test_merged_attention_is_attention(channels, heads, key_dim):
         {"squeeze_excitation": False},
         {"encoder": (64, 64, 64, 64), "decoder": (64, 8, 8)},  # wide enough to be split in three
         {"encoder": (64, 64, 64, 64), "decoder": (64, 8, 8), "kernel": 5},
+        {"encoder": (64, 64, 64, 64), "decoder": (64, 8, 8), "kernel": 11},
     ],
 )
 def test_predictions_stay_the_same(changes):

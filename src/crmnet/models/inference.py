@@ -17,7 +17,8 @@ S for one position onward, even and odd outputs are (Karatsuba's way; Winograd 1
 
     y₀ = (w₀ + w₁) z₁ + w₀ (z₀ − z₁)      y₁ = (w₀ + w₁) z₁ − w₁ (z₁ − S z₀)
 
-three convolutions of half the length with half the taps, where four would be written down.
+three convolutions of half the length with half the taps, where four would be written down; and
+each of the three again, as long as it pays.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from crmnet.models.crmnet import CRMnet
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation, TransformerBlock
 from crmnet.models.training import Pass
 
-SLICE = 32
+SLICE = 128
 """Sequences that a CPU takes at a time, so that what lies between two layers stays in its cache."""
 SHORTEST_SPLIT = 28
 NARROWEST_SPLIT = 64
@@ -182,29 +183,12 @@ class _PreparedPass(Pass):
     def _conv(self, x: Tensor, conv: Any) -> Tensor:
         if self.dtype != torch.float32 or x.shape[1] < NARROWEST_SPLIT or not _splits(x.shape[3]):
             return super()._conv(x, conv)
-        even, both, odd, bias = self._once(conv, self._split)
+        kernel, bias = self._once(conv, lambda _: self._split(conv, x.shape[3]))
         pad = conv.kernel_size[0] // 2
-        z = functional.pad(x, (pad, pad))
-        z0, z1 = z[..., 0::2], z[..., 1::2]
-        shared = functional.conv2d(z1.contiguous(memory_format=torch.channels_last), both, bias)
-        first = functional.conv2d(z0 - z1, even)
-        second = functional.conv2d(z1[..., :-1] - z0[..., 1:], odd)
-        B, C, _, half = shared.shape
-        y = x.new_empty(B, 1, half, 2, C)
-        pairs = y.permute(0, 4, 1, 2, 3)
-        torch.add(shared, first, out=pairs[..., 0])
-        torch.sub(shared, second, out=pairs[..., 1])
-        return y.view(B, 1, 2 * half, C).permute(0, 3, 1, 2).relu_()
+        return kernel(functional.pad(x, (pad, pad)), x.shape[3], bias).relu_()
 
-    def _split(self, conv: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        weight = conv.weight.double().unsqueeze(2)
-        even, odd = weight[..., 0::2], weight[..., 1::2]
-        both = even + functional.pad(odd, (0, 1))
-        even, both, odd = (
-            w.to(self.dtype).contiguous(memory_format=torch.channels_last)
-            for w in (even, both, odd)
-        )
-        return even, both, odd, conv.bias.to(self.dtype)
+    def _split(self, conv: Any, positions: int) -> tuple[_Kernel, Tensor]:
+        return _Kernel(conv.weight.double().unsqueeze(2), positions), conv.bias.to(self.dtype)
 
     def _attend(self, x_BTC: Tensor, attend: Any) -> Tensor:
         if not _mergeable(attend):
@@ -216,6 +200,40 @@ class _PreparedPass(Pass):
         if self.dtype == torch.float32:
             merged.scores = _Pointwise(merged.scores)  # type: ignore[assignment]
         return merged
+
+
+class _Kernel:
+    """A kernel ``(O, C, 1, K)`` as three of half its taps, and each of them so again if it pays."""
+
+    def __init__(self, weight: Tensor, positions: int) -> None:
+        self.taps = weight.shape[3]
+        self.whole: Tensor | None = None
+        if self.taps < 3 or not _splits(positions):
+            self.whole = weight.float().contiguous(memory_format=torch.channels_last)
+            return
+        even, odd = weight[..., 0::2], weight[..., 1::2]
+        both = even + functional.pad(odd, (0, even.shape[3] - odd.shape[3]))
+        self.even, self.both, self.odd = (
+            _Kernel(part, positions // 2) for part in (even, both, odd)
+        )
+
+    def __call__(self, z: Tensor, positions: int, bias: Tensor | None = None) -> Tensor:
+        """``(B, C, 1, positions + K − 1)``, channels-last → ``(B, O, 1, positions)``."""
+        if self.whole is not None:
+            z = z.contiguous(memory_format=torch.channels_last)
+            return functional.conv2d(z, self.whole, bias)
+        half = positions // 2
+        z0, z1 = z[..., 0::2], z[..., 1::2]
+        reach, shorter = half + self.even.taps - 1, half + self.odd.taps - 1
+        shared = self.both(z1[..., :reach], half, bias)
+        first = self.even(z0[..., :reach] - z1[..., :reach], half)
+        second = self.odd(z1[..., :shorter] - z0[..., 1 : shorter + 1], half)
+        B, C, _, _ = shared.shape
+        y = z.new_empty(B, 1, half, 2, C)
+        pairs = y.permute(0, 4, 1, 2, 3)
+        torch.add(shared, first, out=pairs[..., 0])
+        torch.sub(shared, second, out=pairs[..., 1])
+        return y.view(B, 1, positions, C).permute(0, 3, 1, 2)
 
 
 class _Pointwise(nn.Module):
