@@ -120,10 +120,21 @@ def test_members_must_agree(small_run, tmp_path):
     first, second = record["media"]
     record["media"] = [second, first]
     (other / RECORD).write_text(json.dumps(record))
-    with pytest.raises(ValueError, match="the members of an ensemble must agree"):
+    with pytest.raises(ValueError, match="the members of an ensemble must agree in both"):
         pack([small_run, other], tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match=r"named \*\.safetensors"):
         pack([small_run], tmp_path / "x.bin")
+
+
+def test_members_must_predict_in_one_unit(small_run, tmp_path):
+    assert Predictor.load(small_run).units == dict.fromkeys(["complex", "defined"], "sorting bin")
+    other = tmp_path / "other"
+    shutil.copytree(small_run, other)
+    record = json.loads((other / RECORD).read_text())
+    record["data"]["units"]["complex"] = "MAUDE score"
+    (other / RECORD).write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"other predicts complex in MAUDE score, .* bin"):
+        pack([small_run, other], tmp_path / "two.safetensors")
 
 
 def test_damage_is_named(small_run, tmp_path):

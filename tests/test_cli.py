@@ -60,6 +60,15 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     assert metrics["n"] == len(assay)
     assert metrics["pearson"]["low"] <= metrics["pearson"]["value"] <= metrics["pearson"]["high"]
     assert (tmp_path / "e" / "scatter.png").stat().st_size > 10_000
+    assert (metrics["unit"], metrics["predicted_unit"]) == ("sorting bin", "sorting bin")
+    assert "warning" not in err
+    status, _, err = crmnet(
+        "data", "ingest", rows, "-o", tmp_path / "other", "--medium", "ypd", "--unit", "scores"
+    )
+    status, out, err = crmnet("evaluate", run, tmp_path / "other", "-o", tmp_path / "e")
+    assert status == 0
+    assert "scores" in out
+    assert "warning: other: measured in the unit 'scores', predicted in the unit 'sorting" in err
 
     status, out, err = crmnet("predict", run, tmp_path / "data.fa")
     assert (status, out) == (2, "")
@@ -77,6 +86,7 @@ def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_pa
     expected = Predictor.load(small_run).predict(sequences)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert "adapters already present in 20 of 20" in err
+    assert "expression_complex is in the unit of the training labels: sorting bin\n" in err
 
     status, out, _ = crmnet("predict", small_run, tmp_path / "in.txt", "--medium", "defined",
                             "-o", tmp_path / "out.csv")  # fmt: skip

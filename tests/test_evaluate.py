@@ -275,6 +275,9 @@ class GCCounter:
     def medium_index(self, medium):
         return self.media.index(medium)
 
+    def unit(self, medium):
+        return {"defined": "sorting bin"}.get(medium)
+
 
 ROWS = [
     ("GGGG", 4, "defined", "x"),
@@ -305,6 +308,23 @@ def test_a_model_is_scored_medium_by_medium(tmp_path):
     np.testing.assert_array_equal(complex_.measured, [6, 1, 8])
     np.testing.assert_array_equal(complex_.predicted, [6, 2, 8])
     assert defined.measured.dtype == defined.predicted.dtype == np.float64
+    assert (defined.unit, defined.predicted_unit, defined.units_differ) == (
+        "sorting bin", "sorting bin", False,
+    )  # fmt: skip
+    assert (complex_.unit, complex_.predicted_unit, complex_.units_differ) == (
+        "sorting bin", None, False,
+    )  # fmt: skip
+
+
+def test_another_unit_than_the_models_is_noticed(tmp_path):
+    write_rows(tmp_path / "a.tsv", [row[:2] for row in ROWS], "sequence expression")
+    options = {"media": ("defined",), "flanks": "none"}
+    (scored,) = score_file(
+        GCCounter(), tmp_path / "a.tsv", IngestOptions(units=["MAUDE score"], **options)
+    )
+    assert (scored.unit, scored.units_differ) == ("MAUDE score", True)
+    (scored,) = score_file(GCCounter(), tmp_path / "a.tsv", IngestOptions(**options))
+    assert not scored.units_differ
 
 
 def test_the_families_of_a_data_set_are_kept(tmp_path):
@@ -459,6 +479,7 @@ def test_metrics_json_has_the_promised_layout(tmp_path):
     counts = {key: found["sets"]["test"].pop(key) for key in ("n", "families", "left_out")}
     assert counts == {"n": 30, "families": 10, "left_out": 2}
     assert found["sets"]["test"].pop("resamples") == 25
+    assert [found["sets"]["test"].pop(key) for key in ("unit", "predicted_unit")] == [None, None]
     assert tuple(found["sets"]["test"]) == ESTIMATES
     for estimate in found["sets"]["test"].values():
         assert list(estimate) == ["value", "low", "high"]

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from crmnet.predict import Predictor, Rescaled, predict_file
+from crmnet.predict import Predictor, Rescaled, predict_file, unit_lines
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
 
@@ -127,3 +129,20 @@ def test_precision_is_asked_for_and_checked(small_run):
     np.testing.assert_allclose(rounded.predict(sequences), exact.predict(sequences), rtol=0.05)
     with pytest.raises(ValueError, match="fp32, bf16; got 'int8'"):
         Predictor.load(small_run, precision="int8")
+
+
+def test_units_are_named_where_they_are_known(counter):
+    assert list(unit_lines(counter, counter.media)) == []
+    knowing = dataclasses.replace(
+        counter, media=["complex+defined", "dream"],
+        units={"complex+defined": "sorting bin", "dream": "MAUDE score"},
+    )  # fmt: skip
+    said = "expression is in the unit of the training labels: "
+    assert list(unit_lines(knowing, ["defined"])) == [f"{said}sorting bin"]
+    assert list(unit_lines(knowing, ["dream"])) == [f"{said}MAUDE score"]
+    both = list(unit_lines(knowing, knowing.media))
+    assert [line.split()[0] for line in both] == [
+        "expression_complex+defined", "expression_dream",
+    ]  # fmt: skip
+    unknown = dataclasses.replace(counter, units={"complex": "unknown"})
+    assert list(unit_lines(unknown, ["complex"])) == []

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -20,6 +21,7 @@ from crmnet.report import (
     metric_lines,
     save_figure,
     scatter_page,
+    unit_warnings,
     write_dataset_picture,
     write_evaluation,
     write_learning_curve,
@@ -143,6 +145,26 @@ def test_the_terminal_table_by_hand():
     assert line.count("1.0000 [0.5000, 1.2500]") == 5
     assert head.index("MSE fitted") == line.rindex("1.0000 [")
     assert head.index("Spearman") == line.index("1.0000 [")
+
+
+def test_units_stand_in_the_tables_and_a_warning_where_they_differ(tmp_path, sets):
+    one, other = sets
+    same = replace(one, unit="sorting bin", predicted_unit="sorting bin")
+    apart = replace(other, unit="MAUDE score", predicted_unit="sorting bin")
+    summary = summarise([same, apart], resamples=10)
+    head, first, second = metric_lines(summary)
+    assert head.index("unit") == first.index("sorting bin") == second.index("MAUDE score")
+    assert summary["sets"]["second"]["unit"] == "MAUDE score"
+    assert summary["sets"]["second"]["predicted_unit"] == "sorting bin"
+    write_evaluation(tmp_path, [same, apart], summary)
+    units = {row["set"]: row["unit"] for row in rows_of(tmp_path / "metrics.tsv")}
+    assert units == {"first": "sorting bin", "second": "MAUDE score"}
+    (warning,) = unit_warnings([same, apart, one])
+    assert warning.startswith(
+        "second: measured in the unit 'MAUDE score', predicted in the unit 'sorting bin'; r and ρ"
+    )
+    (of_range,) = unit_warnings([replace(apart, unit="unknown")])
+    assert of_range.startswith("second: measured in an unknown unit, predicted in the unit 's")
 
 
 def page_of(sets):

@@ -224,6 +224,12 @@ def _check_alike(runs: Sequence[str | Path], records: Sequence[RunRecord]) -> No
                 f"{runs[0]} {', '.join(records[0].media)} from {what(records[0])[1]}; "
                 "the members of an ensemble must agree in both"
             )
+        for output in record.units.keys() & records[0].units.keys():
+            if record.units[output] != records[0].units[output]:
+                raise ValueError(
+                    f"{run} predicts {output} in {record.units[output]}, {runs[0]} in "
+                    f"{records[0].units[output]}; the members of an ensemble must agree"
+                )
 
 
 def _stored(value: Tensor, half: bool, name: str) -> Tensor:

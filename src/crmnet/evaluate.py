@@ -54,6 +54,15 @@ class Scored:
     """Rows of the source that had no measured or no predicted value."""
     row: npt.NDArray[np.int64] | None = None
     """Number of each row in its data set or table, from 0; None: as they stand here."""
+    unit: str | None = None
+    """Of the measurements; None where nobody said it, as in a table."""
+    predicted_unit: str | None = None
+    """Of the predictions: that of the model's training labels."""
+
+    @property
+    def units_differ(self) -> bool:
+        """Whether R², MSE and MAE compare numbers on different scales."""
+        return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
         if len(self.measured) < 3:
@@ -269,6 +278,8 @@ def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None)
                 predicted[rows, output].astype(np.float64),
                 related[rows],
                 row=np.nonzero(rows)[0],
+                unit=dataset.units[medium],
+                predicted_unit=predictor.unit(medium),
             )
         )
     return sets
@@ -374,6 +385,8 @@ def summarise(
             "n": len(scored.measured),
             "families": len(np.unique(scored.family)),
             "left_out": scored.left_out,
+            "unit": scored.unit,
+            "predicted_unit": scored.predicted_unit,
             "resamples": resamples_for(len(scored.measured), resamples),
             **{
                 name: {key: finite(value) for key, value in vars(estimate).items()}

@@ -12,8 +12,8 @@ trust them. Everything above (evaluation, explanation, design, the server) asks 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from crmnet import sequence
 from crmnet.bundle import load_model
 from crmnet.card import ModelCard
+from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.data.loader import output_of
 from crmnet.data.reading import HARMLESS, read_blocks
 from crmnet.models.ensemble import Ensemble, WithSpread
@@ -71,6 +72,8 @@ class Predictor:
     come from; None takes :attr:`model`, whose modules attribution knows."""
     card: ModelCard | None = None
     """Of a packed or bundled model; None for a run folder."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Output → unit of its predictions, where the training data said it."""
 
     @classmethod
     def load(
@@ -114,7 +117,9 @@ class Predictor:
 
         length = record.settings.model.settings.get("length", sequence.LENGTH)
         fast = whole([for_inference(network, where, DTYPES[precision]) for network in networks])
-        return cls(whole(networks), record.media, where, batch_size, length, fast, card)
+        return cls(
+            whole(networks), record.media, where, batch_size, length, fast, card, record.units
+        )
 
     def predict(
         self,
@@ -197,6 +202,10 @@ class Predictor:
     def medium_index(self, medium: str) -> int:
         """The output that stands for ``medium``."""
         return output_of(medium, self.media)
+
+    def unit(self, medium: str) -> str | None:
+        """Unit of what is predicted for ``medium``; None where the training data did not say it."""
+        return self.units.get(self.media[self.medium_index(medium)])
 
 
 def _on_both_strands(network: nn.Module) -> nn.Module:
@@ -317,6 +326,13 @@ def column_names(predictor: Predictor, media: Sequence[str]) -> list[str]:
     several = len(media) > 1
     names = [f"{kind}_{medium}" if several else kind for kind in kinds for medium in media]
     return ["id", *names, *(["unlike_training"] if calibration is not None else [])]
+
+
+def unit_lines(predictor: Predictor, media: Sequence[str]) -> Iterator[str]:
+    """What the columns of expression are measured in, for those whose unit is known."""
+    for medium, column in zip(media, column_names(predictor, media)[1:], strict=False):
+        if (unit := predictor.unit(medium)) not in (None, UNKNOWN_UNIT):
+            yield f"{column} is in the unit of the training labels: {unit}"
 
 
 def table_columns(

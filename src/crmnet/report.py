@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
 from crmnet.checkpoint import HISTORY, load_record, write_atomically, write_text_atomically
 from crmnet.data.check import Check
-from crmnet.data.dataset import Dataset
+from crmnet.data.dataset import UNKNOWN_UNIT, Dataset
 from crmnet.data.leaks import Leaks
 from crmnet.data.tables import TableWriter
 from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, save_metrics
@@ -80,11 +80,18 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
 
 
 def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
-    columns = ["set", "n", "families", "metric", "value", "low", "high"]
+    columns = ["set", "n", "families", "unit", "metric", "value", "low", "high"]
     with TableWriter(path, columns) as table:
         for name, found in summary["sets"].items():
             rows = [
-                (name, found["n"], found["families"], metric, *found[metric].values())
+                (
+                    name,
+                    found["n"],
+                    found["families"],
+                    found["unit"] or "",
+                    metric,
+                    *found[metric].values(),
+                )
                 for metric in ESTIMATES
             ]
             table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
@@ -95,9 +102,11 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     sets = summary["sets"]
     related = any(found[WITHIN]["value"] is not None for found in sets.values())
     metrics = ESTIMATES if related else METRICS
-    rows = [["set", "n", *(METRIC_TITLES[metric] for metric in metrics)]]
+    units = any(found.get("unit") for found in sets.values())
+    rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
     for name, found in sets.items():
-        rows.append([name, f"{found['n']:,}", *(with_interval(found[m]) for m in metrics)])
+        unit = [found.get("unit") or ""] * units
+        rows.append([name, f"{found['n']:,}", *unit, *(with_interval(found[m]) for m in metrics)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -106,6 +115,21 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def unit_warnings(sets: Sequence[Scored]) -> list[str]:
+    """A sentence for each set that was measured in another unit than the model predicts."""
+    return [
+        f"{scored.name}: measured in {_of(scored.unit)}, "
+        f"predicted in {_of(scored.predicted_unit)}; r and ρ compare, R², MSE and MAE "
+        "do not: see the MSE after an affine fit"
+        for scored in sets
+        if scored.units_differ
+    ]
+
+
+def _of(unit: str | None) -> str:
+    return "an unknown unit" if unit == UNKNOWN_UNIT else f"the unit {unit!r}"
 
 
 def with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:

@@ -143,6 +143,16 @@ class RunRecord(_Frozen):
     best: Best | None = None
     finished: bool = False
 
+    @property
+    def units(self) -> dict[str, str]:
+        """Output → unit of its labels, where the training data said it."""
+        said = self.data.get("units", {})
+        units = {
+            output: {said[medium] for medium in (output, *output.split("+")) if medium in said}
+            for output in self.media
+        }
+        return {output: found.pop() for output, found in units.items() if len(found) == 1}
+
 
 def shipped_recipes() -> dict[str, str]:
     """Names of the recipes that come with the package, and what each says of itself."""

@@ -103,9 +103,11 @@ def evaluate(
         if scored.left_out:
             print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
-    from crmnet.report import metric_lines, write_evaluation
+    from crmnet.report import metric_lines, unit_warnings, write_evaluation
 
     print("\n".join(metric_lines(summary)))
+    for warning in unit_warnings(sets):
+        print(f"warning: {warning}", file=sys.stderr)
     if dream is not None:
         summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
     if output is not None:

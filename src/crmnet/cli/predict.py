@@ -70,7 +70,13 @@ def predict(
     """
     from crmnet import sequence
     from crmnet.data.tables import TableWriter
-    from crmnet.predict import Predictor, column_names, predict_file, table_columns
+    from crmnet.predict import (
+        Predictor,
+        column_names,
+        predict_file,
+        table_columns,
+        unit_lines,
+    )
 
     place = _place(part_rows)
     predictor = Predictor.load(
@@ -83,7 +89,7 @@ def predict(
         job = PartsJob(file, output, tuple(wanted), flanks.value, part_rows or PART_ROWS)
         with Counter("sequences") as counter:
             done = predict_parts(predictor, job, place, counter)
-        for line in done.messages(predictor.length):
+        for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
             print(line, file=sys.stderr)
         return
     done = sequence.Preparation()
@@ -96,7 +102,7 @@ def predict(
             table.write(table_columns(predictor, answered, wanted))
             done += answered.preparation
             counter(done.total)
-    for line in done.messages(predictor.length):
+    for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
         print(line, file=sys.stderr)
 
 
