@@ -71,6 +71,10 @@ def test_scores_and_places_agree_with_biopython():
         place = int(place) if strand == "+" else int(place) - len(text)
         assert found[place] == pytest.approx(score, abs=motif.width / GRID)
     assert 500 in hits.start
+    ours = {int(p) if s == "+" else int(p) - len(text)
+            for p, s in zip(hits.start, hits.strand, strict=True)}  # fmt: skip
+    for place in found.keys() - ours:
+        assert found[place] < hits.score.min() + motif.width / GRID
 
 
 def test_share_of_hits_in_random_sequences_is_the_p_value():
@@ -92,3 +96,14 @@ def test_bad_options_are_refused():
         ScanOptions(p_value=0)
     with pytest.raises(ValueError, match="add up to 1"):
         ScanOptions(background=(0.5, 0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("name", ["REB1", "ABF1", "GCN4"])
+def test_p_values_are_biopythons(name):
+    (motif,) = yeast_motifs_named([name])
+    shares = dict(zip("ACGT", motif.probabilities().tolist(), strict=True))
+    distribution = bio.Motif("ACGT", counts=shares).pssm.distribution(precision=10_000)
+    low, table = p_values(grid_scores(motif, ScanOptions()))
+    for p in (1e-2, 1e-3, 1e-4):
+        ours = (low + int(np.argmax(table <= p))) / GRID
+        assert distribution.threshold_fpr(p) == pytest.approx(ours, abs=motif.width / GRID)

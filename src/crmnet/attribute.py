@@ -2,7 +2,8 @@
 
 All methods take a plain module, one-hot ``(B, 4, L)`` → ``(B, M)``, and a weight for each of its
 outputs: one for a medium, +1 and −1 for the difference of two. What comes back is zero except at
-the bases that are there, unless the whole table is asked for.
+the bases that are there. Unless told otherwise it is without composition: see
+:func:`without_composition`.
 
     gradient     input × gradient (the paper's saliency)
     masked       the same, as the paper draws it: see :func:`paper_mask`
@@ -25,12 +26,17 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
+from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 from crmnet.predict import Predictor
 
 Attributions = npt.NDArray[np.float32]
 METHODS = ("ism", "gradient", "masked", "integrated", "deeplift")
 MASK_BELOW = 0.1
 """Saliency under this is not drawn (paper, section 2.6)."""
+PRODUCTS = (SqueezeExcitation, MultiHeadAttention)
+"""Layers that multiply what they compute from the sequence: no rule of DeepLIFT's own fits them."""
+POINTS = 8
+"""Points at which the gradient of such a layer is averaged on the way from its reference."""
 INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
 """The middle 80 bases of a construct."""
 
@@ -40,6 +46,8 @@ class AttributeOptions:
     """How to attribute."""
 
     method: str = "ism"
+    beyond_composition: bool = True
+    """Without what each letter does wherever it stands; ``masked`` is the paper's, and keeps it."""
     shuffles: int = 10
     """Shuffled references of each sequence (integrated, deeplift); pairs of bases are kept."""
     steps: int = 25
@@ -64,8 +72,16 @@ class Attributed(NamedTuple):
     values: Attributions
     """``(B, 4, L)``, zero but at the bases that are there."""
     delta: npt.NDArray[np.float32] | None
-    """``(B,)`` how far the values are from adding up to prediction less mean reference, for the
-    methods that promise it; else None."""
+    """``(B,)`` how far the values, composition included, are from adding up to prediction less mean
+    reference, for the methods that promise it; else None."""
+
+
+class Table(NamedTuple):
+    """What a method says of every letter at every place."""
+
+    plain: npt.NDArray[np.floating]
+    """``(B, 4, L)``: at the base that is there, the method's own attribution."""
+    delta: npt.NDArray[np.float32] | None = None
 
 
 class Combined(nn.Module):
@@ -122,16 +138,16 @@ def attribute(
     """
     weights = output_weights(predictor, medium, minus)
     if options.method == "ism":
-        table = mutagenesis(predictor, tokens, weights)
-        return Attributed(_present(-table.sum(axis=1, keepdims=True) / 3, tokens), None)
-    network = Combined(predictor.model, weights).to(predictor.device).eval()
-    function = {
-        "gradient": _gradient,
-        "masked": _masked,
-        "integrated": _integrated,
-        "deeplift": _deeplift,
-    }[options.method]
-    return function(network, np.array(tokens), options, predictor.batch_size)
+        changes = mutagenesis(predictor, tokens, weights)
+        found = Table((changes - changes.mean(axis=1, keepdims=True)) * 4 / 3)
+    else:
+        network = Combined(predictor.model, weights).to(predictor.device).eval()
+        function = {"integrated": _integrated, "deeplift": _deeplift}.get(options.method, _gradient)
+        found = function(network, np.array(tokens), options, predictor.batch_size)
+    if options.method == "masked":
+        return Attributed(paper_mask(_present(found.plain, tokens), tokens), None)
+    table = without_composition(found.plain, tokens) if options.beyond_composition else found.plain
+    return Attributed(_present(table, tokens), found.delta)
 
 
 def mutagenesis(
@@ -153,6 +169,29 @@ def mutagenesis(
     return changes
 
 
+def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
+    """What letters say where they stand, beyond what they say anywhere in that promoter.
+
+    A promoter's G + C alone moves expression by bins, in the simulated cell as in the real library,
+    so every base gets a share of it that hides the sites. From each place the mean over the four
+    letters is taken (one-hot inputs never leave the plane on which it is constant: Majdandzic et
+    al. 2023), and then from each letter its median over the insert's places.
+
+    Args:
+        table: ``(B, 4, L)`` a value for every letter at every place.
+        tokens: ``(B, L)``.
+
+    Returns:
+        ``(B, 4, L)``.
+    """
+    centred = table - table.mean(axis=1, keepdims=True)
+    for row, letters in zip(centred, tokens[:, INSERT], strict=True):
+        known = row[:, INSERT][:, letters < sequence.N_TOKEN]
+        if known.size:
+            row -= np.median(known, axis=1, keepdims=True)
+    return centred.astype(np.float32)
+
+
 def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
     """The paper's filter of saliency for its logos and its Figure 5F (section 2.6).
 
@@ -168,7 +207,7 @@ def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
     return values * (kept & inside)[:, None, :]
 
 
-def _present(values: Attributions, tokens: sequence.Tokens) -> Attributions:
+def _present(values: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
     """``values`` at the bases that are there, 0 elsewhere; ``(B, 4, L)``."""
     return (values * (np.arange(4)[:, None] == tokens[:, None, :])).astype(np.float32)
 
@@ -191,19 +230,12 @@ def _one_hot(network: nn.Module, tokens: sequence.Tokens) -> Tensor:
 
 def _gradient(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Attributed:
+) -> Table:
     parts = []
     for start in range(0, len(tokens), batch_size):
         x_BCL = _one_hot(network, tokens[start : start + batch_size])
-        parts.append((x_BCL * gradients(network, x_BCL)).cpu().numpy())
-    return Attributed(np.concatenate(parts), None)
-
-
-def _masked(
-    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Attributed:
-    raw = _gradient(network, tokens, options, batch_size).values
-    return Attributed(paper_mask(raw, tokens), None)
+        parts.append(gradients(network, x_BCL).cpu().numpy())
+    return Table(np.concatenate(parts))
 
 
 def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.Tokens:
@@ -220,7 +252,7 @@ def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.T
 
 def _integrated(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Attributed:
+) -> Table:
     values = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     delta = np.zeros(len(tokens), dtype=np.float32)
     # Midpoints of equal steps: exact for a quadratic, and neither end is taken twice.
@@ -232,20 +264,23 @@ def _integrated(
             [gradients(network, part) for part in torch.split(path.flatten(0, 1), batch_size)]
         )
         slope = steps.view(path.shape).mean(dim=1)
-        given = (slope * (here - there)).mean(dim=0)
         with torch.inference_mode():
             gap = (network(here) - network(there).mean()).item()
-        delta[row] = given.sum().item() - gap
-        # A base's share includes what its absence in the reference gave: all four channels.
-        values[row] = _present(given.sum(dim=0).cpu().numpy()[None, None], tokens[row : row + 1])[0]
-    return Attributed(values, delta)
+        delta[row] = (slope * (here - there)).mean(dim=0).sum().item() - gap
+        values[row] = _of_every_letter(slope, there).mean(dim=0).cpu().numpy()
+    return Table(values, delta)
+
+
+def _of_every_letter(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
+    """What each letter would contribute in place of the reference's, ``(..., 4, L)``."""
+    return slope_BCL - (slope_BCL * other_BCL).sum(dim=-2, keepdim=True)
 
 
 def _deeplift(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Attributed:
+) -> Table:
     try:
-        from tangermeme.deep_lift_shap import deep_lift_shap
+        from tangermeme.deep_lift_shap import deep_lift_shap, integrated_gradients_op
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "DeepLIFT/SHAP needs tangermeme: pip install 'crmnet[interpret]'"
@@ -258,13 +293,15 @@ def _deeplift(
         multipliers = deep_lift_shap(
             network, x_BCL, references=r_BRCL, batch_size=batch_size, raw_outputs=True,
             device=_device(network), warning_threshold=float("inf"), only_warn=True,
+            additional_nonlinear_ops=dict.fromkeys(PRODUCTS, integrated_gradients_op(POINTS)),
         )  # fmt: skip
-    given = (multipliers.detach() * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
+    slope_BRCL = multipliers.detach().to(r_BRCL.device)
+    given = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
     with torch.inference_mode():
         base = network(r_BRCL.flatten(0, 1)).view(others.shape[:2]).mean(dim=1)
         gap = network(x_BCL)[:, 0] - base
     delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
-    return Attributed(_present(given.sum(dim=1, keepdim=True).cpu().numpy(), tokens), delta)
+    return Table(_of_every_letter(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
 
 
 def randomised(predictor: Predictor, seed: int = 0) -> Predictor:

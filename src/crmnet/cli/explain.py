@@ -10,6 +10,9 @@ import typer
 
 from crmnet.cli.options import Device, DeviceOption, Flanks, FlanksOption, MediumOption
 
+INCOMPLETE = 0.2
+"""Bins by which attributions may miss the prediction before the command warns."""
+
 
 class Method(StrEnum):
     """Choices of ``--method``; see :mod:`crmnet.attribute`."""
@@ -32,6 +35,13 @@ def explain(
             "drawn there; *integrated* gradients; *deeplift* needs the extra interpret."
         ),
     ] = Method.ism,
+    keep_composition: Annotated[
+        bool,
+        typer.Option(
+            "--keep-composition",
+            help="Leave in what each letter does wherever it stands (*masked* always does).",
+        ),
+    ] = False,
     medium: MediumOption = None,
     minus: Annotated[
         str | None, typer.Option(help="Explain the difference from this medium instead.")
@@ -65,7 +75,9 @@ def explain(
 
     predictor = Predictor.load(model, device=device.value)
     promoters = read_promoters(file, flanks=flanks.value, length=predictor.length)
-    options = AttributeOptions(method.value, shuffles=shuffles, seed=seed)
+    options = AttributeOptions(
+        method.value, beyond_composition=not keep_composition, shuffles=shuffles, seed=seed
+    )
     named = read_motifs(motifs) if motifs else None
     some = Promoters(
         promoters.ids[:first],
@@ -76,7 +88,12 @@ def explain(
         predictor, some, output, media=(medium, minus), options=options, motifs=named
     )
     if found.delta is not None:
-        print(f"completeness: largest gap {abs(found.delta).max():.3g} bins", file=sys.stderr)
+        gap = abs(found.delta).max()
+        print(f"completeness: largest gap {gap:.3g} bins", file=sys.stderr)
+        if gap > INCOMPLETE:
+            advice = "ism" if method is Method.integrated else "integrated or ism"
+            print(f"warning: {method.value} is not exact for this network; --method {advice} "
+                  "asks it another way", file=sys.stderr)  # fmt: skip
     print(f"written: {output}/attributions.npz, .tsv, .bedgraph, sites.tsv, logos-1.png …")
     if figure5:
         from crmnet.figure5 import figure5 as run_figure5
