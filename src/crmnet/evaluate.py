@@ -262,7 +262,7 @@ def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None)
         outputs = [output_of(medium, predictor.media) for medium in dataset.media]
     except ValueError:
         raise ValueError(
-            f"{dataset.path} was measured in {', '.join(dataset.media)}; the model predicts "
+            f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
             f"{', '.join(predictor.media)}: evaluate it on rows of those media"
         ) from None
     predicted = predictor.predict_tokens(dataset.tokens)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from crmnet.models import configure
+from crmnet.models import MODELS, configure
 
 FORMAT = 1
 
@@ -220,6 +221,12 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
     section, dot, rest = key.partition(".")
     if not dot:
         section, rest = ("train" if key in TrainSettings.model_fields else "model"), key
+    if not dot and section == "model":
+        # Most settings are of training, and a slip there should not list the network's.
+        close = get_close_matches(key, TrainSettings.model_fields, n=1, cutoff=0.8)
+        known = {field.name for entry in MODELS.values() for field in fields(entry.defaults)}
+        if close and key not in known:
+            raise ValueError(f"--set {text}: no setting {key!r}; did you mean {close[0]!r}?")
     if section not in ("train", "model"):
         raise ValueError(f"--set {text}: the section must be train or model; got {section!r}")
     try:
@@ -236,7 +243,11 @@ def _checked(values: dict[str, Any], recipe: str) -> TrainSettings:
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             known = ", ".join(TrainSettings.model_fields)
-            raise ValueError(f"recipe {recipe}: no setting train.{key}; known: {known}") from None
+            close = get_close_matches(key, TrainSettings.model_fields, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise ValueError(
+                f"recipe {recipe}: no setting train.{key}{hint}; known: {known}"
+            ) from None
         raise ValueError(
             f"recipe {recipe}: train.{key} = {first['input']!r}: {first['msg'].lower()}"
         ) from None

@@ -69,7 +69,10 @@ def ingest(
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
     medium: Annotated[
         list[str] | None,
-        typer.Option(help="Medium of the files: once for all, or once for each, in order."),
+        typer.Option(
+            help="Medium of rows that name none: once for all files, or once for each, in order; "
+            "left out, *complex*."
+        ),
     ] = None,
     unit: Annotated[
         list[str] | None,
@@ -128,6 +131,8 @@ def ingest(
             f"{name}: {found['rows']:,} rows, expression {found['mean']:.2f} ± {found['sd']:.2f} "
             f"({found['unit']})"
         )
+    if not medium and not any(is_known(file) for file in files) and dataset.media == ["complex"]:
+        print("no medium was named: taken as complex (--medium says otherwise)", file=sys.stderr)
     if dataset.manifest["rejected"]:
         print(f"rows not taken are listed in {output / 'rejected.tsv'}")
     print(f"data set: {output}")

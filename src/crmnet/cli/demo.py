@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
@@ -32,8 +34,9 @@ def demo(
     print(f"done in {result.seconds / 60:.1f} minutes; look at")
     for path in ("evaluation/scatter.png", "run/learning_curve.png", "data/train_expression.png"):
         print(f"  {output / path}")
+    program = "crmnet" if which("crmnet") else sys.argv[0]
     print("three commands worth typing next:")
-    print(f"  crmnet predict {result.run} {output}/data/test_random/assay.tsv | head")
-    print(f"  crmnet evaluate {result.run} {output}/data/test_native_like -o evaluation")
-    print("  crmnet data ingest YOUR_ROWS.tsv -o my-data && "
-          "crmnet train small --data my-data -o my-run")  # fmt: skip
+    print(f"  {program} predict {result.run} {output}/data/test_random/assay.tsv | head")
+    print(f"  {program} evaluate {result.run} {output}/data/test_native_like -o evaluation")
+    print(f"  {program} data ingest YOUR_ROWS.tsv -o my-data && "
+          f"{program} train small --data my-data -o my-run")  # fmt: skip

@@ -98,6 +98,12 @@ def evaluate(
             flanks=flanks.value,
             max_rejected=max_rejected,
         )
+        if medium is None and len(predictor.media) > 1:
+            print(
+                f"rows of files that name no medium are scored as {predictor.media[0]}; --medium "
+                f"chooses ({', '.join(predictor.media)})",
+                file=sys.stderr,
+            )
         sets = [scored for path in data for scored in score_file(predictor, path, options)]
     for scored in sets:
         if scored.left_out:

@@ -62,6 +62,11 @@ def _show_network(name: str) -> None:
     from crmnet.bundle import bundled
     from crmnet.models import MODELS, configure
 
+    if name not in MODELS and Path(name).is_dir():
+        raise ValueError(
+            f"{name} is a run folder and has no card; "
+            f"`crmnet models pack {name} -o NAME.safetensors` makes a model with one"
+        )
     if name not in MODELS:
         known = [*bundled(), *MODELS]
         close = get_close_matches(name, known, n=1)

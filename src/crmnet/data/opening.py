@@ -46,8 +46,8 @@ def public_source(
     path = find_in(folder, card) if folder is not None else cached(card, cache)
     if path is None:
         raise FileNotFoundError(
-            f"{name} is not in the cache; `crmnet data fetch {name}` brings it, or give the folder "
-            "that has its file with --from FOLDER"
+            f"{name} is not in the cache; `crmnet data fetch {name}` brings it, with --from "
+            "FOLDER out of a folder that has its file"
         )
     return _source(card, path, medium)
 

@@ -95,8 +95,8 @@ def find(name: str) -> Card:
     known = cards()
     if name not in known:
         close = difflib.get_close_matches(name, known, 3, 0.5)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"no known data set {name!r}{hint} `crmnet data list` shows all")
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        raise ValueError(f"no known data set {name!r}; {hint}`crmnet data list` shows all")
     return known[name]
 
 
