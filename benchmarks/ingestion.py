@@ -5,7 +5,8 @@
 Writes simulated rows as the training files are (constructs of 110 ± a few bases, 2.4 % of 5'
 adapters with an error, labels of 15 digits or whole bins, 0.1 % with N) as plain text and gzip, and
 ingests each in a process of its own: rows per second of wall clock and of CPU, peak memory, bytes
-on disk plain and packed. The scratch folder is emptied at the end.
+on disk plain and packed; last, the same rows from two gzip files that are read side by side. The
+scratch folder is emptied at the end.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def simulated_lines(n: int, seed: int) -> Iterator[str]:
         yield f"{text[101 * i : 101 * i + 17 + lengths[i]]}{ADAPTER_3}\t{label}"
 
 
-def ingest_here(source: Path, target: Path, packed: bool, jobs: int) -> None:
+def ingest_here(sources: list[Path], target: Path, packed: bool, jobs: int) -> None:
     """What the measured process does; prints its numbers as JSON."""
     from crmnet.data.ingest import IngestOptions, ingest
 
@@ -68,7 +69,7 @@ def ingest_here(source: Path, target: Path, packed: bool, jobs: int) -> None:
     warm.write_text(f"{ADAPTER_5}{'ACGT' * 20}{ADAPTER_3}\t1.5\n")
     ingest([warm], target.with_name("warm"), IngestOptions(overwrite=True))  # compiles or loads
     wall, cpu = time.perf_counter(), time.process_time()
-    made = ingest([source], target, IngestOptions(packed=packed, jobs=jobs))
+    made = ingest(sources, target, IngestOptions(packed=packed, jobs=jobs))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(
         json.dumps(
@@ -97,28 +98,32 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=30_000_000)
     parser.add_argument("--scratch", type=Path, required=True, help="7 GB for 30 M rows; emptied.")
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--ingest", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--ingest", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ingest:
-        source, target, packed, jobs = options.ingest
-        ingest_here(Path(source), Path(target), packed == "packed", int(jobs))
+        target, packed, jobs, *sources = options.ingest
+        ingest_here([*map(Path, sources)], Path(target), packed == "packed", int(jobs))
         return
     options.scratch.mkdir(parents=True, exist_ok=True)
     results: dict[str, object] = {"machine": platform.processor() or platform.machine()}
-    for kind, packed, jobs in (
-        ("tsv", "plain", 1), ("tsv", "packed", 1), ("gz", "plain", 1), ("gz", "plain", 2)
+    for kind, packed, jobs, files in (
+        ("tsv", "plain", 1, 1), ("tsv", "packed", 1, 1), ("gz", "plain", 1, 1),
+        ("gz", "plain", 2, 1), ("gz", "plain", 2, 2),
     ):  # fmt: skip
-        source = options.scratch / f"rows.{kind}"
-        if not source.exists():
-            write_rows(source, options.rows)
+        sources = [options.scratch / f"rows-{n + 1}-of-{files}.{kind}" for n in range(files)]
+        for source in sources:
+            if not source.exists():
+                write_rows(source, options.rows // files)
         target = options.scratch / "made"
         command = [sys.executable, __file__, "--scratch", str(options.scratch), "--ingest"]
         done = subprocess.run(
-            [*command, str(source), str(target), packed, str(jobs)],
+            [*command, str(target), packed, str(jobs), *map(str, sources)],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
-        results[f"{kind}, {packed}, {jobs} thread{'s' * (jobs > 1)}"] = json.loads(done.stdout)
-        print(kind, packed, jobs, done.stdout.strip(), flush=True)
+        name = f"{kind}, {packed}, {jobs} thread{'s' * (jobs > 1)}"
+        name += f", {files} files" if files > 1 else ""
+        results[name] = json.loads(done.stdout)
+        print(name, done.stdout.strip(), flush=True)
         shutil.rmtree(target)
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / "ingestion.json").write_text(json.dumps(results, indent=2) + "\n")

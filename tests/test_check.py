@@ -61,6 +61,17 @@ def test_sentences_say_it(small):
     assert "families (by homology): 2, the largest of 3 rows, 1 of one row" in text
 
 
+def test_too_many_rows_for_homology_are_said_to_be(small, monkeypatch):
+    assert not any("above" in line for line in check(small).lines())
+    monkeypatch.setattr("crmnet.data.check.HOMOLOGY_ROWS", 3)
+    found = check(small)
+    assert found.families["by"] == "sequence"
+    *_, families, why = found.lines()
+    assert "families (by sequence)" in families
+    assert why.startswith("(above 3 rows families are not told by homology")
+    assert not any("above" in line for line in check(small, "homology").lines())
+
+
 def test_the_command_leaves_json_and_a_picture(crmnet, small, tmp_path):
     status, out, err = crmnet("data", "check", small.path, "-o", tmp_path / "checked")
     assert status == 0, err

@@ -12,7 +12,7 @@ LAYERS = [
     {"run", "simulate", "trust"},
     {"card", "optimiser"},
     {"checkpoint"},
-    {"bundle"},
+    {"bundle", "train_data", "run_folder"},
     {"predict"},
     {"evaluate"},
     {

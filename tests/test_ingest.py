@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmnet.data import reading, writer
+from crmnet.data.account import TooManyRejected, rejection_summary
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import IngestOptions, TooManyRejected, ingest, rejection_summary
+from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 
 HEADER = "sequence\texpression"

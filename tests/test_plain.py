@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from crmnet.data import ingest as ingest_module
 from crmnet.data import reading
+from crmnet.data.account import TooManyRejected
 from crmnet.data.dataset import Dataset
-from crmnet.data.ingest import IngestOptions, TooManyRejected, ingest
+from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.plain import CAREFUL, PLAIN, is_plain, plain_rows
 from crmnet.data.reading import Layout
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
@@ -43,6 +44,17 @@ def test_lines_that_need_care_are_handed_back_with_their_numbers(line):
     rows = parsed("ACGT\t1", line, "TT\t2")
     assert rows.careful == [(2, line.encode())]
     assert (rows.kind == CAREFUL).tolist() == [False, True, False]
+
+
+def test_constructs_that_are_too_long_are_cut_where_that_is_asked_for():
+    insert = "ACGTG" * 17
+    line = f"{ADAPTER_5}{insert}{ADAPTER_3}\t1"
+    rows = plain_rows(f"{line}\n{'A' * 115}\t1\n".encode(), 1, TWO, cut=True)
+    assert (rows.kind == PLAIN).tolist() == [True, False]
+    assert decode(rows.tokens[:1]) == [(ADAPTER_5 + insert + ADAPTER_3)[:112]]
+    assert rows.lengths[0] == 115
+    assert [number for number, _ in rows.careful] == [2]
+    assert len(parsed(line).careful) == 1
 
 
 @given(st.floats(0, 20) | st.integers(0, 10**18) | st.floats(-1e6, 1e6), st.integers(0, 17))
@@ -84,6 +96,7 @@ sequences = st.one_of(
     st.text("ACGT", min_size=60, max_size=84).map(lambda s: ADAPTER_5 + s + ADAPTER_3),
     st.text("ACGT", min_size=60, max_size=84).map(lambda s: "NN" + ADAPTER_5 + s + ADAPTER_3 + "N"),
     st.text("ACGT", min_size=60, max_size=80).map(lambda s: ADAPTER_5 + s),
+    st.text("ACGTn", min_size=82, max_size=130).map(lambda s: ADAPTER_5 + s + ADAPTER_3),
     st.sampled_from(["ACGU", "AC-T", "acgtn", ' "', "sequence", " ACGT ", '"ACGT"']),
 )
 labels = st.one_of(

@@ -1,6 +1,7 @@
 """The cards of public data: all of them can be read, and those at hand give the published rows."""
 
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -40,6 +41,11 @@ def test_every_card_can_be_fetched_and_checked():
             assert len(card.sha256) == 64
         if card.git_blob:
             assert len(card.git_blob) == 40
+        # A licence by its name, or where it is stated.
+        assert re.fullmatch(
+            r"MIT|CC BY 4\.0|see (github\.com/[\w-]+/[\w-]+|zenodo\.org/records/\d+)",
+            card.origin.licence,
+        ), name
     origins = {(card.origin.name, card.path) for card in cards().values()}
     assert len(origins) == len(cards())
 

@@ -144,6 +144,15 @@ def test_sequence_lengths_count_to_the_last_known_base():
     assert sequence_lengths(np.zeros((2, 0), np.uint8)).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 112])
+def test_sequence_lengths_however_far_from_the_end(width):
+    tokens = np.where(np.arange(width) < np.arange(width + 1)[:, None], 1, N_TOKEN).astype(np.uint8)
+    assert sequence_lengths(tokens).tolist() == list(range(width + 1))
+    tokens[:, : width // 2] = N_TOKEN  # N in front does not matter
+    expected = [n if n > width // 2 else 0 for n in range(width + 1)]
+    assert sequence_lengths(tokens).tolist() == expected
+
+
 @given(inserts)
 @quick
 def test_add_sets_the_insert_between_the_adapters(insert):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +227,57 @@ def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
         items = [_unflatten(item, tensors) for item in content]
         return tuple(items) if kind == "tuple" else items
     return content
+
+
+def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
+    """Make the run folder, or check that it may be continued; the state to continue from.
+
+    Args:
+        run: The folder.
+        record: What is to be trained.
+        resume: Whether a run of the same settings and data may be there already.
+        writes: Whether this process is the one that writes, of all that train together.
+
+    Raises:
+        FileExistsError: If it holds a run already and ``resume`` is not asked for.
+        ValueError: If that run was started with other settings or data.
+    """
+    state = run / STATE if resume and (run / STATE).is_file() else None
+    if not writes:  # the process that writes checks as well
+        return state
+    if not (run / RECORD).is_file():
+        run.mkdir(parents=True, exist_ok=True)
+        save_record(run, record)
+        return None
+    if not resume:
+        raise FileExistsError(
+            f"{run} holds a run already; continue it with --resume, or choose another name"
+        )
+    check_same(run, record)
+    return state
+
+
+def check_same(run: Path, record: RunRecord) -> None:
+    """Refuse to go on with a run that was started with other settings or data.
+
+    Raises:
+        ValueError: Naming what differs.
+    """
+    before = load_record(run)
+    for what, old, new in (
+        ("settings", before.settings.model_dump(), record.settings.model_dump()),
+        ("data", before.data, record.data),
+    ):
+        if old != new:
+            raise ValueError(f"{run} was started with other {what}: {_differences(old, new)}")
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
+    said = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            said.append(_differences(a, b, f"{prefix}{key}."))
+        elif a != b:
+            said.append(f"{prefix}{key} was {a!r}, is {b!r}")
+    return ", ".join(filter(None, said))

@@ -22,9 +22,10 @@ from scipy.stats import rankdata
 from crmnet.checkpoint import write_text_atomically
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
+from crmnet.data.lines import HARMLESS, Block
 from crmnet.data.loader import output_of
 from crmnet.data.opening import opened
-from crmnet.data.reading import HARMLESS, Block, read_blocks
+from crmnet.data.reading import read_blocks
 from crmnet.data.splits import families
 from crmnet.predict import Predictor
 

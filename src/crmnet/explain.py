@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from crmnet import sequence
 from crmnet.attribute import DEFAULTS, INSERT, Attributed, AttributeOptions, attribute
 from crmnet.checkpoint import write_atomically, write_text_atomically
-from crmnet.data.reading import HARMLESS, read_blocks
+from crmnet.data.lines import HARMLESS
+from crmnet.data.reading import read_blocks
 from crmnet.data.tables import TableWriter
 from crmnet.figures.logo import Site, logo, motif_logo, sites_under
 from crmnet.figures.panels import STYLE

@@ -26,8 +26,9 @@ from crmnet import sequence
 from crmnet.bundle import load_model
 from crmnet.card import ModelCard
 from crmnet.data.dataset import UNKNOWN_UNIT
+from crmnet.data.lines import HARMLESS
 from crmnet.data.loader import output_of
-from crmnet.data.reading import HARMLESS, read_blocks
+from crmnet.data.reading import read_blocks
 from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.inference import for_inference
 from crmnet.models.layers import BothStrands, has_marks

@@ -123,13 +123,23 @@ def decode(tokens: Tokens, lengths: Lengths | None = None) -> list[str]:
     ]
 
 
+_NEAR_THE_END = 8
+"""Positions that are looked at one by one: constructs end there."""
+
+
 def sequence_lengths(tokens: Tokens) -> Lengths:
     """Positions up to the last base that is not N, per row: ``(N,)``."""
-    if tokens.shape[1] == 0:
-        return np.zeros(len(tokens), dtype=np.int64)
-    known = tokens != N_TOKEN
-    last = tokens.shape[1] - np.argmax(known[:, ::-1], axis=1)
-    return np.where(known.any(axis=1), last, 0).astype(np.int64)
+    width = tokens.shape[1]
+    lengths = np.full(len(tokens), width, dtype=np.int64)
+    rows = np.arange(len(tokens))
+    for column in range(width - 1, max(width - 1 - _NEAR_THE_END, -1), -1):
+        rows = rows[tokens[rows, column] == N_TOKEN]
+        lengths[rows] = column
+    if len(rows) and width > _NEAR_THE_END:  # the others take a look at all their positions
+        known = tokens[rows] != N_TOKEN
+        last = width - np.argmax(known[:, ::-1], axis=1)
+        lengths[rows] = np.where(known.any(axis=1), last, 0)
+    return lengths
 
 
 def fit_length(tokens: Tokens, lengths: Lengths, length: int = LENGTH) -> Tokens:

@@ -11,13 +11,10 @@ rows, gradients are averaged, and only the process of rank 0 writes.
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import logging
 import math
 import os
 import sys
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,38 +23,36 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 
 from crmnet.checkpoint import (
-    HISTORY,
     RECORD,
-    STATE,
     WEIGHTS,
     build_network,
+    check_same,
+    claim,
     load_record,
     load_run,
-    load_state,
     load_strictly,
     save_record,
-    save_state,
-    save_weights,
-    write_atomically,
 )
 from crmnet.data.augment import reverse_complement_some, shift_some
 from crmnet.data.dataset import Dataset
-from crmnet.data.loader import Batch, Index, RowBatches, make_loader, output_of
-from crmnet.data.splits import hold_out
+from crmnet.data.loader import Batch, RowBatches, make_loader
 from crmnet.evaluate import score
 from crmnet.models.layers import BinMean, bin_mean, count_parameters, has_marks, soft_bin_loss
 from crmnet.models.training import training_forward
 from crmnet.optimiser import make_optimizer, make_schedule, mean_size
 from crmnet.predict import choose_device, has_bfloat16
-from crmnet.run import Best, RunRecord, RunSettings, Scale, TrainSettings, versions
-from crmnet.sequence import BINS, TOP_BIN, one_hot
+from crmnet.run import RunRecord, RunSettings, Scale, TrainSettings, versions
+from crmnet.run_folder import Diverged as Diverged  # what training may raise
+from crmnet.run_folder import RunFolder, StateFile
+from crmnet.sequence import BINS, one_hot
+from crmnet.train_data import TrainData, choose
 
 log = logging.getLogger("crmnet")
 
@@ -233,94 +228,6 @@ def row_weights(weight: Tensor, settings: TrainSettings) -> Tensor:
     return weight / (weight + settings.half_weight_cells)
 
 
-class Diverged(RuntimeError):
-    """The loss is no number any more."""
-
-
-class RunFolder(Checkpoint):
-    """Keeps the run folder up to date after every epoch: history, best weights, state."""
-
-    def __init__(self, folder: Path, record: RunRecord) -> None:
-        self.folder, self.record = folder, record
-        self.history: list[dict[str, float]] = []
-        self.started = 0.0
-        self.sampler: RowBatches | None = None
-        """Of the training loader, to be told the epoch after a resume."""
-
-    def on_sanity_check_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """What weights from another run are worth before any training; they may stay the best."""
-        assert isinstance(module, Training)
-        log.info("before training: validation r %.4f, R² %.4f",
-                 module.metrics["val_r"], module.metrics["val_r2"])  # fmt: skip
-        self._keep(Best(epoch=0, metrics=module.metrics), module)
-
-    def _keep(self, best: Best, module: Training) -> None:
-        self.record = self.record.model_copy(update={"best": best})
-        if module.trainer.is_global_zero:
-            save_weights(self.folder, module.evaluated)
-            save_record(self.folder, self.record)
-
-    def state_dict(self) -> dict[str, Any]:
-        best = self.record.best
-        return {"history": self.history, "best": best.model_dump() if best else None}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = state_dict["history"]
-        if self.sampler is not None:  # workers ask for rows before the trainer says the epoch
-            self.sampler.set_epoch(len(self.history))
-        best = Best(**state_dict["best"]) if state_dict["best"] else None
-        self.record = self.record.model_copy(update={"best": best})
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.started = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        assert isinstance(module, Training)
-        metrics = {**module.metrics, "loss": float(trainer.callback_metrics["loss"])}
-        if not all(map(math.isfinite, metrics.values())):
-            raise Diverged(
-                f"training diverged in epoch {trainer.current_epoch + 1} ({metrics}); "
-                "lower train.learning_rate"
-            )
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        row = {"epoch": trainer.current_epoch + 1, "learning_rate": rate, **metrics}
-        row["seconds"] = round(time.monotonic() - self.started, 2)
-        self.history.append(row)
-        best = self.record.best
-        if best is None or metrics["val_r2"] > best.metrics["val_r2"]:
-            best = Best(epoch=int(row["epoch"]), metrics=metrics)
-            self._keep(best, module)
-        if trainer.is_global_zero:
-            write_atomically(self.folder / HISTORY, self._write_history)
-        trainer.save_checkpoint(self.folder / STATE)  # by all together; the first one writes
-        log.info(
-            "epoch %d: loss %.4f, validation r %.4f, R² %.4f%s  (%.0f s)",
-            row["epoch"], row["loss"], row["val_r"], row["val_r2"],
-            " *" if best.epoch == row["epoch"] else "", row["seconds"],
-        )  # fmt: skip
-
-    def _write_history(self, path: Path) -> None:
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.history[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.history)
-
-
-class StateFile(CheckpointIO):
-    """Lets Lightning keep its state in one safetensors file in place of a pickle."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        save_state(Path(path), checkpoint)
-
-    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return load_state(Path(path))
-
-    def remove_checkpoint(self, path: Any) -> None:
-        Path(path).unlink(missing_ok=True)
-
-
 def train(
     settings: RunSettings,
     data: Dataset,
@@ -351,20 +258,13 @@ def train(
     """
     s = settings.train
     device = _check_device(s)
-    rows, validation, validation_rows = _split(s, data, validation)
-    _check_watchable(validation, validation_rows)
-    if s.row_weights != "equal" and data.weight is None:
-        raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     base, base_record = (None, None) if start is None else load_run(start)
-    if base_record is not None:
-        _check_loss(s, base_record)
-    outputs = _outputs(s, data, base_record)
-    _check_units(s, data, validation, base_record)
+    chosen = choose(s, data, validation, base_record)
     record = RunRecord(
-        settings=_with_outputs(settings, outputs),
-        media=outputs,
-        scale=_scales(s, data, rows, outputs, base_record),
-        data=_describe(data, rows, validation, validation_rows, start),
+        settings=_with_outputs(settings, chosen.outputs),
+        media=chosen.outputs,
+        scale=chosen.scale,
+        data=chosen.described(base_record, start),
         versions=versions(),
     )
     network = build_network(record, seed=s.seed)
@@ -375,34 +275,43 @@ def train(
     if base is not None and start is not None:
         load_strictly(network, base.state_dict(), start / WEIGHTS)
     folder = RunFolder(run, record)
-    with warnings.catch_warnings():
-        _quiet_lightning()
-        trainer = _trainer(s, folder, device)
-    rank, world = trainer.global_rank, trainer.world_size
-    loader = make_loader(
-        data, s.batch_size, rows=rows, shuffle=True, seed=s.seed, outputs=outputs,
-        even_media=s.even_media, workers=s.workers, rank=rank, world=world,
-    )  # fmt: skip
-    watch = make_loader(
-        validation, s.batch_size, rows=validation_rows, outputs=outputs, rank=rank, world=world
-    )
-    module = Training(network, s, record.scale, len(loader), world)
-    assert isinstance(loader.sampler, RowBatches)
-    folder.sampler = loader.sampler
+    trainer = _trainer(s, folder, device)
     if not trainer.is_global_zero:
         log.setLevel(logging.WARNING)
     if resume and (run / RECORD).is_file() and load_record(run).finished:
-        _check_same(run, record)
+        check_same(run, record)
         log.info("%s is finished already", run)
         return load_record(run)
-    state = _claim(run, record, resume, writes=trainer.is_global_zero)
+    state = claim(run, record, resume, writes=trainer.is_global_zero)
     if start is not None and state is None:
         trainer.num_sanity_val_steps = math.inf  # validate once before training
     log.info(
         "training %s (%s parameters) on %s rows, watching %s",
-        settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(rows):,}",
-        f"{len(validation_rows):,}",
+        settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(chosen.rows):,}",
+        f"{len(chosen.validation_rows):,}",
     )  # fmt: skip
+    _fit(trainer, folder, network, chosen, state, device)
+    finished = folder.record.model_copy(update={"finished": True})
+    if trainer.is_global_zero:
+        save_record(run, finished)
+        load_run(run)  # what is on disk can be read back
+    return finished
+
+
+def _fit(
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    network: nn.Module,
+    chosen: TrainData,
+    state: Path | None,
+    device: torch.device,
+) -> None:
+    """Train to the end, from ``state`` on if it is given."""
+    s = folder.record.settings.train
+    loader, watch = _loaders(s, chosen, trainer)
+    assert isinstance(loader.sampler, RowBatches)
+    folder.sampler = loader.sampler
+    module = Training(network, s, chosen.scale, len(loader), trainer.world_size)
     # Training draws from torch's global generators; the caller's are left as they were.
     generators = [device] if device.type == "cuda" else []
     with warnings.catch_warnings(), torch.random.fork_rng(generators):
@@ -412,11 +321,22 @@ def train(
         except SystemExit:  # what Lightning makes of Ctrl-C
             log.info("stopped; the same command with --resume goes on after the last whole epoch")
             raise KeyboardInterrupt from None
-    finished = folder.record.model_copy(update={"finished": True})
-    if trainer.is_global_zero:
-        save_record(run, finished)
-        load_run(run)  # what is on disk can be read back
-    return finished
+
+
+def _loaders(
+    settings: TrainSettings, chosen: TrainData, trainer: pl.Trainer
+) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+    """This process's share of the rows to train on, shuffled, and of those to watch."""
+    s, outputs, rank, world = settings, chosen.outputs, trainer.global_rank, trainer.world_size
+    loader = make_loader(
+        chosen.data, s.batch_size, rows=chosen.rows, shuffle=True, seed=s.seed, outputs=outputs,
+        even_media=s.even_media, workers=s.workers, rank=rank, world=world,
+    )  # fmt: skip
+    watch = make_loader(
+        chosen.validation, s.batch_size, rows=chosen.validation_rows, outputs=outputs,
+        rank=rank, world=world,
+    )  # fmt: skip
+    return loader, watch
 
 
 def is_main_process() -> bool:
@@ -446,185 +366,11 @@ def _check_device(settings: TrainSettings) -> torch.device:
     return device
 
 
-def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
-    """Refuse weights of a network that gives bins for one that gives values, or the reverse."""
-    before = base.settings.train.loss
-    if (before == "soft-bins") != (settings.loss == "soft-bins"):
-        raise ValueError(
-            f"the run to start from was trained with train.loss={before} and gives "
-            f"{'bins' if before == 'soft-bins' else 'one value'} for each medium; "
-            f"train.loss={settings.loss} cannot go on from it: set train.loss={before}"
-        )
-
-
-def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
-    """Names of the network's outputs; with weights to start from, as many as those have."""
-    if base is None:
-        return ["+".join(sorted(data.media))] if settings.pool_media else data.media
-    if set(data.media) <= set(base.media):
-        return base.media
-    if len(base.media) == 1 and (len(data.media) == 1 or settings.pool_media):
-        return ["+".join(sorted(data.media))]
-    pool = "; train.pool_media=true has one output for all" if len(base.media) == 1 else ""
-    raise ValueError(
-        f"{data.path} was measured in {', '.join(data.media)}; the outputs of the run to start "
-        f"from are {', '.join(base.media)}{pool}"
-    )
-
-
-def _split(
-    settings: TrainSettings, data: Dataset, validation: Dataset | None
-) -> tuple[Index, Dataset, Index]:
-    if validation is None:
-        rows, held = hold_out(
-            data, settings.validation_fraction, settings.seed, by=settings.validation_by
-        )
-        return rows, data, held
-    unknown = [medium for medium in validation.media if medium not in data.media]
-    if unknown:
-        raise ValueError(
-            f"the validation set was measured in {', '.join(unknown)}, "
-            f"the training set in {', '.join(data.media)}"
-        )
-    return np.arange(len(data)), validation, np.arange(len(validation))
-
-
-def _check_units(
-    settings: TrainSettings, data: Dataset, validation: Dataset, base: RunRecord | None
-) -> None:
-    """Refuse labels on different scales where one would pass for the other."""
-    units = data.units
-    shown = ", ".join(f"{medium} in {unit}" for medium, unit in units.items())
-    if len(set(units.values())) > 1 and settings.pool_media:
-        raise ValueError(f"{data.path}: one output for all media needs one unit; it has {shown}")
-    if len(set(units.values())) > 1 and not settings.standardize:
-        raise ValueError(
-            f"{data.path}: labels are on different scales ({shown}); set train.standardize=true"
-        )
-    known = [(validation.path, validation.units)]
-    if base is not None:
-        known.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
-    for path, others in known:
-        for medium in units.keys() & others.keys():
-            if units[medium] != others[medium]:
-                raise ValueError(
-                    f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
-                    f"{others[medium]} in {path}; say their unit when you ingest them"
-                )
-
-
-def _check_watchable(validation: Dataset, rows: Index) -> None:
-    if np.bincount(np.asarray(validation.medium)[rows]).max() < 3:
-        raise ValueError(
-            f"{len(rows)} validation rows are too few to tell a good epoch from a bad one; "
-            "raise train.validation_fraction or give a validation set"
-        )
-
-
 def _with_outputs(settings: RunSettings, outputs: list[str]) -> RunSettings:
     model = {**settings.model.settings, "n_media": len(outputs)}
     return settings.model_copy(
         update={"model": settings.model.model_copy(update={"settings": model})}
     )
-
-
-SOFT_BIN_MIDDLE, SOFT_BIN_SD = TOP_BIN / 2, 3.5
-"""Where standardised labels lie on the bins of the loss ``soft-bins``."""
-
-
-def _scales(
-    settings: TrainSettings, data: Dataset, rows: Index, outputs: list[str], base: RunRecord | None
-) -> dict[str, Scale]:
-    labels = np.asarray(data.labels)[rows]
-    output = np.array([output_of(medium, outputs) for medium in data.media])[data.medium[rows]]
-    scales = {}
-    for number, name in enumerate(outputs):
-        here = labels[output == number].astype(np.float64)
-        before = None if base is None else _scale_before(name, base)
-        if before is not None:
-            scales[name] = before
-        elif not settings.standardize:
-            scales[name] = Scale()
-        elif len(here) < 2 or here.std() == 0:
-            raise ValueError(f"{data.path}: the labels of medium {name!r} are all the same")
-        elif settings.loss == "soft-bins":
-            sd = float(here.std()) / SOFT_BIN_SD
-            scales[name] = Scale(mean=float(here.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
-        else:
-            scales[name] = Scale(mean=float(here.mean()), sd=float(here.std()))
-        unit = (here - scales[name].mean) / scales[name].sd
-        if settings.loss == "soft-bins" and not settings.standardize and len(unit):
-            if unit.min() < -0.5 or unit.max() > TOP_BIN + 0.5:
-                raise ValueError(
-                    f"{data.path}: labels of medium {name!r} go from {here.min():g} to "
-                    f"{here.max():g}, beyond the bins 0-{TOP_BIN} of the loss soft-bins; "
-                    "set train.standardize=true"
-                )
-    return scales
-
-
-def _scale_before(output: str, base: RunRecord) -> Scale | None:
-    """The unit in which the run to start from knows an output; None if it does not know it."""
-    try:
-        return base.scale[base.media[output_of(output, base.media)]]
-    except ValueError:
-        return None
-
-
-def _describe(
-    data: Dataset, rows: Index, validation: Dataset, validation_rows: Index, start: Path | None
-) -> dict[str, Any]:
-    described = {
-        "name": data.name,
-        "fingerprint": data.fingerprint,
-        "units": data.units,
-        "training_rows": len(rows),
-        "validation": validation.name if validation is not data else "held-out families",
-        "validation_fingerprint": validation.fingerprint,
-        "validation_rows": len(validation_rows),
-    }
-    if start is not None:
-        weights = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
-        described["start"] = {"run": start.name, "weights_sha256": weights}
-    return described
-
-
-def _claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
-    """Make the run folder, or check that it may be continued; the state to continue from."""
-    state = run / STATE if resume and (run / STATE).is_file() else None
-    if not writes:  # the process that writes checks as well
-        return state
-    if not (run / RECORD).is_file():
-        run.mkdir(parents=True, exist_ok=True)
-        save_record(run, record)
-        return None
-    if not resume:
-        raise FileExistsError(
-            f"{run} holds a run already; continue it with --resume, or choose another name"
-        )
-    _check_same(run, record)
-    return state
-
-
-def _check_same(run: Path, record: RunRecord) -> None:
-    before = load_record(run)
-    for what, old, new in (
-        ("settings", before.settings.model_dump(), record.settings.model_dump()),
-        ("data", before.data, record.data),
-    ):
-        if old != new:
-            raise ValueError(f"{run} was started with other {what}: {_differences(old, new)}")
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
-    said = []
-    for key in sorted({*old, *new}):
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            said.append(_differences(a, b, f"{prefix}{key}."))
-        elif a != b:
-            said.append(f"{prefix}{key} was {a!r}, is {b!r}")
-    return ", ".join(filter(None, said))
 
 
 _LIGHTNING_PRECISION: dict[str, Any] = {
@@ -650,22 +396,24 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
     if terminal:
         callbacks.append(TQDMProgressBar(leave=False))
     accelerator = "gpu" if device.type == "cuda" else device.type
-    return pl.Trainer(
-        accelerator="tpu" if settings.device == "tpu" else accelerator,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
-        strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
-        precision=_LIGHTNING_PRECISION[_precision(settings, device)],
-        max_epochs=settings.epochs,
-        callbacks=callbacks,
-        plugins=[StateFile()],
-        logger=False,
-        enable_progress_bar=terminal,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        default_root_dir=folder.folder,
-    )
+    with warnings.catch_warnings():
+        _quiet_lightning()
+        return pl.Trainer(
+            accelerator="tpu" if settings.device == "tpu" else accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
+            precision=_LIGHTNING_PRECISION[_precision(settings, device)],
+            max_epochs=settings.epochs,
+            callbacks=callbacks,
+            plugins=[StateFile()],
+            logger=False,
+            enable_progress_bar=terminal,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=folder.folder,
+        )
 
 
 def _quiet_lightning() -> None:

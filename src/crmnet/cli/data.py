@@ -87,7 +87,8 @@ def ingest(
     folder: FromOption = None,
     cache: CacheOption = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Threads that parse, beside the one that reads and writes.")
+        int,
+        typer.Option(min=1, help="Threads that read and parse, beside the one that writes."),
     ] = 1,
     packed: Annotated[
         bool, typer.Option("--packed", help="Keep two bits a base: a quarter of the size on disk.")
@@ -104,7 +105,8 @@ def ingest(
     `crmnet data ingest random-complex --from downloads -o test` ·
     `crmnet data ingest ypd.csv sc.csv --medium complex --medium defined -o both`
     """
-    from crmnet.data.ingest import IngestOptions, rejection_summary
+    from crmnet.data.account import rejection_summary
+    from crmnet.data.ingest import IngestOptions
     from crmnet.data.ingest import ingest as run_ingest
     from crmnet.data.opening import is_known, public_source
 

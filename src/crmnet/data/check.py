@@ -81,6 +81,11 @@ class Check:
             f"families (by {self.families['by']}): {self.families['number']:,}, the largest of "
             f"{self.families['largest']:,} rows, {self.families['alone']:,} of one row"
         )
+        if self.rows > HOMOLOGY_ROWS and self.families["by"] == "sequence":
+            yield (
+                f"(above {HOMOLOGY_ROWS:,} rows families are not told by homology, whose time "
+                "grows with the square of the rows, unless `--by homology` asks for it)"
+            )
 
 
 def _range(lengths: dict[int, int]) -> str:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from crmnet.data.account import rejection_summary
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.fetch import cached, find_in
-from crmnet.data.ingest import IngestOptions, Source, ingest, rejection_summary
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.judge import Source
 from crmnet.data.registry import Card, cards, find
 
 log = logging.getLogger("crmnet")

@@ -249,9 +249,13 @@ class _LabelStatistics:
         self.total += float(values.sum())
         self.squares += float((values**2).sum())
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
-        bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6)
-        numbers, counts = np.unique(bins, return_counts=True)
-        self.histogram.update({int(b): int(c) for b, c in zip(numbers, counts, strict=True)})
+        bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6).astype(np.int64)
+        lowest = int(bins.min())
+        counts = np.bincount(bins - lowest)  # at most 2 million, and far fewer of real labels
+        found = np.nonzero(counts)[0]
+        self.histogram.update(
+            dict(zip((found + lowest).tolist(), counts[found].tolist(), strict=True))
+        )
 
     def summary(self) -> dict[str, Any]:
         mean = self.total / self.n
