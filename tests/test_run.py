@@ -50,7 +50,8 @@ def test_set_overrides_recipe_overrides_defaults(tmp_path):
     ("override", "message"),
     [
         ("epochs", "key=value"),
-        ("train.epoch=3", r"no setting train.epoch; known: epochs"),
+        ("train.epoch=3", r"no setting train.epoch \(did you mean 'epochs'\?\); known: epochs"),
+        ("epoch=3", r"no setting 'epoch'; did you mean 'epochs'\?"),
         ("epochs=0", r"train.epochs = 0"),
         ("epochs=many", r"train.epochs = 'many'"),
         ("data.x=1", "section must be train or model"),

@@ -269,7 +269,10 @@ def check_same(run: Path, record: RunRecord) -> None:
         ("data", before.data, record.data),
     ):
         if old != new:
-            raise ValueError(f"{run} was started with other {what}: {_differences(old, new)}")
+            raise ValueError(
+                f"{run} was started with other {what}: {_differences(old, new)}; resume it as it "
+                f"was, or start another run from its weights (--from {run})"
+            )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:

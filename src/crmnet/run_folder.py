@@ -48,13 +48,16 @@ class Diverged(RuntimeError):
     """The loss is no number any more."""
 
 
+SECONDS_OF_SILENCE = 60
+
+
 class RunFolder(Checkpoint):
     """Keeps the run folder up to date after every epoch: history, best weights, state."""
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder, self.record = folder, record
         self.history: list[dict[str, float]] = []
-        self.started = 0.0
+        self.started = self.said = 0.0
         self.sampler: RowBatches | None = None
         """Of the training loader, to be told the epoch after a resume."""
 
@@ -83,7 +86,19 @@ class RunFolder(Checkpoint):
         self.record = self.record.model_copy(update={"best": best})
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.started = time.monotonic()
+        self.started = self.said = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        # Where no progress bar is drawn, a line now and then tells that it goes on.
+        now = time.monotonic()
+        if trainer.progress_bar_callback is None and now - self.said > SECONDS_OF_SILENCE:
+            self.said = now
+            log.info(
+                "epoch %d of %d: step %d of %s", trainer.current_epoch + 1,
+                trainer.max_epochs or 0, index + 1, trainer.num_training_batches,
+            )  # fmt: skip
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         metrics = {**cast(Watched, module).metrics, "loss": float(trainer.callback_metrics["loss"])}

@@ -104,7 +104,7 @@ def learning_curve(
     for ax in (loss_ax, r_ax):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if best_epoch is not None:
-            ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="kept")
+            ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
         ax.legend(loc="best", fontsize=8)
         ax.grid(axis="y", color="#e6eaee", linewidth=0.7)
         ax.set_axisbelow(True)
