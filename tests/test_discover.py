@@ -157,7 +157,8 @@ def test_planted_factors_come_back_under_their_names():
     assert [f.enriched for f in found] in (["high", "low"], ["low", "high"])
     best = match([f.motif for f in found], yeast_motifs()).best()
     names = {f.enriched: yeast_motifs()[i].name for f, i in zip(found, best, strict=True)}
-    assert names == {"high": "REB1", "low": "ROX1"}
+    # NSI1's matrix is REB1's, a base longer.
+    assert names["high"] in ("REB1", "NSI1") and names["low"] == "ROX1"
     for f in found:
         assert f.q < 1e-6 and f.share > 0.15 > f.share_other
         assert f.e == f.motif.evalue

@@ -55,6 +55,13 @@ def explain(
             "--figure5", help="Also the paper's Figure 5, over the whole file (with expression)."
         ),
     ] = False,
+    plant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also plant this factor's consensus (or these bases) into shuffles of the file's "
+            "promoters: effect by place and strand; given twice, the pair by gap."
+        ),
+    ] = None,
     first: Annotated[int, typer.Option(min=1, help="Promoters to draw; --figure5 uses all.")] = 24,
     shuffles: Annotated[int, typer.Option(min=1, help="References (integrated, deeplift).")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffles.")] = 0,
@@ -100,3 +107,8 @@ def explain(
 
         run_figure5(predictor, promoters, output, media=(medium, minus), motifs=named)
         print(f"written: {output}/figure5.png, figure5.tsv")
+    if plant:
+        from crmnet.planted import plant as run_plant
+
+        run_plant(predictor, promoters.tokens, plant, output, media=(medium, minus), seed=seed)
+        print(f"written: {output}/planted.tsv, planted.png{', pairs.tsv' * (len(plant) > 1)}")
