@@ -30,8 +30,11 @@ _TOGETHER = sequence.LENGTH // 2
 _LETTERS = np.full(256, sequence.INVALID, dtype=np.uint8)
 for _token, _letter in enumerate(sequence.LETTERS):
     _LETTERS[[ord(_letter), ord(_letter.lower())]] = _token
+_UPPER = np.uint8(0xDF)
+"""Bits of a letter without that of its case."""
 _ADAPTERS = tuple(
-    sequence.encode([adapter])[0][0] for adapter in (sequence.ADAPTER_5, sequence.ADAPTER_3)
+    np.frombuffer(adapter.encode(), dtype=np.uint8)
+    for adapter in (sequence.ADAPTER_5, sequence.ADAPTER_3)
 )
 _TENS = 10.0 ** np.arange(23)
 MAX_CUT = 1000
@@ -170,7 +173,7 @@ def _look_up(letters: Any, tokens: Any) -> Any:
     one, two, three = np.uint8(1), np.uint8(2), np.uint8(3)
     seen = np.uint8(0)
     for i in range(len(letters)):
-        upper = np.uint8(letters[i] & np.uint8(0xDF))
+        upper = np.uint8(letters[i] & _UPPER)
         token = np.uint8(np.uint8(np.uint8(upper >> one) ^ np.uint8(upper >> two)) & three)
         base = (upper == 65) | (upper == 67) | (upper == 71) | (upper == 84)
         if not base:
@@ -184,7 +187,7 @@ def _look_up(letters: Any, tokens: Any) -> Any:
 def _any_n(letters: Any) -> Any:
     found = np.uint8(0)
     for i in range(len(letters)):
-        found = np.uint8(found | np.uint8(np.uint8(letters[i] & np.uint8(0xDF)) == _N))
+        found = np.uint8(found | np.uint8(np.uint8(letters[i] & _UPPER) == _N))
     return found > 0
 
 
@@ -195,13 +198,14 @@ def _has_adapters(letters: Any) -> Any:
     size = len(letters)
     if size < len(five) + len(three):
         return False
-    if _LETTERS[letters[0]] == sequence.N_TOKEN or _LETTERS[letters[-1]] == sequence.N_TOKEN:
+    if letters[0] & _UPPER == _N or letters[size - 1] & _UPPER == _N:
         return False
+    start, end = letters[: len(five)], letters[size - len(three) :]
     at_5 = at_3 = 0
     for position in range(len(five)):
-        at_5 += _LETTERS[letters[position]] != five[position]
+        at_5 += start[position] & _UPPER != five[position]
     for position in range(len(three)):
-        at_3 += _LETTERS[letters[size - len(three) + position]] != three[position]
+        at_3 += end[position] & _UPPER != three[position]
     return at_5 <= sequence.ADAPTER_MISMATCHES and at_3 <= sequence.ADAPTER_MISMATCHES
 
 
