@@ -46,10 +46,10 @@ ROUNDS = 7
 """Refinements of a matrix."""
 UNKNOWN = -20.0
 """Log-odds of an N, so that no site covers one."""
-CHANCE = 2e-4
+CHANCE = 4e-4
 """A site's score is reached by at most this share of random words: in one random promoter in
-thirty. Weaker sites matter too, but they blur the motif, and erasing them would erase others'."""
-LOOSE, LOOSE_ROUNDS = 4e-4, 3
+twenty. Weaker sites matter too, but they blur the motif, and erasing them would erase others'."""
+LOOSE, LOOSE_ROUNDS = 1e-3, 3
 """The same while a matrix still takes shape."""
 EDGE = 0.35
 """Bits below which a column at the edge of a motif is cut off."""
