@@ -4,9 +4,9 @@ The search is the discriminative kind of STREME (Bailey 2021): the word that lea
 group becomes a matrix, the matrix is refined on its own best sites, its p-value comes from
 sequences that the search has not seen, its sites are erased, and the search goes on.
 
-    :func:`differential`  the n highest against the n lowest, as the paper ran MEME
-    :func:`ranked`        the whole list, without choosing n, as DRIMust and rGADEM do: what counts
-                          is the minimum hypergeometric over all cuts
+* :func:`differential` takes the n highest against the n lowest, as the paper ran MEME.
+* :func:`ranked` takes the whole list, without choosing n, as DRIMust and rGADEM do: what counts is
+  the minimum hypergeometric over all cuts.
 
 Both compare sequences of equal composition and count a family once (:mod:`crmnet.motifs.contrast`).
 """
