@@ -21,29 +21,19 @@ import numpy as np
 import torch
 
 from crmnet.benchmark import describe_machine
+from crmnet.data.dataset import BIN_UNIT, Dataset
 from crmnet.data.loader import RowBatches, Rows
 
 
-class Arrays:
-    """The part of a data set that the loader reads."""
-
-    media = ("complex",)
-    weight = None
-
-    def __init__(self, folder: Path, rows: int) -> None:
-        rng = np.random.default_rng(0)
-        np.lib.format.open_memmap(
-            folder / "tokens.npy", mode="w+", dtype=np.uint8, shape=(rows, 112)
-        )
-        self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
-        self.tokens.reshape(-1)[
-            ::4096
-        ].max()  # a byte of every page: they are in memory from here on
-        self.labels = rng.random(rows, dtype=np.float32)
-        self.medium = np.zeros(rows, dtype=np.uint8)
-
-    def __len__(self) -> int:
-        return len(self.tokens)
+def dataset(folder: Path, rows: int) -> Dataset:
+    """A data set of that many rows, as far as the loader reads it."""
+    path = folder / "tokens.npy"
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(rows, 112))
+    tokens = np.load(path, mmap_mode="r")
+    tokens.reshape(-1)[::4096].max()  # a byte of every page: they are in memory from here on
+    labels = np.random.default_rng(0).random(rows, dtype=np.float32)
+    manifest = {"media": {"complex": {"unit": BIN_UNIT}}}
+    return Dataset(folder, manifest, tokens, labels, np.zeros(rows, np.uint8), None, None)
 
 
 def main() -> None:
@@ -54,8 +44,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        arrays = Arrays(Path(scratch), options.rows)
-        rows = Rows(arrays, ["complex"])  # type: ignore[arg-type]
+        rows = Rows(dataset(Path(scratch), options.rows), ["complex"])
         sampler = iter(RowBatches(np.arange(options.rows), options.batch_size, shuffle=True))
         start = time.process_time()
         first = next(sampler)
