@@ -97,3 +97,21 @@ def test_damaged_packed_sets_are_refused(both):
     (packed.path / "unknown.npy").write_bytes(b"")
     with pytest.raises(ValueError, match=r"unknown\.npy is damaged"):
         Dataset.open(packed.path)
+
+
+@given(texts, st.integers(1, 9), st.integers(0, 3))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_packed_and_unpacked_sets_give_the_same_batches_whatever_the_rows(
+    tmp_path_factory, rows, batch_size, seed
+):
+    folder = tmp_path_factory.mktemp("batches")
+    table = folder / "rows.tsv"
+    table.write_text("".join(f"{text}\t{number}\n" for number, text in enumerate(rows)))
+    both = [
+        ingest([table], folder / name, IngestOptions(flanks="none", packed=name == "packed"))
+        for name in ("packed", "tokens")
+    ]
+    batches = [list(make_loader(data, batch_size, shuffle=True, seed=seed)) for data in both]
+    assert len(batches[0]) == len(batches[1]) == -(-len(rows) // batch_size)
+    for one, other in zip(*batches, strict=True):
+        assert all((a == b).all() for a, b in zip(one, other, strict=True))
