@@ -1,6 +1,6 @@
 """How fast raw rows become a data set, in what memory and how small, at the paper's scale.
 
-    python benchmarks/ingestion.py --rows 30000000 --scratch /tmp/ingestion -o benchmarks/results
+    python benchmarks/ingestion.py --rows 30000000 --scratch scratch -o benchmarks/results
 
 Writes simulated rows as the training files are (constructs of 110 ± a few bases, 2.4 % of 5'
 adapters with an error, labels of 15 digits or whole bins, 0.1 % with N) as plain text and gzip, and
