@@ -134,7 +134,10 @@ def ingest(
             f"({found['unit']})"
         )
     if not medium and not any(is_known(file) for file in files) and dataset.media == ["complex"]:
-        print("no medium was named: taken as complex (--medium says otherwise)", file=sys.stderr)
+        print(
+            "rows that name no medium are taken as complex (--medium says otherwise)",
+            file=sys.stderr,
+        )
     if dataset.manifest["rejected"]:
         print(f"rows not taken are listed in {output / 'rejected.tsv'}")
     print(f"data set: {output}")

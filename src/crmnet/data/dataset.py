@@ -25,12 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.data.packed import PackedTokens, expanded
+from crmnet.sequence import TOP_BIN
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 BIN_UNIT, UNKNOWN_UNIT = "sorting bin", "unknown"
 """Units of labels: the mean sorting bin, 0-17, of a promoter's cells; and a scale nobody named."""
-TOP_BIN = 17
 COLUMNS: dict[str, np.dtype[Any]] = {
     "tokens": np.dtype(np.uint8),
     "labels": np.dtype(np.float32),
