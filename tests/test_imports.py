@@ -24,6 +24,7 @@ LAYERS = [
         "compare",
         "challenge",
         "calibrate",
+        "distil",
         "export",
         "parts",
     },  # independent of each other

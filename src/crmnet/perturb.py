@@ -1,8 +1,9 @@
-"""Edited sequences: sites put into them. Tokens in, tokens out; no model."""
+"""Edited sequences: sites put in, bases exchanged, two crossed. Tokens in and out; no model."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from crmnet.sequence import N_TOKEN, Tokens, reverse_complement
 
@@ -31,3 +32,21 @@ def put(tokens: Tokens, site: Tokens, start: int, strand: str = "+") -> Tokens:
     places = start + np.nonzero(site != N_TOKEN)[0]
     edited[:, places] = site[site != N_TOKEN]
     return edited
+
+
+def substitute(tokens: Tokens, rate: npt.NDArray[np.float64], rng: np.random.Generator) -> Tokens:
+    """Copies with random bases exchanged for another one.
+
+    Args:
+        tokens: ``(B, L)``; N stays N.
+        rate: ``(B,)``, the chance of each base of a row to be exchanged.
+        rng: Where chance comes from.
+    """
+    hit = (rng.random(tokens.shape) < rate[:, None]) & (tokens != N_TOKEN)
+    step = rng.integers(1, N_TOKEN, size=tokens.shape, dtype=np.uint8)
+    return np.where(hit, (tokens + step) % np.uint8(N_TOKEN), tokens)
+
+
+def cross(left: Tokens, right: Tokens, cut: npt.NDArray[np.int64]) -> Tokens:
+    """Each row of ``left`` up to its ``cut``, then that of ``right``: ``(B, L)``."""
+    return np.where(np.arange(left.shape[1]) < cut[:, None], left, right)

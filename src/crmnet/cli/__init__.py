@@ -55,6 +55,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "show": models.show,
         "pack": bundles.pack,
         "calibrate": bundles.calibrate,
+        "distil": bundles.distil,
         "export": bundles.export,
         "import-keras": models.import_keras,
     },
@@ -63,7 +64,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 GROUPS = {
     "data": "Fetch, make, check and divide data sets.",
     "motifs": "Binding motifs: find new ones, find their sites, name them.",
-    "models": "Networks, and trained models: list, show, pack, calibrate, export, import.",
+    "models": "Networks, and trained models: list, show, pack, calibrate, distil, export, import.",
 }
 
 app = typer.Typer(

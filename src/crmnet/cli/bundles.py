@@ -1,4 +1,4 @@
-"""``crmnet models pack / calibrate / export``: trained models to hand on."""
+"""``crmnet models pack / calibrate / distil / export``: trained models to hand on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from crmnet.cli.options import Counter, OverwriteOption, Precision, PrecisionOption
 
 ModelArgument = Annotated[str, typer.Argument(help="Packed file, or name of a bundled model.")]
 
@@ -110,3 +112,35 @@ def export(
     predictor = Predictor.load(model, device="cpu")
     difference = write(predictor, output, reads="tokens" if tokens else "onehot")
     print(f"written: {output}; at most {difference:.1g} from PyTorch")
+
+
+def distil(
+    model: Annotated[str, typer.Argument(help="Run folder, packed file, or bundled model.")],
+    data: Annotated[Path, typer.Argument(help="Data set whose promoters, and kin, are labelled.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
+    promoters: Annotated[int, typer.Option("-n", "--promoters", help="How many.")] = 200_000,
+    seed: Annotated[int, typer.Option(help="Another seed makes others.")] = 0,
+    precision: PrecisionOption = Precision.fp32,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Make a training set out of a model's predictions, for a smaller network to learn from.
+
+    The data set's own promoters come first, then mutants and crosses of them, each labelled in
+    one of the model's media. Give training rows only, never those a model is to be tested on.
+
+    Example: `crmnet models distil yeast my-data -n 200000 -o soft`, then
+    `crmnet train yeast-fast --data soft -o student`
+    """
+    from crmnet.data.dataset import Dataset
+    from crmnet.distil import DistilOptions
+    from crmnet.distil import distil as run_distil
+    from crmnet.predict import Predictor
+
+    predictor = Predictor.load(model, precision=precision.value)
+    options = DistilOptions(promoters, seed=seed)
+    with Counter("promoters labelled") as counter:
+        made = run_distil(
+            predictor, Dataset.open(data), output, options, overwrite=overwrite, progress=counter
+        )
+    print(f"data set: {output}, {len(made):,} promoters labelled by {model}")
+    print(f"next: crmnet train yeast-fast --data {output} -o RUN")

@@ -30,6 +30,13 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class Precision(StrEnum):
+    """Choices of ``--precision``; see :meth:`crmnet.predict.Predictor.load`."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
 FlanksOption = Annotated[
     Flanks,
     typer.Option(
@@ -38,6 +45,10 @@ FlanksOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; *auto* takes a GPU if any.")]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(help="*bf16* computes in bfloat16: faster on processors that can, rounded."),
+]
 MediumOption = Annotated[str | None, typer.Option(help="One of the model's media.")]
 ColumnOption = Annotated[
     list[str] | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,18 +16,13 @@ from crmnet.cli.options import (
     Flanks,
     FlanksOption,
     MediumOption,
+    Precision,
+    PrecisionOption,
     reader_may_leave,
 )
 
 if TYPE_CHECKING:
     from crmnet.parts import Place
-
-
-class Precision(StrEnum):
-    """Choices of ``--precision``; see :meth:`crmnet.predict.Predictor.load`."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
 
 
 def predict(
@@ -53,10 +47,7 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
     device: DeviceOption = Device.auto,
-    precision: Annotated[
-        Precision,
-        typer.Option(help="*bf16* computes in bfloat16: faster on processors that can, rounded."),
-    ] = Precision.fp32,
+    precision: PrecisionOption = Precision.fp32,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
