@@ -5,7 +5,8 @@
 
 HQ is a folder with complex_train.tsv.gz, defined_train.tsv.gz, dream_train.tsv.gz and
 native_complex_validation.tsv.gz. All networks are trained on the three media with the recipe
-`common`; random promoters in complex medium are held out, native fragments only watched. Killed, it
+`common`, less the rows that the random promoters share; those are held out, native fragments only
+watched. Killed, it
 goes on where it was, network by network and epoch by epoch. OUT gets study.md (the table),
 study.json, and the comparison's own files, compare.png among them.
 """
@@ -16,6 +17,7 @@ import json
 import logging
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,8 @@ from crmnet.compare import Table, compare, contests
 from crmnet.comparison import ranked, write_comparison
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.leaks import find_leaks
+from crmnet.data.subset import split
 from crmnet.evaluate import score, score_model
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
@@ -90,24 +94,27 @@ def tiles(source: Path, out: Path, k: int = 20) -> Path:
 
 
 def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
-    """Training, native and random rows, ingested once."""
+    """Training, native and random rows, ingested once; what random rows share is not trained on."""
     place = args.out / "data"
     place.mkdir(parents=True, exist_ok=True)
-    made = []
-    for name in ("train", "native", "random"):
-        folder = place / name
-        if not is_dataset(folder):
-            if name == "train":
-                files = [sample(args.hq / f"{m}_train.tsv.gz", args.rows, place / f"{m}.tsv")
-                         for m in MEDIA]  # fmt: skip
-                ingest(files, folder, IngestOptions(media=MEDIA))
-            elif name == "native":
-                file = tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv")
-                ingest([file], folder, IngestOptions(media=("complex",)))
-            else:
-                ingest([args.random], folder, IngestOptions(media=("complex",)))
-        made.append(Dataset.open(folder))
-    return made[0], made[1], made[2]
+
+    def made(name: str, media: tuple[str, ...], files: Callable[[], list[Path]]) -> Dataset:
+        if not is_dataset(place / name):
+            ingest(files(), place / name, IngestOptions(media=media))
+        return Dataset.open(place / name)
+
+    held_out = made("random", ("complex",), lambda: [args.random])
+    native = made("native", ("complex",), lambda: [
+        tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv")
+    ])  # fmt: skip
+    measured = made("measured", MEDIA, lambda: [
+        sample(args.hq / f"{m}_train.tsv.gz", args.rows, place / f"{m}.tsv") for m in MEDIA
+    ])  # fmt: skip
+    if not is_dataset(place / "train"):
+        shared = find_leaks(measured, held_out).rows("words")
+        logging.info("%d rows that the random set shares are left out", shared.sum())
+        split(measured, place / "train", None, keep=np.nonzero(~shared)[0])
+    return Dataset.open(place / "train"), native, held_out
 
 
 def run_of(args: argparse.Namespace, model: str, seed: int) -> Path:

@@ -121,6 +121,16 @@ def test_shares_that_are_none_are_refused(fraction):
         hold_out(dataset_of(random_tokens(10)), fraction)
 
 
+def test_what_a_split_left_can_be_split_again_with_the_same_seed():
+    """Both sides lie on one side of the first draw; a second one divides them."""
+    tokens = random_tokens(400)
+    kept, held = hold_out(dataset_of(tokens), 0.3)
+    for rows, fraction in ((kept, 0.1), (held, 0.5)):
+        _, second = hold_out(dataset_of(tokens[rows]), fraction)
+        assert len(second) == pytest.approx(fraction * len(rows), abs=4 * len(rows) ** 0.5 / 2)
+        assert len(second) > 0
+
+
 def test_one_family_cannot_be_split():
     dataset = dataset_of(random_tokens(10), np.zeros(10, np.uint64), path="single")
     with pytest.raises(ValueError, match="single: 10 rows are too few families to hold out 50%"):

@@ -40,6 +40,15 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
     return insert_hashes(dataset.tokens)
 
 
+_ATTEMPTS = 8
+"""Draws of families. A set that came from a split has none, or only, of those that the same seed
+held out before, so that a second draw is what divides it."""
+
+
+def _salt(seed: int, attempt: int) -> np.uint64:
+    return np.uint64((0x9E3779B97F4A7C15 * (seed + 1) + 0xD1B54A32D192ED03 * attempt) % 2**64)
+
+
 def hold_out(
     dataset: Dataset,
     fraction: float,
@@ -65,11 +74,13 @@ def hold_out(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the fraction to hold out must be between 0 and 1; got {fraction!r}")
-    salt = np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) % 2**64)
     related = families(dataset, by) if family is None else family
-    position = mix(related ^ salt) >> np.uint64(11)
-    held = position < np.uint64(int(fraction * 2**53))
-    if held.all() or not held.any():
+    threshold = np.uint64(int(fraction * 2**53))
+    for attempt in range(_ATTEMPTS):
+        held = mix(related ^ _salt(seed, attempt)) >> np.uint64(11) < threshold
+        if held.any() and not held.all():
+            break
+    else:
         raise ValueError(
             f"{dataset.path}: {len(dataset):,} rows are too few families to hold out "
             f"{fraction:.0%} of them; give a validation set of its own"

@@ -1,0 +1,53 @@
+#!/bin/sh
+# How the models in src/crmnet/weights were made, from rows to cards. What is there is not made again.
+#
+#   benchmarks/weights.sh OUT          rows from the data registry (downloads some 5 MB)
+#   benchmarks/weights.sh OUT TABLES   rows from a folder of tables: complex_train.tsv.gz,
+#                                      defined_train.tsv.gz, dream_train.tsv.gz (columns sequence,
+#                                      expression), native_complex_validation.tsv.gz, Random_complex.csv
+#
+# About three hours on two CPU cores with bfloat16 arithmetic.
+set -eu
+out=$1 tables=${2:-}
+mkdir -p "$out"
+cd "$out"
+
+if [ -n "$tables" ]; then
+    random=$tables/Random_complex.csv native=$tables/native_complex_validation.tsv.gz without=
+    set -- "$tables/complex_train.tsv.gz" --medium complex --unit "sorting bin" \
+        "$tables/defined_train.tsv.gz" --medium defined --unit "sorting bin" \
+        "$tables/dream_train.tsv.gz" --medium dream --unit "MAUDE score"
+else
+    random=random-complex native=native-fragments-complex without="--without native"
+    set -- high-quality-complex sswm-complex drift-complex random-defined sswm-defined drift-defined dream-test
+    crmnet data fetch "$@" $random $native
+fi
+
+# Rows to train on, and families to calibrate and test with; nothing that the random test set
+# shares, or (the tables have no such row but a few of low complexity) a native fragment.
+# shellcheck disable=SC2086
+[ -d rows ] || crmnet data ingest "$@" -o rows
+[ -d native ] || crmnet data ingest "$native" --medium complex --unit "sorting bin" -o native
+[ -d random ] || crmnet data ingest "$random" --medium complex -o random
+[ -d train ] || crmnet data split rows -o train --held-out held-out --fraction 0.05 \
+    --without random $without --level words
+[ -d calibration ] || crmnet data split held-out -o calibration --held-out test --fraction 0.5 --by family
+[ -d native-promoters ] || crmnet data split native -o native-promoters --without train  # finds its families
+
+# yeast: three networks that differ in their seed, hence in the families they watch.
+for seed in 1 2 3; do
+    crmnet train small --data train -o member-$seed --resume \
+        --set seed=$seed --set validation_by=homology --set validation_fraction=0.02
+done
+crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --max-mb 12 \
+    --about "three crmnet-small, 77,000 high-quality rows in three media"
+crmnet models calibrate yeast.safetensors calibration --test random --test test --test native-promoters \
+    --native native-promoters
+
+# yeast-fast: a slim network that learns from what yeast says.
+[ -d soft ] || crmnet models distil yeast.safetensors train -o soft -n 200000 --precision bf16
+crmnet train yeast-fast --data soft -o student --resume
+crmnet models pack student -o yeast-fast.safetensors --half --max-mb 2 \
+    --about "a slim crmnet that learned from yeast's predictions"
+crmnet models calibrate yeast-fast.safetensors calibration --test random --test test --test native-promoters \
+    --native native-promoters
