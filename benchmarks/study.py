@@ -33,7 +33,7 @@ from crmnet.data.subset import split
 from crmnet.evaluate import score, score_model
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
-from crmnet.predict import Predictor
+from crmnet.predict import Precision, Predictor
 from crmnet.report import with_interval
 from crmnet.run import resolve
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
@@ -57,6 +57,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--native-rows", type=int, default=0, help="at most; 0: all")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"],
+                        help="of scored predictions; speed is that of fp32")  # fmt: skip
     parser.add_argument("--speed-rows", type=int, default=2048)
     parser.add_argument("--set", nargs="*", default=[], dest="settings", metavar="KEY=VALUE")
     return parser.parse_args()
@@ -72,10 +75,12 @@ def sample(source: Path, rows: int, out: Path) -> Path:
     return out
 
 
-def tiles(source: Path, out: Path, k: int = 20) -> Path:
+def tiles(source: Path, out: Path, most: int, k: int = 20) -> Path:
     """Native fragments, those that share a 20-mer of their insert joined into one family."""
     with gzip.open(source, "rt") as file:
         rows = [line.rstrip("\n").split("\t")[:2] for line in file][1:]
+    if most and most < len(rows):
+        rows = random.Random(0).sample(rows, most)
     group = list(range(len(rows)))
 
     def root(row: int) -> int:
@@ -105,7 +110,7 @@ def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
 
     held_out = made("random", ("complex",), lambda: [args.random])
     native = made("native", ("complex",), lambda: [
-        tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv")
+        tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv", args.native_rows)
     ])  # fmt: skip
     measured = made("measured", MEDIA, lambda: [
         sample(args.hq / f"{m}_train.tsv.gz", args.rows, place / f"{m}.tsv") for m in MEDIA
@@ -150,30 +155,31 @@ def speed(predictor: Predictor, data: Dataset, rows: int) -> float:
     return best
 
 
+def opened(args: argparse.Namespace, model: str, seed: int, precision: Precision) -> Predictor:
+    return Predictor.load(run_of(args, model, seed), device=args.device, precision=precision)
+
+
 def measured(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
-    """What the table says of a network besides the comparison."""
-    run, seeds = run_of(args, model, 0), []
-    for seed in range(args.seeds):
-        (scored,) = score_model(
-            Predictor.load(run_of(args, model, seed), device=args.device), held_out
-        )
-        seeds.append(score(scored.measured, scored.predicted)["pearson"])
+    """What the table says of a network besides the comparison, which is of seed 0."""
+    run, others = run_of(args, model, 0), []
+    for seed in range(1, args.seeds):
+        (scored,) = score_model(opened(args, model, seed, args.precision), held_out)
+        others.append(score(scored.measured, scored.predicted)["pearson"])
     best = load_record(run).best
     assert best is not None
-    predictor = Predictor.load(run, device=args.device)
     return {
-        "seeds": seeds,
+        "other_seeds": others,
         "parameters": count_parameters(load_run(run)[0])[0],
         "training_minutes": training_seconds(run) / 60,
         "best_epoch": best.epoch,
-        "sequences_per_s": speed(predictor, held_out, args.speed_rows),
+        "sequences_per_s": speed(opened(args, model, 0, "fp32"), held_out, args.speed_rows),
     }
 
 
 def study(args: argparse.Namespace) -> None:
     data, native, held_out = datasets(args)
     train_all(args, data)
-    predictors = {m: Predictor.load(run_of(args, m, 0), device=args.device) for m in args.models}
+    predictors = {m: opened(args, m, 0, args.precision) for m in args.models}
     tables = [
         Table(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
@@ -216,7 +222,7 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
         f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
         f"(n = {n_native:,}, bootstrapped by groups of overlapping tiles).\n",
-        "| network | r random | each seed | r native | trained parameters | training, min "
+        "| network | r random | other seeds | r native | trained parameters | training, min "
         "| sequences/s |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -224,7 +230,8 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         best = "" if row["told_apart_from_best"] else " *"
         cells = [row["model"] + best, with_interval(row["random"], 3)]
         if "native" in row:
-            cells += [", ".join(f"{r:.3f}" for r in row["seeds"]), with_interval(row["native"], 3),
+            cells += [", ".join(f"{r:.3f}" for r in row["other_seeds"]) or "–",
+                      with_interval(row["native"], 3),
                       f"{row['parameters']:,}", f"{row['training_minutes']:.1f}",
                       f"{row['sequences_per_s']:,.0f}"]  # fmt: skip
         else:
