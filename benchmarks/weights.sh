@@ -39,7 +39,7 @@ for seed in 1 2 3; do
     crmnet train small --data train -o member-$seed --resume \
         --set seed=$seed --set validation_by=homology --set validation_fraction=0.02
 done
-crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --max-mb 12 \
+crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --reverse-complement --max-mb 12 \
     --about "three crmnet-small, 77,000 high-quality rows in three media"
 crmnet models calibrate yeast.safetensors calibration --test random --test test --test native-promoters \
     --native native-promoters

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from crmnet import bundle
 from crmnet.bundle import PackOptions, bundled, load_card, load_model, load_packed, pack
+from crmnet.card import card_lines
 from crmnet.checkpoint import RECORD, load_tensors
 from crmnet.predict import Predictor
 from crmnet.sequence import decode, reverse_complement
@@ -105,6 +106,29 @@ def test_bundled_models_are_found_by_name(small_run, tmp_path, monkeypatch):
     assert Predictor.load("tiny").card.name == "tiny"
     with pytest.raises(FileNotFoundError, match=r"tniy: no such run folder.*bundled: tiny"):
         load_model("tniy")
+
+
+def test_a_run_that_averages_strands_shows_their_spread_in_an_ensemble_of_both(
+    small_run, assay, tmp_path
+):
+    """The same mean as the run's, asked strand by strand: not each of them twice."""
+    averaging = tmp_path / "averaging"
+    shutil.copytree(small_run, averaging)
+    record = json.loads((averaging / RECORD).read_text())
+    record["settings"]["train"]["average_strands"] = True
+    (averaging / RECORD).write_text(json.dumps(record))
+    card = pack([averaging], tmp_path / "rc.safetensors", PackOptions(reverse_complement=True))
+    assert "both strands, averaged" in "\n".join(card_lines(card))
+    tokens = np.asarray(assay.tokens[:50])
+    run, packed = Predictor.load(averaging), Predictor.load(tmp_path / "rc.safetensors")
+    mean, spread = packed.predict_with_spread(tokens)
+    np.testing.assert_allclose(mean, run.predict_tokens(tokens), rtol=1e-5)
+    there, back = (
+        Predictor.load(small_run).predict_tokens(t) for t in (tokens, reverse_complement(tokens))
+    )
+    np.testing.assert_allclose(spread, abs(there - back) / 2, atol=2e-5)
+    alone = pack([averaging], tmp_path / "alone.safetensors")
+    assert "both strands, averaged" in "\n".join(card_lines(alone))
 
 
 def test_a_size_limit_leaves_nothing_behind(small_run, tmp_path):

@@ -62,7 +62,10 @@ def card_lines(card: ModelCard) -> list[str]:
 
 def _what_it_is(card: ModelCard) -> list[str]:
     names = sorted({record.settings.model.name for record in card.members})
-    strands = "both strands, averaged" if card.reverse_complement else "the given strand"
+    averaged = all(member.settings.train.average_strands for member in card.members)
+    strands = (
+        "both strands, averaged" if card.reverse_complement or averaged else "the given strand"
+    )
     stored: str = card.storage
     if card.storage_error:
         largest = ", ".join(

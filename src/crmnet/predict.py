@@ -103,17 +103,19 @@ class Predictor:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}")
         networks, records, card = load_model(model)
         record, where = records[0], choose_device(device)
+        strands = card is not None and card.reverse_complement
 
         def whole(forms: list[nn.Module]) -> nn.Module:
             members: list[nn.Module] = []
             for form, own in zip(forms, records, strict=True):
-                if own.settings.train.average_strands:
+                # The ensemble asks for both strands one by one, so that they count in the spread.
+                if own.settings.train.average_strands and (has_marks(form) or not strands):
                     form = _on_both_strands(form)
                 scales = [own.scale[medium] for medium in own.media]
                 members.append(Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]))
             if card is None:
                 return members[0].to(where).eval()
-            together = Ensemble(members, reverse_complement=card.reverse_complement)
+            together = Ensemble(members, reverse_complement=strands)
             return together.to(where).eval()
 
         length = record.settings.model.settings.get("length", sequence.LENGTH)
