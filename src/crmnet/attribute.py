@@ -2,8 +2,8 @@
 
 All methods take a plain module, one-hot ``(B, 4, L)`` → ``(B, M)``, and a weight for each of its
 outputs: one for a medium, +1 and −1 for the difference of two. What comes back is zero except at
-the bases that are there. Unless told otherwise it is without composition: see
-:func:`without_composition`.
+the bases that are there, and zero at the adapters, which are the same in every promoter. Unless
+told otherwise it is without composition: see :func:`without_composition`.
 
     gradient     input × gradient (the paper's saliency)
     masked       the same, as the paper draws it: see :func:`paper_mask`
@@ -70,7 +70,7 @@ class Attributed(NamedTuple):
     """Attributions of some sequences, in the unit of expression."""
 
     values: Attributions
-    """``(B, 4, L)``, zero but at the bases that are there."""
+    """``(B, 4, L)``, zero but at the bases that are there, and at the adapters."""
     delta: npt.NDArray[np.float32] | None
     """``(B,)`` how far the values, composition included, are from adding up to prediction less mean
     reference, for the methods that promise it; else None."""
@@ -147,7 +147,7 @@ def attribute(
     if options.method == "masked":
         return Attributed(paper_mask(_present(found.plain, tokens), tokens), None)
     table = without_composition(found.plain, tokens) if options.beyond_composition else found.plain
-    return Attributed(_present(table, tokens), found.delta)
+    return Attributed(_present(table, tokens) * _inside(tokens.shape[1]), found.delta)
 
 
 def mutagenesis(
@@ -155,18 +155,26 @@ def mutagenesis(
 ) -> Attributions:
     """Change of the prediction by every single substitution, ``(B, 4, L)``.
 
-    0 at the base that is there and where it is N. Runs through the predictor's fast form; 240
-    mutants of a promoter's 80 bases, and the adapters' as well.
+    0 at the base that is there, where it is N, and at the adapters: the 80 bases of the insert have
+    240 mutants, which the predictor's fast form answers for.
     """
     changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     vector = np.array(weights, dtype=np.float32)
     for row, letters in enumerate(np.asarray(tokens)):
-        base, place = np.nonzero((np.arange(4)[:, None] != letters) & (letters < 4))
+        known = (letters < sequence.N_TOKEN) & _inside(len(letters))
+        base, place = np.nonzero((np.arange(4)[:, None] != letters) & known)
         mutants = np.repeat(letters[None], len(place) + 1, axis=0)
         mutants[np.arange(len(place)), place] = base
         predicted = predictor.predict_tokens(mutants) @ vector
         changes[row, base, place] = predicted[:-1] - predicted[-1]
     return changes
+
+
+def _inside(length: int) -> npt.NDArray[np.bool_]:
+    """``(L,)`` true at the insert's places."""
+    inside = np.zeros(length, dtype=bool)
+    inside[INSERT] = True
+    return inside
 
 
 def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
@@ -201,10 +209,8 @@ def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
     known = tokens < sequence.N_TOKEN
     along = values.sum(axis=1)
     mean = along.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    kept = (along >= mean[:, None]) & (along >= MASK_BELOW)
-    inside = np.zeros(tokens.shape[1], dtype=bool)
-    inside[INSERT] = True
-    return values * (kept & inside)[:, None, :]
+    kept = (along >= mean[:, None]) & (along >= MASK_BELOW) & _inside(tokens.shape[1])
+    return values * kept[:, None, :]
 
 
 def _present(values: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
