@@ -15,6 +15,7 @@ from crmnet.attribute import (
     paper_mask,
     randomised,
     references,
+    unit_of,
 )
 from crmnet.models import MODELS, build
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
@@ -229,6 +230,15 @@ def test_randomised_weights_are_the_same_numbers_elsewhere():
 def test_media_that_make_no_sense_are_refused(medium, minus, said):
     with pytest.raises(ValueError, match=said):
         output_weights(linear(), medium, minus)
+
+
+def test_the_unit_is_that_of_the_medium():
+    predictor = linear()
+    assert unit_of(predictor, "complex") is None
+    predictor.units = {"complex": "sorting bin", "defined": "MAUDE score"}
+    assert unit_of(predictor, "complex") == unit_of(predictor, None) == "bins"
+    assert unit_of(predictor, "defined") == "MAUDE score"
+    assert unit_of(predictor, "complex", "defined") is None
 
 
 @pytest.mark.parametrize("wrong", [{"method": "guess"}, {"shuffles": 0}, {"steps": 0}])

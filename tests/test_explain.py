@@ -35,9 +35,12 @@ def test_logo_spans_what_its_letters_add_up_to():
 def test_sites_that_overlap_stand_in_rows_of_their_own():
     _, ax = plt.subplots()
     sites_under(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
-    heights = [line.get_ydata()[0] for line in ax.lines]
-    assert heights == [0, -1, 0]
-    assert [t.get_text() for t in ax.texts] == ["REB1 +", "ABF1 -", "RAP1 +"]
+    assert [t.get_text() for t in ax.texts] == ["REB1", "ABF1", "RAP1"]
+    arrows = [patch.get_xy() for patch in ax.patches]
+    assert [(a[:, 1].max() + a[:, 1].min()) / 2 for a in arrows] == [0, -1, 0]
+    # The point is where no other corner is: at the end of a + site, at the start of a - one.
+    points = [xy for a in arrows for xy in a[:-1].tolist() if xy[1] in (0, -1)]
+    assert points == [[8, 0], [4, -1], [50, 0]]
     plt.close("all")
 
 
@@ -69,7 +72,15 @@ def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
         start, end = int(site["start"]), int(site["end"])
         here = values[int(site["id"][1:])].sum(axis=0)[17:97][start:end].sum()
         assert float(site["attribution"]) == pytest.approx(here, abs=1e-4)
+        assert 0 <= float(site["beyond"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000
+    # Two pages of one promoter each, of three that are explained.
+    status, said, err = crmnet("explain", small_run, some, "--medium", "complex", "-o", out,
+                               "--method", "gradient", "--page", 1, "--draw", 2,
+                               "--format", "svg")  # fmt: skip
+    assert status == 0 and "logos-1.svg …" in said, err
+    assert sorted(path.name for path in out.glob("*.svg")) == ["logos-1.svg", "logos-2.svg"]
+    assert len(rows(out / "attributions.tsv")) == 3 * 80
 
 
 def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):

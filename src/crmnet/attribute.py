@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
+from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 from crmnet.predict import Predictor
 
@@ -113,6 +114,14 @@ def output_weights(predictor: Predictor, medium: str | None, minus: str | None =
     if not any(weights):
         raise ValueError(f"{medium} less {minus} is one output less itself: nothing to explain")
     return weights
+
+
+def unit_of(predictor: Predictor, medium: str | None, minus: str | None = None) -> str | None:
+    """Unit of what is attributed: ``bins``, another of the training labels, or None, not known."""
+    names = [medium or predictor.media[0], *([minus] if minus else [])]
+    units = {predictor.unit(name) for name in names}
+    unit = units.pop() if len(units) == 1 else None
+    return {BIN_UNIT: "bins", UNKNOWN_UNIT: None}.get(unit or UNKNOWN_UNIT, unit)
 
 
 def attribute(

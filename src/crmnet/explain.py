@@ -16,13 +16,31 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet import sequence
-from crmnet.attribute import DEFAULTS, INSERT, Attributed, AttributeOptions, attribute
+from crmnet.attribute import (
+    DEFAULTS,
+    INSERT,
+    Attributed,
+    AttributeOptions,
+    attribute,
+    output_weights,
+    unit_of,
+)
 from crmnet.checkpoint import write_atomically, write_text_atomically
 from crmnet.data.lines import HARMLESS
 from crmnet.data.reading import read_blocks
 from crmnet.data.tables import TableWriter
-from crmnet.figures.logo import Site, logo, motif_logo, sites_under
+from crmnet.figures.logo import motif_logo
 from crmnet.figures.panels import STYLE
+from crmnet.logos import (
+    DRAWING,
+    Drawing,
+    Shown,
+    logo_page,
+    named_sites,
+    share_beyond,
+    sums_over,
+    that_matter,
+)
 from crmnet.motifs.contrast import relatives
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
 from crmnet.motifs.formats import as_meme
@@ -34,8 +52,6 @@ from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.predict import Predictor
 from crmnet.report import save_figure
 
-PAGE = 12
-"""Promoters on a page of logos."""
 CONFIRMED = 1e-3
 """Match p-value at which two searches have found the same motif."""
 
@@ -48,6 +64,11 @@ class Promoters(NamedTuple):
     """``(B, L)`` constructs."""
     expression: npt.NDArray[np.float64] | None
     """``(B,)`` as measured, where the file says."""
+
+    def first(self, many: int) -> Promoters:
+        """The first ``many``."""
+        measured = None if self.expression is None else self.expression[:many]
+        return Promoters(self.ids[:many], self.tokens[:many], measured)
 
 
 def read_promoters(
@@ -92,12 +113,14 @@ def explain(
     media: tuple[str | None, str | None] = (None, None),
     options: AttributeOptions = DEFAULTS,
     motifs: Sequence[Motif] | None = None,
+    drawing: Drawing = DRAWING,
 ) -> Attributed:
     """Attribute, find sites, draw and write.
 
     Leaves ``attributions.npz`` (values ``(B, 4, L)``, tokens, ids, delta), ``attributions.tsv``
     (one row a base), ``attributions.bedgraph`` (one track; the insert's first base is 0),
-    ``sites.tsv`` and ``logos-1.png``, ``logos-2.png``, … in ``folder``.
+    ``sites.tsv`` and ``logos-1.png``, ``logos-2.png``, … in ``folder``. Under a logo stand the
+    sites that matter (:func:`crmnet.logos.that_matter`).
 
     Args:
         predictor: The model.
@@ -106,22 +129,48 @@ def explain(
         media: Medium to explain, and one to subtract.
         options: Method and settings.
         motifs: Looked for in the sequences; JASPAR's yeast factors by default.
+        drawing: Format and size of the logos.
     """
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     motifs = yeast_motifs() if motifs is None else motifs
     hits = find_sites(promoters.tokens[:, INSERT], motifs, ScanOptions(p_value=2e-4))
     folder.mkdir(parents=True, exist_ok=True)
     write_attributions(folder, promoters, found)
-    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, along(found, promoters.tokens))
+    values = along(found)
+    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, values)
+    hits = that_matter(hits, share_beyond(values, hits))
+    titles = _titles(predictor, promoters.first(drawing.most), media)
+    shown = [
+        Shown(title, found.values[row][:, INSERT], named_sites(motifs, hits, row))
+        for row, title in enumerate(titles)
+    ]
     with matplotlib.rc_context(STYLE):
-        for page, first in enumerate(range(0, len(promoters.ids), PAGE), 1):
-            rows = range(first, min(first + PAGE, len(promoters.ids)))
-            figure = logo_page(promoters, found, motifs, hits, rows)
-            save_figure(figure, folder / f"logos-{page}.png")
+        for page, first in enumerate(range(0, len(shown), drawing.page), 1):
+            figure = logo_page(shown[first : first + drawing.page], unit_of(predictor, *media))
+            save_figure(figure, folder / f"logos-{page}.{drawing.format}")
     return found
 
 
-def along(found: Attributed, tokens: sequence.Tokens) -> npt.NDArray[np.float32]:
+def _titles(
+    predictor: Predictor, promoters: Promoters, media: tuple[str | None, str | None]
+) -> list[str]:
+    """What each promoter is, what is predicted for it, and what was measured if the file says."""
+    medium, minus = media[0] or predictor.media[0], media[1]
+    weights = np.array(output_weights(predictor, medium, minus), dtype=np.float32)
+    predicted = predictor.predict_tokens(promoters.tokens) @ weights
+    unit = unit_of(predictor, medium, minus)
+    of = f"{unit} in {medium}" if unit else f"in {medium}"
+    of += f" less {minus}" if minus else ""
+    titles = [
+        f"{name}    predicted expression {value:.2f} {of}"
+        for name, value in zip(promoters.ids, predicted, strict=True)
+    ]
+    if promoters.expression is None:
+        return titles
+    return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
+
+
+def along(found: Attributed) -> npt.NDArray[np.float32]:
     """The attribution of each base of the insert, ``(B, 80)``."""
     return found.values.sum(axis=1)[:, INSERT]
 
@@ -141,7 +190,7 @@ def write_attributions(folder: Path, promoters: Promoters, found: Attributed) ->
             np.savez_compressed(file, **arrays)
 
     write_atomically(folder / "attributions.npz", save)
-    values = along(found, promoters.tokens)
+    values = along(found)
     letters = sequence.decode(promoters.tokens[:, INSERT], np.full(len(values), values.shape[1]))
     lines = ['track type=bedGraph name="crmnet attribution"']
     with TableWriter(folder / "attributions.tsv", ["id", "position", "base", "value"]) as table:
@@ -161,61 +210,22 @@ def write_sites(
     hits: Hits,
     values: npt.NDArray[np.float32] | None = None,
 ) -> None:
-    """One row for each hit, with the sum of attributions over it where they are given."""
-    names = ["id", "motif", "name", "start", "end", "strand", "score", "p", "q"]
-    columns = {
+    """One row for each hit.
+
+    Where the attributions ``(B, L)`` are given, also their sum over it, and ``beyond``: the share
+    of places that it exceeds (:func:`crmnet.logos.share_beyond`).
+    """
+    columns: dict[str, Any] = {
         "id": [ids[row] for row in hits.row],
         "motif": [motifs[i].id for i in hits.motif],
         "name": [motifs[i].name for i in hits.motif],
         **{name: column for name, column in hits._asdict().items() if name not in ("row", "motif")},
     }
     if values is not None:
-        names.append("attribution")
-        total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
-        columns["attribution"] = (total[hits.row, hits.end] - total[hits.row, hits.start]).astype(
-            np.float32
-        )
-    with TableWriter(path, names) as table:
+        columns["attribution"] = sums_over(values, hits).astype(np.float32)
+        columns["beyond"] = share_beyond(values, hits).astype(np.float32)
+    with TableWriter(path, list(columns)) as table:
         table.write(columns)
-
-
-def named_sites(motifs: Sequence[Motif], hits: Hits, row: int, most: int = 8) -> list[Site]:
-    """The surest hits of one sequence that do not lie on surer ones."""
-    mine = np.nonzero(hits.row == row)[0]
-    chosen: list[Site] = []
-    for i in mine[np.argsort(hits.p[mine], kind="stable")]:
-        start, end = int(hits.start[i]), int(hits.end[i])
-        middle = (start + end) / 2
-        if all(not site.start <= middle <= site.end for site in chosen) and len(chosen) < most:
-            chosen.append(Site(motifs[hits.motif[i]].name, start, end, str(hits.strand[i])))
-    return chosen
-
-
-def logo_page(
-    promoters: Promoters,
-    found: Attributed,
-    motifs: Sequence[Motif],
-    hits: Hits,
-    rows: Sequence[int],
-) -> Figure:
-    """Logos of some promoters' inserts, one under another, each over its named sites."""
-    figure = Figure(figsize=(10, 1.5 * len(rows) + 0.4), layout="constrained")
-    axes = figure.subplots(2 * len(rows), 1, squeeze=False, height_ratios=[3, 1.2] * len(rows))[
-        :, 0
-    ]
-    for number, row in enumerate(rows):
-        top, under = axes[2 * number], axes[2 * number + 1]
-        logo(top, found.values[row][:, INSERT])
-        title = promoters.ids[row]
-        if promoters.expression is not None:
-            title += f"   measured {promoters.expression[row]:.2f}"
-        top.set_title(title, fontsize=8)
-        top.set_xticks([])
-        top.tick_params(labelsize=7)
-        sites_under(under, named_sites(motifs, hits, row))
-        under.set_xlim(top.get_xlim())
-    figure.supylabel("attribution (expression)", fontsize=8)
-    return figure
 
 
 def discover_motifs(
