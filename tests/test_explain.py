@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from crmnet.explain import labelled_motifs
 from crmnet.figures.logo import Site, logo, sites_under
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
@@ -113,6 +114,7 @@ def test_motifs_from_table_to_names_and_sites(crmnet, tmp_path):
     assert first["name"] in ("REB1", "NSI1") and "confirmed" in said
     assert (out / "motifs.png").stat().st_size > 5_000
     assert read_motifs(out / "motifs.meme")[0].id == "D1"
+    assert labelled_motifs(out / "motifs.meme")[0].name == f"D1 {first['name']}"
     status, named, _ = crmnet("motifs", "match", out / "motifs.meme", "--best", 1)
     assert status == 0 and named.splitlines()[1].split("\t")[2] == first["name"]
     (tmp_path / "s.fa").write_text(">one\nGGGGGTTACCCGGTGGGG\n")

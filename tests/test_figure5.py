@@ -61,8 +61,9 @@ def discovered(folder, confirmed):
     short = Motif("CUT", "D2", reb1.reversed.counts[:, 1:])
     (folder / "motifs.meme").write_text(as_meme([stranger, short, rap1.renamed("X", "D3")]))
     marks = ["yes" if name in confirmed else "" for name in ("D1", "D2", "D3")]
-    lines = [f"D{number}\t{mark}" for number, mark in enumerate(marks, 1)]
-    (folder / "motifs.tsv").write_text("\n".join(["motif\tconfirmed", *lines]) + "\n")
+    lines = [f"D{number}\tREB1\t0.1\t{mark}" for number, mark in enumerate(marks, 1)]
+    header = "motif\tname\tmatch_p\tconfirmed"
+    (folder / "motifs.tsv").write_text("\n".join([header, *lines]) + "\n")
     return folder / "motifs.meme"
 
 
@@ -78,7 +79,7 @@ def test_confirmed_motifs_of_a_discovery_are_taken_and_named(tmp_path):
 def test_without_confirmed_ones_the_papers_five_are_taken(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "crmnet"):
         assert [s.name for s in top_motifs(discovered(tmp_path, ()))] == list(FACTORS)
-    assert "confirms no known motif" in caplog.text
+    assert "is confirmed and known" in caplog.text
     assert [s.name for s in top_motifs()] == list(FACTORS)
 
 

@@ -6,6 +6,7 @@ explain`` runs.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ from crmnet.logos import (
 )
 from crmnet.motifs.contrast import relatives
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
-from crmnet.motifs.formats import as_meme
+from crmnet.motifs.formats import as_meme, read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
 from crmnet.motifs.pwm import Motif
@@ -54,6 +55,8 @@ from crmnet.report import save_figure
 
 CONFIRMED = 1e-3
 """Match p-value at which two searches have found the same motif."""
+NAMED = 1e-3
+"""Match p-value below which a discovered motif bears a known one's name."""
 
 
 class Promoters(NamedTuple):
@@ -155,19 +158,28 @@ def _titles(
     predictor: Predictor, promoters: Promoters, media: tuple[str | None, str | None]
 ) -> list[str]:
     """What each promoter is, what is predicted for it, and what was measured if the file says."""
-    medium, minus = media[0] or predictor.media[0], media[1]
-    weights = np.array(output_weights(predictor, medium, minus), dtype=np.float32)
-    predicted = predictor.predict_tokens(promoters.tokens) @ weights
-    unit = unit_of(predictor, medium, minus)
-    of = f"{unit} in {medium}" if unit else f"in {medium}"
-    of += f" less {minus}" if minus else ""
+    predicted = predict_asked(predictor, promoters.tokens, media)
+    unit = f" {unit_of(predictor, *media) or ''}".rstrip()
     titles = [
-        f"{name}    predicted expression {value:.2f} {of}"
+        f"{name}    predicted expression {value:.2f}{unit} in {asked(predictor, media)}"
         for name, value in zip(promoters.ids, predicted, strict=True)
     ]
     if promoters.expression is None:
         return titles
     return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
+
+
+def asked(predictor: Predictor, media: tuple[str | None, str | None]) -> str:
+    """The medium, or the two, in words."""
+    medium = media[0] or predictor.media[0]
+    return f"{medium} less {media[1]}" if media[1] else medium
+
+
+def predict_asked(
+    predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
+) -> npt.NDArray[np.float64]:
+    """Prediction for the medium, or for the one less the other, ``(B,)``."""
+    return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 
 def along(found: Attributed) -> npt.NDArray[np.float32]:
@@ -296,6 +308,33 @@ def discover_motifs(
             motifs, found, names, table["match_p"], table["confirmed"], strict=True
         )
     ] or ["no motif is more frequent at either end than chance allows"]
+
+
+def read_discovery(path: Path) -> dict[str, dict[str, str]]:
+    """Rows, by id, of the table that ``crmnet motifs discover`` leaves beside its motif file.
+
+    None for the motif files of others.
+    """
+    table = path.with_suffix(".tsv")
+    if not table.is_file():
+        return {}
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    known = rows and {"motif", "name", "match_p", "confirmed"} <= set(rows[0])
+    return {row["motif"]: row for row in rows} if known else {}
+
+
+def labelled_motifs(path: Path) -> list[Motif]:
+    """The motifs of a file; discovered ones are called by id and, where it is sure, known name."""
+    table = read_discovery(path)
+    motifs = []
+    for motif in read_motifs(path):
+        row = table.get(motif.id)
+        if row is not None:
+            known = f" {row['name']}" if float(row["match_p"]) < NAMED else ""
+            motif = motif.renamed(motif.id + known, motif.id)
+        motifs.append(motif)
+    return motifs
 
 
 def confirmations(found: Sequence[Found], by_rank: Sequence[Found]) -> set[str]:

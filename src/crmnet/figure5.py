@@ -6,7 +6,6 @@ each motif's sites against all positions; G: expression of the promoters that ha
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,9 +17,9 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from crmnet.attribute import INSERT, AttributeOptions, attribute, output_weights, unit_of
+from crmnet.attribute import INSERT, AttributeOptions, attribute, unit_of
 from crmnet.data.tables import TableWriter
-from crmnet.explain import Promoters
+from crmnet.explain import NAMED, Promoters, asked, predict_asked, read_discovery
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.panels import BLUE, GREY, INK, STYLE
 from crmnet.logos import WIDTH, sums_over
@@ -40,8 +39,6 @@ PANELS = 5
 RESAMPLES = 1000
 FEWEST = 5
 """Promoters from which an interval is given."""
-NAMED = 1e-3
-"""Highest match p-value at which a discovered motif bears a known one's name."""
 
 Floats = npt.NDArray[np.float64]
 Estimate = tuple[float, float, float]
@@ -90,16 +87,13 @@ def top_motifs(path: Path | None = None) -> list[Subject]:
     there is none. Of any other file, the first five.
     """
     if path is not None:
-        motifs, table = read_motifs(path), path.with_suffix(".tsv")
-        if not table.is_file():
+        motifs, table = read_motifs(path), read_discovery(path)
+        if not table:
             return [Subject(motif) for motif in motifs[:PANELS]]
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file, delimiter="\t")
-            confirmed = {row.get("motif") for row in rows if row.get("confirmed")}
-        found = _named([motif for motif in motifs if motif.id in confirmed])[:PANELS]
+        found = _named([m for m in motifs if m.id in table and table[m.id]["confirmed"]])
         if found:
-            return found
-        log.info("figure 5: %s confirms no known motif; the paper's five are drawn", table)
+            return found[:PANELS]
+        log.info("figure 5: no motif of %s is confirmed and known; the paper's are drawn", path)
     return [Subject(motif) for motif in yeast_motifs_named(FACTORS)]
 
 
@@ -159,26 +153,23 @@ def figure5(
     if absent := [s.name for n, s in enumerate(subjects) if n not in having]:
         log.info("figure 5: no site of %s in these promoters; left out", ", ".join(absent))
     hits = {s: sites.of(n) for n, s in enumerate(subjects) if n in having}
-    kind, expression = _expression(predictor, promoters, media)
+    unit = unit_of(predictor, *media) or "expression"
+    # The difference of two media is not what a file's column holds.
+    measured = promoters.expression if media[1] is None else None
+    if measured is None:
+        kind, scale = "predicted", f"{unit} in {asked(predictor, media)}"
+        expression = predict_asked(predictor, promoters.tokens, media)
+    else:
+        kind, scale, expression = "measured", "", measured
     along = values.sum(axis=1).astype(float)
     rows = site_statistics(along, expression, {s.name: mine for s, mine in hits.items()}, seed)
     _write(folder / "figure5.tsv", rows, kind)
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
         below = _examples(figure, promoters.ids, values, hits)
-        _panels(below, rows, unit_of(predictor, *media) or "expression", kind)
+        _saliency_and_expression(below, rows, (unit, scale), kind)
         save_figure(figure, folder / f"figure5.{picture}")
     return rows
-
-
-def _expression(
-    predictor: Predictor, promoters: Promoters, media: tuple[str | None, str | None]
-) -> tuple[str, Floats]:
-    """Whether it is measured or predicted, and ``(B,)``."""
-    if promoters.expression is not None and media[1] is None:
-        return "measured", promoters.expression
-    weights = np.array(output_weights(predictor, *media), dtype=float)
-    return "predicted", predictor.predict_tokens(promoters.tokens) @ weights
 
 
 def site_statistics(
@@ -285,36 +276,40 @@ def _example(
     top, length = axes[0], values.shape[2]
     logo(top, values[row])
     number_positions(top, length)
-    top.axvspan(start, end, color=GREY, alpha=0.25, linewidth=0)
-    top.set_title(f"{letter}   {subject.title}, strand {strand}, in {ids[row]}", fontsize=9)
+    top.axvspan(start, end, color=GREY, alpha=0.25, linewidth=0, zorder=0)
+    top.set_title(f"{letter}   {subject.title}, on {strand} in {ids[row]}", fontsize=9)
     top.set_ylabel("saliency", fontsize=7)
-    # Every column of a motif stands under the base that it was compared with.
-    drawn = [(subject.motif, start, end)]
-    if subject.known:
-        wide, offset = subject.known.width, subject.offset
-        left = start - offset if strand == "+" else end + offset - wide
-        drawn.append((subject.known, left, left + wide))
-    for under, (motif, left, _) in zip(axes[1:], drawn, strict=True):
-        turned = motif if strand == "+" else motif.reversed
-        motif_logo(under, turned.counts, left)
+    drawn = [(subject.motif, start)]
+    if subject.known:  # its columns stand under those that they were compared with
+        behind = end + subject.offset - subject.known.width
+        drawn.append((subject.known, start - subject.offset if strand == "+" else behind))
+    side, align = (0.995, "right") if start < length / 2 else (0.005, "left")
+    for under, (motif, left) in zip(axes[1:], drawn, strict=True):
+        motif_logo(under, (motif if strand == "+" else motif.reversed).counts, left)
         under.set_xlim(0, length)
-        under.text(0, 1, motif.id, transform=under.transAxes, fontsize=7, va="top")
+        under.text(side, 0.95, motif.id, transform=under.transAxes, fontsize=7, va="top", ha=align)
 
 
-def _panels(figure: Figure, rows: Sequence[Row], unit: str, kind: str) -> None:
+def _saliency_and_expression(
+    figure: Figure, rows: Sequence[Row], units: tuple[str, str], kind: str
+) -> None:
     """Panels F and G."""
     left, right = figure.subplots(1, 2)
-    _bars(left, rows, [row.saliency for row in rows], f"F   mean saliency at sites ({unit})")
+    _bars(left, rows, [row.saliency for row in rows])
+    left.set_title("F   mean saliency at sites", fontsize=9)
     place = np.arange(1, len(rows))
     left.hlines([row.anywhere for row in rows[1:]], place - 0.4, place + 0.4, color=INK,
                 linestyle=(0, (2, 1)), linewidth=1, label="same promoters, any place")  # fmt: skip
     left.legend(fontsize=7)
     left.set_ylim(bottom=0)
-    _bars(right, rows, [row.expression for row in rows], f"G   mean {kind} expression")
+    _bars(right, rows, [row.expression for row in rows])
+    right.set_title(f"G   mean {kind} expression", fontsize=9)
     right.axhline(rows[0].expression[0], color=INK, linestyle=(0, (2, 1)), linewidth=0.8)
+    for ax, unit in zip((left, right), units, strict=True):
+        ax.set_ylabel(unit, fontsize=8)
 
 
-def _bars(ax: Axes, rows: Sequence[Row], estimates: Sequence[Estimate], title: str) -> None:
+def _bars(ax: Axes, rows: Sequence[Row], estimates: Sequence[Estimate]) -> None:
     place = np.arange(len(rows))
     mean, low, high = np.array(estimates).T
     ax.bar(place, mean, color=[GREY, *[BLUE] * (len(rows) - 1)], width=0.65)
@@ -323,4 +318,3 @@ def _bars(ax: Axes, rows: Sequence[Row], estimates: Sequence[Estimate], title: s
     labels = ["\n".join([*row.name.split(), f"n = {row.promoters:,}"]) for row in rows]
     ax.set_xticks(place, labels, fontsize=7)
     ax.tick_params(axis="y", labelsize=7)
-    ax.set_title(title, fontsize=9)

@@ -107,7 +107,7 @@ def named_sites(motifs: Sequence[Motif], hits: Hits, row: int) -> list[Site]:
 
 def logo_page(shown: Sequence[Shown], unit: str | None) -> Figure:
     """Logos of some promoters' inserts, one under another, each over its sites."""
-    strips = [0.17 * max([1, *(row + 1 for row in stacked(one.sites))]) for one in shown]
+    strips = [0.17 * max([0.3, *(row + 1 for row in stacked(one.sites))]) for one in shown]
     ratios = [height for strip in strips for height in (0.75, strip)]
     # Titles and numbers of positions take 0.4 inches of each promoter.
     figure = Figure(figsize=(WIDTH, sum(ratios) + 0.4 * len(shown) + 0.3), layout="constrained")

@@ -89,9 +89,8 @@ def explain(
 
     from crmnet.attribute import AttributeOptions, unit_of
     from crmnet.explain import explain as run_explain
-    from crmnet.explain import read_promoters
+    from crmnet.explain import labelled_motifs, read_promoters
     from crmnet.logos import Drawing
-    from crmnet.motifs.formats import read_motifs
     from crmnet.predict import Predictor
 
     predictor = Predictor.load(model, device=device.value)
@@ -99,7 +98,7 @@ def explain(
     options = AttributeOptions(
         method.value, beyond_composition=not keep_composition, shuffles=shuffles, seed=seed
     )
-    named = read_motifs(motifs) if motifs else None
+    named = labelled_motifs(motifs) if motifs else None
     some = promoters.first(first)
     if len(some.ids) < len(promoters.ids):
         print(f"explained: the first {first:,} of {len(promoters.ids):,} promoters; --first takes "
