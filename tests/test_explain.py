@@ -38,10 +38,11 @@ def test_sites_that_overlap_stand_in_rows_of_their_own():
     sites_under(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
     assert [t.get_text() for t in ax.texts] == ["REB1", "ABF1", "RAP1"]
     arrows = [patch.get_xy() for patch in ax.patches]
-    assert [(a[:, 1].max() + a[:, 1].min()) / 2 for a in arrows] == [0, -1, 0]
-    # The point is where no other corner is: at the end of a + site, at the start of a - one.
-    points = [xy for a in arrows for xy in a[:-1].tolist() if xy[1] in (0, -1)]
-    assert points == [[8, 0], [4, -1], [50, 0]]
+    # Flat edges end a base before the point: at the end of a + site, at the start of a - one.
+    flat = [a[(a[:, 1] != 0) & (a[:, 1] != -1)] for a in arrows]
+    assert [(f[:, 0].min(), f[:, 0].max()) for f in flat] == [(0, 7), (5, 16), (40, 49)]
+    assert [(a[:, 0].min(), a[:, 0].max()) for a in arrows] == [(0, 8), (4, 16), (40, 50)]
+    assert [round(f[:, 1].mean()) for f in flat] == [0, -1, 0]
     plt.close("all")
 
 

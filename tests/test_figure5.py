@@ -33,7 +33,7 @@ def test_statistics_by_hand():
     along = np.array([[1.0, 1, 0, 0], [0, 0, 0, 0], [0, 4, 2, 1]])
     expression = np.array([3.0, 6, 12])
     everyone, having = site_statistics(
-        along, expression, {"M": hits([0, 2], [0, 1], [2, 3], ["+", "-"])}
+        along, expression, [("M", hits([0, 2], [0, 1], [2, 3], ["+", "-"]))]
     )
     assert (everyone.name, everyone.promoters) == ("all", 3)
     assert everyone.saliency[0] == pytest.approx(9 / 12)
@@ -48,7 +48,7 @@ def test_statistics_by_hand():
 
 def test_intervals_from_five_promoters_on():
     expression = np.array([3.0, 6, 12, 3, 3])
-    (everyone,) = site_statistics(np.ones((5, 4)), expression, {})
+    (everyone,) = site_statistics(np.ones((5, 4)), expression, [])
     assert everyone.saliency == (1, 1, 1)
     mean, low, high = everyone.expression
     assert mean == pytest.approx(5.4) and 3 <= low < mean < high <= 12

@@ -279,11 +279,16 @@ def _integrated(
             [gradients(network, part) for part in torch.split(path.flatten(0, 1), batch_size)]
         )
         slope = steps.view(path.shape).mean(dim=1)
-        with torch.inference_mode():
-            gap = (network(here) - network(there).mean()).item()
+        gap = (_predicted(network, here, 1) - _predicted(network, there, batch_size).mean()).item()
         delta[row] = (slope * (here - there)).mean(dim=0).sum().item() - gap
         values[row] = _of_every_letter(slope, there).mean(dim=0).cpu().numpy()
     return Table(values, delta)
+
+
+def _predicted(network: nn.Module, x_BCL: Tensor, batch_size: int) -> Tensor:
+    """What a one-output network says, ``(B,)``, a batch at a time."""
+    with torch.inference_mode():
+        return torch.cat([network(part)[:, 0] for part in torch.split(x_BCL, batch_size)])
 
 
 def _of_every_letter(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
@@ -312,9 +317,8 @@ def _deeplift(
         )  # fmt: skip
     slope_BRCL = multipliers.detach().to(r_BRCL.device)
     given = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
-    with torch.inference_mode():
-        base = network(r_BRCL.flatten(0, 1)).view(others.shape[:2]).mean(dim=1)
-        gap = network(x_BCL)[:, 0] - base
+    base = _predicted(network, r_BRCL.flatten(0, 1), batch_size).view(others.shape[:2])
+    gap = _predicted(network, x_BCL, batch_size) - base.mean(dim=1)
     delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
     return Table(_of_every_letter(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
 

@@ -55,6 +55,8 @@ from crmnet.report import save_figure
 
 CONFIRMED = 1e-3
 """Match p-value at which two searches have found the same motif."""
+SITES = ScanOptions(p_value=2e-4)
+"""What counts as a site of a known factor in ``sites.tsv``."""
 NAMED = 1e-3
 """Match p-value below which a discovered motif bears a known one's name."""
 
@@ -136,7 +138,7 @@ def explain(
     """
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     motifs = yeast_motifs() if motifs is None else motifs
-    hits = find_sites(promoters.tokens[:, INSERT], motifs, ScanOptions(p_value=2e-4))
+    hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
     folder.mkdir(parents=True, exist_ok=True)
     write_attributions(folder, promoters, found)
     values = along(found)

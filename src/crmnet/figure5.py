@@ -7,7 +7,8 @@ each motif's sites against all positions; G: expression of the promoters that ha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -132,7 +133,7 @@ def figure5(
         promoters: All that the numbers are of.
         folder: Where to; it must be there.
         media: Medium, and one to subtract.
-        subjects: From :func:`top_motifs`; None takes the paper's.
+        subjects: From :func:`top_motifs`, five at most; None takes the paper's.
         picture: Format of the figure: png, svg or pdf.
         seed: Of the bootstrap.
 
@@ -142,7 +143,7 @@ def figure5(
     Raises:
         ValueError: If no motif has a site in any promoter.
     """
-    subjects = list(subjects or top_motifs())
+    subjects = list(subjects or top_motifs())[:PANELS]
     options = AttributeOptions("masked")
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     values = found.values[:, :, INSERT]
@@ -152,7 +153,7 @@ def figure5(
         raise ValueError("none of the motifs has a site in these promoters; give more of them")
     if absent := [s.name for n, s in enumerate(subjects) if n not in having]:
         log.info("figure 5: no site of %s in these promoters; left out", ", ".join(absent))
-    hits = {s: sites.of(n) for n, s in enumerate(subjects) if n in having}
+    hits = [(s, sites.of(n)) for n, s in enumerate(subjects) if n in having]
     unit = unit_of(predictor, *media) or "expression"
     # The difference of two media is not what a file's column holds.
     measured = promoters.expression if media[1] is None else None
@@ -162,7 +163,7 @@ def figure5(
     else:
         kind, scale, expression = "measured", "", measured
     along = values.sum(axis=1).astype(float)
-    rows = site_statistics(along, expression, {s.name: mine for s, mine in hits.items()}, seed)
+    rows = site_statistics(along, expression, [(s.name, mine) for s, mine in hits], seed)
     _write(folder / "figure5.tsv", rows, kind)
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
@@ -173,21 +174,21 @@ def figure5(
 
 
 def site_statistics(
-    along: Floats, expression: Floats, hits: dict[str, Hits], seed: int = 0
+    along: Floats, expression: Floats, hits: Sequence[tuple[str, Hits]], seed: int = 0
 ) -> list[Row]:
     """Saliency at each motif's sites and expression of the promoters that have it.
 
     Args:
         along: ``(B, L)`` saliency of each base.
         expression: ``(B,)``.
-        hits: Sites of each motif, by its name, on the same coordinates.
+        hits: Name of each motif, and its sites on the same coordinates.
         seed: Of the bootstrap.
     """
     everyone = np.ones(len(along))
-    resample = _bootstrap(seed)
-    rows = [Row("all", len(along), resample(along.sum(1), everyone * along.shape[1]), np.nan,
-                resample(expression, everyone))]  # fmt: skip
-    for name, mine in hits.items():
+    estimate = partial(_estimate, seed=seed)
+    rows = [Row("all", len(along), estimate(along.sum(1), everyone * along.shape[1]), np.nan,
+                estimate(expression, everyone))]  # fmt: skip
+    for name, mine in hits:
         covered = np.zeros(along.shape, dtype=bool)
         for row, start, end in zip(mine.row, mine.start, mine.end, strict=True):
             covered[row, start:end] = True
@@ -198,9 +199,9 @@ def site_statistics(
             Row(
                 name,
                 len(count),
-                resample((along * covered).sum(1)[having], count),
+                estimate((along * covered).sum(1)[having], count),
                 float((elsewhere * count).sum() / count.sum()),
-                resample(expression[having], everyone[having]),
+                estimate(expression[having], everyone[having]),
             )
         )
     return rows
@@ -211,22 +212,18 @@ def _anywhere(along: Floats, width: int) -> Floats:
     return np.lib.stride_tricks.sliding_window_view(along, width, axis=1).mean(axis=(1, 2))
 
 
-def _bootstrap(seed: int) -> Callable[[Floats, Floats], Estimate]:
-    """A function of sums and counts of promoters: ratio of totals, with its interval."""
-
-    def resample(total: Floats, count: Floats) -> Estimate:
-        mean = float(total.sum() / count.sum())
-        if len(total) < FEWEST:
-            return mean, np.nan, np.nan
-        rng = np.random.default_rng(seed)
-        ratios = []
-        for _ in range(RESAMPLES):
-            chosen = rng.integers(len(total), size=len(total))
-            ratios.append(total[chosen].sum() / count[chosen].sum())
-        low, high = np.quantile(ratios, [0.025, 0.975])
-        return mean, float(low), float(high)
-
-    return resample
+def _estimate(total: Floats, count: Floats, seed: int) -> Estimate:
+    """Ratio of the totals of promoters' sums and counts."""
+    mean = float(total.sum() / count.sum())
+    if len(total) < FEWEST:
+        return mean, np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    ratios = []
+    for _ in range(RESAMPLES):
+        chosen = rng.integers(len(total), size=len(total))
+        ratios.append(total[chosen].sum() / count[chosen].sum())
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return mean, float(low), float(high)
 
 
 def _write(path: Path, rows: Sequence[Row], kind: str) -> None:
@@ -235,28 +232,26 @@ def _write(path: Path, rows: Sequence[Row], kind: str) -> None:
              "expression", "expression_low", "expression_high"]  # fmt: skip
     cells = [[row.name, row.promoters, *row.saliency, row.anywhere, *row.expression]
              for row in rows]  # fmt: skip
-    columns = dict(zip(names, zip(*cells, strict=True), strict=True))
+    filled = [["" if cell != cell else cell for cell in line] for line in cells]  # NaN is not NaN
+    columns = dict(zip(names, zip(*filled, strict=True), strict=True))
     with TableWriter(path, [*names, "expression_is"]) as table:
-        table.write(
-            {name: ["" if cell != cell else cell for cell in column]
-             for name, column in columns.items()} | {"expression_is": [kind] * len(rows)}
-        )  # fmt: skip
+        table.write({**columns, "expression_is": [kind] * len(rows)})
 
 
 def _examples(
     figure: Figure,
     ids: Sequence[str],
     values: npt.NDArray[np.float32],
-    hits: dict[Subject, Hits],
+    hits: Sequence[tuple[Subject, Hits]],
 ) -> Figure:
     """Panels A–E on the upper part of a figure, sized to hold them; gives the lower part."""
-    heights = [(1.0, 0.45, 0.45) if subject.known else (1.0, 0.45) for subject in hits]
+    heights = [(1.0, 0.45, 0.45) if subject.known else (1.0, 0.45) for subject, _ in hits]
     above = sum(sum(each) + 0.65 for each in heights)
     figure.set_size_inches(WIDTH, above + 2.6)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[above, 2.6]).tolist()
+    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=[above, 2.6])).tolist()
     ratios = [height for each in heights for height in each]
     axes = iter(upper.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
-    for letter, (subject, mine), each in zip("ABCDE", hits.items(), heights, strict=False):
+    for letter, (subject, mine), each in zip("ABCDE", hits, heights, strict=False):
         _example([next(axes) for _ in each], letter, subject, mine, ids, values)
     return lower
 

@@ -33,7 +33,7 @@ class Format(StrEnum):
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="Run folder.")],
+    model: Annotated[str, typer.Argument(help="Run folder, packed file, or bundled model.")],
     file: Annotated[Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables and logos.")],
     method: Annotated[
@@ -55,7 +55,11 @@ def explain(
         str | None, typer.Option(help="Explain the difference from this medium instead.")
     ] = None,
     motifs: Annotated[
-        Path | None, typer.Option(help="MEME or JASPAR file to name sites by.")
+        Path | None,
+        typer.Option(
+            help="MEME or JASPAR file to name sites by, and of Figure 5; without it, JASPAR's "
+            "yeast factors. Names come along from *crmnet motifs discover*."
+        ),
     ] = None,
     figure5: Annotated[
         bool,

@@ -78,7 +78,7 @@ def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
 def number_positions(ax: Axes, length: int, every: int = 10) -> None:
     """Ticks under the middle of every tenth letter, numbered from 0."""
     places = np.arange(0, length, every)
-    ax.set_xticks(places + 0.5, places.tolist())
+    ax.set_xticks(places + 0.5, [str(place) for place in places])
     ax.tick_params(labelsize=7)
 
 
@@ -119,13 +119,8 @@ def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
 
 
 def _arrow(site: Site, y: float, half: float = 0.17) -> list[tuple[float, float]]:
-    """Corners of a bar with a point at its 3' end, or with none where the strand is not known."""
-    tip = {"+": site.end, "-": site.start}.get(site.strand)
-    corners = [(site.start, y - half), (site.end, y - half),
-               (site.end, y + half), (site.start, y + half)]  # fmt: skip
-    if tip is None:
-        return corners
-    inward = -1 if site.strand == "+" else 1
-    drawn = [(x + inward if x == tip else x, height) for x, height in corners]
-    drawn.insert(2 if site.strand == "+" else 4, (tip, y))
-    return drawn
+    """Corners of a bar with a point at its 3' end, and none where the strand is not known."""
+    left, right = float(site.start), float(site.end)
+    first, last = left + (site.strand == "-"), right - (site.strand == "+")
+    return [(first, y - half), (last, y - half), (right, y), (last, y + half), (first, y + half),
+            (left, y)]  # fmt: skip
