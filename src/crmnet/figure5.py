@@ -31,6 +31,7 @@ from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions, find_sites
 from crmnet.predict import Predictor
 from crmnet.report import save_figure
+from crmnet.sequence import Tokens
 
 log = logging.getLogger("crmnet")
 
@@ -147,13 +148,7 @@ def figure5(
     options = AttributeOptions("masked")
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     values = found.values[:, :, INSERT]
-    sites = find_sites(promoters.tokens[:, INSERT], [s.motif for s in subjects], ScanOptions())
-    having = set(sites.motif.tolist())
-    if not having:
-        raise ValueError("none of the motifs has a site in these promoters; give more of them")
-    if absent := [s.name for n, s in enumerate(subjects) if n not in having]:
-        log.info("figure 5: no site of %s in these promoters; left out", ", ".join(absent))
-    hits = [(s, sites.of(n)) for n, s in enumerate(subjects) if n in having]
+    hits = _sites(promoters.tokens[:, INSERT], subjects)
     unit = unit_of(predictor, *media) or "expression"
     # The difference of two media is not what a file's column holds.
     measured = promoters.expression if media[1] is None else None
@@ -171,6 +166,17 @@ def figure5(
         _saliency_and_expression(below, rows, (unit, scale), kind)
         save_figure(figure, folder / f"figure5.{picture}")
     return rows
+
+
+def _sites(inserts: Tokens, subjects: Sequence[Subject]) -> list[tuple[Subject, Hits]]:
+    """The motifs that have sites, with these."""
+    sites = find_sites(inserts, [subject.motif for subject in subjects], ScanOptions())
+    having = set(sites.motif.tolist())
+    if not having:
+        raise ValueError("none of the motifs has a site in these promoters; give more of them")
+    if absent := [s.name for n, s in enumerate(subjects) if n not in having]:
+        log.info("figure 5: no site of %s in these promoters; left out", ", ".join(absent))
+    return [(s, sites.of(n)) for n, s in enumerate(subjects) if n in having]
 
 
 def site_statistics(
@@ -232,7 +238,7 @@ def _write(path: Path, rows: Sequence[Row], kind: str) -> None:
              "expression", "expression_low", "expression_high"]  # fmt: skip
     cells = [[row.name, row.promoters, *row.saliency, row.anywhere, *row.expression]
              for row in rows]  # fmt: skip
-    filled = [["" if cell != cell else cell for cell in line] for line in cells]  # NaN is not NaN
+    filled = [["" if cell != cell else cell for cell in line] for line in cells]  # NaN
     columns = dict(zip(names, zip(*filled, strict=True), strict=True))
     with TableWriter(path, [*names, "expression_is"]) as table:
         table.write({**columns, "expression_is": [kind] * len(rows)})

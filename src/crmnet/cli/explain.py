@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crmnet.cli.options import Device, DeviceOption, Flanks, FlanksOption, MediumOption
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 INCOMPLETE = 0.2
 """Bins by which attributions may miss the prediction before the command warns."""
@@ -89,8 +94,6 @@ def explain(
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
-    import sys
-
     from crmnet.attribute import AttributeOptions, unit_of
     from crmnet.explain import explain as run_explain
     from crmnet.explain import labelled_motifs, read_promoters
@@ -105,21 +108,14 @@ def explain(
     named = labelled_motifs(motifs) if motifs else None
     some = promoters.first(first)
     if len(some.ids) < len(promoters.ids):
-        print(f"explained: the first {first:,} of {len(promoters.ids):,} promoters; --first takes "
+        print(f"explaining the first {first:,} of {len(promoters.ids):,} promoters; --first takes "
               "more", file=sys.stderr)  # fmt: skip
     found = run_explain(
         predictor, some, output, media=(medium, minus), options=options, motifs=named,
         drawing=Drawing(format.value, page, draw),
     )  # fmt: skip
     if found.delta is not None:
-        unit = unit_of(predictor, medium, minus) or "expression"
-        gap = abs(found.delta)
-        print(f"completeness: gap of at most {gap.max():.3g} {unit}, {gap.mean():.3g} on average",
-              file=sys.stderr)  # fmt: skip
-        if gap.max() > INCOMPLETE:
-            advice = "ism" if method is Method.integrated else "integrated or ism"
-            print(f"warning: {method.value} is not exact for this network; --method {advice} "
-                  "asks it another way", file=sys.stderr)  # fmt: skip
+        _say_completeness(abs(found.delta), unit_of(predictor, medium, minus), method)
     pages = -(-min(draw, len(some.ids)) // page)
     logos = f", logos-1.{format.value}{' …' * (pages > 1)}" * (pages > 0)
     print(f"written: {output}/attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")
@@ -141,3 +137,13 @@ def explain(
         )  # fmt: skip
         pairs = ", pairs.tsv" * (len(plant) > 1)
         print(f"written: {output}/planted.tsv, planted.{format.value}{pairs}")
+
+
+def _say_completeness(gap: npt.NDArray[np.float32], unit: str | None, method: Method) -> None:
+    """How far attributions, composition included, are from adding up to what they explain."""
+    print(f"completeness: gap of at most {gap.max():.3g} {unit or 'expression'}, {gap.mean():.3g} "
+          "on average", file=sys.stderr)  # fmt: skip
+    if gap.max() > INCOMPLETE:
+        advice = "ism" if method is Method.integrated else "integrated or ism"
+        print(f"warning: {method.value} is not exact for this network; --method {advice} asks it "
+              "another way", file=sys.stderr)  # fmt: skip
