@@ -7,7 +7,7 @@ explain`` runs.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,8 +124,9 @@ def explain(
 
     Leaves ``attributions.npz`` (values ``(B, 4, L)``, tokens, ids, delta), ``attributions.tsv``
     (one row a base), ``attributions.bedgraph`` (one track; the insert's first base is 0),
-    ``sites.tsv`` and ``logos-1.png``, ``logos-2.png``, … in ``folder``. Under a logo stand the
-    sites that matter (:func:`crmnet.logos.that_matter`).
+    ``sites.tsv`` (with the sum of attributions over each, and :func:`crmnet.logos.share_beyond`)
+    and ``logos-1.png``, ``logos-2.png``, … in ``folder``. Under a logo stand the sites that matter
+    (:func:`crmnet.logos.that_matter`).
 
     Args:
         predictor: The model.
@@ -142,8 +143,10 @@ def explain(
     folder.mkdir(parents=True, exist_ok=True)
     write_attributions(folder, promoters, found)
     values = along(found)
-    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, values)
-    hits = that_matter(hits, share_beyond(values, hits))
+    beyond = share_beyond(values, hits)
+    more = {"attribution": sums_over(values, hits), "beyond": beyond}
+    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, more)
+    hits = that_matter(hits, beyond)
     titles = _titles(predictor, promoters.first(drawing.most), media)
     shown = [
         Shown(title, found.values[row][:, INSERT], named_sites(motifs, hits, row))
@@ -166,7 +169,7 @@ def _titles(
         f"{name}    predicted expression {value:.2f}{unit} in {asked(predictor, media)}"
         for name, value in zip(promoters.ids, predicted, strict=True)
     ]
-    if promoters.expression is None:
+    if promoters.expression is None or media[1]:  # no file holds the difference of two media
         return titles
     return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
 
@@ -222,22 +225,17 @@ def write_sites(
     ids: Sequence[str],
     motifs: Sequence[Motif],
     hits: Hits,
-    values: npt.NDArray[np.float32] | None = None,
+    more: Mapping[str, npt.NDArray[np.float64]] | None = None,
 ) -> None:
-    """One row for each hit.
-
-    Where the attributions ``(B, L)`` are given, also their sum over it, and ``beyond``: the share
-    of places that it exceeds (:func:`crmnet.logos.share_beyond`).
-    """
+    """One row for each hit, with further columns ``(H,)`` behind."""
     columns: dict[str, Any] = {
         "id": [ids[row] for row in hits.row],
         "motif": [motifs[i].id for i in hits.motif],
         "name": [motifs[i].name for i in hits.motif],
         **{name: column for name, column in hits._asdict().items() if name not in ("row", "motif")},
     }
-    if values is not None:
-        columns["attribution"] = sums_over(values, hits).astype(np.float32)
-        columns["beyond"] = share_beyond(values, hits).astype(np.float32)
+    for name, column in (more or {}).items():
+        columns[name] = column.astype(np.float32)
     with TableWriter(path, list(columns)) as table:
         table.write(columns)
 
