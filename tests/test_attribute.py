@@ -15,11 +15,16 @@ from crmnet.attribute import (
     paper_mask,
     randomised,
     references,
+    unit_of,
 )
+from crmnet.models import MODELS, build
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 from crmnet.predict import Predictor
+from test_zoo import WIDTHS
 
 WEIGHT = torch.randn(2, 4, 112, generator=torch.Generator().manual_seed(0))
+INSIDE = (np.arange(112) >= 17) & (np.arange(112) < 97)
+"""Places of an insert of 80 bases behind the 5' adapter of 17."""
 
 
 class Linear(nn.Module):
@@ -56,7 +61,7 @@ def test_gradient_of_a_linear_network_is_its_weights():
         medium="defined",
         options=AttributeOptions("gradient", beyond_composition=False),
     )
-    expected = there(np.repeat(WEIGHT[1].numpy()[None], 3, 0), seqs)
+    expected = there(np.repeat(WEIGHT[1].numpy()[None], 3, 0), seqs) * INSIDE
     np.testing.assert_allclose(there(found.values, seqs), expected, rtol=1e-6)
     assert found.delta is None
 
@@ -65,8 +70,7 @@ def test_mutagenesis_of_a_linear_network_is_the_difference_of_weights():
     seqs = tokens(1)
     changes = mutagenesis(linear(), seqs, [1, -1])
     weight = (WEIGHT[0] - WEIGHT[1]).numpy()
-    expected = weight - there(weight[None], seqs)
-    expected[:, seqs[0] == 4] = 0
+    expected = (weight - there(weight[None], seqs)) * INSIDE
     np.testing.assert_allclose(changes[0], expected, atol=2e-5)
     # The attribution is what the mean of the other three bases loses.
     found = attribute(
@@ -77,6 +81,34 @@ def test_mutagenesis_of_a_linear_network_is_the_difference_of_weights():
         options=AttributeOptions(beyond_composition=False),
     )
     np.testing.assert_allclose(found.values.sum(axis=1)[0], -expected.sum(axis=0) / 3, atol=2e-5)
+
+
+def test_mutants_are_those_of_the_insert(monkeypatch):
+    predictor, asked = linear(), []
+    answer = predictor.predict_tokens
+    monkeypatch.setattr(predictor, "predict_tokens", lambda t: asked.append(t) or answer(t))
+    seqs = tokens(2)
+    seqs[1, 17:20] = sequence.N_TOKEN
+    mutagenesis(predictor, seqs, [1, 0])
+    # Three of each known base, and the promoter itself.
+    assert [len(t) for t in asked] == [240 + 1, 231 + 1]
+    assert all((t[:, ~INSIDE] == seqs[0, ~INSIDE]).all() for t in asked)
+
+
+@pytest.mark.parametrize("method", ["gradient", "ism"])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_of_the_zoo_can_be_attributed(name, method):
+    torch.manual_seed(0)
+    network = build(name, n_media=2, **WIDTHS.get(name, {})).eval()
+    predictor = Predictor(network, ["complex", "defined"], torch.device("cpu"))
+    seqs = tokens(2)
+    seqs[:, 17 + 6 : 97] = sequence.N_TOKEN  # six bases have 18 mutants
+    options = AttributeOptions(method)
+    found = attribute(predictor, seqs, medium="complex", minus="defined", options=options)
+    assert found.values.shape == (2, 4, 112) and found.values.dtype == np.float32
+    assert np.isfinite(found.values).all() and found.values.any()
+    assert not found.values[np.arange(4)[:, None] != seqs[:, None]].any()
+    assert not found.values[:, :, ~INSIDE].any()
 
 
 @pytest.mark.parametrize("method", ["integrated", "deeplift"])
@@ -149,6 +181,7 @@ def test_every_method_on_a_trained_network(method, small_run):
     assert found.values.shape == (2, 4, 112) and found.values.dtype == np.float32
     assert np.isfinite(found.values).all()
     assert not found.values[(np.arange(4)[:, None] != seqs[:, None])].any()
+    assert not found.values[:, :, ~INSIDE].any()
     if found.delta is not None:
         assert (np.abs(found.delta) < (0.15 if method == "integrated" else 0.02)).all()
     again = attribute(
@@ -197,6 +230,15 @@ def test_randomised_weights_are_the_same_numbers_elsewhere():
 def test_media_that_make_no_sense_are_refused(medium, minus, said):
     with pytest.raises(ValueError, match=said):
         output_weights(linear(), medium, minus)
+
+
+def test_the_unit_is_that_of_the_medium():
+    predictor = linear()
+    assert unit_of(predictor, "complex") is None
+    predictor.units = {"complex": "sorting bin", "defined": "MAUDE score"}
+    assert unit_of(predictor, "complex") == unit_of(predictor, None) == "bins"
+    assert unit_of(predictor, "defined") == "MAUDE score"
+    assert unit_of(predictor, "complex", "defined") is None
 
 
 @pytest.mark.parametrize("wrong", [{"method": "guess"}, {"shuffles": 0}, {"steps": 0}])

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from crmnet.explain import labelled_motifs
 from crmnet.figures.logo import Site, logo, sites_under
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
@@ -35,9 +36,13 @@ def test_logo_spans_what_its_letters_add_up_to():
 def test_sites_that_overlap_stand_in_rows_of_their_own():
     _, ax = plt.subplots()
     sites_under(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
-    heights = [line.get_ydata()[0] for line in ax.lines]
-    assert heights == [0, -1, 0]
-    assert [t.get_text() for t in ax.texts] == ["REB1 +", "ABF1 -", "RAP1 +"]
+    assert [t.get_text() for t in ax.texts] == ["REB1", "ABF1", "RAP1"]
+    arrows = [patch.get_xy() for patch in ax.patches]
+    # Flat edges end a base before the point: at the end of a + site, at the start of a - one.
+    flat = [a[(a[:, 1] != 0) & (a[:, 1] != -1)] for a in arrows]
+    assert [(f[:, 0].min(), f[:, 0].max()) for f in flat] == [(0, 7), (5, 16), (40, 49)]
+    assert [(a[:, 0].min(), a[:, 0].max()) for a in arrows] == [(0, 8), (4, 16), (40, 50)]
+    assert [round(f[:, 1].mean()) for f in flat] == [0, -1, 0]
     plt.close("all")
 
 
@@ -69,7 +74,15 @@ def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
         start, end = int(site["start"]), int(site["end"])
         here = values[int(site["id"][1:])].sum(axis=0)[17:97][start:end].sum()
         assert float(site["attribution"]) == pytest.approx(here, abs=1e-4)
+        assert 0 <= float(site["beyond"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000
+    # Two pages of one promoter each, of three that are explained.
+    status, said, err = crmnet("explain", small_run, some, "--medium", "complex", "-o", out,
+                               "--method", "gradient", "--page", 1, "--draw", 2,
+                               "--format", "svg")  # fmt: skip
+    assert status == 0 and "logos-1.svg …" in said, err
+    assert sorted(path.name for path in out.glob("*.svg")) == ["logos-1.svg", "logos-2.svg"]
+    assert len(rows(out / "attributions.tsv")) == 3 * 80
 
 
 def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):
@@ -102,6 +115,7 @@ def test_motifs_from_table_to_names_and_sites(crmnet, tmp_path):
     assert first["name"] in ("REB1", "NSI1") and "confirmed" in said
     assert (out / "motifs.png").stat().st_size > 5_000
     assert read_motifs(out / "motifs.meme")[0].id == "D1"
+    assert labelled_motifs(out / "motifs.meme")[0].name == f"D1 {first['name']}"
     status, named, _ = crmnet("motifs", "match", out / "motifs.meme", "--best", 1)
     assert status == 0 and named.splitlines()[1].split("\t")[2] == first["name"]
     (tmp_path / "s.fa").write_text(">one\nGGGGGTTACCCGGTGGGG\n")

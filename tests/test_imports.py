@@ -28,7 +28,7 @@ LAYERS = [
         "export",
         "parts",
     },  # independent of each other
-    {"ablate", "marginalise"},
+    {"ablate", "marginalise", "logos"},
     {"report"},
     {"comparison", "explain"},
     {"figure5", "planted", "serve", "demo"},

@@ -2,8 +2,8 @@
 
 All methods take a plain module, one-hot ``(B, 4, L)`` → ``(B, M)``, and a weight for each of its
 outputs: one for a medium, +1 and −1 for the difference of two. What comes back is zero except at
-the bases that are there. Unless told otherwise it is without composition: see
-:func:`without_composition`.
+the bases that are there, and zero at the adapters, which are the same in every promoter. Unless
+told otherwise it is without composition: see :func:`without_composition`.
 
     gradient     input × gradient (the paper's saliency)
     masked       the same, as the paper draws it: see :func:`paper_mask`
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
+from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 from crmnet.predict import Predictor
 
@@ -70,7 +71,7 @@ class Attributed(NamedTuple):
     """Attributions of some sequences, in the unit of expression."""
 
     values: Attributions
-    """``(B, 4, L)``, zero but at the bases that are there."""
+    """``(B, 4, L)``, zero but at the bases that are there, and at the adapters."""
     delta: npt.NDArray[np.float32] | None
     """``(B,)`` how far the values, composition included, are from adding up to prediction less mean
     reference, for the methods that promise it; else None."""
@@ -115,6 +116,14 @@ def output_weights(predictor: Predictor, medium: str | None, minus: str | None =
     return weights
 
 
+def unit_of(predictor: Predictor, medium: str | None, minus: str | None = None) -> str | None:
+    """Unit of what is attributed: ``bins``, another of the training labels, or None, not known."""
+    names = [medium or predictor.media[0], *([minus] if minus else [])]
+    units = {predictor.unit(name) for name in names}
+    unit = units.pop() if len(units) == 1 else None
+    return {BIN_UNIT: "bins", UNKNOWN_UNIT: None}.get(unit or UNKNOWN_UNIT, unit)
+
+
 def attribute(
     predictor: Predictor,
     tokens: sequence.Tokens,
@@ -147,7 +156,7 @@ def attribute(
     if options.method == "masked":
         return Attributed(paper_mask(_present(found.plain, tokens), tokens), None)
     table = without_composition(found.plain, tokens) if options.beyond_composition else found.plain
-    return Attributed(_present(table, tokens), found.delta)
+    return Attributed(_present(table, tokens) * _inside(tokens.shape[1]), found.delta)
 
 
 def mutagenesis(
@@ -155,18 +164,26 @@ def mutagenesis(
 ) -> Attributions:
     """Change of the prediction by every single substitution, ``(B, 4, L)``.
 
-    0 at the base that is there and where it is N. Runs through the predictor's fast form; 240
-    mutants of a promoter's 80 bases, and the adapters' as well.
+    0 at the base that is there, where it is N, and at the adapters: the 80 bases of the insert have
+    240 mutants, which the predictor's fast form answers for.
     """
     changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     vector = np.array(weights, dtype=np.float32)
     for row, letters in enumerate(np.asarray(tokens)):
-        base, place = np.nonzero((np.arange(4)[:, None] != letters) & (letters < 4))
+        known = (letters < sequence.N_TOKEN) & _inside(len(letters))
+        base, place = np.nonzero((np.arange(4)[:, None] != letters) & known)
         mutants = np.repeat(letters[None], len(place) + 1, axis=0)
         mutants[np.arange(len(place)), place] = base
         predicted = predictor.predict_tokens(mutants) @ vector
         changes[row, base, place] = predicted[:-1] - predicted[-1]
     return changes
+
+
+def _inside(length: int) -> npt.NDArray[np.bool_]:
+    """``(L,)`` true at the insert's places."""
+    inside = np.zeros(length, dtype=bool)
+    inside[INSERT] = True
+    return inside
 
 
 def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
@@ -201,10 +218,8 @@ def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
     known = tokens < sequence.N_TOKEN
     along = values.sum(axis=1)
     mean = along.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    kept = (along >= mean[:, None]) & (along >= MASK_BELOW)
-    inside = np.zeros(tokens.shape[1], dtype=bool)
-    inside[INSERT] = True
-    return values * (kept & inside)[:, None, :]
+    kept = (along >= mean[:, None]) & (along >= MASK_BELOW) & _inside(tokens.shape[1])
+    return values * kept[:, None, :]
 
 
 def _present(values: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
@@ -264,11 +279,16 @@ def _integrated(
             [gradients(network, part) for part in torch.split(path.flatten(0, 1), batch_size)]
         )
         slope = steps.view(path.shape).mean(dim=1)
-        with torch.inference_mode():
-            gap = (network(here) - network(there).mean()).item()
+        gap = (_predicted(network, here, 1) - _predicted(network, there, batch_size).mean()).item()
         delta[row] = (slope * (here - there)).mean(dim=0).sum().item() - gap
         values[row] = _of_every_letter(slope, there).mean(dim=0).cpu().numpy()
     return Table(values, delta)
+
+
+def _predicted(network: nn.Module, x_BCL: Tensor, batch_size: int) -> Tensor:
+    """What a one-output network says, ``(B,)``, a batch at a time."""
+    with torch.inference_mode():
+        return torch.cat([network(part)[:, 0] for part in torch.split(x_BCL, batch_size)])
 
 
 def _of_every_letter(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
@@ -297,9 +317,8 @@ def _deeplift(
         )  # fmt: skip
     slope_BRCL = multipliers.detach().to(r_BRCL.device)
     given = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
-    with torch.inference_mode():
-        base = network(r_BRCL.flatten(0, 1)).view(others.shape[:2]).mean(dim=1)
-        gap = network(x_BCL)[:, 0] - base
+    base = _predicted(network, r_BRCL.flatten(0, 1), batch_size).view(others.shape[:2])
+    gap = _predicted(network, x_BCL, batch_size) - base.mean(dim=1)
     delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
     return Table(_of_every_letter(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
 

@@ -6,7 +6,8 @@ explain`` runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,16 +17,34 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet import sequence
-from crmnet.attribute import DEFAULTS, INSERT, Attributed, AttributeOptions, attribute
+from crmnet.attribute import (
+    DEFAULTS,
+    INSERT,
+    Attributed,
+    AttributeOptions,
+    attribute,
+    output_weights,
+    unit_of,
+)
 from crmnet.checkpoint import write_atomically, write_text_atomically
 from crmnet.data.lines import HARMLESS
 from crmnet.data.reading import read_blocks
 from crmnet.data.tables import TableWriter
-from crmnet.figures.logo import Site, logo, motif_logo, sites_under
+from crmnet.figures.logo import motif_logo
 from crmnet.figures.panels import STYLE
+from crmnet.logos import (
+    DRAWING,
+    Drawing,
+    Shown,
+    logo_page,
+    named_sites,
+    share_beyond,
+    sums_over,
+    that_matter,
+)
 from crmnet.motifs.contrast import relatives
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
-from crmnet.motifs.formats import as_meme
+from crmnet.motifs.formats import as_meme, read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
 from crmnet.motifs.pwm import Motif
@@ -34,10 +53,12 @@ from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.predict import Predictor
 from crmnet.report import save_figure
 
-PAGE = 12
-"""Promoters on a page of logos."""
 CONFIRMED = 1e-3
 """Match p-value at which two searches have found the same motif."""
+SITES = ScanOptions(p_value=2e-4)
+"""What counts as a site of a known factor in ``sites.tsv``."""
+NAMED = 1e-3
+"""Match p-value below which a discovered motif bears a known one's name."""
 
 
 class Promoters(NamedTuple):
@@ -48,6 +69,11 @@ class Promoters(NamedTuple):
     """``(B, L)`` constructs."""
     expression: npt.NDArray[np.float64] | None
     """``(B,)`` as measured, where the file says."""
+
+    def first(self, many: int) -> Promoters:
+        """The first ``many``."""
+        measured = None if self.expression is None else self.expression[:many]
+        return Promoters(self.ids[:many], self.tokens[:many], measured)
 
 
 def read_promoters(
@@ -92,12 +118,15 @@ def explain(
     media: tuple[str | None, str | None] = (None, None),
     options: AttributeOptions = DEFAULTS,
     motifs: Sequence[Motif] | None = None,
+    drawing: Drawing = DRAWING,
 ) -> Attributed:
     """Attribute, find sites, draw and write.
 
     Leaves ``attributions.npz`` (values ``(B, 4, L)``, tokens, ids, delta), ``attributions.tsv``
     (one row a base), ``attributions.bedgraph`` (one track; the insert's first base is 0),
-    ``sites.tsv`` and ``logos-1.png``, ``logos-2.png``, … in ``folder``.
+    ``sites.tsv`` (with the sum of attributions over each, and :func:`crmnet.logos.share_beyond`)
+    and ``logos-1.png``, ``logos-2.png``, … in ``folder``. Under a logo stand the sites that matter
+    (:func:`crmnet.logos.that_matter`).
 
     Args:
         predictor: The model.
@@ -106,22 +135,59 @@ def explain(
         media: Medium to explain, and one to subtract.
         options: Method and settings.
         motifs: Looked for in the sequences; JASPAR's yeast factors by default.
+        drawing: Format and size of the logos.
     """
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     motifs = yeast_motifs() if motifs is None else motifs
-    hits = find_sites(promoters.tokens[:, INSERT], motifs, ScanOptions(p_value=2e-4))
+    hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
     folder.mkdir(parents=True, exist_ok=True)
     write_attributions(folder, promoters, found)
-    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, along(found, promoters.tokens))
+    values = along(found)
+    beyond = share_beyond(values, hits)
+    more = {"attribution": sums_over(values, hits), "beyond": beyond}
+    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, more)
+    hits = that_matter(hits, beyond)
+    titles = _titles(predictor, promoters.first(drawing.most), media)
+    shown = [
+        Shown(title, found.values[row][:, INSERT], named_sites(motifs, hits, row))
+        for row, title in enumerate(titles)
+    ]
     with matplotlib.rc_context(STYLE):
-        for page, first in enumerate(range(0, len(promoters.ids), PAGE), 1):
-            rows = range(first, min(first + PAGE, len(promoters.ids)))
-            figure = logo_page(promoters, found, motifs, hits, rows)
-            save_figure(figure, folder / f"logos-{page}.png")
+        for page, first in enumerate(range(0, len(shown), drawing.page), 1):
+            figure = logo_page(shown[first : first + drawing.page], unit_of(predictor, *media))
+            save_figure(figure, folder / f"logos-{page}.{drawing.format}")
     return found
 
 
-def along(found: Attributed, tokens: sequence.Tokens) -> npt.NDArray[np.float32]:
+def _titles(
+    predictor: Predictor, promoters: Promoters, media: tuple[str | None, str | None]
+) -> list[str]:
+    """What each promoter is, what is predicted for it, and what was measured if the file says."""
+    predicted = predict_asked(predictor, promoters.tokens, media)
+    unit = f" {unit_of(predictor, *media) or ''}".rstrip()
+    titles = [
+        f"{name}    predicted expression {value:.2f}{unit} in {asked(predictor, media)}"
+        for name, value in zip(promoters.ids, predicted, strict=True)
+    ]
+    if promoters.expression is None or media[1]:  # no file holds the difference of two media
+        return titles
+    return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
+
+
+def asked(predictor: Predictor, media: tuple[str | None, str | None]) -> str:
+    """The medium, or the two, in words."""
+    medium = media[0] or predictor.media[0]
+    return f"{medium} less {media[1]}" if media[1] else medium
+
+
+def predict_asked(
+    predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
+) -> npt.NDArray[np.float64]:
+    """Prediction for the medium, or for the one less the other, ``(B,)``."""
+    return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
+
+
+def along(found: Attributed) -> npt.NDArray[np.float32]:
     """The attribution of each base of the insert, ``(B, 80)``."""
     return found.values.sum(axis=1)[:, INSERT]
 
@@ -141,7 +207,7 @@ def write_attributions(folder: Path, promoters: Promoters, found: Attributed) ->
             np.savez_compressed(file, **arrays)
 
     write_atomically(folder / "attributions.npz", save)
-    values = along(found, promoters.tokens)
+    values = along(found)
     letters = sequence.decode(promoters.tokens[:, INSERT], np.full(len(values), values.shape[1]))
     lines = ['track type=bedGraph name="crmnet attribution"']
     with TableWriter(folder / "attributions.tsv", ["id", "position", "base", "value"]) as table:
@@ -159,63 +225,19 @@ def write_sites(
     ids: Sequence[str],
     motifs: Sequence[Motif],
     hits: Hits,
-    values: npt.NDArray[np.float32] | None = None,
+    more: Mapping[str, npt.NDArray[np.float64]] | None = None,
 ) -> None:
-    """One row for each hit, with the sum of attributions over it where they are given."""
-    names = ["id", "motif", "name", "start", "end", "strand", "score", "p", "q"]
-    columns = {
+    """One row for each hit, with further columns ``(H,)`` behind."""
+    columns: dict[str, Any] = {
         "id": [ids[row] for row in hits.row],
         "motif": [motifs[i].id for i in hits.motif],
         "name": [motifs[i].name for i in hits.motif],
         **{name: column for name, column in hits._asdict().items() if name not in ("row", "motif")},
     }
-    if values is not None:
-        names.append("attribution")
-        total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
-        columns["attribution"] = (total[hits.row, hits.end] - total[hits.row, hits.start]).astype(
-            np.float32
-        )
-    with TableWriter(path, names) as table:
+    for name, column in (more or {}).items():
+        columns[name] = column.astype(np.float32)
+    with TableWriter(path, list(columns)) as table:
         table.write(columns)
-
-
-def named_sites(motifs: Sequence[Motif], hits: Hits, row: int, most: int = 8) -> list[Site]:
-    """The surest hits of one sequence that do not lie on surer ones."""
-    mine = np.nonzero(hits.row == row)[0]
-    chosen: list[Site] = []
-    for i in mine[np.argsort(hits.p[mine], kind="stable")]:
-        start, end = int(hits.start[i]), int(hits.end[i])
-        middle = (start + end) / 2
-        if all(not site.start <= middle <= site.end for site in chosen) and len(chosen) < most:
-            chosen.append(Site(motifs[hits.motif[i]].name, start, end, str(hits.strand[i])))
-    return chosen
-
-
-def logo_page(
-    promoters: Promoters,
-    found: Attributed,
-    motifs: Sequence[Motif],
-    hits: Hits,
-    rows: Sequence[int],
-) -> Figure:
-    """Logos of some promoters' inserts, one under another, each over its named sites."""
-    figure = Figure(figsize=(10, 1.5 * len(rows) + 0.4), layout="constrained")
-    axes = figure.subplots(2 * len(rows), 1, squeeze=False, height_ratios=[3, 1.2] * len(rows))[
-        :, 0
-    ]
-    for number, row in enumerate(rows):
-        top, under = axes[2 * number], axes[2 * number + 1]
-        logo(top, found.values[row][:, INSERT])
-        title = promoters.ids[row]
-        if promoters.expression is not None:
-            title += f"   measured {promoters.expression[row]:.2f}"
-        top.set_title(title, fontsize=8)
-        top.set_xticks([])
-        top.tick_params(labelsize=7)
-        sites_under(under, named_sites(motifs, hits, row))
-        under.set_xlim(top.get_xlim())
-    figure.supylabel("attribution (expression)", fontsize=8)
-    return figure
 
 
 def discover_motifs(
@@ -286,6 +308,33 @@ def discover_motifs(
             motifs, found, names, table["match_p"], table["confirmed"], strict=True
         )
     ] or ["no motif is more frequent at either end than chance allows"]
+
+
+def read_discovery(path: Path) -> dict[str, dict[str, str]]:
+    """Rows, by id, of the table that ``crmnet motifs discover`` leaves beside its motif file.
+
+    None for the motif files of others.
+    """
+    table = path.with_suffix(".tsv")
+    if not table.is_file():
+        return {}
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    known = rows and {"motif", "name", "match_p", "confirmed"} <= set(rows[0])
+    return {row["motif"]: row for row in rows} if known else {}
+
+
+def labelled_motifs(path: Path) -> list[Motif]:
+    """The motifs of a file; discovered ones are called by id and, where it is sure, known name."""
+    table = read_discovery(path)
+    motifs = []
+    for motif in read_motifs(path):
+        row = table.get(motif.id)
+        if row is not None:
+            known = f" {row['name']}" if float(row["match_p"]) < NAMED else ""
+            motif = motif.renamed(motif.id + known, motif.id)
+        motifs.append(motif)
+    return motifs
 
 
 def confirmations(found: Sequence[Found], by_rank: Sequence[Found]) -> set[str]:

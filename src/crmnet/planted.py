@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from crmnet.attribute import output_weights
+from crmnet.attribute import output_weights, unit_of
 from crmnet.data.tables import TableWriter
 from crmnet.figures.panels import CYCLE, GREY, STYLE
 from crmnet.marginalise import Effects, backgrounds, pair_effects, single_effects
@@ -52,6 +52,7 @@ def plant(
     folder: Path,
     *,
     media: tuple[str | None, str | None] = (None, None),
+    picture: str = "png",
     seed: int = 0,
 ) -> None:
     """Plant each site, and each pair of them, into shuffled promoters.
@@ -66,6 +67,7 @@ def plant(
         sites: Names or bases, see :func:`site_bases`.
         folder: Made if it is not there.
         media: Medium, and one to subtract.
+        picture: Format of the figure: png, svg or pdf.
         seed: Of the shuffles.
 
     Raises:
@@ -89,7 +91,8 @@ def plant(
     if pairs:
         _write(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs)
     with matplotlib.rc_context(STYLE):
-        save_figure(_page(single, pairs), folder / "planted.png")
+        figure = _page(single, pairs, unit_of(predictor, *media) or "expression")
+        save_figure(figure, folder / f"planted.{picture}")
 
 
 def _write(path: Path, keys: tuple[str, str, str], effects: dict[str, Effects]) -> None:
@@ -108,12 +111,15 @@ def _write(path: Path, keys: tuple[str, str, str], effects: dict[str, Effects]) 
             )
 
 
-def _page(single: dict[str, Effects], pairs: dict[str, Effects]) -> Figure:
+def _page(single: dict[str, Effects], pairs: dict[str, Effects], unit: str) -> Figure:
     lines = max(len(single), len(pairs))
     columns = 2 if pairs else 1
     figure = Figure(figsize=(5 * columns, 2.4 * lines), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False)
-    texts = (("start on the insert", "effect (bins)"), ("gap (bases)", "beyond the sum (bins)"))
+    texts = (
+        ("start on the insert, from 0", f"effect ({unit})"),
+        ("gap (bases)", f"beyond the sum ({unit})"),
+    )
     for column, (effects, (x, y)) in enumerate(zip((single, pairs), texts, strict=True)):
         for row, (name, found) in enumerate(effects.items()):
             _curves(axes[row, column], name, found)

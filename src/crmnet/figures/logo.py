@@ -11,6 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Polygon
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
@@ -74,28 +75,52 @@ def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
     ax.axhline(0, color=INK, linewidth=0.5)
 
 
-def motif_logo(ax: Axes, counts: npt.NDArray[np.floating]) -> None:
+def number_positions(ax: Axes, length: int, every: int = 10) -> None:
+    """Ticks under the middle of every tenth letter, numbered from 0."""
+    places = np.arange(0, length, every)
+    ax.set_xticks(places + 0.5, [str(place) for place in places])
+    ax.tick_params(labelsize=7)
+
+
+def motif_logo(ax: Axes, counts: npt.NDArray[np.floating], start: int = 0) -> None:
     """A motif's logo in bits, from ``(4, W)`` counts or probabilities."""
     shares = counts / counts.sum(axis=0)
     bits = 2 + np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0)
-    logo(ax, shares * bits)
+    logo(ax, shares * bits, start)
     ax.set(ylim=(0, 2), yticks=(0, 1, 2), xticks=[])
     ax.set_ylabel("bits", fontsize=7)
     ax.tick_params(labelsize=7)
 
 
-def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
-    """Named bars, one row for as many as do not overlap; the axes share the sequence's x."""
+def stacked(sites: Sequence[Site]) -> list[int]:
+    """A row for each site such that neither bars nor names of a row overlap; from 0 downwards."""
     ends: list[float] = []
-    for site in sorted(sites, key=lambda site: site.start):
-        text = f"{site.name} {site.strand}".strip(" .")
-        # A short site's name is wider than the site.
-        needed = max(site.end, (site.start + site.end) / 2 + 0.75 * len(text))
-        left = min(site.start, (site.start + site.end) / 2 - 0.75 * len(text))
-        row = next((i for i, end in enumerate(ends) if end <= left), len(ends))
-        ends[row : row + 1] = [needed]
-        ax.plot([site.start, site.end], [-row, -row], color=GREY, linewidth=3,
-                solid_capstyle="butt")  # fmt: skip
-        ax.text((site.start + site.end) / 2, -row - 0.25, text, ha="center", va="top", fontsize=6)
-    ax.set_ylim(-max(len(ends), 1) + 0.05, 0.3)
+    rows = [0] * len(sites)
+    for number in sorted(range(len(sites)), key=lambda i: sites[i].start):
+        site = sites[number]
+        # A short site's name is wider than the site: a letter of it takes most of a base.
+        half = max(site.end - site.start, 0.75 * len(site.name)) / 2 + 0.5
+        middle = (site.start + site.end) / 2
+        row = next((i for i, end in enumerate(ends) if end <= middle - half), len(ends))
+        ends[row : row + 1] = [middle + half]
+        rows[number] = row
+    return rows
+
+
+def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
+    """Named arrows that point along each site's strand; the axes share the sequence's x."""
+    rows = stacked(sites)
+    for site, row in zip(sites, rows, strict=True):
+        ax.add_patch(Polygon(_arrow(site, -row), closed=True, facecolor=GREY, edgecolor="none"))
+        middle = (site.start + site.end) / 2
+        ax.text(middle, -row - 0.22, site.name, ha="center", va="top", fontsize=6)
+    ax.set_ylim(-max([1, *(row + 1 for row in rows)]) + 0.1, 0.25)
     ax.axis("off")
+
+
+def _arrow(site: Site, y: float, half: float = 0.17) -> list[tuple[float, float]]:
+    """Corners of a bar with a point at its 3' end, and none where the strand is not known."""
+    left, right = float(site.start), float(site.end)
+    first, last = left + (site.strand == "-"), right - (site.strand == "+")
+    return [(first, y - half), (last, y - half), (right, y), (last, y + half), (first, y + half),
+            (left, y)]  # fmt: skip

@@ -35,6 +35,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.dpi": 100,
     "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text, as journals ask
 }
 """Settings to draw under: ``with matplotlib.rc_context(STYLE)``."""
 
