@@ -26,13 +26,13 @@ from crmnet.compare import Table, compare, contests
 from crmnet.comparison import ranked, write_comparison
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.evaluate import score, score_model
+from crmnet.evaluate import score
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
 from crmnet.predict import Predictor
 from crmnet.report import with_interval
 from crmnet.run import resolve
-from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.scored import score_model
 from crmnet.train import train
 
 MEDIA = ("complex", "defined", "dream")
@@ -68,27 +68,6 @@ def sample(source: Path, rows: int, out: Path) -> Path:
     return out
 
 
-def tiles(source: Path, out: Path, k: int = 20) -> Path:
-    """Native fragments, those that share a 20-mer of their insert joined into one family."""
-    with gzip.open(source, "rt") as file:
-        rows = [line.rstrip("\n").split("\t")[:2] for line in file][1:]
-    group = list(range(len(rows)))
-
-    def root(row: int) -> int:
-        while group[row] != row:
-            row = group[row]
-        return row
-
-    seen: dict[str, int] = {}
-    for row, (sequence, _) in enumerate(rows):
-        insert = sequence[len(ADAPTER_5) : -len(ADAPTER_3)]
-        for start in range(len(insert) - k + 1):
-            group[root(row)] = root(seen.setdefault(insert[start : start + k], row))
-    lines = [f"{s}\t{y}\t{root(row)}\n" for row, (s, y) in enumerate(rows)]
-    write_text_atomically(out, "sequence\texpression\tfamily\n" + "".join(lines))
-    return out
-
-
 def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
     """Training, native and random rows, ingested once."""
     place = args.out / "data"
@@ -102,7 +81,7 @@ def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
                          for m in MEDIA]  # fmt: skip
                 ingest(files, folder, IngestOptions(media=MEDIA))
             elif name == "native":
-                file = tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv")
+                file = args.hq / "native_complex_validation.tsv.gz"
                 ingest([file], folder, IngestOptions(media=("complex",)))
             else:
                 ingest([args.random], folder, IngestOptions(media=("complex",)))
@@ -171,7 +150,7 @@ def study(args: argparse.Namespace) -> None:
         Table(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
     ]
-    results = [compare(c) for c in contests(predictors, [held_out, native], tables)]
+    results = [compare(c) for c in contests(predictors, [held_out, native], tables, by="homology")]
     write_comparison(args.out, results)
     random_set, native_set = results
     found = []
@@ -208,7 +187,7 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         f"{budget['rows']:,} rows in three media, {budget['epochs']} epochs, recipe "
         f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
         f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
-        f"(n = {n_native:,}, bootstrapped by groups of overlapping tiles).\n",
+        f"(n = {n_native:,}, both bootstrapped by families of inserts that share 20 bases).\n",
         "| network | r random | each seed | r native | trained parameters | training, min "
         "| sequences/s |",
         "|---|---|---|---|---|---|---|",

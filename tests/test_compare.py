@@ -19,6 +19,7 @@ from crmnet.compare import (
     holm,
 )
 from crmnet.comparison import comparison_markdown, ranked, write_comparison
+from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.evaluate import Scored
 from crmnet.predict import Predictor
@@ -171,6 +172,23 @@ def test_tables_are_matched_by_sequence(tmp_path):
     assert found.left_out == 1
     assert found.models["b"].measured.tolist() == [0, 2, 3, 4]
     assert found.models["b"].predicted.tolist() == [0.5, 2.5, 4.5, 4.5]
+
+
+def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
+    tiles = [INSERTS[0][:40] + INSERTS[1][:40], INSERTS[1][:40] + INSERTS[2][:40], *INSERTS[3:]]
+    for model in "ab":
+        rows = "".join(f"{s},{i},{i + i % 2}\n" for i, s in enumerate(tiles))
+        (tmp_path / f"{model}.csv").write_text(f"sequence,measured,predicted\n{rows}")
+    tables = [Table(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
+    (found,) = contests({}, [], tables, by="homology", words=WordOptions(20, min_triplets=1))
+    assert {s.families_by for s in found.models.values()} == {"homology"}
+    assert [len(set(s.family.tolist())) for s in found.models.values()] == [3, 3]
+    result = compare(found, resamples=20)
+    assert (result.families, result.families_by) == (3, "homology")
+    words = [f"--predictions={model}@s={tmp_path / model}.csv" for model in "ab"]
+    status, out, _ = crmnet("compare", *words, "--resamples", 10, "-o", tmp_path / "c")
+    assert status == 0
+    assert "n = 4, 4 families (by sequence); 95 % intervals from 10 resamples" in out
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):

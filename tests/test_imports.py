@@ -15,6 +15,7 @@ LAYERS = [
     {"bundle", "train_data", "run_folder"},
     {"predict"},
     {"evaluate"},
+    {"scored"},
     {
         "train",
         "attribute",

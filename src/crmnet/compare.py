@@ -22,11 +22,11 @@ import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import sequence_hashes
+from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.loader import output_of
 from crmnet.data.opening import opened
-from crmnet.data.reading import read_blocks
-from crmnet.data.splits import families
+from crmnet.data.splits import Kinship, families, told_by
 from crmnet.evaluate import (
     ESTIMATES,
     RESAMPLES,
@@ -36,11 +36,10 @@ from crmnet.evaluate import (
     estimate,
     resample,
     resamples_for,
-    score_table,
     values_of,
 )
 from crmnet.predict import Predictor
-from crmnet.sequence import encode, prepare
+from crmnet.scored import score_table, table_tokens
 
 log = logging.getLogger("crmnet")
 
@@ -90,6 +89,8 @@ class Result:
     name: str
     n: int
     families: int
+    families_by: str | None
+    """What tells relatives; see :class:`~crmnet.evaluate.Scored`."""
     left_out: int
     resamples: int
     metric: str
@@ -187,6 +188,7 @@ def compare(
         name=contest.name,
         n=len(first.measured),
         families=len(np.unique(first.family)),
+        families_by=first.families_by,
         left_out=contest.left_out,
         resamples=drawn,
         metric=metric,
@@ -242,19 +244,31 @@ def all_opened(
 
 
 def contests(
-    predictors: Mapping[str, Predictor], datasets: Sequence[Dataset], tables: Sequence[Table] = ()
+    predictors: Mapping[str, Predictor],
+    datasets: Sequence[Dataset],
+    tables: Sequence[Table] = (),
+    *,
+    by: Kinship = "family",
+    words: WordOptions | None = None,
 ) -> list[Contest]:
     """Bring models and tables together, set by set and medium by medium.
 
     A model takes part in the sets of media that it predicts. A table takes part in the set that it
     names; where no data set has that name, the first table of the name makes one.
 
+    Args:
+        predictors: Models by name.
+        datasets: The rows they are compared on.
+        tables: Others' answers.
+        by: What makes rows relatives; see :func:`crmnet.data.splits.families`.
+        words: What homology goes by.
+
     Raises:
         ValueError: If a table holds other measurements than its set, or nobody takes part.
     """
     entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {}
     for dataset in datasets:
-        answers = _predicted(predictors, dataset)
+        answers = _predicted(predictors, dataset, by, words)
         if twice := entries.keys() & answers.keys():
             raise ValueError(f"two sets are named {twice.pop()!r}; rename one, or compare it apart")
         entries |= answers
@@ -262,7 +276,9 @@ def contests(
         there = entries.setdefault(table.set_name, {})
         if table.model in there:
             raise ValueError(f"{table.model} has two answers on {table.set_name}; name one of them")
-        there[table.model] = _read(table.path)
+        # The first of a set says which rows are relatives; others need not find it out again.
+        own: Kinship = "family" if there else by
+        there[table.model] = _read(table.path, own, words)
     together = [_together(name, models) for name, models in entries.items() if models]
     if not together:
         raise ValueError("there is nothing to compare: no model predicts a medium of the data")
@@ -270,13 +286,13 @@ def contests(
 
 
 def _predicted(
-    predictors: Mapping[str, Predictor], dataset: Dataset
+    predictors: Mapping[str, Predictor], dataset: Dataset, by: Kinship, words: WordOptions | None
 ) -> dict[str, dict[str, tuple[Scored, Keys | None]]]:
     """Every model's answers on a data set, one set for each medium."""
     names = {m: dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{m}"
              for m in dataset.media}  # fmt: skip
     entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {n: {} for n in names.values()}
-    related, hashes = families(dataset), sequence_hashes(dataset.tokens)
+    related, hashes = families(dataset, by, words), sequence_hashes(dataset.tokens)
     for model, predictor in predictors.items():
         predicted = predictor.predict_tokens(dataset.tokens)
         for number, medium in enumerate(dataset.media):
@@ -291,22 +307,16 @@ def _predicted(
                 np.asarray(dataset.labels[rows], dtype=np.float64),
                 predicted[rows, output].astype(np.float64),
                 related[rows],
+                families_by=told_by(dataset, by),
             )
             entries[names[medium]][model] = scored, hashes[rows]
     return entries
 
 
-def _read(path: Path) -> tuple[Scored, Keys | None]:
+def _read(path: Path, by: Kinship, words: WordOptions | None) -> tuple[Scored, Keys | None]:
     """A table and, where it has sequences, a number for each row's."""
-    scored = score_table(path)
-    texts: list[bytes] = []
-    for block in read_blocks(path, ("sequence",), required=()):
-        texts += block.columns.get("sequence", [])
-    if not texts:
-        return scored, None
-    assert scored.row is not None
-    keys = sequence_hashes(prepare(*encode(texts), "auto")[0])[scored.row]
-    return scored, keys
+    scored, tokens = score_table(path, by=by, words=words), table_tokens(path)
+    return scored, None if tokens is None else sequence_hashes(tokens)[scored.row]
 
 
 def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Contest:
@@ -346,7 +356,9 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Co
                 f"{name}: {model} has {scored.measured[row]:g} measured where {leader} has "
                 f"{first.measured[row]:g} (row {row + 1} in common); they are not the same set"
             )
-        taken[model] = replace(scored, measured=first.measured, family=first.family)
+        taken[model] = replace(
+            scored, measured=first.measured, family=first.family, families_by=first.families_by
+        )
     most = max(len(scored.measured) for scored, _ in models.values())
     return Contest(name, taken, left_out=most - len(shared))
 

@@ -117,6 +117,16 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def family_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each way of telling relatives, a sentence that names the sets and counts the families."""
+    told: dict[str, list[str]] = {}
+    for name, found in summary["sets"].items():
+        if (by := found["families_by"]) is not None:
+            told.setdefault(by, []).append(f"{name} {found['families']:,} of {found['n']:,} rows")
+    what = {by: f"families (by {by})" for by in told} | {"row": "rows, taken for unrelated"}
+    return [f"intervals resample {what[by]}: {', '.join(sets)}" for by, sets in told.items()]
+
+
 def unit_warnings(sets: Sequence[Scored]) -> list[str]:
     """A sentence for each set that was measured in another unit than the model predicts."""
     return [

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crmnet.cli.options import ColumnOption, Device, DeviceOption, MaxRejectedOption, pairs
+from crmnet.cli.options import (
+    ColumnOption,
+    Device,
+    DeviceOption,
+    Kinship,
+    KinshipOption,
+    MaxRejectedOption,
+    WordOption,
+    pairs,
+)
 
 if TYPE_CHECKING:
     from crmnet.compare import Table
@@ -33,6 +42,8 @@ def compare(
     medium: Annotated[
         list[str] | None, typer.Option(help="Medium of files that name none: one for all, or each.")
     ] = None,
+    by: KinshipOption = Kinship.family,
+    k: WordOption = 20,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
@@ -53,6 +64,7 @@ def compare(
         raise ValueError("name what to compare the models on with --data")
     from crmnet.compare import all_opened, contests
     from crmnet.compare import compare as run_comparison
+    from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.predict import Predictor
 
@@ -63,7 +75,8 @@ def compare(
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
     with all_opened(data or [], medium or [default], options) as datasets:
-        found = contests(predictors, datasets, [_table(text) for text in predictions or []])
+        tables = [_table(text) for text in predictions or []]
+        found = contests(predictors, datasets, tables, by=by.value, words=WordOptions(k))
     results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
     from crmnet.comparison import comparison_markdown, write_comparison
 

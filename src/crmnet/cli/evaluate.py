@@ -14,7 +14,10 @@ from crmnet.cli.options import (
     DeviceOption,
     Flanks,
     FlanksOption,
+    Kinship,
+    KinshipOption,
     MaxRejectedOption,
+    WordOption,
     pairs,
 )
 
@@ -55,6 +58,8 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--output", help="Folder for metrics.json, tables and the scatter."),
     ] = None,
+    by: KinshipOption = Kinship.family,
+    k: WordOption = 20,
     medium: Annotated[str | None, typer.Option(help="Medium of a file that names none.")] = None,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
@@ -66,15 +71,23 @@ def evaluate(
     """Score a model on measured promoters, or score a table of predictions.
 
     Pearson's r, Spearman's ρ, R², MSE, MAE, MSE after an affine fit, and r within families, each
-    with a 95 % interval from a bootstrap over families of related sequences.
+    with a 95 % interval from a bootstrap over families of related sequences (`--by`).
 
     Examples: `crmnet evaluate my-run test.csv -o evaluation` ·
+    `crmnet evaluate my-run native.tsv --by homology` ·
     `crmnet evaluate --predictions Random_complex.csv`
     """
+    from crmnet.data.homology import WordOptions
+    from crmnet.evaluate import summarise
+    from crmnet.scored import score_file, score_table
+
+    told = {"by": by.value, "words": WordOptions(k)}
     if replicates is not None:
         if model is not None or predictions is not None:
             raise ValueError("--replicates stands alone, without MODEL or --predictions")
-        _print_ceiling(replicates, replicate_columns, resamples)
+        first, second = replicate_columns
+        twice = score_table(replicates, measured=first, predicted=second, **told)
+        _print_ceiling(twice, resamples)
         return
     if (predictions is None) == (model is None):
         raise ValueError("give either MODEL and DATA, or --predictions FILE")
@@ -82,10 +95,8 @@ def evaluate(
         raise ValueError("--dream-subsets goes with --predictions of the whole test set")
     if model is not None and not data:
         raise ValueError(f"what should {model} be evaluated on? name a data set or a file")
-    from crmnet.evaluate import score_file, score_table, summarise
-
     if predictions is not None:
-        sets = [score_table(predictions, measured=measured, predicted=predicted)]
+        sets = [score_table(predictions, measured=measured, predicted=predicted, **told)]
     else:
         from crmnet.data.ingest import IngestOptions
         from crmnet.predict import Predictor
@@ -104,14 +115,14 @@ def evaluate(
                 f"chooses ({', '.join(predictor.media)})",
                 file=sys.stderr,
             )
-        sets = [scored for path in data for scored in score_file(predictor, path, options)]
+        sets = [scored for path in data for scored in score_file(predictor, path, options, **told)]
     for scored in sets:
         if scored.left_out:
             print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
-    from crmnet.report import metric_lines, unit_warnings, write_evaluation
+    from crmnet.report import family_lines, metric_lines, unit_warnings, write_evaluation
 
-    print("\n".join(metric_lines(summary)))
+    print("\n".join([*metric_lines(summary), *family_lines(summary)]))
     for warning in unit_warnings(sets):
         print(f"warning: {warning}", file=sys.stderr)
     if dream is not None:
@@ -121,13 +132,18 @@ def evaluate(
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
 
 
-def _print_ceiling(path: Path, columns: tuple[str, str], resamples: int) -> None:
-    from crmnet.evaluate import noise_ceiling, score_table
+def _print_ceiling(scored: Scored, resamples: int) -> None:
+    import numpy as np
+
+    from crmnet.evaluate import noise_ceiling
     from crmnet.report import with_interval
 
-    scored = score_table(path, measured=columns[0], predicted=columns[1])
     found = noise_ceiling(scored, resamples=resamples)
-    print(f"{scored.name}: {len(scored.measured):,} rows with two measurements")
+    families, by = len(np.unique(scored.family)), scored.families_by
+    print(
+        f"{scored.name}: {len(scored.measured):,} rows with two measurements, {families:,} "
+        f"families (by {by})"
+    )
     for name, text in (
         ("replicates", "r between the two"),
         ("single", "ceiling of r against one of them"),
