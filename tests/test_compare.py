@@ -21,8 +21,10 @@ from crmnet.compare import (
 from crmnet.comparison import comparison_markdown, ranked, write_comparison
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
+from crmnet.data.leaks import TrainingRows
 from crmnet.evaluate import Scored
 from crmnet.predict import Predictor
+from crmnet.sequence import encode, prepare
 
 
 def two_models(seed, families=60, size=8, better=0.0):
@@ -189,6 +191,34 @@ def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
     status, out, _ = crmnet("compare", *words, "--resamples", 10, "-o", tmp_path / "c")
     assert status == 0
     assert "n = 4, 4 families (by sequence); 95 % intervals from 10 resamples" in out
+
+
+def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
+    files = [table(tmp_path / f"{m}.csv", order) for m, order in (("a", range(5)), ("b", range(4)))]
+    tables = [Table(file.stem, "s", file) for file in files]
+    (tmp_path / "trained.tsv").write_text(f"sequence\texpression\n{INSERTS[1]}\t3\n")
+    with all_opened([tmp_path / "trained.tsv"], ["complex"], IngestOptions()) as (trained,):
+        training = TrainingRows(trained.tokens, trained.name)
+        (found,) = contests({}, [], tables, without=[training])
+    assert (found.left_out, found.seen, found.without) == (1, 1, "trained")
+    assert all(s.measured.tolist() == [0, 2, 3] for s in found.models.values())
+    words = [f"--predictions={file.stem}@s={file}" for file in files]
+    words += ["--without", tmp_path / "trained.tsv", "--resamples", 10, "-o", tmp_path / "c"]
+    status, out, _ = crmnet("compare", *words)
+    assert status == 0
+    assert "1 rows left out that not all models have, 1 rows left out that trained holds" in out
+    found = json.loads((tmp_path / "c" / "compare.json").read_text())["sets"]["s"]
+    assert found["without"] == {"data": "trained", "rows": 1}
+
+
+def test_what_training_data_hold_cannot_be_left_out_unseen(tmp_path):
+    training = TrainingRows(prepare(*encode(INSERTS[:3]))[0], "trained")
+    tables = [Table("a", "s", table(tmp_path / "a.csv", range(5)))]
+    with pytest.raises(ValueError, match="s: trained holds 3 of its 5 rows; what is left"):
+        contests({}, [], tables, without=[training])
+    (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
+    with pytest.raises(ValueError, match=r"b\.csv, line 1: no sequence column"):
+        contests({}, [], [Table("b", "s", tmp_path / "b.csv")], without=[training])
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):

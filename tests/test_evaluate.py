@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conftest import SHARED, needs_shared
+from crmnet.data.leaks import Seen
 from crmnet.evaluate import (
     ESTIMATES,
     METRICS,
@@ -291,6 +293,26 @@ def test_metrics_json_holds_the_estimates(tmp_path):
     found = saved(tmp_path, [scored], resamples=25, seed=4)["sets"]["set"]
     for name, estimate in bootstrap(scored, resamples=25, seed=4).items():
         assert found[name] == (vars(estimate) if name in METRICS else dict.fromkeys(found[name]))
+
+
+def test_rows_that_training_data_hold_are_scored_apart(tmp_path):
+    measured, predicted = noisy(30)
+    rows = np.arange(30) % 3 == 0
+    scored = Scored("test", measured, predicted, np.arange(30), seen=Seen(rows, "hq", "near"))
+    found = saved(tmp_path, [scored], resamples=25)["sets"]["test"]["against"]
+    assert (found["data"], found["level"]) == ("hq", "near")
+    for name, part in (("seen", rows), ("unseen", ~rows)):
+        alone = summarise([ungrouped(measured[part], predicted[part])], resamples=25)["sets"]["set"]
+        assert found[name]["n"] == part.sum()
+        assert {m: found[name][m] for m in METRICS} == {m: alone[m] for m in METRICS}
+
+
+def test_few_seen_rows_are_counted_and_not_scored(tmp_path):
+    scored = ungrouped(MEASURED, MEASURED + 1)
+    seen = Seen(np.array([True, False, False, False]), "hq", "exact")
+    found = saved(tmp_path, [replace(scored, seen=seen)], resamples=10)["sets"]["set"]["against"]
+    assert found["seen"] == {"n": 1}
+    assert (found["unseen"]["n"], found["unseen"]["mse"]["value"]) == (3, 1)
 
 
 def test_what_is_not_defined_is_null(tmp_path):

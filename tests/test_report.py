@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from crmnet import report
 from crmnet.checkpoint import save_record
 from crmnet.data.ingest import ingest
+from crmnet.data.leaks import Seen
 from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, summarise
 from crmnet.report import (
+    leak_lines,
     manifest_histograms,
     metric_lines,
     save_figure,
@@ -165,6 +167,30 @@ def test_units_stand_in_the_tables_and_a_warning_where_they_differ(tmp_path, set
     )
     (of_range,) = unit_warnings([replace(apart, unit="unknown")])
     assert of_range.startswith("second: measured in an unknown unit, predicted in the unit 's")
+
+
+def test_rows_that_training_data_hold_stand_apart_in_text_and_tables(tmp_path, sets):
+    one, other = sets
+    seen = np.arange(40) < 10
+    sets = [replace(one, seen=Seen(seen, "hq", "exact")),
+            replace(other, seen=Seen(np.arange(30) < 2, "hq", "near"))]  # fmt: skip
+    summary = summarise(sets, resamples=10)
+    lines = metric_lines(summary)
+    assert [line[:16].split() for line in lines[1:4]] == [
+        ["first", "40"], ["not", "in", "hq", "30"], ["in", "hq", "10"],
+    ]  # fmt: skip
+    assert "too few rows" in lines[6] and "too few rows" not in lines[5]
+    first, second = leak_lines(summary)
+    assert first.startswith("first: hq holds 10 of its 40 rows (with the same insert); only the")
+    assert "hq holds 2 of its 30 rows" in second and "the other 28 tell" in second
+    write_evaluation(tmp_path, sets, summary)
+    found = {row["set"]: int(row["n"]) for row in rows_of(tmp_path / "metrics.tsv")}
+    assert found == {
+        "first": 40, "first, not in hq": 30, "first, in hq": 10,
+        "second": 30, "second, not in hq": 28,
+    }  # fmt: skip
+    marks = [int(row["seen"]) for row in rows_of(tmp_path / "predictions.tsv")]
+    assert marks == [1] * 10 + [0] * 30 + [1] * 2 + [0] * 28
 
 
 def page_of(sets):

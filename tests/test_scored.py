@@ -8,6 +8,8 @@ import pytest
 from conftest import SHARED, needs_shared
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.leaks import TrainingRows
+from crmnet.data.opening import opened
 from crmnet.data.splits import families
 from crmnet.scored import score_file, score_model, score_table, table_tokens
 
@@ -303,3 +305,58 @@ def test_overlapping_native_tiles_are_families_by_homology():
     path = SHARED / "data" / "hq" / "native_complex_validation.tsv.gz"
     scored = score_table(path, measured="replicate_1", predicted="replicate_2", by="homology")
     assert (len(scored.measured), len(set(scored.family.tolist()))) == (8866, 954)
+
+
+# -- what the model was trained on ------------------------------------------------------------
+
+
+def write_trained(folder, *sequences):
+    return write_rows(folder / "trained.tsv", [(s, 1) for s in sequences], "sequence expression")
+
+
+def test_rows_that_a_model_has_seen_are_told_in_data_and_in_tables(tmp_path):
+    training = ingest([write_trained(tmp_path, OTHER_STRAND)], tmp_path / "trained")
+    training = TrainingRows(training.tokens, "trained", "exact")
+    options = IngestOptions(media=("defined",))
+    (scored,) = score_file(GCCounter(), tile_rows(tmp_path), options, training=training)
+    assert scored.seen.rows.tolist() == [False, False, True, True]
+    assert scored.take([1, 2, 3]).seen.rows.tolist() == [False, True, True]
+    assert score_table(tile_rows(tmp_path), training=training).seen.rows.tolist() == [
+        False, False, True, True,
+    ]  # fmt: skip
+    path = table(tmp_path, "measured,predicted\n1,2\n3,4\n5,6\n")
+    with pytest.raises(ValueError, match=r"table\.csv, line 1: no sequence column .* looked for"):
+        score_table(path, training=training)
+
+
+def test_the_command_scores_seen_rows_apart(crmnet, tmp_path):
+    rows = [(tile, i, i + i % 2) for i, tile in enumerate(["ACGTTGCA" * 5, *TILES, "TTGCA" * 8])]
+    path = write_rows(tmp_path / "test.tsv", rows, "sequence expression predicted")
+    words = ["evaluate", "--predictions", path, "--resamples", 10, "-o", tmp_path / "e"]
+    status, out, error = crmnet(*words, "--against", write_trained(tmp_path, OTHER, TILES[0]))
+    assert status == 0
+    assert "test: trained holds 2 of its 5 rows" in error and "only the other 3 tell" in error
+    assert "not in trained  3  " in out and "in trained      2  too few rows" in out
+    found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["test"]["against"]
+    assert (found["data"], found["level"]) == ("trained", "near")
+    assert (found["seen"]["n"], found["unseen"]["n"]) == (2, 3)
+
+
+def test_what_the_record_says_of_the_data_is_said(crmnet, small_run, assay, tmp_path):
+    words = ["evaluate", small_run, assay.path, "--resamples", 10]
+    status, _, error = crmnet(*words)
+    assert status == 0
+    assert f"warning: {assay.path} is the data set that the model was trained on" in error
+    other = write_trained(tmp_path, OTHER)
+    _, out, error = crmnet(*words, "--against", other, "--level", "exact")
+    assert "note: by its record the model was trained on other data than trained" in error
+    assert "holds" not in error and "in trained" in out
+
+
+@needs_shared
+def test_the_540_random_promoters_among_the_training_rows_are_found():
+    hq = SHARED / "data" / "hq" / "complex_train.tsv.gz"
+    with opened(hq) as training:
+        rows = TrainingRows(training.tokens, training.name, "exact")
+        scored = score_table(SHARED / "data" / "evolution" / "Random_complex.csv", training=rows)
+    assert int(scored.seen.rows.sum()) == 540

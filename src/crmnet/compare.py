@@ -24,11 +24,13 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import sequence_hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
+from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.loader import output_of
 from crmnet.data.opening import opened
 from crmnet.data.splits import Kinship, families, told_by
 from crmnet.evaluate import (
     ESTIMATES,
+    FEWEST,
     RESAMPLES,
     Estimate,
     Scored,
@@ -40,6 +42,7 @@ from crmnet.evaluate import (
 )
 from crmnet.predict import Predictor
 from crmnet.scored import score_table, table_tokens
+from crmnet.sequence import Tokens
 
 log = logging.getLogger("crmnet")
 
@@ -80,6 +83,10 @@ class Contest:
     """The same rows, in the same order, for each model."""
     left_out: int = 0
     """Rows that not all of them predicted."""
+    seen: int = 0
+    """Rows left out because training data hold them."""
+    without: str | None = None
+    """Names of those training data; None where none were named."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,9 @@ class Result:
     families_by: str | None
     """What tells relatives; see :class:`~crmnet.evaluate.Scored`."""
     left_out: int
+    seen: int
+    without: str | None
+    """As in :class:`Contest`."""
     resamples: int
     metric: str
     """What pairs are compared by."""
@@ -190,6 +200,8 @@ def compare(
         families=len(np.unique(first.family)),
         families_by=first.families_by,
         left_out=contest.left_out,
+        seen=contest.seen,
+        without=contest.without,
         resamples=drawn,
         metric=metric,
         estimates={
@@ -250,6 +262,7 @@ def contests(
     *,
     by: Kinship = "family",
     words: WordOptions | None = None,
+    without: Sequence[TrainingRows] = (),
 ) -> list[Contest]:
     """Bring models and tables together, set by set and medium by medium.
 
@@ -262,13 +275,14 @@ def contests(
         tables: Others' answers.
         by: What makes rows relatives; see :func:`crmnet.data.splits.families`.
         words: What homology goes by.
+        without: What models were trained on; rows that any of it holds are left out for all.
 
     Raises:
         ValueError: If a table holds other measurements than its set, or nobody takes part.
     """
     entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {}
     for dataset in datasets:
-        answers = _predicted(predictors, dataset, by, words)
+        answers = _predicted(predictors, dataset, by, words, without)
         if twice := entries.keys() & answers.keys():
             raise ValueError(f"two sets are named {twice.pop()!r}; rename one, or compare it apart")
         entries |= answers
@@ -278,7 +292,7 @@ def contests(
             raise ValueError(f"{table.model} has two answers on {table.set_name}; name one of them")
         # The first of a set says which rows are relatives; others need not find it out again.
         own: Kinship = "family" if there else by
-        there[table.model] = _read(table.path, own, words)
+        there[table.model] = _read(table, own, words, without)
     together = [_together(name, models) for name, models in entries.items() if models]
     if not together:
         raise ValueError("there is nothing to compare: no model predicts a medium of the data")
@@ -286,13 +300,18 @@ def contests(
 
 
 def _predicted(
-    predictors: Mapping[str, Predictor], dataset: Dataset, by: Kinship, words: WordOptions | None
+    predictors: Mapping[str, Predictor],
+    dataset: Dataset,
+    by: Kinship,
+    words: WordOptions | None,
+    without: Sequence[TrainingRows],
 ) -> dict[str, dict[str, tuple[Scored, Keys | None]]]:
     """Every model's answers on a data set, one set for each medium."""
     names = {m: dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{m}"
              for m in dataset.media}  # fmt: skip
     entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {n: {} for n in names.values()}
     related, hashes = families(dataset, by, words), sequence_hashes(dataset.tokens)
+    seen = _seen(dataset.tokens, without)
     for model, predictor in predictors.items():
         predicted = predictor.predict_tokens(dataset.tokens)
         for number, medium in enumerate(dataset.media):
@@ -308,15 +327,37 @@ def _predicted(
                 predicted[rows, output].astype(np.float64),
                 related[rows],
                 families_by=told_by(dataset, by),
+                seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
             )
             entries[names[medium]][model] = scored, hashes[rows]
     return entries
 
 
-def _read(path: Path, by: Kinship, words: WordOptions | None) -> tuple[Scored, Keys | None]:
+def _seen(tokens: Tokens, without: Sequence[TrainingRows]) -> Seen | None:
+    """Which rows any of the training data hold; None where none were named."""
+    if not without:
+        return None
+    found = [training.seen(tokens) for training in without]
+    rows = np.logical_or.reduce([seen.rows for seen in found])
+    return Seen(rows, " and ".join(seen.data for seen in found), found[0].level)
+
+
+def _read(
+    table: Table, by: Kinship, words: WordOptions | None, without: Sequence[TrainingRows]
+) -> tuple[Scored, Keys | None]:
     """A table and, where it has sequences, a number for each row's."""
-    scored, tokens = score_table(path, by=by, words=words), table_tokens(path)
-    return scored, None if tokens is None else sequence_hashes(tokens)[scored.row]
+    scored, tokens = score_table(table.path, by=by, words=words), table_tokens(table.path)
+    assert scored.row is not None
+    if tokens is None:
+        if without:
+            raise ValueError(
+                f"{table.path}, line 1: no sequence column found, so rows that {without[0].name} "
+                "holds cannot be left out; name the column sequence, or add one"
+            )
+        return scored, None
+    if (seen := _seen(tokens, without)) is not None:
+        scored = replace(scored, seen=seen._replace(rows=seen.rows[scored.row]))
+    return scored, sequence_hashes(tokens)[scored.row]
 
 
 def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Contest:
@@ -335,18 +376,24 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Co
             f"{name}: some files have a sequence column and some have not; rows cannot be matched"
         )
     shared = [key for key in places[leader] if all(key in place for place in places.values())]
-    if len(shared) < 3:
+    if len(shared) < FEWEST:
         raise ValueError(
             f"{name}: {' and '.join(models)} have {len(shared)} rows in common; they are not "
             "predictions for the same set"
         )
+    most = max(len(scored.measured) for scored, _ in models.values())
+    seen = models[leader][0].seen
+    unseen = shared if seen is None else [k for k in shared if not seen.rows[places[leader][k]]]
+    if len(unseen) < FEWEST:
+        assert seen is not None
+        raise ValueError(
+            f"{name}: {seen.data} holds {len(shared) - len(unseen)} of its {len(shared)} rows; "
+            "what is left is too little to compare on"
+        )
     taken = {}
     for model, (scored, _) in models.items():
-        rows = np.array([places[model][key] for key in shared])
-        taken[model] = replace(
-            scored, name=name, measured=scored.measured[rows], predicted=scored.predicted[rows],
-            family=scored.family[rows], row=None,
-        )  # fmt: skip
+        rows = np.array([places[model][key] for key in unseen])
+        taken[model] = replace(scored.take(rows), name=name, row=None, seen=None)
     first = taken[leader]
     for model, scored in taken.items():
         apart = np.abs(scored.measured - first.measured)
@@ -359,8 +406,13 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Co
         taken[model] = replace(
             scored, measured=first.measured, family=first.family, families_by=first.families_by
         )
-    most = max(len(scored.measured) for scored, _ in models.values())
-    return Contest(name, taken, left_out=most - len(shared))
+    return Contest(
+        name,
+        taken,
+        left_out=most - len(shared),
+        seen=len(shared) - len(unseen),
+        without=None if seen is None else seen.data,
+    )
 
 
 def _places(scored: Scored, keys: Keys | None) -> dict[Any, int]:

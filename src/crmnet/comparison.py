@@ -55,6 +55,7 @@ def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
                 "families": r.families,
                 "families_by": r.families_by,
                 "left_out": r.left_out,
+                "without": None if r.without is None else {"data": r.without, "rows": r.seen},
                 "resamples": r.resamples,
                 "models": {
                     model: {name: _plain(vars(found)) for name, found in estimates.items()}
@@ -84,6 +85,8 @@ def comparison_markdown(results: Sequence[Result]) -> str:
         titles = [METRIC_TITLES[m] for m in metrics]
         header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
         lost = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
+        if r.without is not None:
+            lost += f", {r.seen:,} rows left out that {r.without} holds"
         lines = [
             f"## {r.name}\n",
             f"n = {r.n:,}, {r.families:,} families{_told(r)}{lost}; 95 % intervals from "

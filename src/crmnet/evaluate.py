@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from crmnet.checkpoint import write_text_atomically
+from crmnet.data.leaks import Seen
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae", "mse_affine")
 WITHIN = "within_pearson"
 """Correlation of the deviations from each family's mean: the effect of a mutation."""
 ESTIMATES = (*METRICS, WITHIN)
 """What :func:`bootstrap` estimates; the last is not defined where no family has two rows."""
+FEWEST = 3
+"""Rows below which nothing is scored."""
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _BOOTSTRAP_WORK = 2e8
@@ -53,6 +56,8 @@ class Scored:
     families_by: str | None = None
     """What tells relatives: family, sequence, homology, or row if each row is taken to be its own
     family; None where nobody said it."""
+    seen: Seen | None = None
+    """Which rows the training data hold; None where nobody asked."""
 
     @property
     def units_differ(self) -> bool:
@@ -60,10 +65,22 @@ class Scored:
         return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
-        if len(self.measured) < 3:
+        if len(self.measured) < FEWEST:
             raise ValueError(
-                f"{self.name}: {len(self.measured)} rows are too few to score; give at least 3"
+                f"{self.name}: {len(self.measured)} rows are too few to score; give at least "
+                f"{FEWEST}"
             )
+
+    def take(self, rows: npt.NDArray[Any]) -> Scored:
+        """Only these rows, by number or by mask, in that order."""
+        return replace(
+            self,
+            measured=self.measured[rows],
+            predicted=self.predicted[rows],
+            family=self.family[rows],
+            row=None if self.row is None else self.row[rows],
+            seen=None if self.seen is None else self.seen._replace(rows=self.seen.rows[rows]),
+        )
 
 
 @dataclass(frozen=True)
@@ -252,6 +269,9 @@ def summarise(
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds: for each set n, families, and each metric with its interval.
 
+    Where it is known which rows the training data hold, ``against`` holds the same for the rows
+    ``seen`` and those ``unseen``, the number alone where they are fewer than 3.
+
     Raises:
         ValueError: If two sets have the same name, for one would take the other's place.
     """
@@ -259,21 +279,43 @@ def summarise(
     for scored in sets:
         if scored.name in summary:
             raise ValueError(f"two sets are named {scored.name!r}; rename one, or score it apart")
-        estimates = bootstrap(scored, resamples=resamples, seed=seed)
+        found = _counted_and_scored(scored, resamples, seed)
+        n, families = found.pop("n"), found.pop("families")
         summary[scored.name] = {
-            "n": len(scored.measured),
-            "families": len(np.unique(scored.family)),
+            "n": n,
+            "families": families,
             "families_by": scored.families_by,
             "left_out": scored.left_out,
             "unit": scored.unit,
             "predicted_unit": scored.predicted_unit,
-            "resamples": resamples_for(len(scored.measured), resamples),
-            **{
-                name: {key: finite(value) for key, value in vars(estimate).items()}
-                for name, estimate in estimates.items()
-            },
+            **found,
         }
+        if scored.seen is not None:
+            parts = {"seen": scored.seen.rows, "unseen": ~scored.seen.rows}
+            summary[scored.name]["against"] = {
+                "data": scored.seen.data,
+                "level": scored.seen.level,
+                **{
+                    name: _counted_and_scored(scored.take(rows), resamples, seed)
+                    if rows.sum() >= FEWEST
+                    else {"n": int(rows.sum())}
+                    for name, rows in parts.items()
+                },
+            }
     return {"sets": summary}
+
+
+def _counted_and_scored(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
+    estimates = bootstrap(scored, resamples=resamples, seed=seed)
+    return {
+        "n": len(scored.measured),
+        "families": len(np.unique(scored.family)),
+        "resamples": resamples_for(len(scored.measured), resamples),
+        **{
+            name: {key: finite(value) for key, value in vars(estimate).items()}
+            for name, estimate in estimates.items()
+        },
+    }
 
 
 def finite(value: float) -> float | None:

@@ -61,7 +61,8 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
     save_metrics(folder, dict(summary))
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "row", "family", "measured", "predicted"]
-    with TableWriter(folder / "predictions.tsv", columns) as table:
+    asked = any(scored.seen is not None for scored in sets)
+    with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * asked]) as table:
         for scored in sets:
             table.write(
                 {
@@ -73,26 +74,35 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
                     ],
                     "measured": scored.measured.astype(np.float32),
                     "predicted": scored.predicted.astype(np.float32),
+                    **({"seen": _seen_column(scored)} if asked else {}),
                 }
             )
     with matplotlib.rc_context(STYLE):
         save_figure(scatter_page(sets, summary), folder / "scatter.png")
 
 
+def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:
+    """1 where the training data hold the row, else 0."""
+    rows = scored.seen.rows if scored.seen is not None else np.zeros(len(scored.measured))
+    return rows.astype(np.int64)
+
+
 def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
     columns = ["set", "n", "families", "unit", "metric", "value", "low", "high"]
     with TableWriter(path, columns) as table:
-        for name, found in summary["sets"].items():
+        for whole, found in summary["sets"].items():
             rows = [
                 (
-                    name,
-                    found["n"],
-                    found["families"],
+                    name if part is found else f"{whole}, {name.strip()}",
+                    part["n"],
+                    part["families"],
                     found["unit"] or "",
                     metric,
-                    *found[metric].values(),
+                    *part[metric].values(),
                 )
+                for name, part in _with_parts(whole, found)
                 for metric in ESTIMATES
+                if metric in part
             ]
             table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
 
@@ -101,12 +111,14 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     """A plain-text table of the metrics with their intervals, for the terminal and the docs."""
     sets = summary["sets"]
     related = any(found[WITHIN]["value"] is not None for found in sets.values())
+    parts = [part for name, found in sets.items() for part in _with_parts(name, found)]
     metrics = ESTIMATES if related else METRICS
     units = any(found.get("unit") for found in sets.values())
     rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
-    for name, found in sets.items():
+    for name, found in parts:
         unit = [found.get("unit") or ""] * units
-        rows.append([name, f"{found['n']:,}", *unit, *(with_interval(found[m]) for m in metrics)])
+        values = [with_interval(found[m]) if m in found else "too few rows" for m in metrics]
+        rows.append([name, f"{found['n']:,}", *unit, *values])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -115,6 +127,35 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _with_parts(name: str, found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A set, and where it is known what the training data hold, what they hold of it and not."""
+    against = found.get("against")
+    if against is None:
+        return [(name, found)]
+    data = against["data"]
+    shown = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
+    return [(name, found), *shown]
+
+
+def leak_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each set of which the training data hold rows, a sentence that says how many."""
+    said = []
+    for name, found in summary["sets"].items():
+        against = found.get("against")
+        if against and against["seen"]["n"]:
+            what = {
+                "exact": "with the same insert",
+                "near": "with the same insert or one a few bases away",
+                "words": "with the same insert, one a few bases away, or one that shares a word",
+            }[against["level"]]
+            said.append(
+                f"{name}: {against['data']} holds {against['seen']['n']:,} of its {found['n']:,} "
+                f"rows ({what}); only the other {against['unseen']['n']:,} tell how good the "
+                "model is on promoters it has not seen"
+            )
+    return said
 
 
 def family_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.checkpoint import load_record
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
+from crmnet.data.leaks import TrainingRows
 from crmnet.data.lines import HARMLESS, Block
 from crmnet.data.loader import output_of
 from crmnet.data.opening import opened
@@ -35,6 +37,7 @@ def score_model(
     *,
     by: Kinship = "family",
     words: WordOptions | None = None,
+    training: TrainingRows | None = None,
 ) -> list[Scored]:
     """Predict a data set and pair the predictions with its labels, one set for each medium.
 
@@ -44,6 +47,7 @@ def score_model(
         name: Of the set; left out, that of the data set.
         by: What makes rows relatives; see :func:`crmnet.data.splits.families`.
         words: What homology goes by.
+        training: What the model was trained on, to tell the rows that it has seen.
 
     Raises:
         ValueError: If the model has no output for a medium of the data set.
@@ -57,6 +61,7 @@ def score_model(
         ) from None
     predicted = predictor.predict_tokens(dataset.tokens)
     related = families(dataset, by, words)
+    seen = None if training is None else training.seen(dataset.tokens)
     title = name or dataset.name
     sets = []
     for number, (medium, output) in enumerate(zip(dataset.media, outputs, strict=True)):
@@ -71,9 +76,23 @@ def score_model(
                 unit=dataset.units[medium],
                 predicted_unit=predictor.unit(medium),
                 families_by=told_by(dataset, by),
+                seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
             )
         )
     return sets
+
+
+def known_data(model: str | Path, predictor: Predictor) -> dict[str, str]:
+    """What records say of the data sets that a model has met: fingerprint → the use of it.
+
+    Args:
+        model: Run folder, packed file or name of a bundled model.
+        predictor: The same, loaded.
+    """
+    card = predictor.card
+    records = [load_record(Path(model))] if card is None else card.members
+    watched = {r.data["validation_fingerprint"]: "was watched on in training" for r in records}
+    return watched | {r.data["fingerprint"]: "was trained on" for r in records}
 
 
 def score_file(
@@ -83,6 +102,7 @@ def score_file(
     *,
     by: Kinship = "family",
     words: WordOptions | None = None,
+    training: TrainingRows | None = None,
 ) -> list[Scored]:
     """Score a model on a data set folder, or on a text file of sequences and measurements.
 
@@ -93,13 +113,14 @@ def score_file(
         options: How to read a file; left out, a file that names no medium is of the model's first.
         by: What makes rows relatives.
         words: What homology goes by.
+        training: What the model was trained on, to tell the rows that it has seen.
 
     Returns:
         One set for each medium; the first says how many rows of a file could not be used.
     """
     options = options or IngestOptions(media=(predictor.media[0],))
     with opened(path, options) as dataset:
-        first, *others = score_model(predictor, dataset, by=by, words=words)
+        first, *others = score_model(predictor, dataset, by=by, words=words, training=training)
         unusable = 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
         return [dataclasses.replace(first, left_out=unusable), *others]
 
@@ -111,6 +132,7 @@ def score_table(
     predicted: str | None = None,
     by: Kinship = "family",
     words: WordOptions | None = None,
+    training: TrainingRows | None = None,
 ) -> Scored:
     """Pair the measured and the predicted column of a table, whoever made it.
 
@@ -121,6 +143,7 @@ def score_table(
         by: What makes rows relatives. ``family`` goes by the family column, where a row names none
             by the text of its sequence, and without that takes each row for its own family.
         words: What homology goes by.
+        training: What the model was trained on, to tell the rows that it has seen.
 
     Raises:
         ValueError: If a column is not there, or a line has too few or too many fields or holds a
@@ -148,6 +171,7 @@ def score_table(
     pairs = np.array([columns["expression"], columns["predicted"]])
     rows = np.nonzero(np.isfinite(pairs).all(axis=0))[0]
     family = np.array(related) if by == "family" else _found_relatives(path, by, words)
+    seen = None if training is None else training.seen(_needed_tokens(path, "looked for"))
     return Scored(
         path.name.split(".")[0],
         measured=pairs[0, rows],
@@ -156,6 +180,7 @@ def score_table(
         row=rows,
         left_out=pairs.shape[1] - len(rows),
         families_by=told if by == "family" else by,
+        seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
     )
 
 
@@ -171,15 +196,20 @@ def _given_relatives(block: Block) -> list[bytes]:
 
 def _found_relatives(path: Path, by: Kinship, words: WordOptions | None) -> npt.NDArray[Any]:
     """Family of each row of a table by its insert; a row without one is its own family."""
-    tokens = table_tokens(path)
-    if tokens is None:
-        raise ValueError(
-            f"{path}, line 1: no sequence column found, so relatives cannot be told by {by}; name "
-            "the column sequence, or give a family column and go by family"
-        )
+    tokens = _needed_tokens(path, f"grouped by {by}")
     _, number = np.unique(families_of(tokens, by, words), return_inverse=True)
     known = (inserts(tokens)[0] != N_TOKEN).any(axis=1)
     return np.where(known, number, len(tokens) + np.arange(len(tokens)))
+
+
+def _needed_tokens(path: Path, purpose: str) -> Tokens:
+    tokens = table_tokens(path)
+    if tokens is None:
+        raise ValueError(
+            f"{path}, line 1: no sequence column found, so rows cannot be {purpose}; name the "
+            "column sequence, or add one"
+        )
+    return tokens
 
 
 def table_tokens(path: Path) -> Tokens | None:

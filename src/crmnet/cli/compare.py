@@ -13,6 +13,8 @@ from crmnet.cli.options import (
     DeviceOption,
     Kinship,
     KinshipOption,
+    Level,
+    LevelOption,
     MaxRejectedOption,
     WordOption,
     pairs,
@@ -42,6 +44,14 @@ def compare(
     medium: Annotated[
         list[str] | None, typer.Option(help="Medium of files that name none: one for all, or each.")
     ] = None,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Leave out rows that this data set or file, on which models were trained, holds; "
+            "may be repeated."
+        ),
+    ] = None,
+    level: LevelOption = Level.near,
     by: KinshipOption = Kinship.family,
     k: WordOption = 20,
     column: ColumnOption = None,
@@ -66,6 +76,7 @@ def compare(
     from crmnet.compare import compare as run_comparison
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
+    from crmnet.data.leaks import TrainingRows
     from crmnet.predict import Predictor
 
     predictors = {
@@ -74,9 +85,13 @@ def compare(
     }
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
-    with all_opened(data or [], medium or [default], options) as datasets:
-        tables = [_table(text) for text in predictions or []]
-        found = contests(predictors, datasets, tables, by=by.value, words=WordOptions(k))
+    tables, words = [_table(text) for text in predictions or []], WordOptions(k)
+    with (
+        all_opened(data or [], medium or [default], options) as datasets,
+        all_opened(without or [], ["complex"], IngestOptions()) as trained,
+    ):
+        seen = [TrainingRows(d.tokens, d.name, level.value, words=words) for d in trained]
+        found = contests(predictors, datasets, tables, by=by.value, words=words, without=seen)
     results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
     from crmnet.comparison import comparison_markdown, write_comparison
 
