@@ -21,6 +21,7 @@ from crmnet.report import (
     leak_lines,
     manifest_histograms,
     metric_lines,
+    mostly_whole,
     save_figure,
     scatter_page,
     unit_warnings,
@@ -292,6 +293,30 @@ def test_many_bins_are_joined_by_hand():
     assert (edges.tolist(), counts.tolist()) == ([0, 3], [7, 24])
 
 
+@pytest.mark.parametrize(
+    ("unit", "whole"), [("sorting bin", True), ("MAUDE score", False), (None, False)]
+)
+def test_labels_of_single_cells_are_no_comb(unit, whole):
+    # Whole bins 0, 1 and 3, and a few labels between: 0.4, 0.5 and 1.4.
+    manifest = manifest_of({0: 50, 4: 2, 5: 3, 10: 70, 14: 1, 30: 20})
+    found = manifest["media"]["complex"]
+    found["unit"] = unit
+    assert mostly_whole(found) is whole
+    edges, counts = manifest_histograms(manifest)["complex"]
+    if whole:
+        assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5]
+        assert counts.tolist() == [52, 74, 0, 20]
+    else:
+        assert len(edges) == 31
+
+
+def test_labels_as_often_whole_as_not_keep_narrow_bars():
+    manifest = manifest_of(dict.fromkeys(range(40), 5))
+    manifest["media"]["complex"]["unit"] = "sorting bin"
+    assert not mostly_whole(manifest["media"]["complex"])
+    assert len(manifest_histograms(manifest)["complex"][0]) == 40
+
+
 BINS = st.dictionaries(st.integers(-300, 300), st.integers(1, 1000), min_size=1, max_size=40)
 
 
@@ -306,12 +331,12 @@ def test_joined_bins_keep_every_row_in_its_place(bins, bars):
 
 
 def test_the_picture_of_a_data_set_counts_its_rows(tmp_path):
-    labels = [0.05, 0.5, 0.55, 12.0]
+    labels = [0.15, 0.5, 0.55, 12.3]
     rows = "".join(f"ACGTACGTAC\t{label}\n" for label in labels)
     (tmp_path / "rows.tsv").write_text("sequence\texpression\n" + rows)
     dataset = ingest([tmp_path / "rows.tsv"], tmp_path / "made")
     edges, counts = manifest_histograms(dataset.manifest)["complex"]
     assert (counts.sum(), counts[0], counts[-1]) == (4, 1, 1)
-    assert edges[0] == 0
+    assert edges[0] == pytest.approx(0.1)
     write_dataset_picture(dataset, tmp_path / "labels.png")
     assert (tmp_path / "labels.png").read_bytes().startswith(PNG)
