@@ -6,8 +6,9 @@
 HQ is a folder with complex_train.tsv.gz, defined_train.tsv.gz, dream_train.tsv.gz and
 native_complex_validation.tsv.gz. All networks are trained on the three media with the recipe
 `common`; random promoters in complex medium are held out, native fragments only watched. Killed, it
-goes on where it was, network by network and epoch by epoch. OUT gets study.md (the table),
-study.json, and the comparison's own files, compare.png among them.
+goes on where it was, network by network and epoch by epoch. Random promoters that the training rows
+hold, or nearly, are not scored. OUT gets study.md (the table), study.json, study.png (accuracy
+against training time and inference speed), and the comparison's own files, compare.png among them.
 """
 
 import argparse
@@ -18,19 +19,24 @@ import random
 import time
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from crmnet.checkpoint import load_record, load_run, write_text_atomically
-from crmnet.compare import Table, compare, contests
+from crmnet.compare import ALPHA, Table, compare, contests
 from crmnet.comparison import ranked, write_comparison
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.evaluate import score
+from crmnet.figures.panels import STYLE
+from crmnet.figures.tradeoff import label_points, tradeoff
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
 from crmnet.predict import Predictor
-from crmnet.report import with_interval
+from crmnet.report import save_figure, with_interval
 from crmnet.run import resolve
 from crmnet.scored import score_model
 from crmnet.train import train
@@ -122,13 +128,14 @@ def speed(predictor: Predictor, data: Dataset, rows: int) -> float:
     return best
 
 
-def measured(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
+def measured(args: argparse.Namespace, model: str, held_out: Dataset, seen: Seen) -> dict:
     """What the table says of a network besides the comparison."""
     run, seeds = run_of(args, model, 0), []
     for seed in range(args.seeds):
         (scored,) = score_model(
             Predictor.load(run_of(args, model, seed), device=args.device), held_out
         )
+        scored = scored.take(~seen.rows)
         seeds.append(score(scored.measured, scored.predicted)["pearson"])
     best = load_record(run).best
     assert best is not None
@@ -150,10 +157,15 @@ def study(args: argparse.Namespace) -> None:
         Table(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
     ]
-    results = [compare(c) for c in contests(predictors, [held_out, native], tables, by="homology")]
+    training = TrainingRows(data.tokens, "the training set")
+    taking_part = contests(
+        predictors, [held_out, native], tables, by="homology", without=[training]
+    )
+    results = [compare(contest) for contest in taking_part]
     write_comparison(args.out, results)
     random_set, native_set = results
-    found = []
+    seen = training.seen(held_out.tokens)
+    found, best_network = [], next(m for m in ranked(random_set) if m in predictors)
     for model in ranked(random_set):
         row = {
             "model": model,
@@ -161,8 +173,10 @@ def study(args: argparse.Namespace) -> None:
             "told_apart_from_best": random_set.told_apart(model),
         }
         if model in predictors:
+            pair = random_set.against(model, best_network)
+            row["told_apart_from_best_network"] = pair is not None and pair.p_corrected < ALPHA
             row["native"] = vars(native_set.estimates[model]["pearson"])
-            row |= measured(args, model, held_out)
+            row |= measured(args, model, held_out, seen)
         found.append(row)
     budget = {
         "rows": len(data),
@@ -173,12 +187,15 @@ def study(args: argparse.Namespace) -> None:
         "recipe": args.recipe,
         "settings": args.settings,
         "device": str(predictors[args.models[0]].device),
+        "random_rows_left_out": random_set.seen,
     }
     write_text_atomically(
         args.out / "study.json", json.dumps({"budget": budget, "models": found}, indent=2) + "\n"
     )
     text = markdown(found, budget, random_set.n, native_set.n)
     write_text_atomically(args.out / "study.md", text)
+    with matplotlib.rc_context(STYLE):
+        save_figure(study_page(found, random_set.n), args.out / "study.png")
     print(text)
 
 
@@ -186,8 +203,10 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
     lines = [
         f"{budget['rows']:,} rows in three media, {budget['epochs']} epochs, recipe "
         f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
-        f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
-        f"(n = {n_native:,}, both bootstrapped by families of inserts that share 20 bases).\n",
+        f"95 % interval of seed 0: random complex (n = {n_random:,}, held out; "
+        f"{budget['random_rows_left_out']:,} more that the training rows hold are left out), "
+        f"native complex (n = {n_native:,}), both bootstrapped by families of inserts that share "
+        "20 bases.\n",
         "| network | r random | each seed | r native | trained parameters | training, min "
         "| sequences/s |",
         "|---|---|---|---|---|---|---|",
@@ -204,6 +223,31 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("\n\\* the best, and those not told apart from it (paired bootstrap, Holm).\n")
     return "\n".join(lines)
+
+
+def study_page(found: list[dict], n: int) -> Figure:
+    """Accuracy on the random set over what it costs, for the networks that were trained here."""
+    trained = [row for row in found if "native" in row]
+    names = [row["model"] for row in trained]
+    values = np.array([row["random"]["value"] for row in trained])
+    intervals = np.array([[row["random"]["low"], row["random"]["high"]] for row in trained])
+    leading = np.array([not row["told_apart_from_best_network"] for row in trained])
+    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    costs = (("training_minutes", "training, minutes"), ("sequences_per_s", "sequences per second"))
+    for ax, (cost, title) in zip(axes, costs, strict=True):
+        x = np.array([row[cost] for row in trained])
+        tradeoff(ax, x, values, intervals, leading)
+        ax.set_xlabel(title)
+    axes[0].set_ylabel(f"Pearson r on random promoters (n = {n:,})")
+    figure.supxlabel(
+        "lines: 95 % interval; blue: the best network, and those not told apart from it "
+        "(paired bootstrap, Holm, p < 0.05)",
+        fontsize=7,
+    )
+    for ax, (cost, _) in zip(axes, costs, strict=True):
+        label_points(ax, names, np.array([row[cost] for row in trained]), values, intervals)
+    return figure
 
 
 if __name__ == "__main__":
