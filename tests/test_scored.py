@@ -292,10 +292,10 @@ def test_the_command_says_how_relatives_were_told(crmnet, tmp_path):
     path = tile_rows(tmp_path)
     words = ["evaluate", "--predictions", path, "--resamples", 10]
     _, out, _ = crmnet(*words)
-    assert "intervals resample families (by sequence): tiles 4 of 4 rows" in out
+    assert "intervals resample families by sequence: tiles (4 families of 4 rows)" in out
     status, out, _ = crmnet(*words, "--by", "homology", "-o", tmp_path / "e")
     assert status == 0
-    assert "intervals resample families (by homology): tiles 2 of 4 rows" in out
+    assert "intervals resample families by homology: tiles (2 families of 4 rows)" in out
     found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["tiles"]
     assert (found["families"], found["families_by"]) == (2, "homology")
 

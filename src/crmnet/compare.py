@@ -394,8 +394,19 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Co
     for model, (scored, _) in models.items():
         rows = np.array([places[model][key] for key in unseen])
         taken[model] = replace(scored.take(rows), name=name, row=None, seen=None)
-    first = taken[leader]
-    for model, scored in taken.items():
+    return Contest(
+        name,
+        _of_one_mind(name, taken, leader),
+        left_out=most - len(shared),
+        seen=len(shared) - len(unseen),
+        without=None if seen is None else seen.data,
+    )
+
+
+def _of_one_mind(name: str, models: Mapping[str, Scored], leader: str) -> dict[str, Scored]:
+    """The same rows with the leader's measurements and families, once theirs are seen to agree."""
+    first, agreed = models[leader], {}
+    for model, scored in models.items():
         apart = np.abs(scored.measured - first.measured)
         if apart.max() > _SAME * max(float(np.std(first.measured)), 1e-12):
             row = int(apart.argmax())
@@ -403,16 +414,10 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Co
                 f"{name}: {model} has {scored.measured[row]:g} measured where {leader} has "
                 f"{first.measured[row]:g} (row {row + 1} in common); they are not the same set"
             )
-        taken[model] = replace(
+        agreed[model] = replace(
             scored, measured=first.measured, family=first.family, families_by=first.families_by
         )
-    return Contest(
-        name,
-        taken,
-        left_out=most - len(shared),
-        seen=len(shared) - len(unseen),
-        without=None if seen is None else seen.data,
-    )
+    return agreed
 
 
 def _places(scored: Scored, keys: Keys | None) -> dict[Any, int]:

@@ -164,8 +164,9 @@ def family_lines(summary: Mapping[str, Any]) -> list[str]:
     told: dict[str, list[str]] = {}
     for name, found in summary["sets"].items():
         if (by := found["families_by"]) is not None:
-            told.setdefault(by, []).append(f"{name} {found['families']:,} of {found['n']:,} rows")
-    what = {by: f"families (by {by})" for by in told} | {"row": "rows, taken for unrelated"}
+            counts = f"{found['families']:,} families of {found['n']:,} rows"
+            told.setdefault(by, []).append(f"{name} ({counts})")
+    what = {by: f"families by {by}" for by in told} | {"row": "rows, taken for unrelated"}
     return [f"intervals resample {what[by]}: {', '.join(sets)}" for by, sets in told.items()]
 
 

@@ -138,22 +138,22 @@ def evaluate(
         if scored.left_out:
             print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
-    from crmnet.report import (
-        family_lines,
-        leak_lines,
-        metric_lines,
-        unit_warnings,
-        write_evaluation,
-    )
+    _print_summary(sets, summary)
+    if dream is not None:
+        summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
+    if output is not None:
+        from crmnet.report import write_evaluation
+
+        write_evaluation(output, sets, summary)
+        print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+
+
+def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
+    from crmnet.report import family_lines, leak_lines, metric_lines, unit_warnings
 
     print("\n".join([*metric_lines(summary), *family_lines(summary)]))
     for warning in [*leak_lines(summary), *unit_warnings(sets)]:
         print(f"warning: {warning}", file=sys.stderr)
-    if dream is not None:
-        summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
-    if output is not None:
-        write_evaluation(output, sets, summary)
-        print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
 
 
 def _say_what_is_assumed(predictor: Predictor, medium: str | None) -> None:
