@@ -25,8 +25,9 @@ import torch
 from matplotlib.figure import Figure
 
 from crmnet.checkpoint import load_record, load_run, write_text_atomically
-from crmnet.compare import ALPHA, Table, compare, contests
+from crmnet.compare import ALPHA, compare
 from crmnet.comparison import ranked, write_comparison
+from crmnet.contests import Table, contests
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import Seen, TrainingRows

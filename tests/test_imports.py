@@ -17,6 +17,7 @@ LAYERS = [
     {"predict"},
     {"evaluate"},
     {"scored"},
+    {"contests"},
     {
         "train",
         "attribute",

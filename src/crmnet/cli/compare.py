@@ -21,7 +21,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from crmnet.compare import Table
+    from crmnet.contests import Table
 
 
 def compare(
@@ -72,8 +72,8 @@ def compare(
         raise ValueError("name the models to compare, or tables with --predictions NAME@SET=FILE")
     if models and not data:
         raise ValueError("name what to compare the models on with --data")
-    from crmnet.compare import all_opened, contests
     from crmnet.compare import compare as run_comparison
+    from crmnet.contests import all_opened, contests
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
@@ -106,7 +106,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _table(text: str) -> Table:
-    from crmnet.compare import Table
+    from crmnet.contests import Table
 
     where, equals, path = text.partition("=")
     model, at, name = where.partition("@")
