@@ -1,4 +1,4 @@
-"""Paired comparisons: coverage on simulated families, matching of rows, tables and figure."""
+"""Paired comparisons: coverage on simulated families, tables and figure."""
 
 import json
 import math
