@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from crmnet.attribute import INSERT
+from crmnet.cell import FACTORS
 from crmnet.data.dataset import Dataset
 from crmnet.motifs.contrast import extremes, without_composition
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
-from crmnet.simulate import FACTORS
 
 PRESENT = 0.02
 """Share of promoters with a site, at either end, from which a factor is wanted."""

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from crmnet.attribute import INSERT, METHODS, AttributeOptions, attribute, randomised
+from crmnet.cell import MEDIA, Cell
 from crmnet.data.dataset import Dataset
 from crmnet.predict import Predictor
 from crmnet.sequence import N_TOKEN
-from crmnet.simulate import MEDIA, Cell
 
 LEAST = 0.3
 """Bins: weaker sites are neither wanted nor counted against a method."""

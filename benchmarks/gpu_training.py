@@ -19,12 +19,14 @@ import json
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
+from crmnet.benchmark.machine import forget_peak, peak_memory, times_of
 from crmnet.models import build
 from crmnet.models.training import Pass
 from crmnet.sequence import one_hot
@@ -72,15 +74,36 @@ def measure(
     """Median step over ``options.steps`` after a warm-up, and the profile of three more."""
     torch.manual_seed(0)
     device = torch.device(options.device)
-    if device.type == "cuda":
+    on_gpu = device.type == "cuda"
+    if on_gpu:
         torch.set_float32_matmul_precision("high")
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    forget_peak(device)
+    step = training_step(options, form, batch_size, precision)
+    median = statistics.median(times_of(step, device, WARM_UP if on_gpu else 1, options.steps))
+    table = profile_of(step, on_gpu)
+    peak = peak_memory(device)
+    row: dict[str, object] = {
+        "form": form,
+        "precision": precision,
+        "batch_size": batch_size,
+        "seconds_per_step": median,
+        "sequences_per_second": batch_size / median,
+        "of_paper_best": batch_size / median / PAPER_BEST,
+        "peak_memory_gib": None if peak is None else peak / 2**30,
+        "compiled": not options.eager,
+    }
+    return row, table
+
+
+def training_step(
+    options: argparse.Namespace, form: str, batch_size: int, precision: str
+) -> Callable[[], None]:
+    """One step on rows drawn from ``options.rows`` that lie on the device."""
+    device = torch.device(options.device)
     tokens = torch.randint(4, (options.rows, 112), dtype=torch.uint8, device=device)
     labels = torch.rand(options.rows, device=device) * 17
     network = build("crmnet", attention="sdpa").to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
-
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
 
     def loss_of(batch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -100,40 +123,19 @@ def measure(
         loss_of(tokens[rows], labels[rows]).backward()
         optimizer.step()
 
-    def wait() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+    return step
 
-    for _ in range(WARM_UP if device.type == "cuda" else 1):
-        step()
-    seconds = []
-    for _ in range(options.steps):
-        wait()
-        start = time.perf_counter()
-        step()
-        wait()
-        seconds.append(time.perf_counter() - start)
-    activities = [ProfilerActivity.CPU]
-    if device.type == "cuda":
-        activities.append(ProfilerActivity.CUDA)
+
+def profile_of(step: Callable[[], None], on_gpu: bool) -> str:
+    """Where three steps spend their time, as a table."""
+    activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]
     with profile(activities=activities) as profiled:
         for _ in range(3):
             step()
-        wait()
-    median = statistics.median(seconds)
-    peak = torch.cuda.max_memory_allocated() / 2**30 if device.type == "cuda" else None
-    row: dict[str, object] = {
-        "form": form,
-        "precision": precision,
-        "batch_size": batch_size,
-        "seconds_per_step": median,
-        "sequences_per_second": batch_size / median,
-        "of_paper_best": batch_size / median / PAPER_BEST,
-        "peak_memory_gib": peak,
-        "compiled": not options.eager,
-    }
-    order = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    return row, profiled.key_averages().table(sort_by=order, row_limit=30)
+        if on_gpu:
+            torch.cuda.synchronize()
+    order = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
+    return profiled.key_averages().table(sort_by=order, row_limit=30)
 
 
 if __name__ == "__main__":

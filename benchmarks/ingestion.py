@@ -15,7 +15,6 @@ import argparse
 import gzip
 import json
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crmnet.memory import peak_resident
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
 DISTINCT = 1_000_000
@@ -77,20 +77,11 @@ def ingest_here(sources: list[Path], target: Path, packed: bool, jobs: int) -> N
                 "rows": len(made),
                 "rows_per_second": round(len(made) / wall),
                 "rows_per_cpu_second": round(len(made) / cpu),
-                "peak_memory_mib": peak_memory_mib(),
+                "peak_memory_mib": (peak_resident() or 0) // 2**20,
                 "bytes": sum(file.stat().st_size for file in target.iterdir()),
             }
         )
     )
-
-
-def peak_memory_mib() -> int:
-    """Of this process alone: on Linux ``ru_maxrss`` begins with what the parent had."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024
 
 
 def main() -> None:

@@ -5,10 +5,10 @@
 
 HQ is a folder with complex_train.tsv.gz, defined_train.tsv.gz, dream_train.tsv.gz and
 native_complex_validation.tsv.gz. All networks are trained on the three media with the recipe
-`common`, less the rows that the random promoters share; those are held out, native fragments only
-watched. Killed, it
-goes on where it was, network by network and epoch by epoch. OUT gets study.md (the table),
-study.json, and the comparison's own files, compare.png among them.
+`common`, less the rows that share something with the random promoters; those are held out, native
+fragments only watched. Killed, it goes on where it was, network by network and epoch by epoch. OUT
+gets study.md (the table), study.json, study.png (accuracy against training time and inference
+speed), and the comparison's own files, compare.png among them.
 """
 
 import argparse
@@ -20,23 +20,28 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from crmnet.checkpoint import load_record, load_run, write_text_atomically
-from crmnet.compare import Table, compare, contests
+from crmnet.compare import ALPHA, compare
 from crmnet.comparison import ranked, write_comparison
+from crmnet.contests import Table, contests
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import find_leaks
 from crmnet.data.subset import split
-from crmnet.evaluate import score, score_model
+from crmnet.evaluate import score
+from crmnet.figures.panels import STYLE
+from crmnet.figures.tradeoff import label_points, tradeoff
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
 from crmnet.predict import Precision, Predictor
-from crmnet.report import with_interval
+from crmnet.report import save_figure, with_interval
 from crmnet.run import resolve
-from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.scored import score_model
 from crmnet.train import train
 
 MEDIA = ("complex", "defined", "dream")
@@ -75,29 +80,6 @@ def sample(source: Path, rows: int, out: Path) -> Path:
     return out
 
 
-def tiles(source: Path, out: Path, most: int, k: int = 20) -> Path:
-    """Native fragments, those that share a 20-mer of their insert joined into one family."""
-    with gzip.open(source, "rt") as file:
-        rows = [line.rstrip("\n").split("\t")[:2] for line in file][1:]
-    if most and most < len(rows):
-        rows = random.Random(0).sample(rows, most)
-    group = list(range(len(rows)))
-
-    def root(row: int) -> int:
-        while group[row] != row:
-            row = group[row]
-        return row
-
-    seen: dict[str, int] = {}
-    for row, (sequence, _) in enumerate(rows):
-        insert = sequence[len(ADAPTER_5) : -len(ADAPTER_3)]
-        for start in range(len(insert) - k + 1):
-            group[root(row)] = root(seen.setdefault(insert[start : start + k], row))
-    lines = [f"{s}\t{y}\t{root(row)}\n" for row, (s, y) in enumerate(rows)]
-    write_text_atomically(out, "sequence\texpression\tfamily\n" + "".join(lines))
-    return out
-
-
 def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
     """Training, native and random rows, ingested once; what random rows share is not trained on."""
     place = args.out / "data"
@@ -109,8 +91,9 @@ def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
         return Dataset.open(place / name)
 
     held_out = made("random", ("complex",), lambda: [args.random])
+    fragments = args.hq / "native_complex_validation.tsv.gz"
     native = made("native", ("complex",), lambda: [
-        tiles(args.hq / "native_complex_validation.tsv.gz", place / "native.tsv", args.native_rows)
+        sample(fragments, args.native_rows, place / "native.tsv")
     ])  # fmt: skip
     measured = made("measured", MEDIA, lambda: [
         sample(args.hq / f"{m}_train.tsv.gz", args.rows, place / f"{m}.tsv") for m in MEDIA
@@ -184,10 +167,11 @@ def study(args: argparse.Namespace) -> None:
         Table(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
     ]
-    results = [compare(c) for c in contests(predictors, [held_out, native], tables)]
+    taking_part = contests(predictors, [held_out, native], tables, by="homology")
+    results = [compare(contest) for contest in taking_part]
     write_comparison(args.out, results)
     random_set, native_set = results
-    found = []
+    found, best_network = [], next(m for m in ranked(random_set) if m in predictors)
     for model in ranked(random_set):
         row = {
             "model": model,
@@ -195,6 +179,8 @@ def study(args: argparse.Namespace) -> None:
             "told_apart_from_best": random_set.told_apart(model),
         }
         if model in predictors:
+            pair = random_set.against(model, best_network)
+            row["told_apart_from_best_network"] = pair is not None and pair.p_corrected < ALPHA
             row["native"] = vars(native_set.estimates[model]["pearson"])
             row |= measured(args, model, held_out)
         found.append(row)
@@ -207,12 +193,15 @@ def study(args: argparse.Namespace) -> None:
         "recipe": args.recipe,
         "settings": args.settings,
         "device": str(predictors[args.models[0]].device),
+        "precision": args.precision,
     }
     write_text_atomically(
         args.out / "study.json", json.dumps({"budget": budget, "models": found}, indent=2) + "\n"
     )
     text = markdown(found, budget, random_set.n, native_set.n)
     write_text_atomically(args.out / "study.md", text)
+    with matplotlib.rc_context(STYLE):
+        save_figure(study_page(found, random_set.n), args.out / "study.png")
     print(text)
 
 
@@ -221,7 +210,7 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         f"{budget['rows']:,} rows in three media, {budget['epochs']} epochs, recipe "
         f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
         f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
-        f"(n = {n_native:,}, bootstrapped by groups of overlapping tiles).\n",
+        f"(n = {n_native:,}), both bootstrapped by families of inserts that share 20 bases.\n",
         "| network | r random | other seeds | r native | trained parameters | training, min "
         "| sequences/s |",
         "|---|---|---|---|---|---|---|",
@@ -239,6 +228,31 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         lines.append("| " + " | ".join(cells) + " |")
     lines.append("\n\\* the best, and those not told apart from it (paired bootstrap, Holm).\n")
     return "\n".join(lines)
+
+
+def study_page(found: list[dict], n: int) -> Figure:
+    """Accuracy on the random set over what it costs, for the networks that were trained here."""
+    trained = [row for row in found if "native" in row]
+    names = [row["model"] for row in trained]
+    values = np.array([row["random"]["value"] for row in trained])
+    intervals = np.array([[row["random"]["low"], row["random"]["high"]] for row in trained])
+    leading = np.array([not row["told_apart_from_best_network"] for row in trained])
+    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    costs = (("training_minutes", "training, minutes"), ("sequences_per_s", "sequences per second"))
+    for ax, (cost, title) in zip(axes, costs, strict=True):
+        x = np.array([row[cost] for row in trained])
+        tradeoff(ax, x, values, intervals, leading)
+        ax.set_xlabel(title)
+    axes[0].set_ylabel(f"Pearson r on random promoters (n = {n:,})")
+    figure.supxlabel(
+        "lines: 95 % interval; blue: the best network, and those not told apart from it "
+        "(paired bootstrap, Holm, p < 0.05)",
+        fontsize=7,
+    )
+    for ax, (cost, _) in zip(axes, costs, strict=True):
+        label_points(ax, names, np.array([row[cost] for row in trained]), values, intervals)
+    return figure
 
 
 if __name__ == "__main__":

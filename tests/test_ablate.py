@@ -10,8 +10,9 @@ from crmnet.ablate import FULL, VARIANTS, AblationOptions, ablate, run_folder
 from crmnet.checkpoint import WEIGHTS, load_record, load_run
 from crmnet.comparison import ablation_markdown
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.evaluate import score, score_model
+from crmnet.evaluate import score
 from crmnet.predict import Predictor
+from crmnet.scored import score_model
 from crmnet.sequence import decode
 
 SETS = (*TINY, "epochs=1")

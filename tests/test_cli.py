@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from crmnet.cli import COMMANDS
+from crmnet.cli.train import warn_of_copies
 from crmnet.data.dataset import Dataset
+from crmnet.data.subset import copy_rows
 from crmnet.predict import Predictor
 from crmnet.sequence import decode
+from crmnet.simulate import AssayOptions, simulate
 
 
 def every_command():
@@ -61,7 +64,7 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     assert metrics["pearson"]["low"] <= metrics["pearson"]["value"] <= metrics["pearson"]["high"]
     assert (tmp_path / "e" / "scatter.png").stat().st_size > 10_000
     assert (metrics["unit"], metrics["predicted_unit"]) == ("sorting bin", "sorting bin")
-    assert "warning" not in err
+    assert err.count("warning") == 1 and "data is the data set that the model was trained" in err
     status, _, err = crmnet(
         "data", "ingest", rows, "-o", tmp_path / "other", "--medium", "ypd", "--unit", "scores"
     )
@@ -73,6 +76,15 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     status, out, err = crmnet("predict", run, tmp_path / "data.fa")
     assert (status, out) == (2, "")
     assert "data.fa: no such file" in err
+
+
+def test_validation_rows_that_are_trained_on_are_said(assay, tmp_path, capsys):
+    watched = copy_rows(assay, np.arange(7), tmp_path / "watched")
+    warn_of_copies(assay, watched)
+    assert "warning: 7 of 7 validation rows have an insert" in capsys.readouterr().err
+    others = simulate(AssayOptions(10, seed=9), tmp_path / "others")
+    warn_of_copies(assay, others)
+    assert not capsys.readouterr().err
 
 
 def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_path):

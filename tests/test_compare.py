@@ -1,4 +1,4 @@
-"""Paired comparisons: coverage on simulated families, matching of rows, tables and figure."""
+"""Paired comparisons: coverage on simulated families, tables and figure."""
 
 import json
 import math
@@ -8,20 +8,10 @@ import pytest
 from scipy import stats
 
 from conftest import SHARED, needs_shared
-from crmnet.compare import (
-    Contest,
-    Table,
-    all_opened,
-    compare,
-    compare_two,
-    contests,
-    difference,
-    holm,
-)
+from crmnet.compare import compare, compare_two, difference, holm
 from crmnet.comparison import comparison_markdown, ranked, write_comparison
-from crmnet.data.ingest import IngestOptions
+from crmnet.contests import Contest, Table, contests
 from crmnet.evaluate import Scored
-from crmnet.predict import Predictor
 
 
 def two_models(seed, families=60, size=8, better=0.0):
@@ -149,85 +139,6 @@ def test_the_files_of_a_comparison(tmp_path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 5 and "r within families" in lines[0]
     assert lines[2].split(" | ")[-2] == "best"
-
-
-# -- who takes part ---------------------------------------------------------------------------
-
-INSERTS = ["ACGT" * 20, "TTGCA" * 16, "GGATC" * 16, "CATTC" * 16, "AGGTA" * 16]
-
-
-def table(path, order, shift=0.0, name="predicted"):
-    rows = [f"{INSERTS[i]},{i},{i + shift + i % 2}\n" for i in order]
-    path.write_text(f"sequence,measured,{name}\n" + "".join(rows))
-    return path
-
-
-def test_tables_are_matched_by_sequence(tmp_path):
-    tables = [
-        Table("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3, 4])),
-        Table("b", "s", table(tmp_path / "b.csv", [4, 2, 0, 3], shift=0.5)),
-    ]
-    (found,) = contests({}, [], tables)
-    assert found.left_out == 1
-    assert found.models["b"].measured.tolist() == [0, 2, 3, 4]
-    assert found.models["b"].predicted.tolist() == [0.5, 2.5, 4.5, 4.5]
-
-
-def test_repeated_sequences_are_matched_in_turn(tmp_path):
-    order = [0, 0, 1, 2, 0]
-    tables = [Table(m, "s", table(tmp_path / f"{m}.csv", order)) for m in "ab"]
-    (found,) = contests({}, [], tables)
-    assert len(found.models["a"].measured) == 5
-
-
-def test_tables_of_other_measurements_are_refused(tmp_path):
-    other = table(tmp_path / "b.csv", [0, 1, 2, 3])
-    other.write_text(other.read_text().replace(",3,", ",7,"))
-    tables = [Table("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3])), Table("b", "s", other)]
-    with pytest.raises(ValueError, match="b has 7 measured where a has 3"):
-        contests({}, [], tables)
-
-
-def test_tables_without_sequences_must_be_as_long(tmp_path):
-    (tmp_path / "a.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n4,5\n")
-    (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
-    pair = [Table("a", "s", tmp_path / "a.csv"), Table("b", "s", tmp_path / "b.csv")]
-    with pytest.raises(ValueError, match="files of 3, 4 rows without sequences"):
-        contests({}, [], pair)
-    mixed = [pair[0], Table("c", "s", table(tmp_path / "c.csv", [0, 1, 2]))]
-    with pytest.raises(ValueError, match="some files have a sequence column and some have not"):
-        contests({}, [], mixed)
-
-
-def test_nothing_to_compare_is_an_error():
-    with pytest.raises(ValueError, match="nothing to compare"):
-        contests({}, [])
-
-
-def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
-    measured = "".join(f"{s}\t{i}\n" for i, s in enumerate(INSERTS))
-    (tmp_path / "s.tsv").write_text("sequence\texpression\n" + measured)
-    answers = table(tmp_path / "a.csv", [3, 1, 0, 2, 4])
-    predictor = Predictor.load(small_run, device="cpu")
-    with all_opened([tmp_path / "s.tsv"], ["complex"], IngestOptions()) as datasets:
-        (found,) = contests({"run": predictor}, datasets, [Table("table", "s", answers)])
-    np.testing.assert_allclose(
-        found.models["run"].predicted, predictor.predict(INSERTS, medium="complex"), rtol=1e-5
-    )
-    assert found.models["table"].measured.tolist() == [0, 1, 2, 3, 4]
-    status, out, _ = crmnet(
-        "compare", f"mine={small_run}", "--data", tmp_path / "s.tsv", "--medium", "complex",
-        "--predictions", f"theirs@s={answers}", "--resamples", 20, "-o", tmp_path / "c",
-    )  # fmt: skip
-    assert status == 0
-    assert "| mine |" in out and "| theirs |" in out
-    assert (tmp_path / "c" / "compare.png").is_file()
-
-
-def test_two_sets_of_one_name_are_refused(small_run, assay):
-    predictor = Predictor.load(small_run, device="cpu")
-    with pytest.raises(ValueError, match="two sets are named 'assay:"):
-        contests({"run": predictor}, [assay, assay])
 
 
 @pytest.mark.parametrize(

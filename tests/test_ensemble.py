@@ -1,11 +1,9 @@
 import numpy as np
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
-from crmnet.models.ensemble import Ensemble, WithSpread, other_strand
-from crmnet.sequence import encode, fit_length, one_hot, reverse_complement
+from crmnet.models.ensemble import Ensemble, WithSpread
+from crmnet.sequence import encode, fit_length, one_hot
 
 
 class Times(nn.Module):
@@ -21,14 +19,6 @@ class Times(nn.Module):
 
 def hot(sequences, length=16):
     return one_hot(torch.from_numpy(fit_length(*encode(sequences), length)))
-
-
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(st.lists(st.text("ACGTN", min_size=1, max_size=16), min_size=1, max_size=4))
-def test_the_other_strand_is_the_one_of_tokens(sequences):
-    tokens = fit_length(*encode(sequences), 16)
-    expected = one_hot(torch.from_numpy(reverse_complement(tokens)))
-    assert torch.equal(other_strand(one_hot(torch.from_numpy(tokens))), expected)
 
 
 def test_the_mean_of_members_and_strands():

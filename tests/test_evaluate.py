@@ -1,7 +1,8 @@
-"""Metrics by hand and against scipy, the family bootstrap against a plain one, tables of others."""
+"""Metrics by hand and against scipy, the family bootstrap against a plain one, the ceiling."""
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from conftest import SHARED, needs_shared
-from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.splits import families
+from crmnet.data.leaks import Seen
 from crmnet.evaluate import (
     ESTIMATES,
     METRICS,
@@ -23,11 +23,9 @@ from crmnet.evaluate import (
     resamples_for,
     save_metrics,
     score,
-    score_file,
-    score_model,
-    score_table,
     summarise,
 )
+from crmnet.scored import score_table
 
 MEASURED = np.array([1.0, 2.0, 3.0, 4.0])
 
@@ -260,204 +258,6 @@ def test_large_sets_draw_fewer_resamples(rows, wanted, drawn):
     assert resamples_for(rows, wanted) == drawn
 
 
-# -- a model on a data set --------------------------------------------------------------------
-
-
-class GCCounter:
-    """Stands for a predictor: ``defined`` is the number of G and C, ``complex`` twice that."""
-
-    media = ("defined", "complex")
-
-    def predict_tokens(self, tokens):
-        gc = np.isin(tokens, [1, 2]).sum(axis=1, dtype=np.float32)
-        return np.stack([gc, 2 * gc], axis=1)
-
-    def medium_index(self, medium):
-        return self.media.index(medium)
-
-    def unit(self, medium):
-        return {"defined": "sorting bin"}.get(medium)
-
-
-ROWS = [
-    ("GGGG", 4, "defined", "x"),
-    ("GGGA", 6, "complex", "x"),
-    ("GGAA", 5, "defined", "y"),
-    ("GAAA", 1, "complex", "y"),
-    ("AAAA", 0, "defined", "z"),
-    ("CCCC", 8, "complex", "z"),
-]
-
-
-def write_rows(path, rows, header="sequence expression medium family"):
-    lines = [header.split(), *rows]
-    path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
-    return path
-
-
-def two_media(folder, rows=ROWS):
-    path = write_rows(folder / "rows.tsv", rows)
-    return ingest([path], folder / "tiny", IngestOptions(flanks="none"))
-
-
-def test_a_model_is_scored_medium_by_medium(tmp_path):
-    defined, complex_ = score_model(GCCounter(), two_media(tmp_path))
-    assert (defined.name, complex_.name) == ("tiny:defined", "tiny:complex")
-    np.testing.assert_array_equal(defined.measured, [4, 5, 0])
-    np.testing.assert_array_equal(defined.predicted, [4, 2, 0])
-    np.testing.assert_array_equal(complex_.measured, [6, 1, 8])
-    np.testing.assert_array_equal(complex_.predicted, [6, 2, 8])
-    assert defined.measured.dtype == defined.predicted.dtype == np.float64
-    assert (defined.unit, defined.predicted_unit, defined.units_differ) == (
-        "sorting bin", "sorting bin", False,
-    )  # fmt: skip
-    assert (complex_.unit, complex_.predicted_unit, complex_.units_differ) == (
-        "sorting bin", None, False,
-    )  # fmt: skip
-
-
-def test_another_unit_than_the_models_is_noticed(tmp_path):
-    write_rows(tmp_path / "a.tsv", [row[:2] for row in ROWS], "sequence expression")
-    options = {"media": ("defined",), "flanks": "none"}
-    (scored,) = score_file(
-        GCCounter(), tmp_path / "a.tsv", IngestOptions(units=["MAUDE score"], **options)
-    )
-    assert (scored.unit, scored.units_differ) == ("MAUDE score", True)
-    (scored,) = score_file(GCCounter(), tmp_path / "a.tsv", IngestOptions(**options))
-    assert not scored.units_differ
-
-
-def test_the_families_of_a_data_set_are_kept(tmp_path):
-    dataset = two_media(tmp_path)
-    defined, complex_ = score_model(GCCounter(), dataset)
-    np.testing.assert_array_equal(defined.family, families(dataset)[::2])
-    np.testing.assert_array_equal(complex_.family, families(dataset)[1::2])
-    assert len(set(defined.family) | set(complex_.family)) == 3
-
-
-def test_one_medium_keeps_the_name_of_the_data_set(tmp_path):
-    dataset = two_media(tmp_path, [row for row in ROWS if row[2] == "complex"])
-    (only,) = score_model(GCCounter(), dataset)
-    (titled,) = score_model(GCCounter(), dataset, "title")
-    assert (only.name, titled.name) == ("tiny", "title")
-
-
-def test_a_medium_that_the_model_does_not_know_is_an_error(tmp_path):
-    dataset = two_media(tmp_path, [("ACGT", 1, "dream", "x")] * 3)
-    with pytest.raises(ValueError, match=r"dream.*defined, complex"):
-        score_model(GCCounter(), dataset)
-
-
-def test_a_file_of_rows_is_scored_like_the_data_set(tmp_path):
-    dataset = two_media(tmp_path)
-    from_folder = score_file(GCCounter(), dataset.path)
-    from_rows = score_file(
-        GCCounter(), tmp_path / "rows.tsv", IngestOptions(media=("complex",), flanks="none")
-    )
-    assert [scored.name for scored in from_rows] == ["rows:defined", "rows:complex"]
-    for folder, rows in zip(from_folder, from_rows, strict=True):
-        np.testing.assert_array_equal(folder.measured, rows.measured)
-        np.testing.assert_array_equal(folder.predicted, rows.predicted)
-
-
-@pytest.mark.parametrize(("medium", "factor"), [("defined", 1), ("complex", 2)])
-def test_a_file_without_media_is_of_the_named_one(tmp_path, medium, factor):
-    path = write_rows(tmp_path / "rows.tsv", [row[:2] for row in ROWS], "sequence expression")
-    (scored,) = score_file(GCCounter(), path, IngestOptions(media=(medium,), flanks="none"))
-    np.testing.assert_array_equal(scored.predicted, factor * np.array([4, 3, 2, 1, 0, 4]))
-
-
-def test_a_file_is_of_the_models_first_medium_and_says_what_it_lost(tmp_path, caplog):
-    rows = [*(row[:2] for row in ROWS), ("ACXT", 1)]
-    path = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")
-    with pytest.raises(ValueError, match="1 of 7 rows cannot be used"):
-        score_file(GCCounter(), path)
-    with caplog.at_level("INFO"):
-        (scored,) = score_file(
-            GCCounter(), path, IngestOptions(media=("defined",), max_rejected=0.2)
-        )
-    assert (len(scored.measured), scored.left_out) == (6, 1)
-    assert "adapters added to 6 of 6" in caplog.text
-
-
-# -- tables of measured and predicted values --------------------------------------------------
-
-
-def table(folder, text, name="table.csv"):
-    path = folder / name
-    path.write_text(text)
-    return path
-
-
-def test_the_usual_column_names_are_found_in_any_order(tmp_path):
-    text = "id,Predicted Expression,Measured Expression\na,1.5,1\nb,2.5,2\nc,3.5,3\n"
-    scored = score_table(table(tmp_path, text, "Some_set.v2.csv"))
-    assert (scored.name, scored.left_out) == ("Some_set", 0)
-    np.testing.assert_array_equal(scored.measured, [1, 2, 3])
-    np.testing.assert_array_equal(scored.predicted, [1.5, 2.5, 3.5])
-    assert len(set(scored.family)) == 3
-
-
-def test_columns_may_be_named(tmp_path):
-    text = "expression\ttruth\tguess\n9\t1\t4\n9\t2\t5\n9\t3\t6\n"
-    scored = score_table(table(tmp_path, text), measured="truth", predicted="Guess")
-    np.testing.assert_array_equal(scored.measured, [1, 2, 3])
-    np.testing.assert_array_equal(scored.predicted, [4, 5, 6])
-
-
-@pytest.mark.parametrize(
-    ("header", "remedy"),
-    [("measured,other", "--predicted"), ("other,predicted", "--measured")],
-)
-def test_a_missing_column_says_how_to_name_it(tmp_path, header, remedy):
-    with pytest.raises(ValueError, match=remedy):
-        score_table(table(tmp_path, f"{header}\n1,2\n3,4\n5,6\n"))
-
-
-def test_a_named_column_that_is_not_there_is_an_error(tmp_path):
-    path = table(tmp_path, "measured,predicted\n1,2\n3,4\n5,6\n")
-    with pytest.raises(ValueError, match=r"line 1.*'nosuch'.*'measured', 'predicted'"):
-        score_table(path, measured="nosuch")
-
-
-def test_a_text_that_is_no_number_names_file_and_line(tmp_path):
-    path = table(tmp_path, "measured,predicted\n1,2\n\n3,high\n5,6\n")
-    with pytest.raises(ValueError, match=r"table\.csv, line 4: predicted 'high'"):
-        score_table(path)
-
-
-@pytest.mark.parametrize("line", ["3", "3,4,5"])
-def test_a_line_with_another_number_of_columns_is_not_dropped_in_silence(tmp_path, line):
-    path = table(tmp_path, f"measured,predicted\n1,2\n{line}\n5,6\n7,8\n9,10\n")
-    with pytest.raises(ValueError, match=r"table\.csv, line 3: \d columns where 2"):
-        score_table(path)
-
-
-def test_rows_without_a_value_are_left_out_and_counted(tmp_path):
-    text = "measured,predicted\n1,2\n,3\n4,\nnan,5\n6,inf\n7,8\n\n9,10\n"
-    scored = score_table(table(tmp_path, text))
-    np.testing.assert_array_equal(scored.measured, [1, 7, 9])
-    np.testing.assert_array_equal(scored.predicted, [2, 8, 10])
-    assert scored.left_out == 4  # the blank line is no row
-
-
-def test_a_family_column_groups_the_rows_that_are_scored(tmp_path):
-    text = "family,measured,predicted\na,1,2\nb,,3\na,4,5\nc,6,7\n"
-    assert score_table(table(tmp_path, text)).family.tolist() == [b"a", b"a", b"c"]
-
-
-def test_unnamed_families_are_those_of_the_sequence(tmp_path):
-    text = "sequence,measured,predicted,family\nAC,1,2,\nGT,3,4,x\nAC,4,5,\n,6,7,\n"
-    first, second, third, fourth = score_table(table(tmp_path, text)).family.tolist()
-    assert first == third
-    assert len({first, second, fourth}) == 3
-
-
-def test_a_table_without_rows_is_too_short(tmp_path):
-    with pytest.raises(ValueError, match="0 rows are too few"):
-        score_table(table(tmp_path, "measured,predicted\n"))
-
-
 # -- metrics.json -----------------------------------------------------------------------------
 
 
@@ -472,12 +272,14 @@ def saved(folder, sets, **options):
 
 def test_metrics_json_has_the_promised_layout(tmp_path):
     measured, predicted = noisy(30)
-    scored = Scored("test", measured, predicted, np.repeat(np.arange(10), 3), left_out=2)
+    scored = Scored("test", measured, predicted, np.repeat(np.arange(10), 3), left_out=2,
+                    families_by="homology")  # fmt: skip
     found = saved(tmp_path, [scored, ungrouped(*noisy(20), "other")], resamples=25)
     assert list(found) == ["sets"]
     assert list(found["sets"]) == ["test", "other"]
     counts = {key: found["sets"]["test"].pop(key) for key in ("n", "families", "left_out")}
     assert counts == {"n": 30, "families": 10, "left_out": 2}
+    assert found["sets"]["test"].pop("families_by") == "homology"
     assert found["sets"]["test"].pop("resamples") == 25
     assert [found["sets"]["test"].pop(key) for key in ("unit", "predicted_unit")] == [None, None]
     assert tuple(found["sets"]["test"]) == ESTIMATES
@@ -491,6 +293,26 @@ def test_metrics_json_holds_the_estimates(tmp_path):
     found = saved(tmp_path, [scored], resamples=25, seed=4)["sets"]["set"]
     for name, estimate in bootstrap(scored, resamples=25, seed=4).items():
         assert found[name] == (vars(estimate) if name in METRICS else dict.fromkeys(found[name]))
+
+
+def test_rows_that_training_data_hold_are_scored_apart(tmp_path):
+    measured, predicted = noisy(30)
+    rows = np.arange(30) % 3 == 0
+    scored = Scored("test", measured, predicted, np.arange(30), seen=Seen(rows, "hq", "near"))
+    found = saved(tmp_path, [scored], resamples=25)["sets"]["test"]["against"]
+    assert (found["data"], found["level"]) == ("hq", "near")
+    for name, part in (("seen", rows), ("unseen", ~rows)):
+        alone = summarise([ungrouped(measured[part], predicted[part])], resamples=25)["sets"]["set"]
+        assert found[name]["n"] == part.sum()
+        assert {m: found[name][m] for m in METRICS} == {m: alone[m] for m in METRICS}
+
+
+def test_few_seen_rows_are_counted_and_not_scored(tmp_path):
+    scored = ungrouped(MEASURED, MEASURED + 1)
+    seen = Seen(np.array([True, False, False, False]), "hq", "exact")
+    found = saved(tmp_path, [replace(scored, seen=seen)], resamples=10)["sets"]["set"]["against"]
+    assert found["seen"] == {"n": 1}
+    assert (found["unseen"]["n"], found["unseen"]["mse"]["value"]) == (3, 1)
 
 
 def test_what_is_not_defined_is_null(tmp_path):

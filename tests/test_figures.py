@@ -119,13 +119,14 @@ def curves_of(ax):
     return {
         line.get_label(): line.get_ydata().tolist()
         for line in ax.lines
-        if not line.get_label().startswith("_")
+        if line.get_label() != "epoch kept"
     }
 
 
 def marks_of(ax):
-    """Where vertical lines stand."""
-    return [line.get_xdata()[0] for line in ax.lines if line.get_label().startswith("_")]
+    """Where lines that the legend names as the epoch kept stand."""
+    assert all(not line.get_label().startswith("_") for line in ax.lines)
+    return [line.get_xdata()[0] for line in ax.lines if line.get_label() == "epoch kept"]
 
 
 def test_loss_and_accuracy_have_axes_of_their_own(two_axes):

@@ -7,14 +7,17 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 LAYERS = [
-    {"sequence"},
+    {"sequence", "names", "memory"},
     {"data", "models", "perturb", "motifs", "figures"},  # independent of each other
-    {"run", "simulate", "trust"},
+    {"run", "cell", "trust"},
+    {"simulate"},
     {"card", "optimiser"},
     {"checkpoint"},
     {"bundle", "train_data", "run_folder"},
     {"predict"},
     {"evaluate"},
+    {"scored"},
+    {"contests"},
     {
         "train",
         "attribute",

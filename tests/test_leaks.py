@@ -8,7 +8,7 @@ from crmnet.data import leaks
 from crmnet.data.dataset import Dataset
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.leaks import find_leaks
+from crmnet.data.leaks import TrainingRows, copies, find_leaks
 from crmnet.sequence import N_TOKEN, encode, prepare, reverse_complement
 
 
@@ -31,6 +31,23 @@ def test_unrelated_sets_share_nothing():
     found = find_leaks(dataset_of(inserts(500)), dataset_of(inserts(300, seed=1)))
     assert not found.rows("words").any()
     assert [rows(kind) for kind in (found.exact, found.near, found.words)] == [([], [])] * 3
+
+
+def test_training_rows_tell_which_test_rows_were_seen_at_each_level():
+    test, train = inserts(10, seed=1), inserts(40)
+    train[5], train[6] = test[2], reverse_complement(test[7:8])[0]  # copies
+    train[8] = test[4]
+    train[8, [3, 50]] ^= 1  # two bases away
+    train[9, :25] = test[0, :25]  # shares words of 20
+    rows = {"exact": [2, 7], "near": [2, 4, 7], "words": [0, 2, 4, 7]}
+    tokens, others = dataset_of(train).tokens, dataset_of(test, "none").tokens
+    for level, wanted in rows.items():
+        found = TrainingRows(tokens, "train", level).seen(others)
+        assert np.nonzero(found.rows)[0].tolist() == wanted
+        assert (found.data, found.level) == ("train", level)
+    assert np.nonzero(copies(tokens, others))[0].tolist() == [5, 6]
+    with pytest.raises(ValueError, match="the level must be one of exact, near, words"):
+        TrainingRows(tokens, "train", "nearly").seen(others)
 
 
 def test_planted_copies_are_found_on_either_strand_and_without_adapters():

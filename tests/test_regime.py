@@ -19,11 +19,11 @@ from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.loader import RowBatches, make_loader, output_of
-from crmnet.evaluate import score_model
 from crmnet.models.layers import bin_mean, soft_bin_loss
 from crmnet.optimiser import learning_rate
 from crmnet.predict import Predictor
 from crmnet.run import TrainSettings, resolve
+from crmnet.scored import score_model
 from crmnet.sequence import decode
 from crmnet.train import RunFolder, row_weights, train
 

@@ -51,7 +51,7 @@ def test_every_card_can_be_fetched_and_checked():
 
 
 def test_names_that_are_not_known_bring_similar_ones():
-    with pytest.raises(ValueError, match="'random_complex'; did you mean random-"):
+    with pytest.raises(ValueError, match="'random_complex'; did you mean 'random-"):
         find("random_complex")
 
 

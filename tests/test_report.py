@@ -15,10 +15,13 @@ from matplotlib.figure import Figure
 from crmnet import report
 from crmnet.checkpoint import save_record
 from crmnet.data.ingest import ingest
+from crmnet.data.leaks import Seen
 from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, summarise
 from crmnet.report import (
+    leak_lines,
     manifest_histograms,
     metric_lines,
+    mostly_whole,
     save_figure,
     scatter_page,
     unit_warnings,
@@ -167,6 +170,30 @@ def test_units_stand_in_the_tables_and_a_warning_where_they_differ(tmp_path, set
     assert of_range.startswith("second: measured in an unknown unit, predicted in the unit 's")
 
 
+def test_rows_that_training_data_hold_stand_apart_in_text_and_tables(tmp_path, sets):
+    one, other = sets
+    seen = np.arange(40) < 10
+    sets = [replace(one, seen=Seen(seen, "hq", "exact")),
+            replace(other, seen=Seen(np.arange(30) < 2, "hq", "near"))]  # fmt: skip
+    summary = summarise(sets, resamples=10)
+    lines = metric_lines(summary)
+    assert [line[:16].split() for line in lines[1:4]] == [
+        ["first", "40"], ["not", "in", "hq", "30"], ["in", "hq", "10"],
+    ]  # fmt: skip
+    assert "too few rows" in lines[6] and "too few rows" not in lines[5]
+    first, second = leak_lines(summary)
+    assert first.startswith("first: hq holds 10 of its 40 rows (with the same insert); only the")
+    assert "hq holds 2 of its 30 rows" in second and "the other 28 tell" in second
+    write_evaluation(tmp_path, sets, summary)
+    found = {row["set"]: int(row["n"]) for row in rows_of(tmp_path / "metrics.tsv")}
+    assert found == {
+        "first": 40, "first, not in hq": 30, "first, in hq": 10,
+        "second": 30, "second, not in hq": 28,
+    }  # fmt: skip
+    marks = [int(row["seen"]) for row in rows_of(tmp_path / "predictions.tsv")]
+    assert marks == [1] * 10 + [0] * 30 + [1] * 2 + [0] * 28
+
+
 def page_of(sets):
     figure = scatter_page(sets, summarise(sets, resamples=10))
     plt.close(figure)
@@ -266,6 +293,30 @@ def test_many_bins_are_joined_by_hand():
     assert (edges.tolist(), counts.tolist()) == ([0, 3], [7, 24])
 
 
+@pytest.mark.parametrize(
+    ("unit", "whole"), [("sorting bin", True), ("MAUDE score", False), (None, False)]
+)
+def test_labels_of_single_cells_are_no_comb(unit, whole):
+    # Whole bins 0, 1 and 3, and a few labels between: 0.4, 0.5 and 1.4.
+    manifest = manifest_of({0: 50, 4: 2, 5: 3, 10: 70, 14: 1, 30: 20})
+    found = manifest["media"]["complex"]
+    found["unit"] = unit
+    assert mostly_whole(found) is whole
+    edges, counts = manifest_histograms(manifest)["complex"]
+    if whole:
+        assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5]
+        assert counts.tolist() == [52, 74, 0, 20]
+    else:
+        assert len(edges) == 31
+
+
+def test_labels_as_often_whole_as_not_keep_narrow_bars():
+    manifest = manifest_of(dict.fromkeys(range(40), 5))
+    manifest["media"]["complex"]["unit"] = "sorting bin"
+    assert not mostly_whole(manifest["media"]["complex"])
+    assert len(manifest_histograms(manifest)["complex"][0]) == 40
+
+
 BINS = st.dictionaries(st.integers(-300, 300), st.integers(1, 1000), min_size=1, max_size=40)
 
 
@@ -280,12 +331,12 @@ def test_joined_bins_keep_every_row_in_its_place(bins, bars):
 
 
 def test_the_picture_of_a_data_set_counts_its_rows(tmp_path):
-    labels = [0.05, 0.5, 0.55, 12.0]
+    labels = [0.15, 0.5, 0.55, 12.3]
     rows = "".join(f"ACGTACGTAC\t{label}\n" for label in labels)
     (tmp_path / "rows.tsv").write_text("sequence\texpression\n" + rows)
     dataset = ingest([tmp_path / "rows.tsv"], tmp_path / "made")
     edges, counts = manifest_histograms(dataset.manifest)["complex"]
     assert (counts.sum(), counts[0], counts[-1]) == (4, 1, 1)
-    assert edges[0] == 0
+    assert edges[0] == pytest.approx(0.1)
     write_dataset_picture(dataset, tmp_path / "labels.png")
     assert (tmp_path / "labels.png").read_bytes().startswith(PNG)

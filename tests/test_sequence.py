@@ -20,6 +20,7 @@ from crmnet.sequence import (
     fit_length,
     letters_to_tokens,
     one_hot,
+    other_strand,
     prepare,
     reverse_complement,
     sequence_lengths,
@@ -57,7 +58,7 @@ def no_adapter_at(text, adapter):
     return sum(a != b for a, b in zip(text, adapter, strict=False)) > 2
 
 
-def other_strand(text):
+def turned(text):
     return text[::-1].translate(str.maketrans("ACGT", "TGCA"))
 
 
@@ -284,7 +285,7 @@ def test_one_hot_sums_to_one_at_known_bases(sequences):
 @quick
 def test_reverse_complement_is_the_string_turned_and_paired(sequences):
     tokens = fit_length(*encode(sequences))
-    expected = [padded(other_strand(sequence.rstrip("N"))) for sequence in sequences]
+    expected = [padded(turned(sequence.rstrip("N"))) for sequence in sequences]
     assert texts(reverse_complement(tokens)) == expected
 
 
@@ -293,6 +294,21 @@ def test_reverse_complement_is_the_string_turned_and_paired(sequences):
 def test_reverse_complement_twice_is_nothing(sequences):
     tokens = fit_length(*encode(sequences))
     assert (reverse_complement(reverse_complement(tokens)) == tokens).all()
+
+
+@given(st.lists(st.text("ACGTN", min_size=1, max_size=16), min_size=1, max_size=4))
+@quick
+def test_the_other_strand_of_tensors_is_that_of_arrays(sequences):
+    tokens = fit_length(*encode(sequences), 16)
+    expected = torch.from_numpy(reverse_complement(tokens))
+    assert torch.equal(other_strand(torch.from_numpy(tokens)), expected)
+    assert torch.equal(other_strand(one_hot(torch.from_numpy(tokens))), one_hot(expected))
+
+
+def test_gradients_turn_with_the_strand():
+    x = one_hot(torch.from_numpy(encode(["AACN"])[0])).requires_grad_()
+    other_strand(x)[0, 2, 0].backward()  # GTT: its G is the C at the third base
+    assert x.grad.nonzero().tolist() == [[0, 1, 2]]
 
 
 def pairs(text):

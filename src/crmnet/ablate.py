@@ -27,12 +27,12 @@ from crmnet.evaluate import (
     estimate,
     resample,
     resamples_for,
-    score_model,
     values_of,
 )
 from crmnet.models.layers import count_parameters
 from crmnet.predict import Predictor
 from crmnet.run import resolve
+from crmnet.scored import score_model
 from crmnet.train import train
 
 log = logging.getLogger("crmnet")

@@ -1,32 +1,20 @@
 """Several models on the same rows: who is better, and how sure (the paper's Figure 3).
 
-Takes sets of measurements and, for each, the predictions of models or of tables that anybody made.
-Rows are matched by sequence, scored together, and every pair of models is compared by a paired
-bootstrap over families, so that what is hard for all of them cancels. :mod:`crmnet.report` writes
-and draws what comes back.
+Takes the sets that :mod:`crmnet.contests` brings together. Every pair of models is compared by a
+paired bootstrap over families, so that what is hard for all of them cancels.
+:mod:`crmnet.comparison` writes and draws what comes back.
 """
 
 from __future__ import annotations
 
 import itertools
-import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from crmnet.data.dataset import Dataset
-from crmnet.data.hashes import sequence_hashes
-from crmnet.data.ingest import IngestOptions
-from crmnet.data.loader import output_of
-from crmnet.data.opening import opened
-from crmnet.data.reading import read_blocks
-from crmnet.data.splits import families
+from crmnet.contests import Contest
 from crmnet.evaluate import (
     ESTIMATES,
     RESAMPLES,
@@ -36,20 +24,11 @@ from crmnet.evaluate import (
     estimate,
     resample,
     resamples_for,
-    score_table,
     values_of,
 )
-from crmnet.predict import Predictor
-from crmnet.sequence import encode, prepare
-
-log = logging.getLogger("crmnet")
 
 ALPHA = 0.05
 """Corrected p below which two models are told apart."""
-_SAME = 1e-4
-"""Two files hold the same measurement if it differs by less than this share of its spread."""
-
-Keys = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -73,24 +52,18 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """What several models predicted for the rows of one set."""
-
-    name: str
-    models: Mapping[str, Scored]
-    """The same rows, in the same order, for each model."""
-    left_out: int = 0
-    """Rows that not all of them predicted."""
-
-
-@dataclass(frozen=True)
 class Result:
     """A contest, scored."""
 
     name: str
     n: int
     families: int
+    families_by: str | None
+    """What tells relatives; see :class:`~crmnet.evaluate.Scored`."""
     left_out: int
+    seen: int
+    without: str | None
+    """As in :class:`~crmnet.contests.Contest`."""
     resamples: int
     metric: str
     """What pairs are compared by."""
@@ -187,7 +160,10 @@ def compare(
         name=contest.name,
         n=len(first.measured),
         families=len(np.unique(first.family)),
+        families_by=first.families_by,
         left_out=contest.left_out,
+        seen=contest.seen,
+        without=contest.without,
         resamples=drawn,
         metric=metric,
         estimates={
@@ -206,158 +182,3 @@ def holm(p: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(order) - rank) * value))
         corrected[place] = highest
     return corrected
-
-
-# -- who takes part ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Table:
-    """A file of measured and predicted values, as a model's answer on a set."""
-
-    model: str
-    set_name: str
-    path: Path
-
-
-@contextmanager
-def all_opened(
-    paths: Sequence[Path], media: Sequence[str], options: IngestOptions
-) -> Iterator[list[Dataset]]:
-    """Data sets as they are, and files ingested into a folder that is gone afterwards.
-
-    Args:
-        paths: Data set folders, or files of sequences and measurements.
-        media: Medium of the rows of a file that names none: one for all, or one for each path.
-        options: How to read files; its media are not used.
-    """
-    if len(media) not in (1, len(paths)):
-        raise ValueError(f"{len(media)} media for {len(paths)} sets; give one, or one for each")
-    media = list(media) * (len(paths) if len(media) == 1 else 1)
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(opened(path, replace(options, media=(medium,))))
-            for path, medium in zip(paths, media, strict=True)
-        ]
-
-
-def contests(
-    predictors: Mapping[str, Predictor], datasets: Sequence[Dataset], tables: Sequence[Table] = ()
-) -> list[Contest]:
-    """Bring models and tables together, set by set and medium by medium.
-
-    A model takes part in the sets of media that it predicts. A table takes part in the set that it
-    names; where no data set has that name, the first table of the name makes one.
-
-    Raises:
-        ValueError: If a table holds other measurements than its set, or nobody takes part.
-    """
-    entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {}
-    for dataset in datasets:
-        answers = _predicted(predictors, dataset)
-        if twice := entries.keys() & answers.keys():
-            raise ValueError(f"two sets are named {twice.pop()!r}; rename one, or compare it apart")
-        entries |= answers
-    for table in tables:
-        there = entries.setdefault(table.set_name, {})
-        if table.model in there:
-            raise ValueError(f"{table.model} has two answers on {table.set_name}; name one of them")
-        there[table.model] = _read(table.path)
-    together = [_together(name, models) for name, models in entries.items() if models]
-    if not together:
-        raise ValueError("there is nothing to compare: no model predicts a medium of the data")
-    return together
-
-
-def _predicted(
-    predictors: Mapping[str, Predictor], dataset: Dataset
-) -> dict[str, dict[str, tuple[Scored, Keys | None]]]:
-    """Every model's answers on a data set, one set for each medium."""
-    names = {m: dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{m}"
-             for m in dataset.media}  # fmt: skip
-    entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {n: {} for n in names.values()}
-    related, hashes = families(dataset), sequence_hashes(dataset.tokens)
-    for model, predictor in predictors.items():
-        predicted = predictor.predict_tokens(dataset.tokens)
-        for number, medium in enumerate(dataset.media):
-            try:
-                output = output_of(medium, predictor.media)
-            except ValueError:
-                log.info("%s does not predict %s and is left out there", model, medium)
-                continue
-            rows = np.nonzero(np.asarray(dataset.medium) == number)[0]
-            scored = Scored(
-                names[medium],
-                np.asarray(dataset.labels[rows], dtype=np.float64),
-                predicted[rows, output].astype(np.float64),
-                related[rows],
-            )
-            entries[names[medium]][model] = scored, hashes[rows]
-    return entries
-
-
-def _read(path: Path) -> tuple[Scored, Keys | None]:
-    """A table and, where it has sequences, a number for each row's."""
-    scored = score_table(path)
-    texts: list[bytes] = []
-    for block in read_blocks(path, ("sequence",), required=()):
-        texts += block.columns.get("sequence", [])
-    if not texts:
-        return scored, None
-    assert scored.row is not None
-    keys = sequence_hashes(prepare(*encode(texts), "auto")[0])[scored.row]
-    return scored, keys
-
-
-def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Contest:
-    """The rows that all models have, in the order of the first."""
-    places = {model: _places(scored, keys) for model, (scored, keys) in models.items()}
-    leader = next(iter(models))
-    sizes = {len(scored.measured) for scored, _ in models.values()}
-    keyless = {keys is None for _, keys in models.values()}
-    if keyless == {True} and len(sizes) > 1:
-        raise ValueError(
-            f"{name}: files of {', '.join(map(str, sorted(sizes)))} rows without sequences cannot "
-            "be matched; add a sequence column"
-        )
-    if len(keyless) > 1:
-        raise ValueError(
-            f"{name}: some files have a sequence column and some have not; rows cannot be matched"
-        )
-    shared = [key for key in places[leader] if all(key in place for place in places.values())]
-    if len(shared) < 3:
-        raise ValueError(
-            f"{name}: {' and '.join(models)} have {len(shared)} rows in common; they are not "
-            "predictions for the same set"
-        )
-    taken = {}
-    for model, (scored, _) in models.items():
-        rows = np.array([places[model][key] for key in shared])
-        taken[model] = replace(
-            scored, name=name, measured=scored.measured[rows], predicted=scored.predicted[rows],
-            family=scored.family[rows], row=None,
-        )  # fmt: skip
-    first = taken[leader]
-    for model, scored in taken.items():
-        apart = np.abs(scored.measured - first.measured)
-        if apart.max() > _SAME * max(float(np.std(first.measured)), 1e-12):
-            row = int(apart.argmax())
-            raise ValueError(
-                f"{name}: {model} has {scored.measured[row]:g} measured where {leader} has "
-                f"{first.measured[row]:g} (row {row + 1} in common); they are not the same set"
-            )
-        taken[model] = replace(scored, measured=first.measured, family=first.family)
-    most = max(len(scored.measured) for scored, _ in models.values())
-    return Contest(name, taken, left_out=most - len(shared))
-
-
-def _places(scored: Scored, keys: Keys | None) -> dict[Any, int]:
-    """Row of each sequence; one that comes several times is numbered, as is a row without any."""
-    if keys is None:
-        return {place: place for place in range(len(scored.measured))}
-    seen: dict[int, int] = {}
-    places = {}
-    for place, key in enumerate(keys.tolist()):
-        seen[key] = seen.get(key, 0) + 1
-        places[key, seen[key]] = place
-    return places

@@ -53,7 +53,9 @@ def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
             r.name: {
                 "n": r.n,
                 "families": r.families,
+                "families_by": r.families_by,
                 "left_out": r.left_out,
+                "without": None if r.without is None else {"data": r.without, "rows": r.seen},
                 "resamples": r.resamples,
                 "models": {
                     model: {name: _plain(vars(found)) for name, found in estimates.items()}
@@ -83,10 +85,12 @@ def comparison_markdown(results: Sequence[Result]) -> str:
         titles = [METRIC_TITLES[m] for m in metrics]
         header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
         lost = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
+        if r.without is not None:
+            lost += f", {r.seen:,} rows left out that {r.without} holds"
         lines = [
             f"## {r.name}\n",
-            f"n = {r.n:,}, {r.families:,} families{lost}; 95 % intervals from {r.resamples:,} "
-            "resamples of families\n",
+            f"n = {r.n:,}, {r.families:,} families{_told(r)}{lost}; 95 % intervals from "
+            f"{r.resamples:,} resamples of families\n",
             _md_row(header),
             _md_row(["---"] * len(header)),
         ]
@@ -100,6 +104,14 @@ def comparison_markdown(results: Sequence[Result]) -> str:
         blocks.append("\n".join(lines))
     note = "p is two-sided, from a paired bootstrap over families, with Holm's correction for all "
     return "\n\n".join(blocks) + f"\n\n{note}pairs of a set.\n"
+
+
+def _told(result: Result) -> str:
+    """What tells relatives, in brackets, where it is known."""
+    by = result.families_by
+    if by is None:
+        return ""
+    return " (each row its own)" if by == "row" else f" (by {by})"
 
 
 def _md_row(cells: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.evaluate import score_model, summarise
+from crmnet.evaluate import summarise
 from crmnet.predict import Predictor
 from crmnet.report import (
     metric_lines,
@@ -21,6 +21,7 @@ from crmnet.report import (
     write_learning_curve,
 )
 from crmnet.run import resolve
+from crmnet.scored import score_model
 from crmnet.simulate import AssayOptions, read_options, simulate
 from crmnet.train import train
 

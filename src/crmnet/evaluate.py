@@ -1,17 +1,16 @@
 """How good predictions are: metrics with intervals, per set, bootstrapped by family.
 
-Takes measured and predicted expression (from a model and a data set, or from a table that holds
-both) and gives what goes into ``metrics.json``. Intervals resample whole families, because rows
-that derive from one another are not independent measurements.
+Takes sets of measured and predicted expression, which :mod:`crmnet.scored` makes, and gives what
+goes into ``metrics.json``. Intervals resample whole families, because rows that derive from one
+another are not independent measurements.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,15 @@ import numpy.typing as npt
 from scipy.stats import rankdata
 
 from crmnet.checkpoint import write_text_atomically
-from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.ingest import IngestOptions
-from crmnet.data.lines import HARMLESS, Block
-from crmnet.data.loader import output_of
-from crmnet.data.opening import opened
-from crmnet.data.reading import read_blocks
-from crmnet.data.splits import families
-from crmnet.predict import Predictor
+from crmnet.data.leaks import Seen
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae", "mse_affine")
 WITHIN = "within_pearson"
 """Correlation of the deviations from each family's mean: the effect of a mutation."""
 ESTIMATES = (*METRICS, WITHIN)
 """What :func:`bootstrap` estimates; the last is not defined where no family has two rows."""
+FEWEST = 3
+"""Rows below which nothing is scored."""
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _BOOTSTRAP_WORK = 2e8
@@ -59,6 +53,11 @@ class Scored:
     """Of the measurements; None where nobody said it, as in a table."""
     predicted_unit: str | None = None
     """Of the predictions: that of the model's training labels."""
+    families_by: str | None = None
+    """What tells relatives: family, sequence, homology, or row if each row is taken to be its own
+    family; None where nobody said it."""
+    seen: Seen | None = None
+    """Which rows the training data hold; None where nobody asked."""
 
     @property
     def units_differ(self) -> bool:
@@ -66,10 +65,22 @@ class Scored:
         return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
-        if len(self.measured) < 3:
+        if len(self.measured) < FEWEST:
             raise ValueError(
-                f"{self.name}: {len(self.measured)} rows are too few to score; give at least 3"
+                f"{self.name}: {len(self.measured)} rows are too few to score; give at least "
+                f"{FEWEST}"
             )
+
+    def take(self, rows: npt.NDArray[Any]) -> Scored:
+        """Only these rows, by number or by mask, in that order."""
+        return replace(
+            self,
+            measured=self.measured[rows],
+            predicted=self.predicted[rows],
+            family=self.family[rows],
+            row=None if self.row is None else self.row[rows],
+            seen=None if self.seen is None else self.seen._replace(rows=self.seen.rows[rows]),
+        )
 
 
 @dataclass(frozen=True)
@@ -253,126 +264,13 @@ def noise_ceiling(
         }
 
 
-def score_model(predictor: Predictor, dataset: Dataset, name: str | None = None) -> list[Scored]:
-    """Predict a data set and pair the predictions with its labels, one set for each medium.
-
-    Raises:
-        ValueError: If the model has no output for a medium of the data set.
-    """
-    try:
-        outputs = [output_of(medium, predictor.media) for medium in dataset.media]
-    except ValueError:
-        raise ValueError(
-            f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
-            f"{', '.join(predictor.media)}: evaluate it on rows of those media"
-        ) from None
-    predicted = predictor.predict_tokens(dataset.tokens)
-    related = families(dataset)
-    title = name or dataset.name
-    sets = []
-    for number, (medium, output) in enumerate(zip(dataset.media, outputs, strict=True)):
-        rows = np.asarray(dataset.medium) == number
-        sets.append(
-            Scored(
-                title if len(dataset.media) == 1 else f"{title}:{medium}",
-                np.asarray(dataset.labels[rows], dtype=np.float64),
-                predicted[rows, output].astype(np.float64),
-                related[rows],
-                row=np.nonzero(rows)[0],
-                unit=dataset.units[medium],
-                predicted_unit=predictor.unit(medium),
-            )
-        )
-    return sets
-
-
-def score_file(
-    predictor: Predictor, path: Path, options: IngestOptions | None = None
-) -> list[Scored]:
-    """Score a model on a data set folder, or on a text file of sequences and measurements.
-
-    Args:
-        predictor: The model.
-        path: A folder made by ``data ingest``, a file that it would take, or the name of a public
-            data set that has been fetched.
-        options: How to read a file; left out, a file that names no medium is of the model's first.
-
-    Returns:
-        One set for each medium; the first says how many rows of a file could not be used.
-    """
-    options = options or IngestOptions(media=(predictor.media[0],))
-    with opened(path, options) as dataset:
-        first, *others = score_model(predictor, dataset)
-        unusable = 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
-        return [dataclasses.replace(first, left_out=unusable), *others]
-
-
-def score_table(path: Path, *, measured: str | None = None, predicted: str | None = None) -> Scored:
-    """Pair the measured and the predicted column of a table, whoever made it.
-
-    Args:
-        path: TSV or CSV with a header.
-        measured: Name of the column of measurements; usual names are found without it.
-        predicted: Likewise for the predictions.
-
-    Raises:
-        ValueError: If a column is not there, or a line has too few or too many fields or holds a
-            text that is no number, naming the line.
-    """
-    names = {"expression": measured, "predicted": predicted}
-    given = {role: name for role, name in names.items() if name is not None}
-    roles = ("expression", "predicted", "family", "sequence")
-    columns: dict[str, list[float]] = {"expression": [], "predicted": []}
-    related: list[bytes] = []
-    for block in read_blocks(path, roles, given, required=()):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
-                raise ValueError(f"{path}, line {line}: {reason}; mend or remove the line")
-        for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
-            if role not in block.columns:
-                raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
-            columns[role] += [
-                _number(text, path, line, role)
-                for text, line in zip(block.columns[role], block.lines, strict=True)
-            ]
-        related += _relatives(block)
-    pairs = np.array([columns["expression"], columns["predicted"]])
-    rows = np.nonzero(np.isfinite(pairs).all(axis=0))[0]
-    return Scored(
-        path.name.split(".")[0],
-        measured=pairs[0, rows],
-        predicted=pairs[1, rows],
-        family=np.array(related)[rows],
-        row=rows,
-        left_out=pairs.shape[1] - len(rows),
-    )
-
-
-def _relatives(block: Block) -> list[bytes]:
-    """Family of each row of a table: the named one, else its sequence's, else its own."""
-    own = [str(line).encode() for line in block.lines]
-    sequences = block.columns.get("sequence", own)
-    named = block.columns.get("family", sequences)
-    return [
-        family or text or line for family, text, line in zip(named, sequences, own, strict=True)
-    ]
-
-
-def _number(text: bytes, path: Path, line: int, role: str) -> float:
-    if not text:
-        return math.nan
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(
-            f"{path}, line {line}: {role} {text.decode(errors='replace')!r} is not a number"
-        ) from None
-
-
 def summarise(
     sets: Sequence[Scored], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds: for each set n, families, and each metric with its interval.
+
+    Where it is known which rows the training data hold, ``against`` holds the same for the rows
+    ``seen`` and those ``unseen``, the number alone where they are fewer than 3.
 
     Raises:
         ValueError: If two sets have the same name, for one would take the other's place.
@@ -381,20 +279,43 @@ def summarise(
     for scored in sets:
         if scored.name in summary:
             raise ValueError(f"two sets are named {scored.name!r}; rename one, or score it apart")
-        estimates = bootstrap(scored, resamples=resamples, seed=seed)
+        found = _counted_and_scored(scored, resamples, seed)
+        n, families = found.pop("n"), found.pop("families")
         summary[scored.name] = {
-            "n": len(scored.measured),
-            "families": len(np.unique(scored.family)),
+            "n": n,
+            "families": families,
+            "families_by": scored.families_by,
             "left_out": scored.left_out,
             "unit": scored.unit,
             "predicted_unit": scored.predicted_unit,
-            "resamples": resamples_for(len(scored.measured), resamples),
-            **{
-                name: {key: finite(value) for key, value in vars(estimate).items()}
-                for name, estimate in estimates.items()
-            },
+            **found,
         }
+        if scored.seen is not None:
+            parts = {"seen": scored.seen.rows, "unseen": ~scored.seen.rows}
+            summary[scored.name]["against"] = {
+                "data": scored.seen.data,
+                "level": scored.seen.level,
+                **{
+                    name: _counted_and_scored(scored.take(rows), resamples, seed)
+                    if rows.sum() >= FEWEST
+                    else {"n": int(rows.sum())}
+                    for name, rows in parts.items()
+                },
+            }
     return {"sets": summary}
+
+
+def _counted_and_scored(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
+    estimates = bootstrap(scored, resamples=resamples, seed=seed)
+    return {
+        "n": len(scored.measured),
+        "families": len(np.unique(scored.family)),
+        "resamples": resamples_for(len(scored.measured), resamples),
+        **{
+            name: {key: finite(value) for key, value in vars(estimate).items()}
+            for name, estimate in estimates.items()
+        },
+    }
 
 
 def finite(value: float) -> float | None:

@@ -17,12 +17,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
 from crmnet.checkpoint import HISTORY, load_record, write_atomically, write_text_atomically
 from crmnet.data.check import Check
-from crmnet.data.dataset import UNKNOWN_UNIT, Dataset
+from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT, Dataset
 from crmnet.data.leaks import Leaks
 from crmnet.data.tables import TableWriter
 from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, Scored, save_metrics
@@ -61,7 +62,8 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
     save_metrics(folder, dict(summary))
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "row", "family", "measured", "predicted"]
-    with TableWriter(folder / "predictions.tsv", columns) as table:
+    asked = any(scored.seen is not None for scored in sets)
+    with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * asked]) as table:
         for scored in sets:
             table.write(
                 {
@@ -73,26 +75,35 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
                     ],
                     "measured": scored.measured.astype(np.float32),
                     "predicted": scored.predicted.astype(np.float32),
+                    **({"seen": _seen_column(scored)} if asked else {}),
                 }
             )
     with matplotlib.rc_context(STYLE):
         save_figure(scatter_page(sets, summary), folder / "scatter.png")
 
 
+def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:
+    """1 where the training data hold the row, else 0."""
+    rows = scored.seen.rows if scored.seen is not None else np.zeros(len(scored.measured))
+    return rows.astype(np.int64)
+
+
 def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
     columns = ["set", "n", "families", "unit", "metric", "value", "low", "high"]
     with TableWriter(path, columns) as table:
-        for name, found in summary["sets"].items():
+        for whole, found in summary["sets"].items():
             rows = [
                 (
-                    name,
-                    found["n"],
-                    found["families"],
+                    name if part is found else f"{whole}, {name.strip()}",
+                    part["n"],
+                    part["families"],
                     found["unit"] or "",
                     metric,
-                    *found[metric].values(),
+                    *part[metric].values(),
                 )
+                for name, part in _with_parts(whole, found)
                 for metric in ESTIMATES
+                if metric in part
             ]
             table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
 
@@ -101,12 +112,14 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     """A plain-text table of the metrics with their intervals, for the terminal and the docs."""
     sets = summary["sets"]
     related = any(found[WITHIN]["value"] is not None for found in sets.values())
+    parts = [part for name, found in sets.items() for part in _with_parts(name, found)]
     metrics = ESTIMATES if related else METRICS
     units = any(found.get("unit") for found in sets.values())
     rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
-    for name, found in sets.items():
+    for name, found in parts:
         unit = [found.get("unit") or ""] * units
-        rows.append([name, f"{found['n']:,}", *unit, *(with_interval(found[m]) for m in metrics)])
+        values = [with_interval(found[m]) if m in found else "too few rows" for m in metrics]
+        rows.append([name, f"{found['n']:,}", *unit, *values])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -115,6 +128,46 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _with_parts(name: str, found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A set, and where it is known what the training data hold, what they hold of it and not."""
+    against = found.get("against")
+    if against is None:
+        return [(name, found)]
+    data = against["data"]
+    shown = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
+    return [(name, found), *shown]
+
+
+def leak_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each set of which the training data hold rows, a sentence that says how many."""
+    said = []
+    for name, found in summary["sets"].items():
+        against = found.get("against")
+        if against and against["seen"]["n"]:
+            what = {
+                "exact": "with the same insert",
+                "near": "with the same insert or one a few bases away",
+                "words": "with the same insert, one a few bases away, or one that shares a word",
+            }[against["level"]]
+            said.append(
+                f"{name}: {against['data']} holds {against['seen']['n']:,} of its {found['n']:,} "
+                f"rows ({what}); only the other {against['unseen']['n']:,} tell how good the "
+                "model is on promoters it has not seen"
+            )
+    return said
+
+
+def family_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each way of telling relatives, a sentence that names the sets and counts the families."""
+    told: dict[str, list[str]] = {}
+    for name, found in summary["sets"].items():
+        if (by := found["families_by"]) is not None:
+            counts = f"{found['families']:,} families of {found['n']:,} rows"
+            told.setdefault(by, []).append(f"{name} ({counts})")
+    what = {by: f"families by {by}" for by in told} | {"row": "rows, taken for unrelated"}
+    return [f"intervals resample {what[by]}: {', '.join(sets)}" for by, sets in told.items()]
 
 
 def unit_warnings(sets: Sequence[Scored]) -> list[str]:
@@ -182,7 +235,7 @@ def write_dataset_picture(dataset: Dataset, path: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 3), layout="constrained")
         ax = figure.subplots()
-        label_histogram(ax, manifest_histograms(dataset.manifest))
+        _label_panel(ax, dataset.manifest["media"])
         save_figure(figure, path)
 
 
@@ -201,26 +254,51 @@ def check_page(check: Check) -> Figure:
     figure.suptitle(f"{check.name}  (n = {check.rows:,})", x=0.01, ha="left", weight="bold")
     (lengths, labels), (bases, families) = figure.subplots(2, 2)
     length_histogram(lengths, check.construct_lengths)
-    label_histogram(labels, manifest_histograms({"media": check.media}))
+    _label_panel(labels, check.media)
     composition_lines(bases, check.composition)
     family_sizes(families, check.families["sizes"], str(check.families["by"]))
     return figure
 
 
+def _label_panel(ax: Axes, media: Mapping[str, Any]) -> None:
+    label_histogram(ax, manifest_histograms({"media": media}))
+    if any(mostly_whole(found) for found in media.values()):
+        ax.set_xlabel("expression\n(bars one bin wide: many labels are whole, as of single cells)")
+
+
+def mostly_whole(found: Mapping[str, Any]) -> bool:
+    """Whether a medium has many labels that are whole sorting bins, twice as many as by chance."""
+    width = found["histogram"]["width"]
+    bins = {int(k): v for k, v in found["histogram"]["bins"].items()}
+    whole = sum(count for position, count in bins.items() if position % round(1 / width) == 0)
+    return found.get("unit") == BIN_UNIT and bool(whole > 2 * width * sum(bins.values()))
+
+
 def manifest_histograms(
     manifest: Mapping[str, Any], bars: int = 48
 ) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Medium → left edges and counts, with the manifest's fine bins joined to at most ``bars``."""
+    """Medium → left edges and counts, with the manifest's fine bins joined to at most ``bars``.
+
+    Where many labels are whole bins, narrow bars would be a comb: they are one bin wide there, with
+    the whole number in their middle.
+    """
     histograms = {}
     for medium, found in manifest["media"].items():
         fine = {int(k): v for k, v in found["histogram"]["bins"].items()}
-        first, last = min(fine), max(fine)
-        step = max(1, -(-(last - first + 1) // bars))
-        counts = np.zeros((last - first) // step + 1)
+        width, first = found["histogram"]["width"], min(fine)
+        if mostly_whole(found):
+            each = round(1 / width)
+            bar = {k: (2 * k + each) // (2 * each) for k in fine}
+            start, size = min(bar.values()) - 0.5, 1.0
+        else:
+            step = max(1, -(-(max(fine) - first + 1) // bars))
+            bar = {k: (k - first) // step for k in fine}
+            start, size = first * width, step * width
+        lowest = min(bar.values())
+        counts = np.zeros(max(bar.values()) - lowest + 1)
         for position, count in fine.items():
-            counts[(position - first) // step] += count
-        width = found["histogram"]["width"]
-        histograms[medium] = ((first + step * np.arange(len(counts))) * width, counts)
+            counts[bar[position] - lowest] += count
+        histograms[medium] = (start + size * np.arange(len(counts)), counts)
     return histograms
 
 

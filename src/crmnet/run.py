@@ -11,7 +11,6 @@ import importlib.metadata
 import platform
 import tomllib
 from dataclasses import asdict, fields
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crmnet.models import MODELS, configure
+from crmnet.names import did_you_mean
 
 FORMAT = 1
 
@@ -223,10 +223,10 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
         section, rest = ("train" if key in TrainSettings.model_fields else "model"), key
     if not dot and section == "model":
         # Most settings are of training, and a slip there should not list the network's.
-        close = get_close_matches(key, TrainSettings.model_fields, n=1, cutoff=0.8)
+        hint = did_you_mean(key, TrainSettings.model_fields, cutoff=0.8)
         known = {field.name for entry in MODELS.values() for field in fields(entry.defaults)}
-        if close and key not in known:
-            raise ValueError(f"--set {text}: no setting {key!r}; did you mean {close[0]!r}?")
+        if hint and key not in known:
+            raise ValueError(f"--set {text}: no setting {key!r}; {hint}")
     if section not in ("train", "model"):
         raise ValueError(f"--set {text}: the section must be train or model; got {section!r}")
     try:
@@ -243,8 +243,8 @@ def _checked(values: dict[str, Any], recipe: str) -> TrainSettings:
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
             known = ", ".join(TrainSettings.model_fields)
-            close = get_close_matches(key, TrainSettings.model_fields, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            hint = did_you_mean(key, TrainSettings.model_fields)
+            hint = f" ({hint})" if hint else ""
             raise ValueError(
                 f"recipe {recipe}: no setting train.{key}{hint}; known: {known}"
             ) from None

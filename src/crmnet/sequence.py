@@ -331,6 +331,26 @@ def reverse_complement(tokens: Tokens) -> Tokens:
     return _COMPLEMENT[_gather(tokens, columns)]
 
 
+def other_strand(x: torch.Tensor) -> torch.Tensor:
+    """Like :func:`reverse_complement`, for tensors on their device, gradients included.
+
+    Takes tokens ``(B, L)`` or one-hot ``(B, 4, L)`` and gives the same form; padding stays behind
+    its row.
+    """
+    import torch
+
+    places = torch.arange(x.shape[-1], device=x.device)
+    known = x != N_TOKEN if x.ndim == 2 else x.detach().sum(dim=1) > 0
+    lengths = (known * (places + 1)).amax(dim=1, keepdim=True)
+    # Behind a row's own end the index is negative, and modulo L it points to padding again.
+    source = (lengths - 1 - places) % x.shape[-1]
+    if x.ndim == 2:
+        turned = x.gather(1, source)
+        return torch.where(turned < N_TOKEN, N_TOKEN - 1 - turned, turned)
+    # A C G T read backwards is T G C A.
+    return x.flip(1).gather(2, source.unsqueeze(1).expand_as(x))
+
+
 def shuffle(tokens: Tokens, seed: int, k: Literal[1, 2] = 1) -> Tokens:
     """Shuffle each row and keep its padding, its length and its composition exactly.
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import gc
 import platform
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from crmnet.benchmark.rows import PRECISIONS
+from crmnet.memory import peak_resident
 from crmnet.run import versions
 from crmnet.sequence import LENGTH
 
@@ -101,17 +101,7 @@ def peak_memory(device: torch.device) -> int | None:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if device.type != "cpu" or sys.platform == "win32":
-        return None
-    # In a process that was started by another, ru_maxrss may be the other's; VmHWM is its own.
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak  # bytes on macOS, KiB elsewhere
+    return peak_resident() if device.type == "cpu" else None
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crmnet.cli.options import ColumnOption, Device, DeviceOption, MaxRejectedOption, pairs
+from crmnet.cli.options import (
+    ColumnOption,
+    Device,
+    DeviceOption,
+    Kinship,
+    KinshipOption,
+    Level,
+    LevelOption,
+    MaxRejectedOption,
+    WordOption,
+    pairs,
+)
 
 if TYPE_CHECKING:
-    from crmnet.compare import Table
+    from crmnet.contests import Table
 
 
 def compare(
@@ -33,6 +44,16 @@ def compare(
     medium: Annotated[
         list[str] | None, typer.Option(help="Medium of files that name none: one for all, or each.")
     ] = None,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Leave out rows that this data set or file, on which models were trained, holds; "
+            "may be repeated."
+        ),
+    ] = None,
+    level: LevelOption = Level.near,
+    by: KinshipOption = Kinship.family,
+    k: WordOption = 20,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
@@ -51,9 +72,11 @@ def compare(
         raise ValueError("name the models to compare, or tables with --predictions NAME@SET=FILE")
     if models and not data:
         raise ValueError("name what to compare the models on with --data")
-    from crmnet.compare import all_opened, contests
     from crmnet.compare import compare as run_comparison
+    from crmnet.contests import all_opened, contests
+    from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
+    from crmnet.data.leaks import TrainingRows
     from crmnet.predict import Predictor
 
     predictors = {
@@ -62,8 +85,13 @@ def compare(
     }
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
-    with all_opened(data or [], medium or [default], options) as datasets:
-        found = contests(predictors, datasets, [_table(text) for text in predictions or []])
+    tables, words = [_table(text) for text in predictions or []], WordOptions(k)
+    with (
+        all_opened(data or [], medium or [default], options) as datasets,
+        all_opened(without or [], ["complex"], IngestOptions()) as trained,
+    ):
+        seen = [TrainingRows(d.tokens, d.name, level.value, words=words) for d in trained]
+        found = contests(predictors, datasets, tables, by=by.value, words=words, without=seen)
     results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
     from crmnet.comparison import comparison_markdown, write_comparison
 
@@ -78,7 +106,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _table(text: str) -> Table:
-    from crmnet.compare import Table
+    from crmnet.contests import Table
 
     where, equals, path = text.partition("=")
     model, at, name = where.partition("@")

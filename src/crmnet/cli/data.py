@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,37 +13,16 @@ from crmnet.cli.options import (
     Counter,
     Flanks,
     FlanksOption,
+    Kinship,
+    Level,
+    LevelOption,
     MaxRejectedOption,
+    MismatchOption,
     OverwriteOption,
+    WordOption,
     pairs,
 )
 
-
-class Kinship(StrEnum):
-    """Choices of ``--by``; see :func:`crmnet.data.splits.families`."""
-
-    sequence = "sequence"
-    family = "family"
-    homology = "homology"
-
-
-class Level(StrEnum):
-    """Choices of ``--level``; see :class:`crmnet.data.leaks.Leaks`."""
-
-    exact = "exact"
-    near = "near"
-    words = "words"
-
-
-LevelOption = Annotated[
-    Level,
-    typer.Option(
-        help="What counts as shared: *exact* copies, *near* ones too, or *words* of inserts too."
-    ),
-]
-MismatchOption = Annotated[
-    int, typer.Option(min=0, max=10, help="Bases in which near-copies may differ.")
-]
 FromOption = Annotated[
     Path | None,
     typer.Option("--from", metavar="FOLDER", help="Folder that has the files of public data sets."),
@@ -52,9 +30,6 @@ FromOption = Annotated[
 CacheOption = Annotated[
     Path | None,
     typer.Option(help="Where fetched files are kept; left out, $CRMNET_DATA or the user's cache."),
-]
-WordOption = Annotated[
-    int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +15,19 @@ from crmnet.cli.options import (
     DeviceOption,
     Flanks,
     FlanksOption,
+    Kinship,
+    KinshipOption,
+    Level,
+    LevelOption,
     MaxRejectedOption,
+    WordOption,
     pairs,
 )
 
 if TYPE_CHECKING:
+    from crmnet.data.dataset import Dataset
     from crmnet.evaluate import Scored
+    from crmnet.predict import Predictor
 
 
 def evaluate(
@@ -55,6 +63,16 @@ def evaluate(
         Path | None,
         typer.Option("-o", "--output", help="Folder for metrics.json, tables and the scatter."),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the model was trained on (data set or file): scores the rows that it holds "
+            "and those that it does not apart."
+        ),
+    ] = None,
+    level: LevelOption = Level.near,
+    by: KinshipOption = Kinship.family,
+    k: WordOption = 20,
     medium: Annotated[str | None, typer.Option(help="Medium of a file that names none.")] = None,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
@@ -66,68 +84,115 @@ def evaluate(
     """Score a model on measured promoters, or score a table of predictions.
 
     Pearson's r, Spearman's ρ, R², MSE, MAE, MSE after an affine fit, and r within families, each
-    with a 95 % interval from a bootstrap over families of related sequences.
+    with a 95 % interval from a bootstrap over families of related sequences (`--by`).
 
     Examples: `crmnet evaluate my-run test.csv -o evaluation` ·
+    `crmnet evaluate my-run native.tsv --by homology` ·
+    `crmnet evaluate my-run test.csv --against my-data` ·
     `crmnet evaluate --predictions Random_complex.csv`
     """
-    if replicates is not None:
-        if model is not None or predictions is not None:
-            raise ValueError("--replicates stands alone, without MODEL or --predictions")
-        _print_ceiling(replicates, replicate_columns, resamples)
-        return
-    if (predictions is None) == (model is None):
+    if replicates is not None and (model is not None or predictions is not None):
+        raise ValueError("--replicates stands alone, without MODEL or --predictions")
+    if replicates is None and (predictions is None) == (model is None):
         raise ValueError("give either MODEL and DATA, or --predictions FILE")
     if dream is not None and predictions is None:
         raise ValueError("--dream-subsets goes with --predictions of the whole test set")
     if model is not None and not data:
         raise ValueError(f"what should {model} be evaluated on? name a data set or a file")
-    from crmnet.evaluate import score_file, score_table, summarise
+    from crmnet.data.homology import WordOptions
+    from crmnet.data.ingest import IngestOptions
+    from crmnet.data.leaks import TrainingRows
+    from crmnet.data.opening import opened
+    from crmnet.evaluate import summarise
+    from crmnet.predict import Predictor
+    from crmnet.scored import known_data, score_file, score_table
 
-    if predictions is not None:
-        sets = [score_table(predictions, measured=measured, predicted=predicted)]
-    else:
-        from crmnet.data.ingest import IngestOptions
-        from crmnet.predict import Predictor
-
-        assert model is not None and data is not None
-        predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
-        options = IngestOptions(
-            media=(medium or predictor.media[0],),
-            columns=pairs(column, "--column"),
-            flanks=flanks.value,
-            max_rejected=max_rejected,
-        )
-        if medium is None and len(predictor.media) > 1:
-            print(
-                f"rows of files that name no medium are scored as {predictor.media[0]}; --medium "
-                f"chooses ({', '.join(predictor.media)})",
-                file=sys.stderr,
+    told: dict[str, Any] = {"by": by.value, "words": WordOptions(k)}
+    if replicates is not None:
+        first, second = replicate_columns
+        twice = score_table(replicates, measured=first, predicted=second, **told)
+        _print_ceiling(twice, resamples)
+        return
+    rows: Dataset | None = None
+    with ExitStack() as stack:
+        if against is not None:
+            rows = stack.enter_context(opened(against, IngestOptions(max_rejected=max_rejected)))
+            told["training"] = TrainingRows(
+                rows.tokens, rows.name, level.value, words=WordOptions(k)
             )
-        sets = [scored for path in data for scored in score_file(predictor, path, options)]
+        if predictions is not None:
+            sets = [score_table(predictions, measured=measured, predicted=predicted, **told)]
+        else:
+            assert model is not None and data is not None
+            predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
+            options = IngestOptions(
+                media=(medium or predictor.media[0],),
+                columns=pairs(column, "--column"),
+                flanks=flanks.value,
+                max_rejected=max_rejected,
+            )
+            _say_what_is_assumed(predictor, medium)
+            sets = [s for path in data for s in score_file(predictor, path, options, **told)]
+            _say_what_was_seen(known_data(model, predictor), data, rows)
     for scored in sets:
         if scored.left_out:
             print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
-    from crmnet.report import metric_lines, unit_warnings, write_evaluation
-
-    print("\n".join(metric_lines(summary)))
-    for warning in unit_warnings(sets):
-        print(f"warning: {warning}", file=sys.stderr)
+    _print_summary(sets, summary)
     if dream is not None:
         summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
     if output is not None:
+        from crmnet.report import write_evaluation
+
         write_evaluation(output, sets, summary)
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
 
 
-def _print_ceiling(path: Path, columns: tuple[str, str], resamples: int) -> None:
-    from crmnet.evaluate import noise_ceiling, score_table
+def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
+    from crmnet.report import family_lines, leak_lines, metric_lines, unit_warnings
+
+    print("\n".join([*metric_lines(summary), *family_lines(summary)]))
+    for warning in [*leak_lines(summary), *unit_warnings(sets)]:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _say_what_is_assumed(predictor: Predictor, medium: str | None) -> None:
+    if medium is None and len(predictor.media) > 1:
+        print(
+            f"rows of files that name no medium are scored as {predictor.media[0]}; --medium "
+            f"chooses ({', '.join(predictor.media)})",
+            file=sys.stderr,
+        )
+
+
+def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Dataset | None) -> None:
+    """Warn of test sets that are the training data, and of an ``--against`` that is not."""
+    from crmnet.data.dataset import Dataset, is_dataset
+
+    for path in filter(is_dataset, data):
+        use = trained.get(Dataset.open(path).fingerprint)
+        if use is not None:
+            print(f"warning: {path} is the data set that the model {use}", file=sys.stderr)
+    if against is not None and against.fingerprint not in trained:
+        print(
+            f"note: by its record the model was trained on other data than {against.name}; rows "
+            "are looked for in that alone",
+            file=sys.stderr,
+        )
+
+
+def _print_ceiling(scored: Scored, resamples: int) -> None:
+    import numpy as np
+
+    from crmnet.evaluate import noise_ceiling
     from crmnet.report import with_interval
 
-    scored = score_table(path, measured=columns[0], predicted=columns[1])
     found = noise_ceiling(scored, resamples=resamples)
-    print(f"{scored.name}: {len(scored.measured):,} rows with two measurements")
+    families, by = len(np.unique(scored.family)), scored.families_by
+    print(
+        f"{scored.name}: {len(scored.measured):,} rows with two measurements, {families:,} "
+        f"families (by {by})"
+    )
     for name, text in (
         ("replicates", "r between the two"),
         ("single", "ceiling of r against one of them"),

@@ -57,10 +57,10 @@ def show(
 
 def _show_network(name: str) -> None:
     from dataclasses import asdict
-    from difflib import get_close_matches
 
     from crmnet.bundle import bundled
     from crmnet.models import MODELS, configure
+    from crmnet.names import did_you_mean
 
     if name not in MODELS and Path(name).is_dir():
         raise ValueError(
@@ -69,8 +69,7 @@ def _show_network(name: str) -> None:
         )
     if name not in MODELS:
         known = [*bundled(), *MODELS]
-        close = get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
         raise ValueError(f"{name} is no packed file, trained model or network; {hint}")
     settings = asdict(configure(name))
     entry = MODELS[name]

@@ -37,6 +37,22 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Kinship(StrEnum):
+    """Choices of ``--by``; see :func:`crmnet.data.splits.families`."""
+
+    sequence = "sequence"
+    family = "family"
+    homology = "homology"
+
+
+class Level(StrEnum):
+    """Choices of ``--level``; see :class:`crmnet.data.leaks.Leaks`."""
+
+    exact = "exact"
+    near = "near"
+    words = "words"
+
+
 FlanksOption = Annotated[
     Flanks,
     typer.Option(
@@ -59,6 +75,26 @@ ColumnOption = Annotated[
 ]
 MaxRejectedOption = Annotated[
     float, typer.Option(help="Share of unusable rows above which the file is refused.")
+]
+WordOption = Annotated[
+    int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
+]
+KinshipOption = Annotated[
+    Kinship,
+    typer.Option(
+        help="Which rows are relatives, drawn together for the intervals: those of one *family* as "
+        "given (else of one sequence), copies of one *sequence*, or *homology*: inserts that share "
+        "a word of --k bases, such as overlapping tiles."
+    ),
+]
+LevelOption = Annotated[
+    Level,
+    typer.Option(
+        help="What counts as shared: *exact* copies, *near* ones too, or *words* of inserts too."
+    ),
+]
+MismatchOption = Annotated[
+    int, typer.Option(min=0, max=10, help="Bases in which near-copies may differ.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 

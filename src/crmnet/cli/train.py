@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from crmnet.data.dataset import Dataset
+
+CHECKED_ROWS = 5_000_000
+"""Training rows up to which copies of validation rows are looked for: half a minute's work."""
 
 
 def train(
@@ -56,6 +63,8 @@ def train(
     from crmnet.train import is_main_process
     from crmnet.train import train as run_training
 
+    if watched is not None and is_main_process():
+        warn_of_copies(rows, watched)
     record = run_training(resolved, rows, output, validation=watched, start=start, resume=resume)
     if not is_main_process():
         return
@@ -64,4 +73,22 @@ def train(
         rows, where = record.data["validation_rows"], record.data["validation"]
         epoch = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"
         print(f"kept {epoch}, the best by R² on {rows:,} rows ({where})")
-    print(f"run: {output}   for accuracy with intervals: crmnet evaluate {output} DATA")
+    print(
+        f"run: {output}   for accuracy with intervals, on rows it has not seen: "
+        f"crmnet evaluate {output} DATA --against {data}"
+    )
+
+
+def warn_of_copies(rows: Dataset, watched: Dataset) -> None:
+    """Say how many of the rows that choose the best epoch are trained on as well."""
+    from crmnet.data.leaks import copies
+
+    if len(rows) > CHECKED_ROWS:
+        return
+    if shared := int(copies(watched.tokens, rows.tokens).sum()):
+        print(
+            f"warning: {shared:,} of {len(watched):,} validation rows have an insert that is "
+            f"trained on too, so validation flatters; `crmnet data split {rows.path} "
+            f"--without {watched.path} -o CLEAN` leaves such rows out",
+            file=sys.stderr,
+        )

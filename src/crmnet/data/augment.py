@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crmnet.sequence import N_TOKEN
+from crmnet.sequence import N_TOKEN, other_strand
 
 
 def reverse_complement_some(tokens: Tensor, share: float) -> Tensor:
@@ -17,13 +17,7 @@ def reverse_complement_some(tokens: Tensor, share: float) -> Tensor:
 
     The adapters turn with the insert, so a network can tell the strands apart where it matters.
     """
-    length = tokens.shape[1]
-    places = torch.arange(length, device=tokens.device)
-    bases = (tokens != N_TOKEN) * (places + 1)
-    lengths = bases.amax(dim=1, keepdim=True)
-    # Behind a row's own end the index is negative, and modulo L it points to padding again.
-    turned = tokens.gather(1, (lengths - 1 - places) % length)
-    turned = torch.where(turned < N_TOKEN, N_TOKEN - 1 - turned, turned)
+    turned = other_strand(tokens)
     chosen = torch.rand(len(tokens), 1, device=tokens.device) < share
     return torch.where(chosen, turned, tokens)
 

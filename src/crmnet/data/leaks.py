@@ -1,7 +1,8 @@
 """What two data sets share: copies, near-copies and words of their inserts, on either strand.
 
 Takes two opened data sets, the second being the one a model must not have seen, and gives counts
-and examples. Adapters are taken off first. Data sets of a million rows are compared in memory.
+and examples; or the tokens of both, and says which of the second the first has :class:`Seen`.
+Adapters are taken off first. Data sets of a million rows are compared in memory.
 """
 
 from __future__ import annotations
@@ -58,11 +59,17 @@ class Leaks:
         Raises:
             ValueError: If there is no such level.
         """
+        return np.logical_or.reduce([kind.rows for kind in self._up_to(level)])
+
+    def against_rows(self, level: Level = "near") -> Mask:
+        """Likewise of the data set that it is checked against: ``(M,)``."""
+        return np.logical_or.reduce([kind.against_rows for kind in self._up_to(level)])
+
+    def _up_to(self, level: Level) -> tuple[Found, ...]:
         levels = get_args(Level)
         if level not in levels:
             raise ValueError(f"the level must be one of {', '.join(levels)}; got {level!r}")
-        kinds = (self.exact, self.near, self.words)[: levels.index(level) + 1]
-        return np.logical_or.reduce([kind.rows for kind in kinds])
+        return (self.exact, self.near, self.words)[: levels.index(level) + 1]
 
     def as_json(self) -> dict[str, Any]:
         """Counts and examples, for JSON."""
@@ -113,21 +120,66 @@ def find_leaks(
     Raises:
         ValueError: If ``mismatches`` is not 0 to 10.
     """
+    return find_shared(data.tokens, against.tokens, mismatches, words)
+
+
+def find_shared(
+    tokens: Tokens, against: Tokens, mismatches: int = 3, words: WordOptions | None = None
+) -> Leaks:
+    """:func:`find_leaks` for constructs ``(N, L)`` and ``(M, L)``, as data sets hold them."""
     if not 0 <= mismatches <= 10:
         raise ValueError(f"mismatches must be 0 to 10; got {mismatches!r}")
     words = words or WordOptions()
-    exact = _exact(data, against)
-    near = _near(data, against, mismatches)
-    shared = _shared_words(data, against, words)
+    exact = _exact(tokens, against)
+    near = _near(tokens, against, mismatches)
+    shared = _shared_words(tokens, against, words)
     for kind in (exact, near, shared):
         for example in kind.examples:
-            row = np.asarray(against.tokens[example["against_row"]])[None]
+            row = np.asarray(against[example["against_row"]])[None]
             (example["insert"],) = decode(*inserts(row))
     return Leaks(exact, near, shared, mismatches, words.k)
 
 
-def _exact(data: Dataset, against: Dataset) -> Found:
-    mine, theirs = insert_hashes(data.tokens), insert_hashes(against.tokens)
+class Seen(NamedTuple):
+    """Which rows of a test set share something with the rows that a model was trained on."""
+
+    rows: Mask
+    """``(N,)``, of the test set."""
+    data: str
+    """Name of the training data."""
+    level: Level
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows that a model was trained on, among which those of test sets are looked for."""
+
+    tokens: Tokens
+    """``(N, L)``."""
+    name: str
+    level: Level = "near"
+    """The mildest kind of sharing that counts as having seen a row."""
+    mismatches: int = 3
+    words: WordOptions | None = None
+
+    def seen(self, tokens: Tokens) -> Seen:
+        """Which of these constructs ``(M, L)`` share something with the training rows."""
+        if self.level == "exact":
+            return Seen(copies(tokens, self.tokens), self.name, self.level)
+        found = find_shared(self.tokens, tokens, self.mismatches, self.words)
+        return Seen(found.against_rows(self.level), self.name, self.level)
+
+
+def copies(tokens: Tokens, against: Tokens) -> Mask:
+    """Which inserts of ``tokens`` ``(N, L)`` stand in ``against`` too, on either strand: ``(N,)``.
+
+    Takes a pass over both and eight bytes a row, whatever the number of rows.
+    """
+    return np.isin(insert_hashes(tokens), insert_hashes(against))
+
+
+def _exact(tokens: Tokens, against: Tokens) -> Found:
+    mine, theirs = insert_hashes(tokens), insert_hashes(against)
     partner = _partners(mine, theirs)
     examples = [
         {"row": int(row), "against_row": int(partner[row])}
@@ -143,13 +195,13 @@ def _partners(mine: Hashes, theirs: Hashes) -> Index:
     return np.where(known[place] == mine, first[place], -1)
 
 
-def _near(data: Dataset, against: Dataset, mismatches: int) -> Found:
+def _near(tokens: Tokens, against: Tokens, mismatches: int) -> Found:
     index = SegmentIndex.of(against, mismatches)
-    nearest = np.full(len(data), mismatches + 1)
-    partner = np.zeros(len(data), dtype=np.int64)
+    nearest = np.full(len(tokens), mismatches + 1)
+    partner = np.zeros(len(tokens), dtype=np.int64)
     met = np.zeros(len(against), dtype=bool)
-    for start in range(0, len(data), CHUNK):
-        bare, lengths = inserts(np.asarray(data.tokens[start : start + CHUNK]))
+    for start in range(0, len(tokens), CHUNK):
+        bare, lengths = inserts(np.asarray(tokens[start : start + CHUNK]))
         for pairs in index.pairs(bare, lengths):
             near = (pairs.distance > 0) & (pairs.distance <= mismatches)
             row, other, distance = (
@@ -189,9 +241,9 @@ class SegmentIndex:
     """(length, start of a segment) → its sorted hashes and their rows."""
 
     @classmethod
-    def of(cls, dataset: Dataset, mismatches: int) -> SegmentIndex:
-        """Index every row of a data set."""
-        bare, lengths = inserts(np.asarray(dataset.tokens))
+    def of(cls, tokens: Tokens, mismatches: int) -> SegmentIndex:
+        """Index every construct of ``(N, L)``."""
+        bare, lengths = inserts(np.asarray(tokens))
         bare = np.concatenate([bare, reverse_complement(bare)])
         lengths = np.concatenate([lengths, lengths])
         index = cls(bare, mismatches, {})
@@ -240,19 +292,19 @@ def _segment_hashes(segments: Tokens) -> Hashes:
     return mix((segments.astype(np.uint64) + np.uint64(1)) @ (weights | np.uint64(1)))
 
 
-def _shared_words(data: Dataset, against: Dataset, options: WordOptions) -> Found:
+def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> Found:
     theirs, their_rows = (
         np.concatenate(column)
         for column in zip(
             (np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)),
-            *word_chunks(against.tokens, options),
+            *word_chunks(against, options),
             strict=True,
         )
     )
     known, first = np.unique(theirs, return_index=True)
     shared = np.zeros(len(known), dtype=bool)
-    partner = np.full(len(data), -1)
-    for words, rows in word_chunks(data.tokens, options) if len(known) else ():
+    partner = np.full(len(tokens), -1)
+    for words, rows in word_chunks(tokens, options) if len(known) else ():
         place = np.minimum(np.searchsorted(known, words), len(known) - 1)
         hit = known[place] == words
         shared[place[hit]] = True

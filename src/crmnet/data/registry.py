@@ -6,7 +6,6 @@ The cards stand in ``cards.toml`` beside this module. :mod:`crmnet.data.fetch` b
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import tomllib
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
+
+from crmnet.names import did_you_mean
 
 PIECE = 1 << 20
 ZENODO_API = "https://zenodo.org/api/records/"
@@ -94,8 +95,8 @@ def find(name: str) -> Card:
     """
     known = cards()
     if name not in known:
-        close = difflib.get_close_matches(name, known, 3, 0.5)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        hint = did_you_mean(name, known, most=3, cutoff=0.5)
+        hint += " " * bool(hint)
         raise ValueError(f"no known data set {name!r}; {hint}`crmnet data list` shows all")
     return known[name]
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, homology_families
+from crmnet.sequence import Tokens
 
 Kinship = Literal["family", "sequence", "homology"]
 """What makes rows relatives: the family they were given, or, where none was, their sequence; their
@@ -31,13 +32,27 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
     Raises:
         ValueError: If ``by`` is not one of these.
     """
-    if by not in get_args(Kinship):
-        raise ValueError(f"relatives are told by {', '.join(get_args(Kinship))}; got {by!r}")
-    if by == "homology":
-        return homology_families(dataset.tokens, words)
     if by == "family" and dataset.family is not None:
         return np.asarray(dataset.family)
-    return insert_hashes(dataset.tokens)
+    return families_of(dataset.tokens, told_by(dataset, by), words)
+
+
+def families_of(tokens: Tokens, by: Kinship, words: WordOptions | None = None) -> Hashes:
+    """Family of each row ``(N, L)`` by what tokens tell: ``sequence`` or ``homology``.
+
+    Raises:
+        ValueError: If ``by`` is neither.
+    """
+    if by == "homology":
+        return homology_families(tokens, words)
+    if by == "sequence":
+        return insert_hashes(tokens)
+    raise ValueError(f"relatives are told by {', '.join(get_args(Kinship))}; got {by!r}")
+
+
+def told_by(dataset: Dataset, by: Kinship = "family") -> Kinship:
+    """What tells relatives in the end: ``family`` is ``sequence`` where no family was given."""
+    return "sequence" if by == "family" and dataset.family is None else by
 
 
 _ATTEMPTS = 8

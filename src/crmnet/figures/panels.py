@@ -91,7 +91,10 @@ def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
 def learning_curve(
     loss_ax: Axes, r_ax: Axes, history: Mapping[str, Values], best_epoch: int | None
 ) -> None:
-    """Loss (training and validation) on one axis, validation correlation and R² on the other."""
+    """Loss (training and validation) on one axis, validation correlation and R² on the other.
+
+    The dashed line is the epoch whose weights are kept.
+    """
     epochs = history["epoch"]
     loss_ax.plot(epochs, history["loss"], color=GREY, marker="o", markersize=3, label="training")
     loss_ax.plot(
@@ -105,7 +108,14 @@ def learning_curve(
     for ax in (loss_ax, r_ax):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if best_epoch is not None:
-            ax.axvline(best_epoch, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
+            ax.axvline(
+                best_epoch,
+                color=GREY,
+                linewidth=0.8,
+                linestyle=(0, (4, 3)),
+                label="epoch kept",
+                zorder=1,
+            )
         ax.legend(loc="best", fontsize=8)
         ax.grid(axis="y", color="#e6eaee", linewidth=0.7)
         ax.set_axisbelow(True)

@@ -7,7 +7,6 @@ line in the table; the contract tests then run on it by themselves.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +30,7 @@ from crmnet.models import (
 )
 from crmnet.models.card import Card
 from crmnet.models.layers import BinMean
+from crmnet.names import did_you_mean
 from crmnet.sequence import BINS
 
 
@@ -156,5 +156,5 @@ def _like(default: Any, value: Any, key: str) -> Any:
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    hint = did_you_mean(name, known)
+    return f" ({hint})" if hint else ""

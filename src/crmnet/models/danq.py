@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from crmnet.models.card import Card
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
 from crmnet.models.crmnet import initialise
-from crmnet.models.layers import BiLSTM
+from crmnet.models.layers import BiLSTM, dense_layers, motif_layers
 from crmnet.models.vaishnav_transformer import CONTEXT, N_POLICY
 
 CARD = Card(
@@ -53,19 +53,12 @@ class DanQ(nn.Module):
         super().__init__()
         c = config or DanQConfig()
         positions = (VAISHNAV_LENGTH - c.kernel + 1) // c.pool
-        self.motifs = nn.Sequential(
-            nn.Conv1d(4, c.filters, c.kernel),
-            nn.ReLU(),
-            nn.MaxPool1d(c.pool),
-            nn.Dropout(c.conv_dropout),
-        )
+        self.motifs = motif_layers(c.filters, c.kernel, c.pool, c.conv_dropout)
         self.lstm = BiLSTM(c.filters, c.units)
         self.head = nn.Sequential(
             nn.Dropout(c.lstm_dropout),
             nn.Flatten(),
-            nn.Linear(positions * 2 * c.units, c.dense),
-            nn.ReLU(),
-            nn.Linear(c.dense, c.n_media),
+            *dense_layers(positions * 2 * c.units, [c.dense], c.n_media),
         )
         initialise(self)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from crmnet.models.card import Card
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
 from crmnet.models.crmnet import initialise
-from crmnet.models.layers import BiLSTM, rectified_attention
+from crmnet.models.layers import BiLSTM, dense_layers, motif_layers, rectified_attention
 from crmnet.models.vaishnav_transformer import CONTEXT, N_POLICY
 
 CARD = Card(
@@ -55,22 +55,13 @@ class DeepATT(nn.Module):
         c = config or DeepATTConfig()
         width = 2 * c.units
         positions = (VAISHNAV_LENGTH - c.kernel + 1) // c.pool
-        self.motifs = nn.Sequential(
-            nn.Conv1d(4, c.filters, c.kernel),
-            nn.ReLU(),
-            nn.MaxPool1d(c.pool),
-            nn.Dropout(c.dropout),
-        )
+        self.motifs = motif_layers(c.filters, c.kernel, c.pool, c.dropout)
         self.lstm = BiLSTM(c.filters, c.units)
         self.attend = rectified_attention(width, c.heads, width // c.heads)
         self.head = nn.Sequential(
             nn.Dropout(c.dropout),
             nn.Flatten(),
-            nn.Linear(positions * width, c.dense),
-            nn.ReLU(),
-            nn.Linear(c.dense, c.dense),
-            nn.ReLU(),
-            nn.Linear(c.dense, c.n_media),
+            *dense_layers(positions * width, [c.dense] * 2, c.n_media),
         )
         initialise(self)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from crmnet.models.card import Card
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
 from crmnet.models.crmnet import initialise
-from crmnet.models.layers import SameConv1d
+from crmnet.models.layers import SameConv1d, dense_layers
 from crmnet.models.vaishnav_transformer import CONTEXT, N_POLICY
 
 CARD = Card(
@@ -57,11 +57,7 @@ class DeepSEA(nn.Module):
             SameConv1d(second, third, c.kernel),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(positions * third, c.dense),
-            nn.ReLU(),
-            nn.Linear(c.dense, c.dense),
-            nn.ReLU(),
-            nn.Linear(c.dense, c.n_media),
+            *dense_layers(positions * third, [c.dense] * 2, c.n_media),
         )
         initialise(self)
 

@@ -12,17 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-
-def other_strand(x_BCL: Tensor) -> Tensor:
-    """One-hot ``(B, 4, L)`` of the reverse complement; the padding behind a row stays behind it."""
-    length = x_BCL.shape[2]
-    places = torch.arange(length, device=x_BCL.device)
-    known_BL = (x_BCL.detach().sum(dim=1) > 0) * (places + 1)
-    lengths_B1 = known_BL.amax(dim=1, keepdim=True)
-    # Behind a row's own end the index is negative, and modulo L it points to padding again.
-    source_BL = (lengths_B1 - 1 - places) % length
-    complement_BCL = x_BCL.flip(1)  # A C G T read backwards is T G C A
-    return complement_BCL.gather(2, source_BL.unsqueeze(1).expand_as(complement_BCL))
+from crmnet.sequence import other_strand
 
 
 class Ensemble(nn.Module):

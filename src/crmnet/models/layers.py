@@ -7,6 +7,7 @@ K width of a head.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,6 +18,28 @@ from crmnet.sequence import BINS
 
 Attention = Literal["modules", "sdpa"]
 Norm = Literal["post", "pre"]
+
+
+def motif_layers(filters: int, kernel: int, pool: int, dropout: float) -> nn.Sequential:
+    """A convolution over the bases that keeps only whole windows, its maxima, and dropout."""
+    return nn.Sequential(
+        nn.Conv1d(4, filters, kernel), nn.ReLU(), nn.MaxPool1d(pool), nn.Dropout(dropout)
+    )
+
+
+def dense_layers(
+    features: int, units: Sequence[int], n_media: int, dropout: float | None = None
+) -> list[nn.Module]:
+    """Dense layers of so many units with ReLU, and with dropout if given, then one for each medium.
+
+    As in Keras' models, where features ``(B, features)`` come out of a flattened map.
+    """
+    layers: list[nn.Module] = []
+    for wide in units:
+        layers += [nn.Linear(features, wide), nn.ReLU()]
+        layers += [] if dropout is None else [nn.Dropout(dropout)]
+        features = wide
+    return [*layers, nn.Linear(features, n_media)]
 
 
 class SameConv1d(nn.Conv1d):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from crmnet.models.card import Card
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
-from crmnet.models.layers import SameConv1d
+from crmnet.models.layers import SameConv1d, dense_layers
 from crmnet.models.vaishnav_transformer import CONTEXT, N_POLICY, PAPER
 
 CARD = Card(
@@ -62,13 +62,7 @@ class VaishnavConv(nn.Module):
         )
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(VAISHNAV_LENGTH * F, c.dense),
-            nn.ReLU(),
-            nn.Dropout(c.dropout),
-            nn.Linear(c.dense, c.dense),
-            nn.ReLU(),
-            nn.Dropout(c.dropout),
-            nn.Linear(c.dense, c.n_media),
+            *dense_layers(VAISHNAV_LENGTH * F, [c.dense] * 2, c.n_media, c.dropout),
         )
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from crmnet.models.card import Card
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
 from crmnet.models.crmnet import initialise
-from crmnet.models.layers import BiLSTM, SameConv1d, TransformerBlock, rectified_attention
+from crmnet.models.layers import (
+    BiLSTM,
+    SameConv1d,
+    TransformerBlock,
+    dense_layers,
+    rectified_attention,
+)
 
 PAPER = (
     "Vaishnav et al. 2022, The evolution, evolvability and engineering of gene regulatory DNA. "
@@ -71,13 +77,7 @@ class VaishnavTransformer(nn.Module):
         self.head = nn.Sequential(
             nn.Dropout(c.dropout),
             nn.Flatten(),
-            nn.Linear(VAISHNAV_LENGTH * 2 * c.units, c.dense),
-            nn.ReLU(),
-            nn.Dropout(c.dropout),
-            nn.Linear(c.dense, c.dense),
-            nn.ReLU(),
-            nn.Dropout(c.dropout),
-            nn.Linear(c.dense, c.n_media),
+            *dense_layers(VAISHNAV_LENGTH * 2 * c.units, [c.dense] * 2, c.n_media, c.dropout),
         )
         initialise(self)
 
