@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,3 +187,10 @@ def test_damage_is_named(small_run, tmp_path):
 def test_a_run_folder_has_no_spread(small_run, assay):
     with pytest.raises(ValueError, match="only packed models"):
         Predictor.load(small_run).predict_with_spread(np.asarray(assay.tokens[:3]))
+
+
+def test_the_docs_show_the_cards_of_bundled_models():
+    docs = (Path(__file__).parents[1] / "docs" / "models.md").read_text()
+    for name, path in bundled().items():
+        shown = "\n".join(card_lines(load_card(path)))
+        assert f"```text\n{shown}\n```" in docs, f"{name}: put `crmnet models show {name}` there"

@@ -35,6 +35,7 @@ from crmnet.trust import (
 )
 
 QUANTILES = 101
+FOLDS = 5
 HELD_OUT = "held-out families"
 """What a run's record calls validation rows that it took from its own training set."""
 Values = npt.NDArray[np.float64]
@@ -51,7 +52,7 @@ class CalibrateOptions:
     resamples: int = RESAMPLES
     """Of the bootstrap behind the intervals of metrics and coverage."""
     seed: int = 0
-    """Decides which held-out families measure difficulty and which the quantile."""
+    """Decides which held-out families are scored together."""
 
     def __post_init__(self) -> None:
         for name in ("level", "tail"):
@@ -196,25 +197,27 @@ def _calibration(
 
 
 def interval(one: Judged, options: CalibrateOptions) -> Interval:
-    """The interval of one medium.
+    """The interval of one medium, cross-conformal over the families.
 
-    A fifth of the families say how error grows with spread, the others give the quantile, so that
-    the quantile's scores stay exchangeable with those of new rows.
+    How error grows with spread is fitted on all families but a fifth, which is scored by it, for
+    each fifth in turn; the scores of all give the quantile. No row is scored by a line that knew
+    it, and no family is spent on the line alone (Vovk 2015, Annals of Mathematics and AI 74:9).
     """
     names, family = np.unique(one.scored.family, return_inverse=True)
-    chosen = np.random.default_rng(options.seed).permutation(len(names)) < len(names) // 5
-    fitted = chosen[family]
-    if not fitted.any():
+    if len(names) < FOLDS:
         raise ValueError(
             f"{one.scored.name}: {len(names)} held-out families are too few to calibrate"
         )
-    base, slope = fit_difficulty(one.error[fitted], one.spread[fitted])
-    scores = one.error[~fitted] / (base + slope * one.spread[~fitted])
-    quantile = conformal_quantile(scores, family[~fitted], options.level)
+    fold = (np.random.default_rng(options.seed).permutation(len(names)) % FOLDS)[family]
+    scores = np.empty(len(family))
+    for here in (fold == number for number in range(FOLDS)):
+        base, slope = fit_difficulty(one.error[~here], one.spread[~here])
+        scores[here] = one.error[here] / (base + slope * one.spread[here])
+    base, slope = fit_difficulty(one.error, one.spread)
+    quantile = conformal_quantile(scores, family, options.level)
     return Interval(
-        base=base, slope=slope, quantile=quantile, rows=len(scores),
-        families=len(names) - int(chosen.sum()),
-    )  # fmt: skip
+        base=base, slope=slope, quantile=quantile, rows=len(scores), families=len(names)
+    )
 
 
 def _tested(

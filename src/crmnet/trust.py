@@ -3,7 +3,7 @@
 A :class:`Calibration` holds what was found on held-out rows (:mod:`crmnet.calibrate` finds it, the
 model's card keeps it); :func:`judge` applies it to new predictions. Arrays in, arrays out.
 
-Intervals are split conformal (Vovk et al. 2005; Lei et al. 2018), normalised by how far the members
+Intervals are conformal (Vovk et al. 2005; Lei et al. 2018), normalised by how far the members
 of an ensemble disagree: prediction ± quantile × (base + slope × spread).
 """
 
