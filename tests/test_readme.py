@@ -49,11 +49,14 @@ def test_there_are_commands_to_check():
 
 
 def test_the_readmes_python_runs(tmp_path, monkeypatch, capsys):
-    (block,) = code_blocks(ROOT / "README.md", "python")
-    script = tmp_path / "example.py"
-    script.write_text(block)
+    bundled, trained = code_blocks(ROOT / "README.md", "python")
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(script))
+    for name, block in {"bundled.py": bundled, "trained.py": trained}.items():
+        (tmp_path / name).write_text(block)
+    found = runpy.run_path("bundled.py")
+    assert found["expression"].shape == (1, 3)
+    assert (found["trust"].low < found["expression"]).all()
+    runpy.run_path("trained.py")
     assert re.match(r"\[\d+\.\d+\]", capsys.readouterr().out)
 
 
