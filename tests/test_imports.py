@@ -30,7 +30,7 @@ LAYERS = [
     {"ablate", "marginalise"},
     {"report"},
     {"comparison", "explain"},
-    {"figure5", "planted", "serve", "demo"},
+    {"discovery", "figure5", "planted", "serve", "demo"},
     {"cli"},
     {"__main__"},
 ]

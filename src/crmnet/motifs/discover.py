@@ -173,11 +173,14 @@ def ends(
 
 
 def contrast_motifs(
-    tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS
+    tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS, letter: str = "D"
 ) -> list[Found]:
-    """Motifs of two groups of sequences that are there already; see :func:`differential`."""
+    """Motifs of two groups of sequences that are there already; see :func:`differential`.
+
+    Ids begin with ``letter``.
+    """
     learn, test = two_groups(tokens, top, options)
-    return significant(*_search(learn, test, group_test(test), options), options, "D")
+    return significant(*_search(learn, test, group_test(test), options), options, letter)
 
 
 def two_groups(
@@ -331,7 +334,10 @@ def described(candidates: Sequence[Candidate], test: Sequences) -> list[Found]:
 def significant(
     found: Sequence[Found], tried: int, options: DiscoverOptions, letter: str
 ) -> list[Found]:
-    """Those below the limit of q among all that were tried, most certain first, with ids."""
+    """Those below the limit of q among all that were tried, most certain first, with ids.
+
+    Says how many the others were.
+    """
     q = q_values(np.array([f.p for f in found]), tried)
     kept = [
         f._replace(e=f.p * tried, q=float(value))
@@ -339,6 +345,8 @@ def significant(
         if value < options.q_value
     ]
     kept.sort(key=lambda f: f.p)
+    log.info("search %s: %d motifs at q < %g, %d other candidates",
+             letter, len(kept), options.q_value, tried - len(kept))  # fmt: skip
     return [
         f._replace(motif=Motif(f.motif.consensus, f"{letter}{n}", f.motif.counts, f.e))
         for n, f in enumerate(kept, 1)
