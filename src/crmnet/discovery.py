@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -171,7 +171,7 @@ def named(motifs: Sequence[Motif], targets: Sequence[Motif], tomtom: Path | None
 def _write_table(
     path: Path, found: Sequence[Found], names: Sequence[Name], confirmed: set[str]
 ) -> None:
-    table = {
+    table: dict[str, list[Any]] = {
         "motif": [f.motif.id for f in found],
         "consensus": [f.motif.consensus for f in found],
         "enriched": [f.enriched for f in found],

@@ -226,8 +226,8 @@ def tomtom_names(
     if not table.is_file():
         raise ValueError(f"tomtom left no {table}; what it said is in {folder / MESSAGES}")
     best: dict[str, tuple[str, float, float]] = {}
-    with table.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
+    with table.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
             query, p = row["Query_ID"], row["p-value"]
             if query and p and (query not in best or float(p) < best[query][1]):
                 best[query] = row["Target_ID"], float(p), float(row["q-value"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from crmnet.motifs.contrast import Booleans, Integers
@@ -59,9 +60,9 @@ def best_scores(tokens: Tokens, motif: Motif) -> tuple[Matrix, Integers, Boolean
     return score, place, strand
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _best_places(
-    tokens: Tokens, matrix: Matrix, turned: Matrix
+    tokens: Tokens, matrix: npt.NDArray[np.float32], turned: npt.NDArray[np.float32]
 ) -> tuple[Matrix, Integers, Booleans]:  # pragma: no cover - compiled
     many, width = len(tokens), matrix.shape[1]
     score = np.full(many, -np.inf)

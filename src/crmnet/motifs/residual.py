@@ -8,13 +8,16 @@ nothing new, and nothing has to be erased, which would damage the sites of other
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from crmnet.motifs.contrast import Integers
 from crmnet.motifs.pwm import Matrix
 from crmnet.sequence import Tokens
+
+Numbers = npt.NDArray[np.number[Any]]
 
 RIDGE = 3.0
 """Penalty on the square of a motif's coefficient: a Gaussian prior of this precision."""
@@ -62,11 +65,11 @@ class Rest(NamedTuple):
         return self._replace(residual=-self.residual)
 
     @property
-    def total(self) -> Matrix:
+    def total(self) -> Numbers:
         """Variance in each stratum, ``(S,)``."""
         return np.bincount(self.stratum, self.variance)
 
-    def z(self, lean: Matrix, spread: Matrix) -> Matrix:
+    def z(self, lean: Numbers, spread: Numbers) -> Matrix:
         """How far features lean to the high sequences, in standard deviations.
 
         Args:
@@ -75,7 +78,7 @@ class Rest(NamedTuple):
         """
         total = np.maximum(self.total, 1e-9)
         variance = (spread - spread**2 / total).sum(axis=-1)
-        return lean / np.sqrt(np.where(variance > 1e-9, variance, np.inf))
+        return np.asarray(lean / np.sqrt(np.where(variance > 1e-9, variance, np.inf)), dtype=float)
 
     def z_of(self, hits: Integers) -> float:
         """The same of one feature, ``hits`` being the rows that have it."""
