@@ -299,5 +299,23 @@ def test_attributions_are_read_back(tmp_path):
         read_attributions(tmp_path / "c.npz")
 
 
+def test_what_explain_writes_of_every_letter_agrees_with_the_letters_that_are_there(
+    crmnet, small_run, tmp_path
+):
+    (tmp_path / "s.txt").write_text("TTACCCGGGTCAAGTACGTA" * 4 + "\n")
+    for method in ("gradient", "masked"):
+        status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "--medium", "complex",
+                                "--method", method, "-o", tmp_path / method)  # fmt: skip
+        assert status == 0, err
+    found = read_attributions(tmp_path / "gradient" / "attributions.npz")
+    places = np.arange(17, 97)
+    assert found.hypothetical.shape == (1, 4, 112)
+    np.testing.assert_allclose(
+        found.hypothetical[0, found.tokens[0, places], places], found.values[0, places], rtol=1e-6
+    )
+    assert np.count_nonzero(found.hypothetical[0, :, 40]) == 4
+    assert read_attributions(tmp_path / "masked" / "attributions.npz").hypothetical is None
+
+
 def test_nothing_to_name():
     assert named([], list(yeast_motifs()), None) == []
