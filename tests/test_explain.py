@@ -96,3 +96,13 @@ def test_motifs_of_attributions_are_what_was_attributed():
     assert found[0].motif.id == "A1" and found[0].enriched == "high"
     assert "ACCCG" in found[0].motif.consensus or "CGGGT" in found[0].motif.consensus
     assert found[0].motif.width <= WIDTH
+
+
+def test_attributions_of_one_sign_have_no_motifs_of_the_other():
+    rng = np.random.default_rng(2)
+    tokens = rng.integers(0, 4, (300, 80), dtype=np.uint8)
+    values = rng.random((300, 80))
+    tokens[:150, 30:39] = encode(["TTACCCGGT"])[0][0]
+    values[:150, 30:39] += 2
+    found = attributed_motifs(tokens, values)
+    assert found and {f.enriched for f in found} == {"high"}

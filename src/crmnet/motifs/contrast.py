@@ -35,6 +35,8 @@ def gc_share(tokens: Tokens) -> Matrix:
 
 def composition_strata(tokens: Tokens, strata: int = STRATA) -> Integers:
     """Classes of equal G + C, ``(B,)``, as equal in size as ties allow."""
+    if not len(tokens):
+        return np.zeros(0, dtype=np.int64)
     share = gc_share(tokens)
     edges = np.unique(np.quantile(share, np.linspace(0, 1, strata + 1)[1:-1]))
     return np.searchsorted(edges, share, side="right")

@@ -169,7 +169,7 @@ def modisco_motifs(
                       options.seed, STRETCH)
             for rows in (seen, unseen)
         )  # fmt: skip
-        if not mine or not test.height.any():
+        if not (mine and learn.height.any() and test.height.any()):
             continue
         candidates = [_as_candidate(motif, learn, True, options) for motif in mine]
         judged = with_p_values(candidates, test, group_test(test))
