@@ -214,6 +214,14 @@ def test_a_matrix_grows_from_its_sites_to_what_was_planted():
     assert hits[:200].all() and hits[200:].mean() < 0.03
 
 
+def test_a_matrix_never_grows_wider_than_the_sequences():
+    tokens, top = random_inserts(600)[:, :9], np.arange(600) < 300
+    tokens[:100, 1:8] = encode(["GATTACA"])[0][0]
+    _, rest = groups(tokens, top)
+    motif, _, z = refine(widen(site("GATTACA"), 4), tokens, rest, SHAPING, 10)
+    assert "GATTACA" in motif.consensus and motif.width <= 9 and z > 8
+
+
 def test_the_cut_is_where_sites_stop_telling_groups_apart():
     score = np.arange(100.0)[::-1]
     _, rest = groups(np.zeros((100, 1), np.uint8), np.arange(100) < 40)

@@ -112,7 +112,7 @@ def refine(
         The motif, cut to its informative columns; the score from which a place is a site; and how
         far its sites lean to the high sequences (z).
     """
-    motif = start
+    motif = start = _fitting(start, tokens.shape[1])
     best: tuple[float, float, Motif] | None = None
     before: Integers = np.zeros(0, np.int64)
     for step in range(ROUNDS):
@@ -176,6 +176,13 @@ def _sites(tokens: Tokens, start: Integers, turned: Booleans, width: int) -> Tok
     """The sites' letters, ``(K, W)``, all read in the motif's direction."""
     sites = np.take_along_axis(tokens, start[:, None] + np.arange(width), axis=1)
     return np.where(turned[:, None], (3 - sites)[:, ::-1], sites).astype(np.uint8)
+
+
+def _fitting(motif: Motif, width: int) -> Motif:
+    """No wider than the sequences are; what is too much goes from both edges."""
+    surplus = max(0, motif.width - width)
+    first = surplus // 2
+    return Motif(motif.name, motif.id, motif.counts[:, first : motif.width - surplus + first])
 
 
 def trim(motif: Motif) -> Motif:
