@@ -1,11 +1,15 @@
 """Which planted factors motif discovery finds, and how many of its motifs are none of them.
 
     python benchmarks/discovery.py DATASET [-n 2000] [--medium complex]
+    python benchmarks/discovery.py DATASET --run RUN [--promoters 1000] [--method ism]
+    python benchmarks/discovery.py DATASET --attributions FILE
 
 DATASET was made by ``crmnet data simulate``. A factor counts as found if it is among the best
 match's names; factors whose matrices match each other with p < 1e-4 share a name. Wanted are all
 that have a site in at least 2 % of the promoters at either end; how often they have it at both ends
 is printed for those that are missed. A motif of one letter is a tract, which is planted as well.
+With a run (or the attributions.npz of ``crmnet explain``) it is motifs of attributions that are
+judged, those of the first promoters of DATASET.
 """
 
 from __future__ import annotations
@@ -13,17 +17,22 @@ from __future__ import annotations
 import argparse
 import csv
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from crmnet.attribute import INSERT
+from crmnet.attribute import INSERT, AttributeOptions, attribute
 from crmnet.cell import FACTORS
 from crmnet.data.dataset import Dataset
+from crmnet.discovery import read_attributions
 from crmnet.motifs.contrast import extremes, without_composition
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
+from crmnet.motifs.seqlets import attributed_motifs
+from crmnet.predict import Predictor
 
 PRESENT = 0.02
 """Share of promoters with a site, at either end, from which a factor is wanted."""
@@ -66,12 +75,29 @@ def judge(found: list[Found], shares: dict[str, tuple[float, float]]) -> str:
     )
 
 
+def of_attributions(options: argparse.Namespace) -> list[Found]:
+    """Motifs of a network's attributions, which are computed or read."""
+    if options.attributions:
+        tokens, values, _ = read_attributions(options.attributions)
+    else:
+        predictor = Predictor.load(options.run, device="cpu")
+        tokens = np.array(Dataset.open(options.dataset).tokens[: options.promoters])
+        how = AttributeOptions(options.method)
+        found = attribute(predictor, tokens, medium=options.medium, options=how)
+        values = found.values.sum(axis=1)
+    return attributed_motifs(tokens[:, INSERT], values[:, INSERT])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", type=Path)
     parser.add_argument("-n", type=int, default=2000)
     parser.add_argument("--medium", default="complex")
     parser.add_argument("--only", choices=["differential", "ranked"])
+    parser.add_argument("--run", type=Path, help="judge motifs of this network's attributions")
+    parser.add_argument("--attributions", type=Path, help="judge motifs of these attributions")
+    parser.add_argument("--promoters", type=int, default=1000, help="attributed, with --run")
+    parser.add_argument("--method", default="ism", help="of attribution, with --run")
     options = parser.parse_args()
     data = Dataset.open(options.dataset)
     rows = np.nonzero(np.asarray(data.medium) == data.media.index(options.medium))[0]
@@ -80,13 +106,19 @@ def main() -> None:
     family = np.array(data.family[rows])
     top, bottom = extremes(without_composition(expression, inserts), family, options.n)
     shares = site_shares(options.dataset, rows[top], rows[bottom])
-    for search in (differential, ranked):
-        if options.only not in (None, search.__name__):
-            continue
+    searches: dict[str, Callable[[], list[Found]]] = {
+        search.__name__: partial(search, inserts, expression, family, DiscoverOptions(n=options.n))
+        for search in (differential, ranked)
+    }
+    if options.run or options.attributions:
+        searches = {"attributions": partial(of_attributions, options)}
+    elif options.only:
+        searches = {options.only: searches[options.only]}
+    for name, search in searches.items():
         started = time.process_time()
-        found = search(inserts, expression, family, DiscoverOptions(n=options.n))
+        found = search()
         seconds = time.process_time() - started
-        print(f"{search.__name__}: {judge(found, shares)}; {seconds:.0f} s of CPU", flush=True)
+        print(f"{name}: {judge(found, shares)}; {seconds:.0f} s of CPU", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,37 @@ import pytest
 from scipy.stats import hypergeom
 
 from crmnet.motifs.contrast import (
-    Contrast,
     composition_strata,
     exact_p,
     extremes,
     minimum_hypergeometric,
     relatives,
-    stratified_z,
     without_composition,
 )
 from crmnet.motifs.discover import (
+    Candidate,
     DiscoverOptions,
-    best_scores,
     contrast_motifs,
     differential,
+    group_test,
     ranked,
+    with_p_values,
 )
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
 from crmnet.motifs.match import match
 from crmnet.motifs.pwm import Motif
-from crmnet.motifs.words import best_word
+from crmnet.motifs.refine import (
+    SHAPING,
+    best_cut,
+    best_scores,
+    erase,
+    refine,
+    strength,
+    trim,
+    widen,
+)
+from crmnet.motifs.residual import Sequences, fit, rest_of
+from crmnet.motifs.words import Words
 from crmnet.sequence import encode
 
 QUICK = DiscoverOptions(n=300, most=4, patience=2)
@@ -43,43 +54,77 @@ def plant(tokens, rows, text, seed=1):
     tokens[np.asarray(rows)[:, None], start[:, None] + np.arange(len(text))] = site
 
 
+def groups(tokens, top):
+    """Two groups, all of one composition, and what is to be explained of them at first."""
+    sequences = Sequences(tokens, np.asarray(top, float), np.zeros(len(tokens), int))
+    nothing = np.zeros((len(tokens), 0))
+    return sequences, rest_of(sequences, nothing, fit(sequences, nothing))
+
+
+def site(text, sites=20):
+    letters = encode([text])[0][0]
+    return Motif(text, text, np.eye(4)[letters].T * sites)
+
+
 def test_one_stratum_is_the_hypergeometric_test():
     top = np.arange(10) < 4
     hits = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 0], dtype=bool)
-    contrast = Contrast(np.zeros((10, 1), np.uint8), top, np.zeros(10, int))
-    assert exact_p(hits, contrast) == pytest.approx(hypergeom.sf(2, 10, 4, 4))
+    assert exact_p(hits, top, np.zeros(10, int)) == pytest.approx(hypergeom.sf(2, 10, 4, 4))
 
 
 def test_two_strata_by_enumeration():
     rng = np.random.default_rng(2)
     top, stratum, hits = rng.random(8) < 0.5, np.repeat([0, 1], 4), rng.random(8) < 0.5
-    contrast = Contrast(np.zeros((8, 1), np.uint8), top, stratum)
     seen = (hits & top).sum()
     deals = [
         sum(bool(h) and bool(t) for h, t in zip(hits, (*a, *b), strict=True))
         for a in set(itertools.permutations(top[:4].tolist()))
         for b in set(itertools.permutations(top[4:].tolist()))
     ]
-    assert exact_p(hits, contrast) == pytest.approx(np.mean(np.array(deals) >= seen))
+    assert exact_p(hits, top, stratum) == pytest.approx(np.mean(np.array(deals) >= seen))
 
 
 def test_an_empty_stratum_says_nothing():
     top = np.arange(10) < 4
-    one = Contrast(np.zeros((10, 1), np.uint8), top, np.zeros(10, int))
-    two = one._replace(stratum=np.full(10, 2))
-    assert exact_p(top, two) == exact_p(top, one) == pytest.approx(1 / 210)
+    one, two = (exact_p(top, top, np.full(10, number)) for number in (0, 2))
+    assert two == one == pytest.approx(1 / 210)
 
 
 def test_z_by_hand():
-    # 10 of 20 have it, 8 of the 10 high ones: 5 expected, variance (1/4)·10·10/19.
-    z = stratified_z(np.array([[2, 8]]), np.array([[10, 10]]))
-    assert z == pytest.approx((3 - 0.5) / (0.25 * 100 / 19) ** 0.5)
+    # 10 of 20 have it, 8 of the 10 high ones. Residuals are 1/2 and variances 1/4: the sum is 3,
+    # and 10/4 less what the group's own mean takes, (10/4)² / (20/4), is its variance.
+    _, rest = groups(np.zeros((20, 1), np.uint8), np.arange(20) < 10)
+    assert rest.z_of(np.arange(2, 12)) == pytest.approx(3 / 1.25**0.5)
+    assert rest.turned().z_of(np.arange(2, 12)) == pytest.approx(-3 / 1.25**0.5)
 
 
 def test_composition_alone_is_no_enrichment():
     # All difference lies between strata, none within.
-    sizes = np.array([[90, 10], [10, 90]])
-    assert stratified_z(np.array([[9, 1], [5, 45]]), sizes) == 0
+    stratum = np.repeat([0, 1], 100)
+    top = np.arange(200) % 100 < np.where(stratum == 0, 10, 90)
+    sequences = Sequences(np.zeros((200, 1), np.uint8), top.astype(float), stratum)
+    rest = rest_of(sequences, np.zeros((200, 0)), fit(sequences, np.zeros((200, 0))))
+    everywhere = np.r_[0:1, 10:19, 100:145, 190:195]  # a tenth of each group below, half above
+    assert rest.z_of(everywhere) == pytest.approx(0, abs=1e-6)
+
+
+def test_what_is_explained_is_no_longer_there():
+    rng = np.random.default_rng(0)
+    height = np.arange(400) < 200
+    known = (rng.random(400) < np.where(height, 0.6, 0.1)).astype(float)
+    shadow = known * (rng.random(400) < 0.8)  # says nothing that known does not
+    sequences, rest = groups(np.zeros((400, 1), np.uint8), height)
+    assert rest.z_of(np.nonzero(shadow)[0]) > 6
+    left = rest_of(sequences, known[:, None], fit(sequences, known[:, None]))
+    assert abs(left.z_of(np.nonzero(shadow)[0])) < 2
+    assert left.residual.sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_ranks_scatter_a_third_as_much_as_groups():
+    place = (np.arange(999) + 0.5) / 999
+    _, rest = groups(np.zeros((999, 1), np.uint8), place)
+    assert rest.variance.mean() == pytest.approx(1 / 12, rel=1e-3)
+    assert rest.residual.var() == pytest.approx(1 / 12, rel=1e-3)
 
 
 def test_minimum_hypergeometric_by_hand():
@@ -142,10 +187,76 @@ def test_best_scores_equal_a_loop_and_no_site_covers_n():
 def test_the_best_word_is_the_planted_one():
     tokens = random_inserts(400)
     plant(tokens, range(0, 100), "GATTACA")
-    word = best_word(Contrast(tokens, np.arange(400) < 200, np.zeros(400, int)), 10)
-    assert "".join("ACGTN"[i] for i in word.letters).strip("N") in (
-        "GATTAC", "ATTACA", "GATTACA", "GTAATC", "TGTAAT", "TGTAATC")  # fmt: skip
-    assert word.z > 5
+    words = Words(tokens, 10)
+    _, rest = groups(tokens, np.arange(400) < 200)
+    word = words.best(rest)
+    spelled = "".join("ACGTN"[i] for i in word.letters)
+    assert spelled.strip("N") in ("GATTAC", "ATTACA", "GATTACA", "GTAATC", "TGTAAT", "TGTAATC")
+    assert word.z > 5 and words.having(word).sum() >= 100
+    assert words.best(rest).letters != word.letters  # no word is offered twice
+    assert Words(tokens, 10).best(rest.turned()).z == -word.z
+
+
+def test_words_are_the_same_on_both_strands_and_avoid_n():
+    tokens = np.stack([encode([text])[0][0] for text in ("GATTACAA", "TTGTAATC", "GATNACAA")])
+    words = Words(tokens, 1)
+    _, eight = words.found[2]
+    assert len(eight) == 2 and eight[0] == eight[1]
+
+
+def test_a_matrix_grows_from_its_sites_to_what_was_planted():
+    tokens, top = random_inserts(1000), np.arange(1000) < 500
+    plant(tokens, range(0, 200), "TGACTCATGC")
+    _, rest = groups(tokens, top)
+    motif, threshold, z = refine(widen(site("GACTCA"), 4), tokens, rest, SHAPING, 10)
+    assert motif.consensus in ("TGACTCATGC", "GCATGAGTCA") and z > 12
+    hits = best_scores(tokens, motif)[0] >= threshold
+    assert hits[:200].all() and hits[200:].mean() < 0.03
+
+
+def test_a_matrix_never_grows_wider_than_the_sequences():
+    tokens, top = random_inserts(600)[:, :9], np.arange(600) < 300
+    tokens[:100, 1:8] = encode(["GATTACA"])[0][0]
+    _, rest = groups(tokens, top)
+    motif, _, z = refine(widen(site("GATTACA"), 4), tokens, rest, SHAPING, 10)
+    assert "GATTACA" in motif.consensus and motif.width <= 9 and z > 8
+
+
+def test_the_cut_is_where_sites_stop_telling_groups_apart():
+    score = np.arange(100.0)[::-1]
+    _, rest = groups(np.zeros((100, 1), np.uint8), np.arange(100) < 40)
+    z, threshold = best_cut(score, rest, 10, floor=20)
+    assert threshold == pytest.approx(60, abs=2) and z > 8
+
+
+def test_strength_is_nothing_for_a_weak_site_and_one_for_the_consensus():
+    motif = site("GATTACAT")
+    tokens = np.stack([encode([t])[0][0] for t in ("CCGATTACATCC", "CCCCCCCCCCCC")])
+    strong, weak = strength(best_scores(tokens, motif)[0], motif)
+    assert strong == pytest.approx(1, abs=1e-5) and weak == 0
+
+
+def test_erasing_covers_every_site_on_both_strands():
+    tokens = encode(["GATTACACCCTGTAATCCC"])[0]
+    erase(tokens, site("GATTACA"), 7.0)
+    assert "".join("ACGTN"[i] for i in tokens[0]) == "NNNNNNNCCCNNNNNNNCC"
+
+
+def test_edges_that_say_nothing_are_cut_off():
+    assert trim(widen(site("GATTACA"), 3)).consensus == "GATTACA"
+
+
+def test_a_fragment_of_a_better_motif_is_not_confirmed_beside_it():
+    tokens, top = random_inserts(600), np.arange(600) < 300
+    plant(tokens, range(0, 100), "TGACTCATGC")
+    sequences, _ = groups(tokens, top)
+    whole = Candidate(site("TGACTCATGC"), 12.0, True, 9.0)
+    fragment = Candidate(site("CTCATGC"), 8.0, True, 7.0)
+    alone = with_p_values([fragment], sequences, group_test(sequences))
+    both = with_p_values([fragment, whole], sequences, group_test(sequences))
+    assert alone[0].p < 1e-20
+    assert both[0].p < 1e-20 and both[0].motif.consensus == "TGACTCATGC"
+    assert both[1].p > 0.01
 
 
 def test_planted_factors_come_back_under_their_names():

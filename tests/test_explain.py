@@ -6,9 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from crmnet.explain import labelled_motifs
 from crmnet.figures.logo import Site, logo, sites_under
-from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
 from crmnet.sequence import decode, encode
 
@@ -92,43 +90,6 @@ def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def planted_table(path, n=900):
-    rng = np.random.default_rng(0)
-    tokens = rng.integers(0, 4, (n, 80), dtype=np.uint8)
-    site = encode(["TTACCCGGT"])[0][0]
-    tokens[: n // 3, 30:39] = site
-    expression = rng.normal(8, 1, n)
-    expression[: n // 3] += 3
-    lines = [f"{s}\t{e:.3f}" for s, e in zip(decode(tokens), expression, strict=True)]
-    path.write_text("sequence\texpression\n" + "\n".join(lines) + "\n")
-    return tokens
-
-
-def test_motifs_from_table_to_names_and_sites(crmnet, tmp_path):
-    table, out = tmp_path / "t.tsv", tmp_path / "m"
-    planted_table(table)
-    # NSI1 binds the same site as REB1, TTACCCG.
-    status, said, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
-    assert status == 0, err
-    first = rows(out / "motifs.tsv")[0]
-    assert (first["motif"], first["enriched"], first["confirmed"]) == ("D1", "high", "yes")
-    assert first["name"] in ("REB1", "NSI1") and "confirmed" in said
-    assert (out / "motifs.png").stat().st_size > 5_000
-    assert read_motifs(out / "motifs.meme")[0].id == "D1"
-    assert labelled_motifs(out / "motifs.meme")[0].name == f"D1 {first['name']}"
-    status, named, _ = crmnet("motifs", "match", out / "motifs.meme", "--best", 1)
-    assert status == 0 and named.splitlines()[1].split("\t")[2] == first["name"]
-    (tmp_path / "s.fa").write_text(">one\nGGGGGTTACCCGGTGGGG\n")
-    status, sites, _ = crmnet("motifs", "scan", out / "motifs.meme", tmp_path / "s.fa")
-    assert status == 0 and sites.splitlines()[1].startswith("one\tD1")
-
-
-def test_discover_needs_expression(crmnet, tmp_path):
-    (tmp_path / "s.txt").write_text("ACGTACGT\n")
-    status, _, err = crmnet("motifs", "discover", tmp_path / "s.txt", "-o", tmp_path / "m")
-    assert status == 2 and "no expression column" in err
-
-
 def test_seqlets_are_where_the_attributions_are():
     values = np.zeros((2, 80))
     values[0, 40:48], values[1, 20:28] = 1.0, -1.0
@@ -147,3 +108,13 @@ def test_motifs_of_attributions_are_what_was_attributed():
     assert found[0].motif.id == "A1" and found[0].enriched == "high"
     assert "ACCCG" in found[0].motif.consensus or "CGGGT" in found[0].motif.consensus
     assert found[0].motif.width <= WIDTH
+
+
+def test_attributions_of_one_sign_have_no_motifs_of_the_other():
+    rng = np.random.default_rng(2)
+    tokens = rng.integers(0, 4, (300, 80), dtype=np.uint8)
+    values = rng.random((300, 80))
+    tokens[:150, 30:39] = encode(["TTACCCGGT"])[0][0]
+    values[:150, 30:39] += 2
+    found = attributed_motifs(tokens, values)
+    assert found and {f.enriched for f in found} == {"high"}

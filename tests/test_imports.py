@@ -34,7 +34,7 @@ LAYERS = [
     {"ablate", "marginalise", "logos"},
     {"report"},
     {"comparison", "explain"},
-    {"figure5", "planted", "serve", "demo"},
+    {"discovery", "figure5", "planted", "serve", "demo"},
     {"cli"},
     {"__main__"},
 ]

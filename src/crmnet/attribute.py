@@ -75,6 +75,9 @@ class Attributed(NamedTuple):
     delta: npt.NDArray[np.float32] | None
     """``(B,)`` how far the values, composition included, are from adding up to prediction less mean
     reference, for the methods that promise it; else None."""
+    hypothetical: Attributions | None = None
+    """``(B, 4, L)`` the same for every letter at every place, as TF-MoDISco takes it; None of
+    ``masked``, which is a picture."""
 
 
 class Table(NamedTuple):
@@ -156,7 +159,8 @@ def attribute(
     if options.method == "masked":
         return Attributed(paper_mask(_present(found.plain, tokens), tokens), None)
     table = without_composition(found.plain, tokens) if options.beyond_composition else found.plain
-    return Attributed(_present(table, tokens) * _inside(tokens.shape[1]), found.delta)
+    table = table * _inside(tokens.shape[1])
+    return Attributed(_present(table, tokens), found.delta, table.astype(np.float32))
 
 
 def mutagenesis(

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from crmnet import sequence
 from crmnet.attribute import (
@@ -30,7 +29,6 @@ from crmnet.checkpoint import write_atomically, write_text_atomically
 from crmnet.data.lines import HARMLESS
 from crmnet.data.reading import read_blocks
 from crmnet.data.tables import TableWriter
-from crmnet.figures.logo import motif_logo
 from crmnet.figures.panels import STYLE
 from crmnet.logos import (
     DRAWING,
@@ -42,23 +40,17 @@ from crmnet.logos import (
     sums_over,
     that_matter,
 )
-from crmnet.motifs.contrast import relatives
-from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
-from crmnet.motifs.formats import as_meme, read_motifs
+from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
-from crmnet.motifs.match import match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions, find_sites
-from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.predict import Predictor
 from crmnet.report import save_figure
 
-CONFIRMED = 1e-3
-"""Match p-value at which two searches have found the same motif."""
 SITES = ScanOptions(p_value=2e-4)
 """What counts as a site of a known factor in ``sites.tsv``."""
 NAMED = 1e-3
-"""Match p-value below which a discovered motif bears a known one's name."""
+"""Match p-value below which a discovered motif bears a known one's name; else it is a guess."""
 
 
 class Promoters(NamedTuple):
@@ -122,11 +114,11 @@ def explain(
 ) -> Attributed:
     """Attribute, find sites, draw and write.
 
-    Leaves ``attributions.npz`` (values ``(B, 4, L)``, tokens, ids, delta), ``attributions.tsv``
-    (one row a base), ``attributions.bedgraph`` (one track; the insert's first base is 0),
-    ``sites.tsv`` (with the sum of attributions over each, and :func:`crmnet.logos.share_beyond`)
-    and ``logos-1.png``, ``logos-2.png``, … in ``folder``. Under a logo stand the sites that matter
-    (:func:`crmnet.logos.that_matter`).
+    Leaves ``attributions.npz`` (values and hypothetical ``(B, 4, L)``, tokens, ids, delta),
+    ``attributions.tsv`` (one row a base), ``attributions.bedgraph`` (one track; the insert's first
+    base is 0), ``sites.tsv`` (with the sum of attributions over each, and
+    :func:`crmnet.logos.share_beyond`) and ``logos-1.png``, ``logos-2.png``, … in ``folder``. Under
+    a logo stand the sites that matter (:func:`crmnet.logos.that_matter`).
 
     Args:
         predictor: The model.
@@ -199,8 +191,9 @@ def write_attributions(folder: Path, promoters: Promoters, found: Attributed) ->
         "tokens": promoters.tokens,
         "ids": np.array(promoters.ids),
     }
-    if found.delta is not None:
-        arrays["delta"] = found.delta
+    for name in ("delta", "hypothetical"):
+        if (array := getattr(found, name)) is not None:
+            arrays[name] = array
 
     def save(path: Path) -> None:
         with path.open("wb") as file:
@@ -240,76 +233,6 @@ def write_sites(
         table.write(columns)
 
 
-def discover_motifs(
-    file: Path,
-    folder: Path,
-    options: DiscoverOptions,
-    *,
-    attributions: Path | None = None,
-    database: Sequence[Motif] | None = None,
-    flanks: sequence.Flanks = "auto",
-) -> list[str]:
-    """Search a table of sequences and expression in every way there is data for, and name.
-
-    Leaves ``motifs.meme``, ``motifs.tsv`` and ``motifs.png`` in ``folder``; a motif of the first
-    search is confirmed where one of the ranked search resembles it (match p < CONFIRMED).
-
-    Returns:
-        The table as lines for a person.
-
-    Raises:
-        ValueError: If the file has no expression column, or too few sequences for ``options.n``.
-    """
-    promoters = read_promoters(file, flanks=flanks)
-    if promoters.expression is None:
-        raise ValueError(f"{file} has no expression column; motifs need one to be discovered")
-    inserts = promoters.tokens[:, INSERT]
-    family = relatives(inserts)
-    found = differential(inserts, promoters.expression, family, options)
-    by_rank = ranked(inserts, promoters.expression, family, options)
-    confirmed = confirmations(found, by_rank)
-    found += by_rank
-    if attributions is not None:
-        found += attributed_motifs(*read_attributions(attributions), options)
-    targets = list(yeast_motifs() if database is None else database)
-    motifs = [f.motif for f in found]
-    matches = match(motifs, targets)
-    names = [targets[i] for i in matches.best()] if found else []
-    table = {
-        "motif": [m.id for m in motifs],
-        "consensus": [m.consensus for m in motifs],
-        "enriched": [f.enriched for f in found],
-        "p": [f.p for f in found],
-        "e": [f.e for f in found],
-        "q": [f.q for f in found],
-        "share": [f.share for f in found],
-        "share_other": [f.share_other for f in found],
-        "name": [target.name for target in names],
-        "target": [target.id for target in names],
-        "match_p": matches.p.min(axis=1).tolist() if found else [],
-        "match_q": matches.q.min(axis=1).tolist() if found else [],
-        "confirmed": ["yes" if m.id in confirmed else "" for m in motifs],
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(folder / "motifs.meme", as_meme(motifs))
-    with TableWriter(folder / "motifs.tsv", list(table)) as writer:
-        writer.write(table)
-    if found:
-        labels = [
-            f"{m.id}  {name.name}  ({f.enriched}, q {f.q:.1g})"
-            for m, name, f in zip(motifs, names, found, strict=True)
-        ]
-        with matplotlib.rc_context(STYLE):
-            save_figure(motif_page(motifs, labels), folder / "motifs.png")
-    return [
-        f"{m.id:4} {f.enriched:5} {m.consensus:18} q {f.q:.1e}  {f.share:6.1%} / "
-        f"{f.share_other:6.1%}  {name.name} (p {p:.1e}) {mark and 'confirmed'}"
-        for m, f, name, p, mark in zip(
-            motifs, found, names, table["match_p"], table["confirmed"], strict=True
-        )
-    ] or ["no motif is more frequent at either end than chance allows"]
-
-
 def read_discovery(path: Path) -> dict[str, dict[str, str]]:
     """Rows, by id, of the table that ``crmnet motifs discover`` leaves beside its motif file.
 
@@ -335,42 +258,3 @@ def labelled_motifs(path: Path) -> list[Motif]:
             motif = motif.renamed(motif.id + known, motif.id)
         motifs.append(motif)
     return motifs
-
-
-def confirmations(found: Sequence[Found], by_rank: Sequence[Found]) -> set[str]:
-    """Ids of the motifs that a motif of the other search resembles, in the same direction.
-
-    The database stands in the comparison as well, so that it is measured against all yeast motifs.
-    """
-    confirmed: set[str] = set()
-    for direction in ("high", "low"):
-        mine = [f.motif for f in found if f.enriched == direction]
-        theirs = [f.motif for f in by_rank if f.enriched == direction]
-        if mine and theirs:
-            p = match(mine, [*theirs, *yeast_motifs()]).p[:, : len(theirs)]
-            confirmed |= {m.id for m, best in zip(mine, p.min(axis=1), strict=True)
-                          if best < CONFIRMED}  # fmt: skip
-    return confirmed
-
-
-def read_attributions(path: Path) -> tuple[sequence.Tokens, npt.NDArray[np.float32]]:
-    """Inserts and their bases' attributions, ``(B, 80)`` each, of an ``attributions.npz``."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; crmnet explain writes attributions.npz")
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {"values", "tokens"} <= set(arrays.files):
-            raise ValueError(f"{path} holds no attributions; crmnet explain writes them")
-        return arrays["tokens"][:, INSERT], arrays["values"].sum(axis=1)[:, INSERT]
-
-
-def motif_page(motifs: Sequence[Motif], labels: Sequence[str]) -> Figure:
-    """Logos of motifs, three in a row."""
-    lines = -(-len(motifs) // 3)
-    figure = Figure(figsize=(10, 1.25 * lines), layout="constrained")
-    axes = figure.subplots(lines, 3, squeeze=False).ravel()
-    for ax, motif, label in zip(axes, motifs, labels, strict=False):
-        motif_logo(ax, motif.counts)
-        ax.set_title(label, fontsize=8)
-    for ax in axes[len(motifs) :]:
-        ax.axis("off")
-    return figure

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crmnet.cli.options import Flanks, FlanksOption
+
+
+class Engine(StrEnum):
+    """Choices of ``--engine``; see :mod:`crmnet.motifs.programs`."""
+
+    own = "own"
+    streme = "streme"
+    meme = "meme"
+    modisco = "modisco"
+
 
 DatabaseOption = Annotated[
     Path | None,
@@ -23,6 +34,13 @@ def discover(
         Path | None,
         typer.Option(help="attributions.npz of crmnet explain: motifs of what a model uses, too."),
     ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="Who searches: *streme* or *meme*, if the MEME suite is installed, compares high "
+            "with low; *modisco*, of the extra modisco, searches the attributions."
+        ),
+    ] = Engine.own,
     database: DatabaseOption = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="Ends of expression itself, whatever the composition.")
@@ -38,15 +56,12 @@ def discover(
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
-    from crmnet.explain import discover_motifs
+    from crmnet.discovery import Sources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
     options = DiscoverOptions(n=n, matched=not plain, q_value=q_value, seed=seed)
-    lines = discover_motifs(
-        file, output, options, attributions=attributions, database=_named(database),
-        flanks=flanks.value,
-    )  # fmt: skip
-    print("\n".join(lines))
+    sources = Sources(attributions, _named(database), engine.value)
+    print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks.value)))
     print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
 
 

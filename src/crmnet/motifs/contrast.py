@@ -2,17 +2,16 @@
 
 Two traps make a plain comparison of high with low promoters useless. Expression goes with G + C, so
 the high ones are richer in every G- and C-rich word; and rows made from one another repeat their
-words. Here sequences are therefore compared within strata of equal G + C (Cochran, Mantel and
-Haenszel's test), and a family counts once.
+words. Here sequences are therefore compared within strata of equal G + C, and a family counts once.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import hypergeom, norm
+from scipy.stats import hypergeom
 
 from crmnet.motifs.pwm import Matrix
 from crmnet.sequence import Tokens
@@ -28,32 +27,6 @@ VARIED = 6
 """Different triplets that such a stretch must have; runs and repeats are nobody's mark."""
 
 
-class Contrast(NamedTuple):
-    """Two groups of sequences."""
-
-    tokens: Tokens
-    """``(B, L)`` inserts, without the adapters that all share."""
-    top: Booleans
-    """``(B,)`` whether a sequence is of the group in which motifs are looked for."""
-    stratum: Integers
-    """``(B,)`` class of composition, from 0."""
-
-    def rows(self, chosen: Booleans | Integers) -> Contrast:
-        """Some of the sequences."""
-        return Contrast(self.tokens[chosen], self.top[chosen], self.stratum[chosen])
-
-    @property
-    def cell(self) -> Integers:
-        """``(B,)`` stratum and group in one number: 2·stratum + top."""
-        return 2 * self.stratum + self.top
-
-    @property
-    def sizes(self) -> Integers:
-        """``(S, 2)`` sequences of each stratum below and in the top group."""
-        strata = int(self.stratum.max(initial=0)) + 1
-        return np.bincount(self.cell, minlength=2 * strata).reshape(strata, 2)
-
-
 def gc_share(tokens: Tokens) -> Matrix:
     """Share of G and C among the known bases of each row, ``(B,)``."""
     known = np.maximum((tokens < 4).sum(axis=1), 1)
@@ -62,6 +35,8 @@ def gc_share(tokens: Tokens) -> Matrix:
 
 def composition_strata(tokens: Tokens, strata: int = STRATA) -> Integers:
     """Classes of equal G + C, ``(B,)``, as equal in size as ties allow."""
+    if not len(tokens):
+        return np.zeros(0, dtype=np.int64)
     share = gc_share(tokens)
     edges = np.unique(np.quantile(share, np.linspace(0, 1, strata + 1)[1:-1]))
     return np.searchsorted(edges, share, side="right")
@@ -115,40 +90,21 @@ def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Inte
     return top, bottom
 
 
-def stratified_z(hits: npt.NDArray[np.number], sizes: Integers) -> Matrix:
-    """How far hits lean to the top group, in standard deviations; ``(...)``.
-
-    Args:
-        hits: ``(..., S, 2)`` sequences that have the feature, in each stratum and group.
-        sizes: ``(S, 2)`` all sequences.
-
-    Returns:
-        Cochran–Mantel–Haenszel's z with a continuity correction; 0 where nothing can be said.
-    """
-    total = sizes.sum(axis=1).astype(float)
-    have = hits.sum(axis=-1)
-    usable = np.maximum(total, 2)
-    share = sizes[:, 1] / np.maximum(total, 1)
-    expected = (have * share).sum(axis=-1)
-    spread = share * (1 - share) * have * (total - have) / (usable - 1)
-    variance = np.where(total > 1, spread, 0).sum(axis=-1)
-    excess = hits[..., 1].sum(axis=-1) - expected
-    excess = np.sign(excess) * np.maximum(np.abs(excess) - 0.5, 0)
-    return excess / np.sqrt(np.where(variance > 0, variance, np.inf))
-
-
-def log_p(z: Matrix) -> Matrix:
-    """Natural logarithm of the upper tail of the normal distribution."""
-    return norm.logsf(z)
-
-
-def exact_p(hits: Booleans, contrast: Contrast) -> float:
+def exact_p(hits: Booleans, top: Booleans, stratum: Integers) -> float:
     """Chance of as many hits in the top group, the hits of each stratum being dealt at random.
 
     One-sided and exact: the strata's hypergeometric distributions, convolved.
+
+    Args:
+        hits: ``(B,)`` sequences that have the feature.
+        top: ``(B,)`` whether a sequence is of the group in which it is looked for.
+        stratum: ``(B,)`` class of composition, from 0.
     """
-    sizes = contrast.sizes
-    cells = np.bincount(contrast.cell[hits], minlength=sizes.size).reshape(sizes.shape)
+    strata = int(stratum.max(initial=0)) + 1
+    sizes, cells = (
+        np.bincount((2 * stratum + top)[rows], minlength=2 * strata).reshape(strata, 2)
+        for rows in (np.ones(len(hits), dtype=bool), hits)
+    )
     density = np.ones(1)
     for (low, high), have in zip(sizes.tolist(), cells.sum(axis=1).tolist(), strict=True):
         if not have:  # says nothing; of an empty stratum scipy's distribution is not defined

@@ -1,8 +1,11 @@
 """New motifs from sequences and their expression: high against low, or down a whole ranking.
 
-The search is the discriminative kind of STREME (Bailey 2021): the word that leans most to the top
-group becomes a matrix, the matrix is refined on its own best sites, its p-value comes from
-sequences that the search has not seen, its sites are erased, and the search goes on.
+The search is discriminative, as STREME's is (Bailey 2021), but nothing is erased on the way: the
+word that says most about what the motifs so far leave unexplained becomes a matrix
+(:mod:`crmnet.motifs.residual`), the matrix is sharpened on its own sites, and the search goes on.
+Then all motifs are polished side by side, each on what the others leave. The p-values come from
+sequences that the search has not seen, in which the sites of better motifs are covered, so that
+fragments and variants of a motif are not confirmed beside it.
 
 * :func:`differential` takes the n highest against the n lowest, as the paper ran MEME.
 * :func:`ranked` takes the whole list, without choosing n, as DRIMust and rGADEM do: what counts is
@@ -14,45 +17,52 @@ Both compare sequences of equal composition and count a family once (:mod:`crmne
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from crmnet.motifs.contrast import (
     Booleans,
-    Contrast,
     Integers,
     composition_strata,
     exact_p,
     extremes,
     minimum_hypergeometric,
-    stratified_z,
     without_composition,
 )
 from crmnet.motifs.pwm import Matrix, Motif
-from crmnet.motifs.scan import GRID, ScanOptions, grid_scores, p_values, q_values
-from crmnet.motifs.words import best_word
-from crmnet.sequence import N_TOKEN, Tokens
+from crmnet.motifs.refine import (
+    POLISHING,
+    SHAPING,
+    START,
+    best_scores,
+    erase,
+    refine,
+    strength,
+    widen,
+)
+from crmnet.motifs.residual import Sequences, fit, rest_of
+from crmnet.motifs.scan import q_values
+from crmnet.motifs.words import Words
+from crmnet.sequence import Tokens
 
 log = logging.getLogger("crmnet")
 
-CUTS = 40
-"""Score thresholds tried for a matrix."""
-ROUNDS = 7
-"""Refinements of a matrix."""
-UNKNOWN = -20.0
-"""Log-odds of an N, so that no site covers one."""
-CHANCE = 4e-4
-"""A site's score is reached by at most this share of random words: in one random promoter in
-twenty. Weaker sites matter too, but they blur the motif, and erasing them would erase others'."""
-LOOSE, LOOSE_ROUNDS = 1e-3, 3
-"""The same while a matrix still takes shape."""
-EDGE = 0.35
-"""Bits below which a column at the edge of a motif is cut off."""
+POLISHES = 2
+"""Rounds after the search, in which every motif is refined on what the others leave."""
+LEAST_Z = 3.0
+"""The search ends when no word leans as far; by chance, the farthest of so many words would."""
+GATE = 0.05
+"""Candidates are kept for the polish, and their sites covered for weaker ones, if held-out
+sequences are rarer than this by chance."""
+GROW, WIDEST = 2, 20
+"""Free columns that a polish adds on either side, and how wide the matrix may then be."""
+HIGHER, LOWER = 2 / 3, 1 / 3
+"""Heights of the groups whose shares of sites are told: all, where there are two groups."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,13 @@ class DiscoverOptions:
     """Motifs above this false discovery rate are left out."""
     held_out: float = 0.4
     """Share of the sequences that p-values come from."""
-    most: int = 40
-    """Candidates tried in each direction."""
-    patience: int = 5
-    """The search ends after so many candidates in a row that held-out sequences do not confirm."""
+    most: int = 60
+    """Candidates of each pass."""
+    patience: int = 8
+    """A pass ends after so many candidates in a row that held-out sequences do not confirm."""
     fewest: int = 10
     """Sequences that must have a word or a motif."""
-    search: int = 8_000
+    search: int = 4_000
     """Sequences in each group that the search looks at; the others of a large set only test."""
     seed: int = 0
 
@@ -105,14 +115,27 @@ class Found(NamedTuple):
     e: float
     """p times the number of candidates tested."""
     q: float
+    """Benjamini and Hochberg's, over the candidates tested."""
     share: float
     """Share of held-out sequences of its group that have a site."""
     share_other: float
     """The same of the other group."""
 
 
-Test = Callable[[Booleans], float]
-"""Held-out sequences with a site → p."""
+class Candidate(NamedTuple):
+    """A motif that is not yet tested."""
+
+    motif: Motif
+    threshold: float
+    high: bool
+    """Whether its sites are more frequent in high sequences."""
+    z: float
+    """How far they lean there, beyond what other motifs explain, in the sequences of the search."""
+    p: float = 1.0
+
+
+Test = Callable[[Booleans, bool], float]
+"""Held-out sequences with a site, and whether high ones should have more of them → p."""
 
 
 def differential(
@@ -135,24 +158,44 @@ def differential(
     Raises:
         ValueError: If there are fewer than 2n families.
     """
+    rows, top = ends(tokens, expression, family, options)
+    return contrast_motifs(tokens[rows], top, options)
+
+
+def ends(
+    tokens: Tokens, expression: Matrix, family: npt.NDArray[Any], options: DiscoverOptions
+) -> tuple[Integers, Booleans]:
+    """The rows of both ends, and which of them are of the upper one: ``(2n,)`` each."""
     height = without_composition(expression, tokens) if options.matched else expression
     top, bottom = extremes(height, family, options.n)
     rows = np.concatenate([top, bottom])
-    return contrast_motifs(tokens[rows], np.arange(len(rows)) < len(top), options)
+    return rows, np.arange(len(rows)) < len(top)
 
 
 def contrast_motifs(
-    tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS
+    tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS, letter: str = "D"
 ) -> list[Found]:
-    """Motifs of two groups of sequences that are there already; see :func:`differential`."""
-    found: list[Found] = []
-    stratum = composition_strata(tokens)
+    """Motifs of two groups of sequences that are there already; see :func:`differential`.
+
+    Ids begin with ``letter``.
+    """
+    learn, test = two_groups(tokens, top, options)
+    return significant(*_search(learn, test, group_test(test), options), options, letter)
+
+
+def two_groups(
+    tokens: Tokens, top: Booleans, options: DiscoverOptions
+) -> tuple[Sequences, Sequences]:
+    """Two groups as heights of 1 and 0: the sequences to search in and those to test on."""
+    sequences = Sequences(tokens, top.astype(float), composition_strata(tokens))
     learn, test = _split(top, options)
-    for enriched, group in (("high", top), ("low", ~top)):
-        contrast = Contrast(tokens.copy(), group, stratum)
-        p_value = partial(exact_p, contrast=contrast.rows(test))
-        found += _search(contrast, learn, test, p_value, enriched, options)
-    return _significant(found, options, "D")
+    return sequences.rows(learn), sequences.rows(test)
+
+
+def group_test(test: Sequences) -> Test:
+    """The exact test of two groups within strata of composition."""
+    top = test.height > HIGHER
+    return lambda hits, high: exact_p(hits, top if high else ~top, test.stratum)
 
 
 def ranked(
@@ -164,28 +207,23 @@ def ranked(
     """Motifs whose sites crowd at the top, or at the bottom, of the whole ranking.
 
     Sequences are ranked among those of their own G + C, so composition ranks nothing. The search
-    compares the upper third with the rest; p-values are minimum hypergeometric ones over every cut
-    of the held-out ranking, ids ``R1``, ``R2``, …
+    explains ranks; p-values are minimum hypergeometric ones over every cut of the held-out ranking,
+    ids ``R1``, ``R2``, … Shares are those of the upper (lower) third and of the rest.
     """
     _, rows = np.unique(family, return_index=True)
-    place = without_composition(expression[rows], tokens[rows])
     rng = np.random.default_rng(options.seed)
+    place = without_composition(expression[rows], tokens[rows])
     if len(rows) > 3 * options.search:
         kept = rng.permutation(len(rows))[: 3 * options.search]
         rows, place = rows[kept], place[kept]
-    stratum = composition_strata(tokens[rows])
-    found: list[Found] = []
-    for enriched, height in (("high", place), ("low", 1 - place)):
-        top = height > 2 / 3
-        contrast = Contrast(tokens[rows], top, stratum)
-        learn, test = _split(top, options)
-        p_value = partial(_p_down_the_ranking, order=np.argsort(-height[test], kind="stable"))
-        found += _search(contrast, learn, test, p_value, enriched, options)
-    return _significant(found, options, "R")
+    sequences = Sequences(tokens[rows], place, composition_strata(tokens[rows]))
+    learn, test = (sequences.rows(part) for part in _split(place > 0.5, options))
+    order = np.argsort(-test.height, kind="stable")
 
+    def p_value(hits: Booleans, high: bool) -> float:
+        return minimum_hypergeometric(hits[order if high else order[::-1]])[0]
 
-def _p_down_the_ranking(hits: Booleans, order: Integers) -> float:
-    return minimum_hypergeometric(hits[order])[0]
+    return significant(*_search(learn, test, p_value, options), options, "R")
 
 
 def _split(top: Booleans, options: DiscoverOptions) -> tuple[Integers, Integers]:
@@ -201,169 +239,115 @@ def _split(top: Booleans, options: DiscoverOptions) -> tuple[Integers, Integers]
 
 
 def _search(
-    contrast: Contrast,
-    learn: Integers,
-    test: Integers,
-    p_value: Test,
-    enriched: str,
-    options: DiscoverOptions,
-) -> list[Found]:
-    """Candidates of one direction, confirmed or not, in the order in which they were found."""
-    found: list[Found] = []
+    learn: Sequences, test: Sequences, p_value: Test, options: DiscoverOptions
+) -> tuple[list[Found], int]:
+    """What held-out sequences do not rule out, and how many candidates there were."""
+    candidates = _candidates(learn, test, options)
+    kept = [c for c in candidates if c.p < GATE]
+    for _ in range(POLISHES):
+        kept = _polished(kept, learn, options)
+    return described(with_p_values(kept, test, p_value), test), len(candidates)
+
+
+def _candidates(learn: Sequences, test: Sequences, options: DiscoverOptions) -> list[Candidate]:
+    """Words made motifs, each with the p of its held-out score test beyond those before it."""
+    words = Words(learn.tokens, options.fewest)
+    learned: list[Matrix] = []
+    held: list[Matrix] = []
+    spelled: list[Matrix] = []  # a word that came to nothing would else come again
+    found: list[Candidate] = []
     failures = 0
     while len(found) < options.most and failures < options.patience:
-        learning = contrast.rows(learn)
-        word = best_word(learning, options.fewest)
-        if word is None or word.z < 3:
+        features = _columns([*learned, *spelled], len(learn.tokens))
+        fitted = fit(learn, features)
+        rest = rest_of(learn, features, fitted)
+        word = words.best(rest)
+        if word is None or abs(word.z) < LEAST_Z:
             break
-        motif, threshold = refine(word.matrix(), learning, options.fewest)
-        hits = best_scores(contrast.tokens, motif)[0] >= threshold
-        p = p_value(hits[test])
-        top = contrast.top[test]
-        share, other = float(hits[test][top].mean()), float(hits[test][~top].mean())
-        found.append(Found(motif, threshold, enriched, p, 1.0, 1.0, share, other))
-        failures = 0 if p < options.q_value else failures + 1
-        log.info("%s %-20s p %.1e  %.1f %% / %.1f %%",
-                 enriched, motif.consensus, p, 100 * share, 100 * other)  # fmt: skip
-        _erase(contrast.tokens, motif, threshold)
-        _erase_word(contrast.tokens, word.letters)
+        high = word.z > 0
+        start = Motif("?", "?", word.matrix() * START)
+        motif, threshold, z = refine(
+            start, learn.tokens, rest if high else rest.turned(), SHAPING, options.fewest
+        )
+        fitted = fitted._replace(slope=fitted.slope[: len(learned)])
+        rest = rest_of(test, _columns(held, len(test.tokens)), fitted)
+        score = best_scores(test.tokens, motif)[0]
+        z_test = rest.z_of(np.nonzero(score >= threshold)[0])
+        p = float(norm.sf(z_test if high else -z_test))
+        found.append(Candidate(motif, threshold, high, z, p))
+        failures = 0 if p < GATE else failures + 1
+        log.debug("candidate %s: z %.1f, held-out p %.1e", motif.consensus, word.z, p)
+        learned.append(strength(best_scores(learn.tokens, motif)[0], motif))
+        held.append(strength(score, motif))
+        spelled.append(words.having(word).astype(float))
     return found
 
 
-def _significant(found: list[Found], options: DiscoverOptions, letter: str) -> list[Found]:
-    q = q_values(np.array([f.p for f in found]), len(found))
+def _columns(features: Sequence[Matrix], rows: int) -> Matrix:
+    return np.stack(features, axis=1) if features else np.zeros((rows, 0))
+
+
+def _polished(
+    candidates: Sequence[Candidate], learn: Sequences, options: DiscoverOptions
+) -> list[Candidate]:
+    """Every candidate refined on what the others leave unexplained, the strongest first."""
+    polished = sorted(candidates, key=lambda c: -c.z)
+    strengths = [strength(best_scores(learn.tokens, c.motif)[0], c.motif) for c in polished]
+    for number, (motif, _, high, *_) in enumerate(polished):
+        others = _columns(strengths[:number] + strengths[number + 1 :], len(learn.tokens))
+        rest = rest_of(learn, others, fit(learn, others))
+        start = widen(motif, min(GROW, max(0, (WIDEST - motif.width) // 2)))
+        motif, threshold, z = refine(
+            start, learn.tokens, rest if high else rest.turned(), POLISHING, options.fewest
+        )
+        polished[number] = Candidate(motif, threshold, high, z)
+        strengths[number] = strength(best_scores(learn.tokens, motif)[0], motif)
+    return polished
+
+
+def with_p_values(
+    candidates: Sequence[Candidate], test: Sequences, p_value: Test
+) -> list[Candidate]:
+    """Candidates with their p-values, strongest first: sites of the better ones are covered."""
+    tokens = test.tokens.copy()
+    judged = []
+    for c in sorted(candidates, key=lambda c: -c.z):
+        p = p_value(best_scores(tokens, c.motif)[0] >= c.threshold, c.high)
+        judged.append(c._replace(p=p))
+        if p < GATE:
+            erase(tokens, c.motif, c.threshold)
+    return judged
+
+
+def described(candidates: Sequence[Candidate], test: Sequences) -> list[Found]:
+    """Candidates with the shares of held-out sequences that have their sites."""
+    found = []
+    for c in candidates:
+        hits = best_scores(test.tokens, c.motif)[0] >= c.threshold
+        group = test.height > HIGHER if c.high else test.height < LOWER
+        shares = float(hits[group].mean()), float(hits[~group].mean())
+        where = "high" if c.high else "low"
+        found.append(Found(c.motif, c.threshold, where, c.p, 1.0, 1.0, *shares))
+    return found
+
+
+def significant(
+    found: Sequence[Found], tried: int, options: DiscoverOptions, letter: str
+) -> list[Found]:
+    """Those below the limit of q among all that were tried, most certain first, with ids.
+
+    Says how many the others were.
+    """
+    q = q_values(np.array([f.p for f in found]), tried)
     kept = [
-        f._replace(e=f.p * len(found), q=float(value))
+        f._replace(e=f.p * tried, q=float(value))
         for f, value in zip(found, q, strict=True)
         if value < options.q_value
     ]
     kept.sort(key=lambda f: f.p)
+    log.info("search %s: %d motifs at q < %g, %d other candidates",
+             letter, len(kept), options.q_value, tried - len(kept))  # fmt: skip
     return [
         f._replace(motif=Motif(f.motif.consensus, f"{letter}{n}", f.motif.counts, f.e))
         for n, f in enumerate(kept, 1)
     ]
-
-
-def best_scores(tokens: Tokens, motif: Motif) -> tuple[Matrix, Integers, Booleans]:
-    """Best score of each sequence, where it starts, and whether on the reverse strand; ``(B,)``.
-
-    Scores are natural-log odds; a place that covers an N loses more than any letter would.
-    """
-    starts = max(0, tokens.shape[1] - motif.width + 1)
-    matrix = np.vstack([motif.log_odds(), np.full(motif.width, UNKNOWN)]).astype(np.float32)
-    scores = np.zeros((2, len(tokens), starts), dtype=np.float32)
-    for column in range(motif.width):
-        letters = tokens[:, column : column + starts]
-        scores[0] += matrix[letters, column]
-        scores[1] += matrix[[3, 2, 1, 0, 4], motif.width - 1 - column][letters]
-    flat = scores.transpose(1, 0, 2).reshape(len(tokens), -1)
-    best = flat.argmax(axis=1)
-    return flat[np.arange(len(tokens)), best].astype(float), best % starts, best >= starts
-
-
-def refine(matrix: Matrix, contrast: Contrast, fewest: int) -> tuple[Motif, float]:
-    """Sharpen a matrix on its own sites until it tells the groups apart no better.
-
-    Args:
-        matrix: ``(4, W)`` probabilities.
-        contrast: The sequences.
-        fewest: Sequences that must have a site.
-
-    Returns:
-        The motif, cut to its informative columns, and the score from which a place is a site.
-    """
-    motif = Motif("?", "?", matrix * 20)
-    best: tuple[float, Motif] | None = None
-    for step in range(ROUNDS):
-        score, start, turned = best_scores(contrast.tokens, motif)
-        threshold = _best_cut(score, contrast, fewest, floor_of(motif))[1]
-        if step < LOOSE_ROUNDS:  # a word has one spelling: let sites with another one in
-            threshold = min(threshold, floor_of(motif, LOOSE))
-        counts = _excess_counts(contrast, score >= threshold, start, turned, motif.width)
-        if counts is None:
-            break
-        motif = Motif("?", "?", counts)
-        trimmed = _trim(motif)
-        z, _ = _best_cut(best_scores(contrast.tokens, trimmed)[0], contrast, fewest,
-                         floor_of(trimmed))  # fmt: skip
-        if best is None or z > best[0]:
-            best = z, trimmed
-    final = best[1] if best else _trim(motif)
-    score, _, _ = best_scores(contrast.tokens, final)
-    return final, _best_cut(score, contrast, fewest, floor_of(final))[1]
-
-
-def _excess_counts(
-    contrast: Contrast, hits: Booleans, start: Integers, turned: Booleans, width: int
-) -> Matrix | None:
-    """Letters of the top group's sites less those that the other group has as well, ``(4, W)``."""
-    low, high = contrast.sizes.sum(axis=0)
-    counted = []
-    for group in (contrast.top, ~contrast.top):
-        chosen = hits & group
-        sites = _sites(contrast.tokens[chosen], start[chosen], turned[chosen], width)
-        counted.append(np.array([(sites == base).sum(axis=0) for base in range(4)], dtype=float))
-    excess = np.maximum(counted[0] - counted[1] * high / max(low, 1), 0.01 * counted[0])
-    return excess if (excess.sum(axis=0) > 1).all() else None
-
-
-def floor_of(motif: Motif, chance: float = CHANCE) -> float:
-    """The lowest score, in natural-log odds, that at most this share of random words reach."""
-    low, table = p_values(grid_scores(motif, ScanOptions()))
-    rare = int(np.argmax(table <= max(chance, table[-1])))
-    next_there = int(np.nonzero(table == table[rare])[0][-1])
-    # Halfway between two scores that words can have, as the grid rounds either.
-    return float((low + (rare - 1 + next_there) / 2) / GRID * np.log(2))
-
-
-def _best_cut(score: Matrix, contrast: Contrast, fewest: int, floor: float) -> tuple[float, float]:
-    """The threshold at which sites lean most to the top group: z and score."""
-    order = np.argsort(-score, kind="stable")
-    sizes = contrast.sizes
-    last = min(len(score), max(int((score >= floor).sum()), fewest))
-    ends = np.unique(np.geomspace(min(fewest, last), last, CUTS).astype(int))
-    hits = np.zeros((len(ends), sizes.size))
-    np.add.at(hits, (np.searchsorted(ends, np.arange(last), side="right"),
-                     contrast.cell[order[:last]]), 1)  # fmt: skip
-    z = stratified_z(hits.cumsum(axis=0).reshape(len(ends), *sizes.shape), sizes)
-    found = int(z.argmax())
-    return float(z[found]), float(score[order[ends[found] - 1]])
-
-
-def _sites(tokens: Tokens, start: Integers, turned: Booleans, width: int) -> Tokens:
-    """The sites' letters, ``(K, W)``, all read in the motif's direction."""
-    sites = np.take_along_axis(tokens, start[:, None] + np.arange(width), axis=1)
-    return np.where(turned[:, None], (3 - sites)[:, ::-1], sites).astype(np.uint8)
-
-
-def _trim(motif: Motif) -> Motif:
-    """Without the uninformative columns at both edges, though at least four remain."""
-    informative = np.nonzero(motif.information >= EDGE)[0]
-    if not len(informative):
-        return motif
-    first, last = int(informative[0]), int(informative[-1]) + 1
-    while last - first < min(4, motif.width):
-        first, last = max(0, first - 1), min(motif.width, last + 1)
-    return Motif(motif.name, motif.id, motif.counts[:, first:last])
-
-
-def _erase(tokens: Tokens, motif: Motif, threshold: float) -> None:
-    """Put N over every site, in place; one after another, as a sequence may have several."""
-    rows = np.arange(len(tokens))
-    for _ in range(4):
-        score, start, _ = best_scores(tokens[rows], motif)
-        hit = score >= threshold
-        rows = rows[hit]
-        if not len(rows):
-            return
-        tokens[rows[:, None], start[hit][:, None] + np.arange(motif.width)] = N_TOKEN
-
-
-def _erase_word(tokens: Tokens, letters: tuple[int, ...]) -> None:
-    """Put N over every copy of a word, so that no word is tried twice."""
-    word = np.array(letters)
-    for one in (word, np.where(word < N_TOKEN, 3 - word, N_TOKEN)[::-1]):
-        windows = np.lib.stride_tricks.sliding_window_view(tokens, len(word), axis=1)
-        row, start = np.nonzero(((windows == one) | (one == N_TOKEN)).all(axis=2))
-        if len(row):
-            tokens[row[:, None], start[:, None] + np.nonzero(one < N_TOKEN)[0]] = N_TOKEN

@@ -20,6 +20,8 @@ SITES = 20
 """Sites that a MEME matrix without ``nsites=`` stands for, as MEME itself assumes."""
 DIGITS = 9
 """Decimals that counts survive with."""
+BANNER = 10
+"""Lines within which a MEME file says so."""
 TOTALS = "# sites per column:"
 
 
@@ -34,7 +36,8 @@ def read_motifs(path: Path) -> list[Motif]:
         raise FileNotFoundError(f"{path}: no such motif file")
     lines = path.read_text(encoding="utf-8").splitlines()
     first = next((line for line in lines if line.strip()), "")
-    if first.startswith("MEME version"):
+    # MEME's own report has a banner above its version.
+    if any(line.startswith("MEME version") for line in lines[:BANNER]):
         motifs = _read_meme(lines, path)
     elif first.startswith(">"):
         motifs = _read_jaspar(lines, path)

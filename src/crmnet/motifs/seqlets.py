@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.motifs.contrast import Integers
+from crmnet.motifs.contrast import Integers, composition_strata
 from crmnet.motifs.discover import DEFAULTS, DiscoverOptions, Found, contrast_motifs
+from crmnet.motifs.residual import Sequences
 from crmnet.sequence import Tokens
 
 CORE = 8
@@ -26,7 +27,7 @@ PER_SEQUENCE = 3
 
 
 class Seqlets(NamedTuple):
-    """Stretches of WIDTH bases."""
+    """Stretches of a core and its flanks."""
 
     row: Integers
     start: Integers
@@ -34,16 +35,19 @@ class Seqlets(NamedTuple):
     """Sum of the attributions of the core."""
 
 
-def extract_seqlets(values: npt.NDArray[np.floating], sign: int, share: float = 0.05) -> Seqlets:
+def extract_seqlets(
+    values: npt.NDArray[np.floating], sign: int, share: float = 0.05, flank: int = FLANK
+) -> Seqlets:
     """The strongest stretches of one sign that do not overlap.
 
     Args:
         values: ``(B, L)`` attribution of each base.
         sign: +1 for what raises the prediction, −1 for what lowers it.
         share: Of all places, how many are strong.
+        flank: Bases around the core.
     """
     window = np.lib.stride_tricks.sliding_window_view(values * sign, CORE, axis=1).sum(axis=2)
-    inside = window[:, FLANK : window.shape[1] - FLANK].astype(float)
+    inside = window[:, flank : window.shape[1] - flank].astype(float)
     limit = max(float(np.quantile(inside, 1 - share)), 0.0)
     rows, starts, totals = [], [], []
     for _ in range(PER_SEQUENCE):
@@ -56,6 +60,20 @@ def extract_seqlets(values: npt.NDArray[np.floating], sign: int, share: float = 
         near = np.abs(np.arange(inside.shape[1]) - place[:, None]) < CORE
         inside[near] = -np.inf
     return Seqlets(*map(np.concatenate, (rows, starts, totals)))
+
+
+def stretches(
+    tokens: Tokens, values: npt.NDArray[np.floating], sign: int, seed: int, flank: int = FLANK
+) -> Sequences:
+    """Seqlets of one sign, with height 1, and as many unimportant stretches, with height 0."""
+    width = CORE + 2 * flank
+    seqlets = extract_seqlets(values, sign, flank=flank)
+    quiet = _quiet_starts(values, len(seqlets.row), width, seed)
+    row = np.concatenate([seqlets.row, quiet[0]])
+    start = np.concatenate([seqlets.start, quiet[1]])
+    pieces = tokens[row[:, None], start[:, None] + np.arange(width)]
+    height = (np.arange(len(row)) < len(seqlets.row)).astype(float)
+    return Sequences(pieces, height, composition_strata(pieces))
 
 
 def attributed_motifs(
@@ -73,15 +91,11 @@ def attributed_motifs(
     """
     found: list[Found] = []
     for sign, name in ((1, "high"), (-1, "low")):
-        seqlets = extract_seqlets(values, sign)
-        quiet = _quiet_starts(values, len(seqlets.row), options.seed)
-        if min(len(seqlets.row), len(quiet[0])) < 2 * options.fewest:
+        pieces = stretches(tokens, values, sign, options.seed)
+        high = pieces.height == 1
+        if min(int(high.sum()), int((~high).sum())) < 2 * options.fewest:
             continue
-        row = np.concatenate([seqlets.row, quiet[0]])
-        start = np.concatenate([seqlets.start, quiet[1]])
-        pieces = tokens[row[:, None], start[:, None] + np.arange(WIDTH)]
-        top = np.arange(len(row)) < len(seqlets.row)
-        motifs = contrast_motifs(pieces, top, options)
+        motifs = contrast_motifs(pieces.tokens, high, options, "A")
         found += [f._replace(enriched=name) for f in motifs if f.enriched == "high"]
     found.sort(key=lambda f: f.p)
     return [
@@ -90,10 +104,10 @@ def attributed_motifs(
 
 
 def _quiet_starts(
-    values: npt.NDArray[np.floating], many: int, seed: int
+    values: npt.NDArray[np.floating], many: int, width: int, seed: int
 ) -> tuple[Integers, Integers]:
     """Rows and starts of random stretches among the half that matters least."""
-    size = np.lib.stride_tricks.sliding_window_view(np.abs(values), WIDTH, axis=1).sum(axis=2)
+    size = np.lib.stride_tricks.sliding_window_view(np.abs(values), width, axis=1).sum(axis=2)
     row, start = np.nonzero(size <= np.median(size))
     chosen = np.random.default_rng(seed).permutation(len(row))[:many]
     return row[chosen], start[chosen]

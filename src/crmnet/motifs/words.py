@@ -1,4 +1,4 @@
-"""Short words that one group of sequences has and the other lacks: where a motif search begins.
+"""Short words that high sequences have and low ones lack: where a motif search begins.
 
 Words are read on both strands, and counted once in a sequence however often it has them. Besides
 6-, 7- and 8-letter words there are pairs of triplets with a gap, as many factors bind in pairs.
@@ -6,13 +6,14 @@ Words are read on both strands, and counted once in a sequence however often it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from crmnet.motifs.contrast import Contrast, Integers, stratified_z
+from crmnet.motifs.contrast import Booleans
 from crmnet.motifs.pwm import Matrix
+from crmnet.motifs.residual import Rest
 from crmnet.sequence import N_TOKEN, Tokens
 
 PATTERNS: tuple[tuple[int, ...], ...] = (
@@ -25,13 +26,21 @@ SURE = 0.9
 FLANK = 4
 """Free columns on either side of a word, for the matrix to grow into."""
 
+Occurrences = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+"""Rows, and codes of the words in them, a row's repeats left out."""
+
 
 class Word(NamedTuple):
-    """A word and how far it leans to the top group."""
+    """A word and how far it leans."""
 
     letters: tuple[int, ...]
     """Tokens, N in a gap."""
     z: float
+    """Above 0 to the high sequences, below 0 to the low ones."""
+    pattern: int
+    """Which of PATTERNS it is of."""
+    code: int
+    """Its number among the words of that pattern."""
 
     def matrix(self) -> Matrix:
         """``(4, W)`` probabilities to start from, with free columns around it."""
@@ -43,44 +52,64 @@ class Word(NamedTuple):
         return shares
 
 
-def best_word(contrast: Contrast, fewest: int) -> Word | None:
-    """The word that leans most to the top group, of those in at least ``fewest`` sequences."""
-    cells, sizes = contrast.cell, contrast.sizes
-    best: Word | None = None
-    for offsets, (row, code) in zip(PATTERNS, _occurrences(contrast.tokens), strict=True):
-        many = 4 ** len(offsets)
-        count = np.bincount(code * sizes.size + cells[row], minlength=many * sizes.size)
-        hits = count.reshape(many, *sizes.shape)
-        usable = np.nonzero(hits.sum(axis=(1, 2)) >= fewest)[0]
-        if not len(usable):
-            continue
-        z = stratified_z(hits[usable], sizes)
-        found = int(z.argmax())
-        if best is None or z[found] > best.z:
-            best = Word(_letters(int(usable[found]), offsets), float(z[found]))
-    return best
+class Words:
+    """All words of some sequences, found once."""
+
+    def __init__(self, tokens: Tokens, fewest: int) -> None:
+        """Words of ``(B, L)``; those in fewer than ``fewest`` sequences are no candidates."""
+        self.rows = len(tokens)
+        self.found = [_occurrences(tokens, offsets) for offsets in PATTERNS]
+        self.usable = [
+            np.bincount(code, minlength=4 ** len(offsets)) >= fewest
+            for offsets, (_, code) in zip(PATTERNS, self.found, strict=True)
+        ]
+
+    def best(self, rest: Rest) -> Word | None:
+        """The word that leans most either way and was not taken before; it is taken now."""
+        best: Word | None = None
+        strata = len(rest.total)
+        for number, (offsets, (row, code)) in enumerate(zip(PATTERNS, self.found, strict=True)):
+            usable = np.nonzero(self.usable[number])[0]
+            if not len(usable):
+                continue
+            many = 4 ** len(offsets)
+            lean = np.bincount(code, rest.residual[row], many)[usable]
+            cell = code.astype(np.int64) * strata + rest.stratum[row]
+            spread = np.bincount(cell, rest.variance[row], many * strata).reshape(many, strata)
+            z = rest.z(lean, spread[usable])
+            found = int(np.abs(z).argmax())
+            if best is None or abs(z[found]) > abs(best.z):
+                letters = _letters(int(usable[found]), offsets)
+                best = Word(letters, float(z[found]), number, int(usable[found]))
+        if best is not None:
+            self.usable[best.pattern][best.code] = False
+        return best
+
+    def having(self, word: Word) -> Booleans:
+        """Which sequences have a word, ``(B,)``."""
+        row, code = self.found[word.pattern]
+        having = np.zeros(self.rows, dtype=bool)
+        having[row[code == word.code]] = True
+        return having
 
 
-def _occurrences(tokens: Tokens) -> Iterator[tuple[Integers, Integers]]:
-    """For each pattern: rows and codes of the words in them, a row's repeats left out."""
-    for offsets in PATTERNS:
-        places = tokens.shape[1] - offsets[-1]
-        if places < 1:
-            yield np.zeros(0, np.int64), np.zeros(0, np.int64)
-            continue
-        forward = np.zeros((len(tokens), places), dtype=np.int32)
-        reverse = np.zeros_like(forward)
-        known = np.ones(forward.shape, dtype=bool)
-        for number, offset in enumerate(offsets):
-            letter = tokens[:, offset : offset + places].astype(np.int32)
-            known &= letter < N_TOKEN
-            forward += letter << (2 * number)
-            reverse += (3 - letter) << (2 * (len(offsets) - 1 - number))
-        code = np.sort(np.where(known, np.minimum(forward, reverse), -1), axis=1)
-        new = code >= 0
-        new[:, 1:] &= code[:, 1:] != code[:, :-1]
-        row, place = np.nonzero(new)
-        yield row, code[row, place].astype(np.int64)
+def _occurrences(tokens: Tokens, offsets: tuple[int, ...]) -> Occurrences:
+    places = tokens.shape[1] - offsets[-1]
+    if places < 1:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    forward = np.zeros((len(tokens), places), dtype=np.int32)
+    reverse = np.zeros_like(forward)
+    known = np.ones(forward.shape, dtype=bool)
+    for number, offset in enumerate(offsets):
+        letter = tokens[:, offset : offset + places].astype(np.int32)
+        known &= letter < N_TOKEN
+        forward += letter << (2 * number)
+        reverse += (3 - letter) << (2 * (len(offsets) - 1 - number))
+    code = np.sort(np.where(known, np.minimum(forward, reverse), -1), axis=1)
+    new = code >= 0
+    new[:, 1:] &= code[:, 1:] != code[:, :-1]
+    row, place = np.nonzero(new)
+    return row.astype(np.int32), code[row, place]
 
 
 def _letters(code: int, offsets: tuple[int, ...]) -> tuple[int, ...]:
