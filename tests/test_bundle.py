@@ -7,11 +7,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from conftest import SHARED, needs_shared
 from crmnet import bundle
 from crmnet.bundle import PackOptions, bundled, load_card, load_model, load_packed, pack
 from crmnet.card import card_lines
 from crmnet.checkpoint import RECORD, load_tensors
+from crmnet.evaluate import score
 from crmnet.predict import Predictor
+from crmnet.scored import score_file
 from crmnet.sequence import decode, reverse_complement
 
 
@@ -194,3 +197,28 @@ def test_the_docs_show_the_cards_of_bundled_models():
     for name, path in bundled().items():
         shown = "\n".join(card_lines(load_card(path)))
         assert f"```text\n{shown}\n```" in docs, f"{name}: put `crmnet models show {name}` there"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("yeast", [[14.551, 14.461, 1.226], [15.074, 15.034, 1.324]]),
+        ("yeast-fast", [[15.126, 15.031, 1.347], [13.720, 13.390, 0.992]]),
+    ],
+)
+def test_bundled_models_say_what_they_said_when_they_were_packed(name, expected):
+    predictor = Predictor.load(name)
+    assert predictor.media == ["complex", "defined", "dream"]
+    found = predictor.predict(["TTACCCGGGTCAAGTACGT" * 4 + "ACGT", "A" * 40 + "C" * 40])
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@needs_shared
+def test_the_cards_figures_are_those_of_the_test_set():
+    """Of the slim model, whose 2,954 predictions take a second or two."""
+    data = SHARED / "data" / "evolution" / "Random_complex.csv"
+    (scored,) = score_file(Predictor.load("yeast-fast"), data)
+    card = load_card(bundled()["yeast-fast"])
+    found = score(scored.measured, scored.predicted)
+    for metric in ("pearson", "spearman", "mae"):
+        assert found[metric] == pytest.approx(card.tests["random"][metric]["value"], abs=1e-4)

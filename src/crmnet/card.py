@@ -108,9 +108,9 @@ def _trust(card: ModelCard) -> list[str]:
     if found is None:
         return ["  none yet: crmnet models calibrate"]
     lines = [
-        f"  {medium}: {found.level:.0%} intervals ± {i.quantile * i.base:.2f} + "
-        f"{i.quantile * i.slope:.2f} × spread, from {i.families:,} held-out families of "
-        f"{found.data['name']}"
+        f"  {medium}: {found.level:.0%} intervals ± {i.quantile * i.base:.2f}"
+        f"{f' + {i.quantile * i.slope:.2f} × spread' if i.slope else ''}, from {i.families:,} "
+        f"held-out families of {found.data['name']}"
         for medium, i in found.intervals.items()
     ]
     for name, c in card.coverage.items():
