@@ -301,7 +301,7 @@ def _saliency_and_expression(
     place = np.arange(1, len(rows))
     left.hlines([row.anywhere for row in rows[1:]], place - 0.4, place + 0.4, color=INK,
                 linestyle=(0, (2, 1)), linewidth=1, label="same promoters, any place")  # fmt: skip
-    left.legend(fontsize=7)
+    left.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=7)
     left.set_ylim(bottom=0)
     _bars(right, rows, [row.expression for row in rows])
     right.set_title(f"G   mean {kind} expression", fontsize=9)
