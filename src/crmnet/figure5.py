@@ -301,7 +301,8 @@ def _saliency_and_expression(
     place = np.arange(1, len(rows))
     left.hlines([row.anywhere for row in rows[1:]], place - 0.4, place + 0.4, color=INK,
                 linestyle=(0, (2, 1)), linewidth=1, label="same promoters, any place")  # fmt: skip
-    left.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=7)
+    left.margins(y=0.2)  # room for the legend above the bars
+    left.legend(loc="upper right", fontsize=7)
     left.set_ylim(bottom=0)
     _bars(right, rows, [row.expression for row in rows])
     right.set_title(f"G   mean {kind} expression", fontsize=9)

@@ -98,8 +98,9 @@ BAD_INPUT = (
 
 def main() -> None:
     """Run a command and turn what goes wrong into one line and an exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of each font in a PDF
+    # Libraries tell of every font in a PDF and every node of an exported graph: warnings only.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("crmnet").setLevel(logging.INFO)
     try:
         app(prog_name="crmnet")  # Ctrl-C ends in here with status 130
     except BAD_INPUT as error:
