@@ -90,6 +90,15 @@ def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_was_done_to_sequences_is_said(crmnet, small_run, tmp_path):
+    (tmp_path / "s.txt").write_text("ACGT" * 50 + "\n")
+    status, _, err = crmnet(
+        "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,
+        "--method", "gradient", "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0 and "adapters added to 1 of 1" in err and "lost their end" in err
+
+
 def test_seqlets_are_where_the_attributions_are():
     values = np.zeros((2, 80))
     values[0, 40:48], values[1, 20:28] = 1.0, -1.0

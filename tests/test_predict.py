@@ -146,3 +146,11 @@ def test_units_are_named_where_they_are_known(counter):
     ]  # fmt: skip
     unknown = dataclasses.replace(counter, units={"complex": "unknown"})
     assert list(unit_lines(unknown, ["complex"])) == []
+
+
+def test_the_input_is_never_written_over(crmnet, small_run, tmp_path):
+    file = tmp_path / "s.fa"
+    file.write_text(">one\n" + "ACGT" * 20 + "\n")
+    status, _, error = crmnet("predict", small_run, file, "-o", file)
+    assert status == 2 and "is the input and would be lost" in error
+    assert file.read_text().startswith(">one")

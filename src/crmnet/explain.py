@@ -61,11 +61,13 @@ class Promoters(NamedTuple):
     """``(B, L)`` constructs."""
     expression: npt.NDArray[np.float64] | None
     """``(B,)`` as measured, where the file says."""
+    preparation: sequence.Preparation = sequence.Preparation()
+    """What was done to the sequences of the file, adapters and length."""
 
     def first(self, many: int) -> Promoters:
         """The first ``many``."""
         measured = None if self.expression is None else self.expression[:many]
-        return Promoters(self.ids[:many], self.tokens[:many], measured)
+        return Promoters(self.ids[:many], self.tokens[:many], measured, self.preparation)
 
 
 def read_promoters(
@@ -78,7 +80,7 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts = []
+    parts, preparation = [], sequence.Preparation()
     for block in read_blocks(path, ("id", "sequence", "expression")):
         for line, reason, _ in block.misshapen:
             if reason not in HARMLESS:
@@ -89,7 +91,9 @@ def read_promoters(
         names = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
         where = [f"{name} ({path}, line {n})" for name, n in zip(names, block.lines, strict=True)]
         tokens, lengths = sequence.encode(block.columns["sequence"], where)
-        parts.append(sequence.prepare(tokens, lengths, flanks, length)[0])
+        prepared, done = sequence.prepare(tokens, lengths, flanks, length)
+        parts.append(prepared)
+        preparation += done
         ids += names
         for line, text in zip(block.lines, block.columns.get("expression", []), strict=False):
             try:
@@ -99,7 +103,7 @@ def read_promoters(
     if not ids:
         raise ValueError(f"{path} holds no sequences")
     measured = np.array(expression) if len(expression) == len(ids) else None
-    return Promoters(ids, np.concatenate(parts), measured)
+    return Promoters(ids, np.concatenate(parts), measured, preparation)
 
 
 def explain(

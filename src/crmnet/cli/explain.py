@@ -102,6 +102,8 @@ def explain(
 
     predictor = Predictor.load(model, device=device.value)
     promoters = read_promoters(file, flanks=flanks.value, length=predictor.length)
+    for line in promoters.preparation.messages(predictor.length):
+        print(line, file=sys.stderr)
     options = AttributeOptions(
         method.value, beyond_composition=not keep_composition, shuffles=shuffles, seed=seed
     )

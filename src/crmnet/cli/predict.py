@@ -51,7 +51,7 @@ def predict(
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
-    Writes the columns id and expression, or expression_<medium> for each medium of a model that
+    Writes the columns id and expression, or expression_MEDIUM for each medium of a model that
     knows several; a calibrated model adds low and high (ends of its interval), percentile (among
     native promoters) and unlike_training (why it is unlike the training data, or nothing).
 
@@ -69,6 +69,8 @@ def predict(
         unit_lines,
     )
 
+    if output.exists() and file.exists() and output.samefile(file):
+        raise ValueError(f"{output} is the input and would be lost; choose another name")
     place = _place(part_rows)
     predictor = Predictor.load(
         model, device=device.value, batch_size=batch_size, precision=precision.value
