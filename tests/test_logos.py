@@ -32,6 +32,9 @@ def test_sums_and_shares_by_hand():
     np.testing.assert_allclose(sums_over(ALONG, sites), [-3, 1, -3])
     # Pairs sum to 1, 0, -3, -3; single bases to 1, 0, 0, -3, 0.
     np.testing.assert_allclose(share_beyond(ALONG, sites), [2 / 4, 1 / 4, 4 / 5])
+    # Another promoter with larger attributions does not count.
+    two = np.concatenate([ALONG, 100 * np.ones((1, 5))])
+    np.testing.assert_allclose(share_beyond(two, sites), [2 / 4, 1 / 4, 4 / 5])
 
 
 def test_what_is_unsure_or_does_not_stand_out_is_left_out():

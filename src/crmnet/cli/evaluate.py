@@ -99,6 +99,7 @@ def evaluate(
         raise ValueError("--dream-subsets goes with --predictions of the whole test set")
     if model is not None and not data:
         raise ValueError(f"what should {model} be evaluated on? name a data set or a file")
+    from crmnet.data.dataset import is_dataset
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
@@ -131,7 +132,8 @@ def evaluate(
                 flanks=flanks.value,
                 max_rejected=max_rejected,
             )
-            _say_what_is_assumed(predictor, medium)
+            if not all(is_dataset(path) for path in data):
+                _say_what_is_assumed(predictor, medium)
             sets = [s for path in data for s in score_file(predictor, path, options, **told)]
             _say_what_was_seen(known_data(model, predictor), data, rows)
     for scored in sets:
