@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.splits import families
+from crmnet.data.subset import finish_derived
 from crmnet.data.writer import DatasetWriter, Rows, new_folder
 from crmnet.perturb import cross, substitute
 from crmnet.predict import Predictor
-from crmnet.sequence import Preparation, Tokens, inserts, prepare, sequence_lengths
+from crmnet.sequence import Tokens, inserts, prepare, sequence_lengths
 
 CHUNK = 4096
 
@@ -81,25 +82,15 @@ def distil(
             here = slice(start, start + CHUNK)
             predicted = predictor.predict_tokens(tokens[here])
             labels = np.take_along_axis(predicted, medium[here, None], axis=1)[:, 0]
-            rows = Rows(tokens[here], labels, medium[here], predictor.media, family[here])
-            rows.units = predictor.units
+            rows = Rows(
+                tokens[here], labels, medium[here], predictor.media, family[here],
+                units=predictor.units,
+            )  # fmt: skip
             writer.append(rows, dataset.name)
             progress(writer.rows)
         lengths = Counter(sequence_lengths(tokens).tolist())
-        writer.finish(
-            flanks="none",
-            preparation=asdict(Preparation(total=writer.rows)),
-            lengths={str(n): count for n, count in sorted(lengths.items())},
-            rows_read=writer.rows,
-            rejected={},
-            sources=[{"file": dataset.name, "rows_read": len(dataset), "rows_taken": writer.rows}],
-            origin={
-                "name": dataset.name,
-                "fingerprint": dataset.fingerprint,
-                "labelled_by": predictor.identity,
-                "distil": asdict(options),
-            },
-        )
+        made_by = {"labelled_by": predictor.identity, "distil": asdict(options)}
+        finish_derived(writer, dataset, lengths, "none", made_by)
     return Dataset.open(destination)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from crmnet.cli.options import ResamplesOption
+
 
 def ablate(
     recipe: Annotated[str, typer.Argument(help="A recipe whose network is crmnet of any size.")],
@@ -27,7 +29,7 @@ def ablate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, for all variants."),
     ] = None,
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+    resamples: ResamplesOption = 1000,
 ) -> None:
     """Train CRMnet whole and with parts left out, several seeds each: the paper's Figure 4.
 

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli.options import Counter, OverwriteOption, Precision, PrecisionOption
+from crmnet.cli.options import (
+    Counter,
+    OverwriteOption,
+    Precision,
+    PrecisionOption,
+    ResamplesOption,
+)
 
 ModelArgument = Annotated[str, typer.Argument(help="Packed file, or name of a bundled model.")]
 
@@ -59,7 +65,7 @@ def calibrate(
         Path | None, typer.Option(help="Native promoters, a data set or any file of sequences.")
     ] = None,
     level: Annotated[float, typer.Option(help="Share that the intervals shall hold.")] = 0.9,
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+    resamples: ResamplesOption = 1000,
 ) -> None:
     """Write into a packed model's card how far to trust it: intervals, flags, percentiles, tests.
 

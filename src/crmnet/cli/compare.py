@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmnet.cli.options import (
+    BatchSizeOption,
     ColumnOption,
     Device,
     DeviceOption,
@@ -16,6 +17,7 @@ from crmnet.cli.options import (
     Level,
     LevelOption,
     MaxRejectedOption,
+    ResamplesOption,
     WordOption,
     pairs,
 )
@@ -56,8 +58,8 @@ def compare(
     k: WordOption = 20,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+    batch_size: BatchSizeOption = 256,
+    resamples: ResamplesOption = 1000,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Compare models on the same rows: one table and the paper's Figure 3.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crmnet.cli.options import (
+    BatchSizeOption,
     ColumnOption,
     Device,
     DeviceOption,
@@ -20,6 +21,7 @@ from crmnet.cli.options import (
     Level,
     LevelOption,
     MaxRejectedOption,
+    ResamplesOption,
     WordOption,
     pairs,
 )
@@ -77,8 +79,8 @@ def evaluate(
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
     flanks: FlanksOption = Flanks.auto,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
-    resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
+    batch_size: BatchSizeOption = 256,
+    resamples: ResamplesOption = 1000,
     device: DeviceOption = Device.auto,
 ) -> None:
     """Score a model on measured promoters, or score a table of predictions.

@@ -65,6 +65,8 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(help="*bf16* computes in bfloat16: faster on processors that can, rounded."),
 ]
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
+ResamplesOption = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 MediumOption = Annotated[str | None, typer.Option(help="One of the model's media.")]
 ColumnOption = Annotated[
     list[str] | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmnet.cli.options import (
+    BatchSizeOption,
     Counter,
     Device,
     DeviceOption,
@@ -45,7 +46,7 @@ def predict(
             "goes on after the last whole part. 100,000 under torchrun.",
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 256,
+    batch_size: BatchSizeOption = 256,
     device: DeviceOption = Device.auto,
     precision: PrecisionOption = Precision.fp32,
 ) -> None:

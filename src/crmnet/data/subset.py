@@ -6,6 +6,7 @@ Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers, gives a d
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,16 +71,35 @@ def copy_rows(
                 dataset.name,
             )
             lengths.update(sequence_lengths(tokens).tolist())
-        writer.finish(
-            flanks=dataset.manifest["flanks"],
-            preparation=asdict(Preparation(total=writer.rows)),
-            lengths={str(n): count for n, count in sorted(lengths.items())},
-            rows_read=writer.rows,
-            rejected={},
-            sources=[{"file": dataset.name, "rows_read": len(dataset), "rows_taken": writer.rows}],
-            origin={"name": dataset.name, "fingerprint": dataset.fingerprint, **(made_by or {})},
-        )
+        finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], made_by or {})
     return Dataset.open(destination)
+
+
+def finish_derived(
+    writer: DatasetWriter,
+    origin: Dataset,
+    lengths: Mapping[int, int],
+    flanks: str,
+    made_by: Mapping[str, Any],
+) -> None:
+    """Write the manifest of a data set made from another, of which no row was refused.
+
+    Args:
+        writer: Holds the rows.
+        origin: The data set that they come from, or whose promoters they are kin of.
+        lengths: Length of a sequence → how many have it.
+        flanks: What was done to the adapters.
+        made_by: Said in the manifest, beside the origin's name and fingerprint.
+    """
+    writer.finish(
+        flanks=flanks,
+        preparation=asdict(Preparation(total=writer.rows)),
+        lengths={str(n): count for n, count in sorted(lengths.items())},
+        rows_read=writer.rows,
+        rejected={},
+        sources=[{"file": origin.name, "rows_read": len(origin), "rows_taken": writer.rows}],
+        origin={"name": origin.name, "fingerprint": origin.fingerprint, **made_by},
+    )
 
 
 @dataclass(frozen=True)
