@@ -19,6 +19,7 @@ from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.loader import RowBatches, make_loader, output_of
+from crmnet.data.splits import families
 from crmnet.models.layers import bin_mean, soft_bin_loss
 from crmnet.optimiser import learning_rate
 from crmnet.predict import Predictor
@@ -185,6 +186,33 @@ def test_even_media_draw_all_of_the_smallest_and_as_many_of_the_others(assay):
         assert len(list(loader.sampler)) == len(loader)
         seen.append(set(rows.tolist()))
     assert seen[0] != seen[1]
+
+
+def test_rows_are_drawn_by_their_chances():
+    rows = np.arange(100, 104)
+    sampler = RowBatches(rows, 1000, shuffle=True, chances=np.array([0.0, 1.0, 1.0, 2.0]))
+    sampler.drawn = 4000  # as an epoch of a data set that is a thousand times as large
+    drawn = np.concatenate(list(sampler))
+    assert len(drawn) == 4000
+    share = np.bincount(drawn - 100, minlength=4) / 4000
+    # Four standard deviations of a share of 4,000 draws.
+    assert share == pytest.approx([0, 0.25, 0.25, 0.5], abs=4 * math.sqrt(0.25 / 4000))
+
+
+def test_even_families_draw_every_family_equally_often(assay, monkeypatch, tmp_path):
+    seen = {}
+
+    def keep(data, batch_size, *, rows, chances=None, **rest):
+        if chances is not None:
+            seen.update(rows=rows, chances=chances)
+        return make_loader(data, batch_size, rows=rows, chances=chances, **rest)
+
+    monkeypatch.setattr("crmnet.train.make_loader", keep)
+    train(settings("epochs=1", "even_families=1"), assay, tmp_path / "run")
+    family = families(assay)[seen["rows"]]
+    assert np.unique(family, return_counts=True)[1].max() > 1
+    for one in np.unique(family):
+        assert seen["chances"][family == one].sum() == pytest.approx(1)
 
 
 # -- losses and weights -----------------------------------------------------------------------

@@ -87,6 +87,10 @@ class TrainSettings(_Frozen):
     """One output for all media, as in the paper's pre-training, which did not tell them apart."""
     even_media: bool = False
     """Draw equally many rows of each medium in every epoch."""
+    even_families: float = Field(0.0, ge=0, le=1)
+    """How evenly families are drawn: 0 shows every row once an epoch; above, rows are drawn at
+    random, each with a chance proportional to the size of its family (as ``validation_by`` finds
+    them) to the power of minus this, so that 1 draws all families equally often."""
     ema: float = Field(0.0, ge=0, lt=1)
     """Share of the old in an exponential moving average of the weights, taken after every step;
     above 0 the average is what is validated and kept."""

@@ -89,15 +89,19 @@ class RowBatches(Sampler[Index]):
     world: int = 1
     strata: npt.NDArray[np.integer] | None = None
     """A class for each of ``rows``; each epoch draws equally many of every class."""
+    chances: npt.NDArray[np.floating] | None = None
+    """For each of ``rows``, how often it is drawn, relative to others; None takes each once."""
     every_row: bool = True
     """Take the last few rows even if there are fewer than processes, some of which get none."""
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        self.classes: list[Index] = [self.rows]
+        every = np.arange(len(self.rows))
+        self.classes: list[Index] = [every]
+        """Places in ``rows``, class by class."""
         if self.strata is not None:
-            self.classes = [self.rows[self.strata == c] for c in np.unique(self.strata)]
-        self.drawn = min(len(rows) for rows in self.classes)
+            self.classes = [every[self.strata == c] for c in np.unique(self.strata)]
+        self.drawn = min(len(places) for places in self.classes)
         """Rows that an epoch draws of each class."""
 
     def set_epoch(self, epoch: int) -> None:
@@ -111,14 +115,21 @@ class RowBatches(Sampler[Index]):
     def __iter__(self) -> Iterator[Index]:
         rows = self.rows
         rng = np.random.default_rng([self.seed, self.epoch])
-        if len(self.classes) > 1:
-            rows = np.concatenate([rng.permutation(rows)[: self.drawn] for rows in self.classes])
+        if len(self.classes) > 1 or self.chances is not None:
+            rows = rows[np.concatenate([self._draw(places, rng) for places in self.classes])]
         if self.shuffle:
             rows = rng.permutation(rows)
         together = self.batch_size * self.world
         for step in range(len(self)):
             shared = rows[step * together : (step + 1) * together]
             yield np.array_split(shared, self.world)[self.rank]
+
+    def _draw(self, places: Index, rng: np.random.Generator) -> Index:
+        """As many of a class as an epoch takes: each at most once, or by their chances."""
+        if self.chances is None:
+            return rng.permutation(places)[: self.drawn]
+        chances = self.chances[places]
+        return rng.choice(places, self.drawn, p=chances / chances.sum())
 
 
 def make_loader(
@@ -130,13 +141,15 @@ def make_loader(
     seed: int = 0,
     outputs: Sequence[str] | None = None,
     even_media: bool = False,
+    chances: npt.NDArray[np.floating] | None = None,
     rank: int = 0,
     world: int = 1,
     workers: int = 0,
 ) -> DataLoader[Batch]:
     """Batches of a data set, or of some of its rows, for a training or validation loop.
 
-    Every row comes exactly once per epoch, in one of the processes; the last batch may be smaller.
+    Every row comes exactly once per epoch, in one of the processes, unless ``even_media`` or
+    ``chances`` draw them otherwise; the last batch may be smaller.
     Same seed and epoch, same batches.
 
     Args:
@@ -150,6 +163,8 @@ def make_loader(
             set's media.
         even_media: Draw equally many rows of each medium in every epoch: all of the smallest, and a
             new sample of the others.
+        chances: For each row, how often to draw it, relative to others; by default each is taken
+            once.
         rank: Number of this process.
         world: Number of processes that share each step.
         workers: Processes that gather batches for this one.
@@ -170,6 +185,7 @@ def make_loader(
             rank,
             world,
             strata=np.asarray(dataset.medium)[rows] if even_media else None,
+            chances=chances,
             every_row=not shuffle,
         ),
         batch_size=None,

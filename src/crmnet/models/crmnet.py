@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from crmnet.models.card import Card
 from crmnet.models.layers import (
     Attention,
+    BiLSTM,
     DownConv,
     Norm,
     SqueezeExcitation,
@@ -25,9 +26,10 @@ from crmnet.models.layers import (
     UpConv,
     sinusoids,
 )
+from crmnet.models.stem import MotifStem
 
 Position = Literal["published", "additive", "none"]
-Readout = Literal["flatten", "mean"]
+Readout = Literal["flatten", "mean", "mean-max"]
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,22 @@ class CRMnetConfig:
     """Outputs: one for each medium."""
     length: int = 112
     """Positions of the input; each of the encoder's down-samplings must halve it evenly."""
+    stem: int = 0
+    """Filters of a layer in front of the encoder that scans both strands with the same weights
+    (:class:`~crmnet.models.stem.MotifStem`); 0 leaves it out, as published."""
+    stem_kernel: int = 15
+    stem_width: int = 128
+    """Channels that the stem hands to the encoder."""
+    stem_motifs: bool = False
+    """Begin training with JASPAR's yeast matrices as the first of the stem's filters."""
     encoder: tuple[int, ...] = (128, 128, 256, 256)
     """Filters of each encoder block; every block but the last is followed by a down-sampling."""
     kernel: int = 11
     batch_norm: bool = True
     squeeze_excitation: bool = True
     se_ratio: int = 2
+    recurrent: int = 0
+    """Units each way of an LSTM at the waist, in front of the transformer; 0 leaves it out."""
     transformer_blocks: int = 8
     """0 leaves the transformer out."""
     heads: int = 12
@@ -63,7 +75,8 @@ class CRMnetConfig:
     """Filters of the convolutions before the readout."""
     readout: Readout = "flatten"
     """What the dense layers see: ``flatten``, every position by itself, as published; ``mean``, the
-    mean over positions, which starts to learn sooner (docs/log.md)."""
+    mean over positions, which starts to learn sooner (docs/log.md); ``mean-max``, the maximum
+    beside the mean."""
     dense: tuple[int, ...] = (256, 128, 64, 32)
     conv_dropout: float = 0.1
     transformer_dropout: float = 0.1
@@ -82,7 +95,13 @@ class CRMnetConfig:
             "length",
             f"a multiple of {2**downs}, since the encoder halves it {downs} times",
         )
-        check(self.kernel >= 3 and self.kernel % 2 == 1, "kernel", "odd and at least 3")
+        for name in ("kernel", "stem_kernel"):
+            check(getattr(self, name) >= 3 and getattr(self, name) % 2 == 1, name,
+                  "odd and at least 3")  # fmt: skip
+        check(self.stem >= 0, "stem", "0 or more")
+        check(self.stem_width >= 1, "stem_width", "at least 1")
+        check(self.stem > 0 or not self.stem_motifs, "stem_motifs", "false where there is no stem")
+        check(self.recurrent >= 0, "recurrent", "0 or more")
         check(
             len(self.decoder) in (0, downs),
             "decoder",
@@ -90,7 +109,8 @@ class CRMnetConfig:
         )
         check(self.position in ("published", "additive", "none"), "position",
               "'published', 'additive' or 'none'")  # fmt: skip
-        check(self.readout in ("flatten", "mean"), "readout", "'flatten' or 'mean'")
+        check(self.readout in ("flatten", "mean", "mean-max"), "readout",
+              "'flatten', 'mean' or 'mean-max'")  # fmt: skip
         check(self.norm in ("post", "pre"), "norm", "'post' or 'pre'")
         check(self.attention in ("modules", "sdpa"), "attention", "'modules' or 'sdpa'")
         check(len(self.dense_dropout) == len(self.dense), "dense_dropout",
@@ -146,14 +166,17 @@ class CRMnet(nn.Module):
     def __init__(self, config: CRMnetConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or CRMnetConfig()
-        widths = (5, *c.encoder)
+        self.stem = MotifStem(c.stem, c.stem_kernel, c.stem_width) if c.stem else None
+        widths = (c.stem_width if c.stem else 5, *c.encoder)
         self.encoder = nn.ModuleList(
             _DoubleConv(a, b, c, dropout=c.conv_dropout) for a, b in itertools.pairwise(widths)
         )
         self.down = nn.ModuleList(DownConv(w, w, c.kernel) for w in c.encoder[:-1])
-        self.waist = _Waist(c) if c.transformer_blocks else nn.Identity()
+        self.recurrent = BiLSTM(c.encoder[-1], c.recurrent) if c.recurrent else None
+        waist = 2 * c.recurrent or c.encoder[-1]
+        self.waist = _Waist(c, waist) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
-        above = (c.encoder[-1], *c.decoder)
+        above = (waist, *c.decoder)
         self.up = nn.ModuleList(UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above))
         self.decoder = nn.ModuleList(
             _DoubleConv(width + skip, width, c)
@@ -162,27 +185,27 @@ class CRMnet(nn.Module):
         tail = (above[-1], *c.tail)
         self.tail = nn.Sequential(*(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
-        self.head = _head(tail[-1] * (positions if c.readout == "flatten" else 1), c)
+        seen = {"flatten": positions, "mean": 1, "mean-max": 2}[c.readout]
+        self.head = _head(tail[-1] * seen, c)
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         """One-hot ``(B, 4, L)`` → expression ``(B, n_media)``, in the unit of training."""
         self.check_input(x_BCL)
-        # The published network sees N as a channel of its own, in front of A, C, G, T.
-        x_BCL = torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
+        x_BCL = with_n(x_BCL) if self.stem is None else self.stem(x_BCL)
         skips = []
         for block, down in zip(self.encoder, self.down, strict=False):
             x_BCL = block(x_BCL)
             skips.append(x_BCL)
             x_BCL = down(x_BCL)
-        x_BCL = self.waist(self.encoder[-1](x_BCL))
+        x_BCL = self.encoder[-1](x_BCL)
+        if self.recurrent is not None:
+            x_BCL = self.recurrent(x_BCL.transpose(1, 2)).transpose(1, 2)
+        x_BCL = self.waist(x_BCL)
         for up, block in zip(self.up, self.decoder, strict=True):
             x_BCL = block(torch.cat([up(x_BCL), skips.pop()], dim=1))
         x_BCL = self.tail(x_BCL)
-        if self.config.readout == "mean":
-            return self.head(x_BCL.mean(dim=2))
-        # Flatten with the channel running fastest, as the published weights expect.
-        return self.head(x_BCL.transpose(1, 2).flatten(1))
+        return self.head(read_out(x_BCL.transpose(1, 2), self.config.readout))
 
     def check_input(self, x_BCL: Tensor) -> None:
         """ValueError if this is not a batch that the network takes."""
@@ -190,6 +213,19 @@ class CRMnet(nn.Module):
             raise ValueError(
                 f"input must be one-hot (batch, 4, {self.config.length}); got {tuple(x_BCL.shape)}"
             )
+
+
+def with_n(x_BCL: Tensor) -> Tensor:
+    """``(B, 4, L)`` → ``(B, 5, L)``: N as a channel of its own, in front of A, C, G, T."""
+    return torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
+
+
+def read_out(x_BLC: Tensor, readout: Readout) -> Tensor:
+    """``(B, L, C)`` → what the dense layers see."""
+    if readout == "flatten":  # the channel runs fastest, as the published weights expect
+        return x_BLC.flatten(1)
+    mean_BC = x_BLC.mean(dim=1)
+    return mean_BC if readout == "mean" else torch.cat([mean_BC, x_BLC.amax(dim=1)], dim=1)
 
 
 class _ConvGate(nn.Module):
@@ -236,9 +272,9 @@ class _Waist(nn.Module):
 
     code: Tensor
 
-    def __init__(self, c: CRMnetConfig) -> None:
+    def __init__(self, c: CRMnetConfig, width: int) -> None:
         super().__init__()
-        width, tokens = c.encoder[-1], c.length // 2 ** (len(c.encoder) - 1)
+        tokens = c.length // 2 ** (len(c.encoder) - 1)
         self.position = c.position
         code = torch.zeros(0)
         if c.position == "published":

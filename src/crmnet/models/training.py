@@ -24,8 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crmnet.models.crmnet import CRMnet
-from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation, TransformerBlock
+from crmnet.models.crmnet import CRMnet, read_out, with_n
+from crmnet.models.layers import BiLSTM, MultiHeadAttention, SqueezeExcitation, TransformerBlock
+from crmnet.models.stem import MotifStem, occupancy
 
 
 def training_forward(network: nn.Module, x_BCL: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -55,29 +56,53 @@ class Pass:
     def __call__(self, x_BCL: Tensor) -> Tensor:
         net = self.network
         net.check_input(x_BCL)
-        x_BCL = torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
-        x = x_BCL.to(self.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x_BCL = (with_n(x_BCL) if net.stem is None else x_BCL).to(self.dtype)
+        x = x_BCL.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        if net.stem is not None:
+            x = self._stem(x, net.stem)
         skips = []
         for block, down in zip(net.encoder, net.down, strict=False):
             x = self._double(x, block)
             skips.append(x)
             x = self._down(x, down.conv)
         x = self._double(x, net.encoder[-1])
+        if net.recurrent is not None:
+            x = self._recurrent(x, net.recurrent)
         if net.config.transformer_blocks:
             x = self._waist(x)
         for up, block in zip(net.up, net.decoder, strict=True):
             x = self._double(torch.cat([self._up(x, up.conv), skips.pop()], dim=1), block)
         for unit in net.tail:
             x = self._conv_gate(x, unit)
-        x_BLC = x.squeeze(2).transpose(1, 2)
-        mean = net.config.readout == "mean"
-        return self._head(x_BLC.mean(dim=1) if mean else x_BLC.flatten(1))
+        return self._head(read_out(x.squeeze(2).transpose(1, 2), net.config.readout))
 
     def _weights(self, layer: Any) -> tuple[Tensor, Tensor]:
         return layer.weight.to(self.dtype), layer.bias.to(self.dtype)
 
     def _linear(self, x: Tensor, layer: Any) -> Tensor:
         return functional.linear(x, *self._weights(layer))
+
+    # -- stem and recurrence, on (B, C, 1, L) ------------------------------------------------------
+
+    def _stem(self, x: Tensor, stem: MotifStem) -> Tensor:
+        weight = stem.both_strands().to(self.dtype).unsqueeze(2)
+        scores = functional.conv2d(x, weight, padding=(0, weight.shape[3] // 2))
+        # A row for each strand: channels-last, both lie side by side at each position.
+        B, _, _, L = scores.shape
+        strands = scores.permute(0, 2, 3, 1).reshape(B, L, 2, -1).permute(0, 3, 1, 2)
+        found = occupancy(self._normalise(strands, stem.norm))
+        found = found.permute(0, 2, 3, 1).reshape(B, 1, L, -1).permute(0, 3, 1, 2)
+        weight, bias = self._weights(stem.mix)
+        return functional.conv2d(found, weight.unsqueeze(2), bias)
+
+    def _recurrent(self, x: Tensor, lstm: BiLSTM) -> Tensor:
+        x_BLC = x.squeeze(2).transpose(1, 2)
+        if self.dtype == torch.bfloat16:
+            with torch.autocast("cpu", self.dtype):
+                x_BLC = lstm(x_BLC)
+        else:
+            x_BLC = lstm(x_BLC)
+        return x_BLC.to(self.dtype).transpose(1, 2).unsqueeze(2)
 
     # -- convolutions, on (B, C, 1, L) ------------------------------------------------------------
 
