@@ -18,6 +18,7 @@ from crmnet.attribute import (
     unit_of,
 )
 from crmnet.models import MODELS, build
+from crmnet.models.crmnet import CRMnet, CRMnetConfig
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 from crmnet.predict import Predictor
 from test_zoo import WIDTHS
@@ -169,6 +170,26 @@ def test_deeplift_has_a_rule_for_gates_and_attention():
     seqs = tokens(2)
     found = attribute(predictor, seqs, options=AttributeOptions("deeplift", shuffles=3))
     np.testing.assert_allclose(found.delta, 0, atol=1e-3)  # 1.1 without the rules
+
+
+@pytest.mark.parametrize(
+    ("part", "gap"),  # without their rules 0.013, 3e-5, 0.016
+    [
+        ({"stem": 6, "stem_width": 5}, 1e-6),
+        ({"recurrent": 6}, 1e-6),
+        ({"readout": "mean-max"}, 1e-3),  # a kink between two of the points counts as either side
+    ],
+    ids=["stem", "recurrent", "mean-max"],
+)
+def test_deeplift_is_complete_for_each_part_of_crmnet(part, gap):
+    torch.manual_seed(0)
+    network = CRMnet(CRMnetConfig(**{
+        "encoder": (8, 12), "kernel": 5, "transformer_blocks": 0, "decoder": (), "tail": (),
+        "dense": (8,), "dense_dropout": (0.0,), "readout": "mean", **part,
+    })).eval()  # fmt: skip
+    predictor = Predictor(network, ["complex"], torch.device("cpu"), 64)
+    found = attribute(predictor, tokens(2), options=AttributeOptions("deeplift", shuffles=3))
+    np.testing.assert_allclose(found.delta, 0, atol=gap)
 
 
 @pytest.mark.parametrize("method", METHODS)

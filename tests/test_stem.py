@@ -68,9 +68,11 @@ def test_more_motifs_than_filters_is_an_error_that_says_what_to_set():
 
 
 def test_a_network_counts_its_stem_and_recurrence():
-    config = CRMnetConfig(stem=3, stem_kernel=5, stem_width=4, encoder=(4, 6), kernel=3,
-                          recurrent=2, transformer_blocks=0, decoder=(), tail=(), dense=(),
-                          dense_dropout=(), readout="mean-max", squeeze_excitation=False)  # fmt: skip
+    config = CRMnetConfig(
+        stem=3, stem_kernel=5, stem_width=4, encoder=(4, 6), kernel=3, recurrent=2,
+        transformer_blocks=0, decoder=(), tail=(), dense=(), dense_dropout=(),
+        readout="mean-max", squeeze_excitation=False,
+    )  # fmt: skip
     stem = 3 * 4 * 5 + 2 * 3 + (6 * 4 + 4)
     blocks = (4 * 4 * 3 + 4 + 8) * 2 + (4 * 6 * 3 + 6 + 12) + (6 * 6 * 3 + 6 + 12)
     down, lstm, head = 4 * 4 * 3 + 4, 2 * 4 * 2 * (7 + 2), 2 * 4 + 1

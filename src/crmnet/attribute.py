@@ -27,15 +27,17 @@ from torch import Tensor, nn
 
 from crmnet import sequence
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
-from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
+from crmnet.models.crmnet import ReadOut
+from crmnet.models.layers import BiLSTM, MultiHeadAttention, SqueezeExcitation
+from crmnet.models.stem import MotifStem
 from crmnet.predict import Predictor
 
 Attributions = npt.NDArray[np.float32]
 METHODS = ("ism", "gradient", "masked", "integrated", "deeplift")
 MASK_BELOW = 0.1
 """Saliency under this is not drawn (paper, section 2.6)."""
-PRODUCTS = (SqueezeExcitation, MultiHeadAttention)
-"""Layers that multiply what they compute from the sequence: no rule of DeepLIFT's own fits them."""
+WITHOUT_RULE = (SqueezeExcitation, MultiHeadAttention, MotifStem, BiLSTM, ReadOut)
+"""Layers that no rule of DeepLIFT's own fits: most multiply what they compute from the sequence."""
 POINTS = 8
 """Points at which the gradient of such a layer is averaged on the way from its reference."""
 INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
@@ -317,7 +319,7 @@ def _deeplift(
         multipliers = deep_lift_shap(
             network, x_BCL, references=r_BRCL, batch_size=batch_size, raw_outputs=True,
             device=_device(network), warning_threshold=float("inf"), only_warn=True,
-            additional_nonlinear_ops=dict.fromkeys(PRODUCTS, integrated_gradients_op(POINTS)),
+            additional_nonlinear_ops=dict.fromkeys(WITHOUT_RULE, integrated_gradients_op(POINTS)),
         )  # fmt: skip
     slope_BRCL = multipliers.detach().to(r_BRCL.device)
     given = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)

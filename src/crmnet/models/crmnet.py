@@ -185,6 +185,7 @@ class CRMnet(nn.Module):
         tail = (above[-1], *c.tail)
         self.tail = nn.Sequential(*(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
+        self.read_out = ReadOut(c.readout)
         seen = {"flatten": positions, "mean": 1, "mean-max": 2}[c.readout]
         self.head = _head(tail[-1] * seen, c)
         initialise(self)
@@ -205,7 +206,7 @@ class CRMnet(nn.Module):
         for up, block in zip(self.up, self.decoder, strict=True):
             x_BCL = block(torch.cat([up(x_BCL), skips.pop()], dim=1))
         x_BCL = self.tail(x_BCL)
-        return self.head(read_out(x_BCL.transpose(1, 2), self.config.readout))
+        return self.head(self.read_out(x_BCL.transpose(1, 2)))
 
     def check_input(self, x_BCL: Tensor) -> None:
         """ValueError if this is not a batch that the network takes."""
@@ -220,12 +221,20 @@ def with_n(x_BCL: Tensor) -> Tensor:
     return torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
 
 
-def read_out(x_BLC: Tensor, readout: Readout) -> Tensor:
-    """``(B, L, C)`` → what the dense layers see."""
-    if readout == "flatten":  # the channel runs fastest, as the published weights expect
-        return x_BLC.flatten(1)
-    mean_BC = x_BLC.mean(dim=1)
-    return mean_BC if readout == "mean" else torch.cat([mean_BC, x_BLC.amax(dim=1)], dim=1)
+class ReadOut(nn.Module):
+    """What the dense layers see of ``(B, L, C)``: ``(B, features)``."""
+
+    def __init__(self, readout: Readout) -> None:
+        super().__init__()
+        self.readout = readout
+
+    def forward(self, x_BLC: Tensor) -> Tensor:
+        if self.readout == "flatten":  # the channel runs fastest, as the published weights expect
+            return x_BLC.flatten(1)
+        mean_BC = x_BLC.mean(dim=1)
+        if self.readout == "mean":
+            return mean_BC
+        return torch.cat([mean_BC, x_BLC.amax(dim=1)], dim=1)
 
 
 class _ConvGate(nn.Module):

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crmnet.models.crmnet import CRMnet, read_out, with_n
+from crmnet.models.crmnet import CRMnet, with_n
 from crmnet.models.layers import BiLSTM, MultiHeadAttention, SqueezeExcitation, TransformerBlock
 from crmnet.models.stem import MotifStem, occupancy
 
@@ -74,7 +74,7 @@ class Pass:
             x = self._double(torch.cat([self._up(x, up.conv), skips.pop()], dim=1), block)
         for unit in net.tail:
             x = self._conv_gate(x, unit)
-        return self._head(read_out(x.squeeze(2).transpose(1, 2), net.config.readout))
+        return self._head(net.read_out(x.squeeze(2).transpose(1, 2)))
 
     def _weights(self, layer: Any) -> tuple[Tensor, Tensor]:
         return layer.weight.to(self.dtype), layer.bias.to(self.dtype)
