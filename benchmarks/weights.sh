@@ -6,7 +6,7 @@
 #                                      defined_train.tsv.gz, dream_train.tsv.gz (columns sequence,
 #                                      expression), native_complex_validation.tsv.gz, Random_complex.csv
 #
-# About three hours on two CPU cores with bfloat16 arithmetic.
+# About two hours on two CPU cores with bfloat16 arithmetic.
 # shellcheck disable=SC2086  # options are meant to be split
 set -eu
 out=$1 tables=${2:-}
@@ -34,20 +34,17 @@ fi
 [ -d calibration ] || crmnet data split held-out -o calibration --held-out test --fraction 0.5 --by family
 [ -d native-promoters ] || crmnet data split native -o native-promoters --without train  # finds its families
 
-# yeast: networks that differ in their seed, hence in the families they watch; the third has no
-# decoder, drops and decays more, and takes more passes in the same time.
-watched="--set validation_by=homology --set validation_fraction=0.02"
-crmnet train small --data train -o member-1 --resume --set seed=1 $watched
-crmnet train small --data train -o member-2 --resume --set seed=2 $watched
-crmnet train small --data train -o member-3 --resume --set seed=3 $watched \
-    --set model.decoder="[]" --set model.tail="[64]" --set model.conv_dropout=0.15 \
-    --set model.dense_dropout="[0.2,0.2]" --set weight_decay=0.05 --set epochs=18 --set warmup_epochs=4
-crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --reverse-complement --max-mb 12 \
-    --about "three crmnet-small trained on 77,000 high-quality rows in three media"
+# yeast: two networks that differ in their seed, hence in the families they watch, and in how long
+# they train.
+crmnet train yeast --data train -o member-1 --resume --set seed=1
+crmnet train yeast --data train -o member-2 --resume --set seed=3 --set epochs=12 --set warmup_epochs=3
+crmnet models pack member-1 member-2 -o yeast.safetensors --half --reverse-complement --max-mb 12 \
+    --about "two CRMnets that scan for motifs and read with an LSTM, trained on 77,000 high-quality rows in three media"
 crmnet models calibrate yeast.safetensors calibration --test random --test test --test native-promoters \
     --native native-promoters
 
-# yeast-fast: a slim network that learns from what yeast says.
+# yeast-fast: a slim network that learns from what yeast says. The one in src/crmnet/weights learned
+# from the yeast before this one, three networks of recipe small (docs/log.md, 2026-11-25).
 [ -d soft ] || crmnet models distil yeast.safetensors train -o soft -n 150000 --precision bf16
 crmnet train yeast-fast --data soft -o student --resume
 crmnet models pack student -o yeast-fast.safetensors --half --max-mb 2 \
