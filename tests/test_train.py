@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from conftest import TINY, settings
 from crmnet.checkpoint import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.optimiser import learning_rate
 from crmnet.predict import Predictor
 from crmnet.run import TrainSettings
@@ -54,6 +55,25 @@ def test_a_run_folder_holds_what_it_should(assay, tmp_path):
     # The rate stands at the end of each epoch: peak after the warm-up epoch, then the final one.
     rates = [float(row["learning_rate"]) for row in rows]
     assert rates == pytest.approx([0.002, 0.00001])
+
+
+def test_a_stem_begins_with_jaspars_matrices(assay, tmp_path):
+    still = ("epochs=1", "learning_rate=1e-30", "start_learning_rate=1e-30",
+             "final_learning_rate=0", "stem_width=4", "stem_motifs=true")  # fmt: skip
+    train(settings(*still, "stem=178"), assay, tmp_path / "run")
+    filters = load_file(tmp_path / "run" / WEIGHTS)["stem.scan.weight"].numpy()
+    motifs = yeast_motifs()
+    narrow = [(n, m) for n, m in enumerate(motifs) if m.width <= 15]
+    assert len(motifs) == 176 and len(narrow) > 150
+    for number, motif in narrow:
+        left = (15 - motif.width) // 2
+        odds = motif.log_odds() - motif.log_odds().mean(axis=0)
+        expected = np.zeros((4, 15))
+        expected[:, left : left + motif.width] = odds / np.sqrt((odds**2).sum() / 2)
+        np.testing.assert_allclose(filters[number], expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"each of 176 motifs; got model.stem=10 "):
+        train(settings(*still, "stem=10"), assay, tmp_path / "few")
+    assert not (tmp_path / "few").exists()
 
 
 def test_same_seed_same_weights_other_seed_others(assay, tmp_path):
