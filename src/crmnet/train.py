@@ -22,7 +22,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from torch import Tensor, nn
@@ -44,7 +43,6 @@ from crmnet.checkpoint import (
 from crmnet.data.augment import reverse_complement_some, shift_some
 from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, RowBatches, make_loader
-from crmnet.data.splits import families
 from crmnet.evaluate import score
 from crmnet.models.crmnet import CRMnet
 from crmnet.models.layers import BinMean, bin_mean, count_parameters, has_marks, soft_bin_loss
@@ -276,11 +274,10 @@ def train(
         raise ValueError(
             f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
         )
-    if isinstance(network, CRMnet) and network.config.stem_motifs:
-        assert network.stem is not None
-        network.stem.begin_with([motif.log_odds() for motif in yeast_motifs()])
     if base is not None and start is not None:
         load_strictly(network, base.state_dict(), start / WEIGHTS)
+    elif isinstance(network, CRMnet) and network.stem is not None and network.config.stem_motifs:
+        network.stem.begin_with([motif.log_odds() for motif in yeast_motifs()])
     folder = RunFolder(run, record)
     trainer = _trainer(s, folder, device)
     if not trainer.is_global_zero:
@@ -337,7 +334,7 @@ def _loaders(
     s, outputs, rank, world = settings, chosen.outputs, trainer.global_rank, trainer.world_size
     loader = make_loader(
         chosen.data, s.batch_size, rows=chosen.rows, shuffle=True, seed=s.seed, outputs=outputs,
-        even_media=s.even_media, chances=_chances(s, chosen), workers=s.workers,
+        even_media=s.even_media, chances=chosen.chances, workers=s.workers,
         rank=rank, world=world,
     )  # fmt: skip
     watch = make_loader(
@@ -345,16 +342,6 @@ def _loaders(
         rank=rank, world=world,
     )  # fmt: skip
     return loader, watch
-
-
-def _chances(settings: TrainSettings, chosen: TrainData) -> npt.NDArray[np.floating] | None:
-    """How often each row to train on is drawn, as ``even_families`` has it; None for once each."""
-    if not settings.even_families:
-        return None
-    family = families(chosen.data, settings.validation_by)[chosen.rows]
-    _, number, sizes = np.unique(family, return_inverse=True, return_counts=True)
-    chances: npt.NDArray[np.floating] = sizes[number] ** -settings.even_families
-    return chances
 
 
 def is_main_process() -> bool:

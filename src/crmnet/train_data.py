@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crmnet.checkpoint import WEIGHTS
 from crmnet.data.dataset import Dataset
+from crmnet.data.hashes import Hashes
 from crmnet.data.loader import Index, output_of
-from crmnet.data.splits import hold_out
+from crmnet.data.splits import families, hold_out
 from crmnet.run import RunRecord, Scale, TrainSettings
 from crmnet.sequence import TOP_BIN
 
@@ -38,6 +40,8 @@ class TrainData:
     """Names of the network's outputs, in order."""
     scale: dict[str, Scale]
     """Output → mean and spread by which labels are divided."""
+    chances: npt.NDArray[np.floating] | None
+    """How often each row to train on is drawn, relative to others; None for once each."""
 
     def described(self, base: RunRecord | None, start: Path | None) -> dict[str, Any]:
         """What the run's record says of it; :class:`~crmnet.run.RunRecord` reads the units."""
@@ -78,14 +82,21 @@ def choose(
     """
     if base is not None:
         _check_loss(settings, base)
-    rows, watched, watched_rows = _split(settings, data, validation)
+    family = None
+    if settings.even_families or validation is None:
+        family = families(data, settings.validation_by)
+    rows, watched, watched_rows = _split(settings, data, validation, family)
     _check_watchable(watched, watched_rows)
     if settings.row_weights != "equal" and data.weight is None:
         raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     outputs = _outputs(settings, data, base)
     _check_units(settings, data, watched, base)
     scale = _scales(settings, data, rows, outputs, base)
-    return TrainData(data, rows, watched, watched_rows, outputs, scale)
+    chances = None
+    if settings.even_families and family is not None:
+        _, number, sizes = np.unique(family[rows], return_inverse=True, return_counts=True)
+        chances = sizes[number] ** -settings.even_families
+    return TrainData(data, rows, watched, watched_rows, outputs, scale, chances)
 
 
 def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
@@ -100,12 +111,13 @@ def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
 
 
 def _split(
-    settings: TrainSettings, data: Dataset, validation: Dataset | None
+    settings: TrainSettings, data: Dataset, validation: Dataset | None, family: Hashes | None
 ) -> tuple[Index, Dataset, Index]:
     if validation is None:
         rows, held = hold_out(
-            data, settings.validation_fraction, settings.seed, by=settings.validation_by
-        )
+            data, settings.validation_fraction, settings.seed,
+            by=settings.validation_by, family=family,
+        )  # fmt: skip
         return rows, data, held
     unknown = [medium for medium in validation.media if medium not in data.media]
     if unknown:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,12 +96,13 @@ class RowBatches(Sampler[Index]):
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        every = np.arange(len(self.rows))
-        self.classes: list[Index] = [every]
-        """Places in ``rows``, class by class."""
+        parts: list[Any] = [slice(None)]
         if self.strata is not None:
-            self.classes = [every[self.strata == c] for c in np.unique(self.strata)]
-        self.drawn = min(len(places) for places in self.classes)
+            parts = [self.strata == c for c in np.unique(self.strata)]
+        self.classes: list[Index] = [self.rows[part] for part in parts]
+        self.odds = [None if self.chances is None else self.chances[part] for part in parts]
+        """``chances`` of each class's rows."""
+        self.drawn = min(len(rows) for rows in self.classes)
         """Rows that an epoch draws of each class."""
 
     def set_epoch(self, epoch: int) -> None:
@@ -116,7 +117,8 @@ class RowBatches(Sampler[Index]):
         rows = self.rows
         rng = np.random.default_rng([self.seed, self.epoch])
         if len(self.classes) > 1 or self.chances is not None:
-            rows = rows[np.concatenate([self._draw(places, rng) for places in self.classes])]
+            drawn = [self._draw(*one, rng) for one in zip(self.classes, self.odds, strict=True)]
+            rows = np.concatenate(drawn)
         if self.shuffle:
             rows = rng.permutation(rows)
         together = self.batch_size * self.world
@@ -124,12 +126,13 @@ class RowBatches(Sampler[Index]):
             shared = rows[step * together : (step + 1) * together]
             yield np.array_split(shared, self.world)[self.rank]
 
-    def _draw(self, places: Index, rng: np.random.Generator) -> Index:
-        """As many of a class as an epoch takes: each at most once, or by their chances."""
-        if self.chances is None:
-            return rng.permutation(places)[: self.drawn]
-        chances = self.chances[places]
-        return rng.choice(places, self.drawn, p=chances / chances.sum())
+    def _draw(
+        self, rows: Index, odds: npt.NDArray[np.floating] | None, rng: np.random.Generator
+    ) -> Index:
+        """As many of a class as an epoch takes: each at most once, or by their odds."""
+        if odds is None:
+            return rng.permutation(rows)[: self.drawn]
+        return rng.choice(rows, self.drawn, p=odds / odds.sum())
 
 
 def make_loader(

@@ -96,8 +96,8 @@ class CRMnetConfig:
             f"a multiple of {2**downs}, since the encoder halves it {downs} times",
         )
         for name in ("kernel", "stem_kernel"):
-            check(getattr(self, name) >= 3 and getattr(self, name) % 2 == 1, name,
-                  "odd and at least 3")  # fmt: skip
+            size = getattr(self, name)
+            check(size >= 3 and size % 2 == 1, name, "odd and at least 3")
         check(self.stem >= 0, "stem", "0 or more")
         check(self.stem_width >= 1, "stem_width", "at least 1")
         check(self.stem > 0 or not self.stem_motifs, "stem_motifs", "false where there is no stem")
@@ -173,10 +173,10 @@ class CRMnet(nn.Module):
         )
         self.down = nn.ModuleList(DownConv(w, w, c.kernel) for w in c.encoder[:-1])
         self.recurrent = BiLSTM(c.encoder[-1], c.recurrent) if c.recurrent else None
-        waist = 2 * c.recurrent or c.encoder[-1]
-        self.waist = _Waist(c, waist) if c.transformer_blocks else nn.Identity()
+        width = 2 * c.recurrent or c.encoder[-1]
+        self.waist = _Waist(c, width) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
-        above = (waist, *c.decoder)
+        above = (width, *c.decoder)
         self.up = nn.ModuleList(UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above))
         self.decoder = nn.ModuleList(
             _DoubleConv(width + skip, width, c)
