@@ -44,9 +44,8 @@ crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --reve
 crmnet models calibrate yeast.safetensors calibration --test random --test test --test native-promoters \
     --native native-promoters
 
-# yeast-fast: a slim network that learns from what yeast says. The one in src/crmnet/weights learned
-# from the yeast before this one, three networks of recipe small (docs/log.md, 2026-11-25).
-[ -d soft ] || crmnet models distil yeast.safetensors train -o soft -n 150000 --precision bf16
+# yeast-fast: a slim network that learns from what yeast says.
+[ -d soft ] || crmnet models distil yeast.safetensors train -o soft -n 200000 --precision bf16
 crmnet train yeast-fast --data soft -o student --resume
 crmnet models pack student -o yeast-fast.safetensors --half --max-mb 2 \
     --about "a slim crmnet that learned from yeast's predictions"
