@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from crmnet.checkpoint import load_record, load_run, write_text_atomically
+from crmnet.checkpoint import load_record, load_run
 from crmnet.compare import ALPHA, compare
 from crmnet.comparison import ranked, write_comparison
 from crmnet.contests import Table, contests
@@ -36,6 +36,7 @@ from crmnet.data.subset import split
 from crmnet.evaluate import score
 from crmnet.figures.panels import STYLE
 from crmnet.figures.tradeoff import label_points, tradeoff
+from crmnet.files import write_text_atomically
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
 from crmnet.predict import Precision, Predictor

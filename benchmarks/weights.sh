@@ -39,7 +39,7 @@ fi
 crmnet train yeast --data train -o member-1 --resume --set seed=1
 crmnet train yeast --data train -o member-2 --resume --set seed=3 --set epochs=12 --set warmup_epochs=3
 crmnet train yeast --data train -o member-3 --resume --set seed=4
-crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --reverse-complement --max-mb 12 \
+[ -f yeast.safetensors ] || crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --reverse-complement --max-mb 12 \
     --about "three CRMnets that scan for motifs and read with an LSTM, trained on 77,000 high-quality rows in three media"
 crmnet models calibrate yeast.safetensors calibration --test random --test test --test native-promoters \
     --native native-promoters
@@ -47,7 +47,7 @@ crmnet models calibrate yeast.safetensors calibration --test random --test test 
 # yeast-fast: a slim network that learns from what yeast says.
 [ -d soft ] || crmnet models distil yeast.safetensors train -o soft -n 200000 --precision bf16
 crmnet train yeast-fast --data soft -o student --resume
-crmnet models pack student -o yeast-fast.safetensors --half --max-mb 2 \
+[ -f yeast-fast.safetensors ] || crmnet models pack student -o yeast-fast.safetensors --half --max-mb 2 \
     --about "a slim crmnet that learned from yeast's predictions"
 crmnet models calibrate yeast-fast.safetensors calibration --test random --test test --test native-promoters \
     --native native-promoters

@@ -108,8 +108,29 @@ def test_bundled_models_are_found_by_name(small_run, tmp_path, monkeypatch):
     monkeypatch.setattr(bundle.resources, "files", lambda _: tmp_path)
     assert list(bundled()) == ["tiny"]
     assert Predictor.load("tiny").card.name == "tiny"
-    with pytest.raises(FileNotFoundError, match=r"tniy: no such run folder.*bundled: tiny"):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()  # no run, so it does not stand before the model
+    assert Predictor.load("tiny").card.name == "tiny"
+    (tmp_path / "tiny").rmdir()
+    shutil.copytree(small_run, tmp_path / "tiny")
+    assert Predictor.load("tiny").card is None
+    with pytest.raises(FileNotFoundError, match=r"tniy: no such run folder.*did you mean 'tiny'"):
         load_model("tniy")
+
+
+def test_a_packed_model_is_not_lost_nor_packed_again(small_run, other_run, tmp_path):
+    path = tmp_path / "m.safetensors"
+    pack([small_run], path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="exists; choose another name or pass --overwrite"):
+        pack([other_run], path)
+    assert path.read_bytes() == before
+    pack([other_run], path, overwrite=True)
+    assert path.read_bytes() != before
+    with pytest.raises(ValueError, match="is packed already; give the run folders"):
+        pack([path], tmp_path / "n.safetensors")
+    with pytest.raises(ValueError, match="is given twice"):
+        pack([small_run, small_run], tmp_path / "n.safetensors")
 
 
 def test_a_run_that_averages_strands_shows_their_spread_in_an_ensemble_of_both(

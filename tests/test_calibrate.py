@@ -3,8 +3,10 @@ import shutil
 import numpy as np
 import pytest
 
+from crmnet import bundle
 from crmnet.bundle import PackOptions, load_card, pack
 from crmnet.calibrate import CalibrateOptions, Judged, calibrate, covered, interval, unseen
+from crmnet.data.subset import copy_rows
 from crmnet.evaluate import Scored
 from crmnet.predict import Predictor, column_names, predict_file
 from crmnet.sequence import decode, encode, prepare
@@ -115,6 +117,32 @@ def test_of_the_training_set_the_families_held_out_are_taken(small_run, assay, t
     assert unseen(assay.path, card.model_copy(update={"members": []})).labels is not None
 
 
+def test_bundled_models_stay_as_they_are(packed, held_out, tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    own = tmp_path / "weights" / "tiny.safetensors"
+    shutil.copy(packed, own)
+    before = own.read_bytes()
+    monkeypatch.setattr(bundle.resources, "files", lambda _: tmp_path)
+    card = calibrate("tiny", held_out.path, output=tmp_path / "mine.safetensors", options=OPTIONS)
+    assert load_card(tmp_path / "mine.safetensors") == card
+    assert not card.coverage and load_card(own).coverage
+    assert calibrate("tiny", held_out.path, options=OPTIONS) == card
+    assert own.read_bytes() == before
+    with pytest.raises(FileExistsError, match=r"mine.safetensors exists"):
+        calibrate("tiny", held_out.path, output=tmp_path / "mine.safetensors", options=OPTIONS)
+
+
+def test_intervals_of_a_medium_are_not_lost(packed, held_out, tmp_path):
+    path = tmp_path / "m.safetensors"
+    shutil.copy(packed, path)
+    before = path.read_bytes()
+    complex_only = np.nonzero(np.asarray(held_out.medium) == held_out.media.index("complex"))[0]
+    one = copy_rows(held_out, complex_only, tmp_path / "one")
+    with pytest.raises(ValueError, match="one has no rows of defined, whose intervals would be"):
+        calibrate(path, one.path, options=OPTIONS)
+    assert path.read_bytes() == before
+
+
 def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
     path = tmp_path / "m.safetensors"
     other = tmp_path / "other"
@@ -128,6 +156,6 @@ def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
         calibrate(small_run, assay.path)
     with pytest.raises(ValueError, match="level must be between 0 and 1"):
         CalibrateOptions(level=90)
-    pack([small_run], path)
+    pack([small_run], path, overwrite=True)
     with pytest.raises(ValueError, match="no intervals yet"):
         calibrate(path, native=assay.path)

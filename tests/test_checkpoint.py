@@ -14,7 +14,6 @@ from crmnet.checkpoint import (
     save_record,
     save_state,
     save_weights,
-    write_atomically,
 )
 from crmnet.models import build
 from crmnet.run import RunRecord, Scale, resolve, versions
@@ -132,17 +131,3 @@ def test_what_would_need_a_pickle_is_refused(tmp_path):
     with pytest.raises(TypeError, match="may not hold object"):
         save_state(tmp_path / "s", {"a": object()})
     assert not list(tmp_path.iterdir())
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def fail(partial):
-        partial.write_text("half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

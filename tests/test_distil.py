@@ -5,6 +5,7 @@ import pytest
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.splits import families
+from crmnet.data.subset import copy_rows
 from crmnet.distil import DistilOptions, distil, relatives
 from crmnet.perturb import cross, substitute
 from crmnet.predict import Predictor
@@ -71,6 +72,13 @@ def test_fewer_than_there_are_takes_some_of_its_own(assay):
     own = {row.tobytes() for row in np.asarray(assay.tokens)}
     assert len({row.tobytes() for row in tokens}) == 50
     assert {row.tobytes() for row in tokens} <= own
+
+
+def test_a_data_set_is_not_lost_to_its_own_predictions(small_run, assay, tmp_path):
+    own = copy_rows(assay, np.arange(20), tmp_path / "own")
+    with pytest.raises(ValueError, match="is the input and would be lost"):
+        distil(Predictor.load(small_run), own, tmp_path / "x" / ".." / "own", overwrite=True)
+    assert len(Dataset.open(own.path)) == 20
 
 
 def test_senseless_options_are_refused():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 LAYERS = [
-    {"sequence", "names", "memory"},
+    {"sequence", "names", "memory", "files"},
     {"data", "models", "perturb", "motifs", "figures"},  # independent of each other
     {"run", "cell", "trust"},
     {"simulate"},

@@ -1,5 +1,6 @@
 """Predictions in parts: by hand in one process, and by two real ones of which one is killed."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -77,6 +78,29 @@ def test_parts_of_another_job_are_refused(counter, tmp_path, change, said):
     predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
     with pytest.raises(ValueError, match=said):
         predict_parts(counter, job(tmp_path, **change(tmp_path)), Place(1, 2))
+
+
+def test_parts_of_another_precision_are_not_mixed_in(counter, tmp_path):
+    predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
+    rounded = dataclasses.replace(counter, precision="bf16")
+    with pytest.raises(ValueError, match="precision was 'fp32', is 'bf16'"):
+        predict_parts(rounded, job(tmp_path, rows=3), Place(1, 2))
+
+
+def test_input_of_the_same_size_written_anew_is_another_job(counter, tmp_path):
+    predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
+    os.utime(tmp_path / "in.txt", (1, 1))
+    with pytest.raises(ValueError, match="its input has been written anew since"):
+        predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
+
+
+def test_an_output_that_cannot_be_is_refused_before_any_work(counter, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match="name a file in it"):
+        predict_parts(counter, job(tmp_path, "folder"), Place())
+    with pytest.raises(ValueError, match=r"written as \.tsv, \.csv or \.parquet"):
+        job(tmp_path, "out.xlsx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.txt"]
 
 
 def test_what_is_joined_makes_room_for_another_job_and_for_a_lost_output(counter, tmp_path):

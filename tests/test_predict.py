@@ -107,6 +107,7 @@ def test_files_of_every_kind(counter, tmp_path, text, ids):
         ("", "holds no rows"),
         ("id\tsequence\n", "holds no sequences"),
         (">a\n>b\nAC\n", r"'a .*is empty"),
+        (">a\nAC\n>\nAX\n", r"'2 \(.*in, line 3\)'"),
     ],
 )
 def test_bad_files_are_named(counter, tmp_path, text, message):

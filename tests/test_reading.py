@@ -1,7 +1,9 @@
 """Files of every accepted shape, and damaged ones, read block by block."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 
 import pytest
@@ -49,7 +51,7 @@ def test_fasta_joins_lines_and_numbers_the_headers(tmp_path):
     text = ">one of many\nAC\nGT\n\n; a remark\n>two\n>\nTT\n"
     lines, columns, misshapen = read(tmp_path, text)
     assert lines == [1, 6, 7]
-    assert columns == {"id": ["one", "two", "7"], "sequence": ["ACGT", "", "TT"]}
+    assert columns == {"id": ["one", "two", "3"], "sequence": ["ACGT", "", "TT"]}
     assert misshapen == []
 
 
@@ -142,10 +144,27 @@ def test_line_ends_marks_packing_and_last_line_do_not_matter(tmp_path, text):
     assert read(tmp_path, plain.rstrip(b"\n")) == expected
     assert read(tmp_path, plain.replace(b"\n", b"\r\n")) == expected
     assert read(tmp_path, plain.replace(b"\n", b"\r\n").rstrip(b"\n")) == expected
+    assert read(tmp_path, plain.replace(b"\n", b"\r")) == expected
     assert read(tmp_path, b"\xef\xbb\xbf" + plain) == expected
     for packed in (gzip.compress, zstd):
         assert read(tmp_path, packed(plain)) == expected
         assert read(tmp_path, packed(plain[:7]) + packed(plain[7:])) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"@read\nACGT\n+\nIIII\n", "file, line 1: this looks like FASTQ, which is not read"),
+        (b"\n# my library\nACGT\n", "file, line 2: this looks like a comment"),
+        (b"p1\tACGTT\n", r"file, line 1: .* sequence is taken to come first; add .*id\tsequence"),
+        (bz2.compress(b"ACGT\n"), "file is packed by bzip2; unpack it first, or use gzip or zstd"),
+        (lzma.compress(b"ACGT\n"), "file is packed by xz"),
+        (b"PK\x03\x04rest", "file is packed by zip"),
+    ],
+)
+def test_what_is_not_read_is_called_by_its_name(tmp_path, content, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, content)
 
 
 @pytest.mark.parametrize("size", [3, 7, 16, 1000])

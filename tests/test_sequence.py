@@ -384,3 +384,9 @@ def test_all_orders_come_up_about_equally(text, k, number):
     assert set(seen) == possible
     chi_square = sum((n - 500) ** 2 / 500 for n in seen.values())
     assert chi_square < number - 1 + 5 * (2 * (number - 1)) ** 0.5
+
+
+@pytest.mark.parametrize("value", [1, None])
+def test_what_is_no_text_is_named(value):
+    with pytest.raises(ValueError, match=f"sequence number 3 is {value}, not text"):
+        encode(["ACGT", b"ACGT", value])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.splits import families
 from crmnet.data.subset import SplitOptions, copy_rows, split
@@ -28,6 +29,10 @@ def test_no_rows_and_existing_names_are_refused(assay, tmp_path):
     copy_rows(assay, np.arange(3), tmp_path / "there")
     with pytest.raises(FileExistsError, match="pass --overwrite"):
         copy_rows(assay, np.arange(3), tmp_path / "there")
+    there = copy_rows(assay, np.arange(9), tmp_path / "there", overwrite=True)
+    with pytest.raises(ValueError, match="is the input and would be lost"):
+        split(there, there.path, tmp_path / "rest", SplitOptions(overwrite=True))
+    assert len(Dataset.open(there.path)) == 9
     with pytest.raises(FileExistsError, match="pass --overwrite"):
         split(assay, tmp_path / "new", tmp_path / "there")
     assert not (tmp_path / "new").exists()

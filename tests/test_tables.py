@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import polars
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmnet.data.tables import STDOUT, TableWriter
+from crmnet.data.tables import TableWriter, table_kind
+from crmnet.files import STDOUT
 
 NAMES = ("id", "expression")
 
@@ -133,3 +135,24 @@ def test_uneven_or_missing_columns_are_refused_and_leave_nothing(tmp_path, name)
 def test_folders_are_made(tmp_path):
     path = write(tmp_path / "deep" / "er" / "t.tsv", *BLOCKS)
     assert polars.read_csv(io.BytesIO(path.read_bytes()), separator="\t").shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("-", "tsv"), ("a", "tsv"), ("a.txt", "tsv"), ("a.CSV", "csv"), ("a.b.parquet", "parquet")],
+)
+def test_the_suffix_says_what_is_written(name, kind):
+    assert table_kind(Path(name)) == kind
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.tsv.gz"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"a\..* written as .tsv, .csv or .parquet, not"):
+        write(tmp_path / name)
+    assert not files(tmp_path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(IsADirectoryError, match="name a file in it"):
+        write(tmp_path)
+    assert not files(tmp_path)

@@ -29,12 +29,13 @@ from crmnet import sequence
 from crmnet.card import FORMAT, NOT_FOR, ModelCard
 from crmnet.checkpoint import (
     build_network,
+    is_run,
     load_run,
     load_strictly,
     load_tensors,
-    write_atomically,
-    write_text_atomically,
 )
+from crmnet.files import make_room, write_atomically, write_text_atomically
+from crmnet.names import did_you_mean
 from crmnet.run import RunRecord
 
 SUFFIX = ".safetensors"
@@ -76,11 +77,21 @@ def bundled() -> dict[str, Path]:
 
 
 def packed_file(model: str | Path) -> Path | None:
-    """The file of a packed or bundled model; None where ``model`` names something else."""
+    """The file of a packed or bundled model; None where ``model`` names something else.
+
+    Only a run folder of a bundled model's name goes before it: any other folder or file that
+    happens to be called ``yeast`` is no model.
+    """
     path = Path(model)
     if path.is_file() and path.suffix == SUFFIX:
         return path
-    return None if path.exists() else bundled().get(str(model))
+    return None if is_run(path) else bundled().get(str(model))
+
+
+def is_bundled(model: str | Path) -> bool:
+    """Whether ``model``, by name or by file, comes with the package."""
+    file = packed_file(model)
+    return file is not None and file.resolve() in {path.resolve() for path in bundled().values()}
 
 
 def load_model(model: str | Path) -> Loaded:
@@ -96,22 +107,36 @@ def load_model(model: str | Path) -> Loaded:
     if not Path(model).exists():
         known = ", ".join(bundled()) or "none"
         raise FileNotFoundError(
-            f"{model}: no such run folder, packed file or bundled model; bundled: {known}"
+            f"{model}: no such run folder, packed file or bundled model; "
+            f"{did_you_mean(str(model), bundled()) or f'bundled: {known}'}"
         )
     network, record = load_run(model)
     return Loaded([network], [record], None)
 
 
-def pack(runs: Sequence[str | Path], path: Path, options: PackOptions | None = None) -> ModelCard:
+def pack(
+    runs: Sequence[str | Path],
+    path: Path,
+    options: PackOptions | None = None,
+    *,
+    overwrite: bool = False,
+) -> ModelCard:
     """Pack run folders into ``path`` and its card beside it; several become an ensemble.
 
     Raises:
-        ValueError: If the runs differ in media or input length, a weight does not fit 16 bits,
-            the name is not ``*.safetensors``, or the file would be too large.
+        FileExistsError: If ``path`` is there, whose calibration would be lost, and may not be
+            overwritten.
+        ValueError: If the runs differ in media or input length, one is given twice or is packed
+            already, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the file
+            would be too large.
     """
     options = options or PackOptions()
     if path.suffix != SUFFIX:
         raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
+    make_room(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
+    _check_runs(runs)
     members = [load_run(run) for run in runs]
     records = [record for _, record in members]
     _check_alike(runs, records)
@@ -203,14 +228,21 @@ def save_packed(
                 "store 16 bits (--half), or pack fewer or smaller runs"
             )
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, write)
     write_text_atomically(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
 
 
-def replace_card(path: Path, card: ModelCard) -> None:
-    """Give a packed file another card; the weights stay as they are."""
-    save_packed(path, load_tensors(path), card)
+def with_card(file: Path, card: ModelCard, path: Path) -> None:
+    """Write the weights of a packed file with another card; ``path`` may be the file itself."""
+    save_packed(path, load_tensors(file), card)
+
+
+def _check_runs(runs: Sequence[str | Path]) -> None:
+    for run in runs:
+        if packed_file(run) is not None:
+            raise ValueError(f"{run} is packed already; give the run folders it was made of")
+        if [Path(other).resolve() for other in runs].count(Path(run).resolve()) > 1:
+            raise ValueError(f"{run} is given twice; a member adds nothing to itself")
 
 
 def _check_alike(runs: Sequence[str | Path], records: Sequence[RunRecord]) -> None:

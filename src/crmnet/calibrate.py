@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.bundle import packed_file, replace_card
+from crmnet.bundle import is_bundled, packed_file, with_card
 from crmnet.card import ModelCard
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.loader import output_of
@@ -85,12 +85,15 @@ def calibrate(
     *,
     tests: Sequence[Path] = (),
     native: Path | None = None,
+    output: Path | None = None,
     options: CalibrateOptions | None = None,
 ) -> ModelCard:
     """Add to a packed model's card what these data say, and write the file anew.
 
     What is not given stays as the card has it, so the parts may be added one by one; new
-    intervals drop the coverage that was measured of the old ones.
+    intervals drop the coverage that was measured of the old ones. A model that comes with the
+    package stays as it is: its figures are computed again, and written to ``output`` if that is
+    given.
 
     Args:
         model: A packed file, or the name of a bundled model.
@@ -98,22 +101,30 @@ def calibrate(
             training set itself, the families that every member held out are taken.
         tests: Data sets to test on; a set takes the place of one of the same name.
         native: Native promoters, as a data set or as any file that can be predicted.
+        output: Packed file to write; None writes the model's own.
         options: See :class:`CalibrateOptions`.
 
     Raises:
+        FileExistsError: If ``output`` is there already.
         ValueError: If the model is not packed, no rows are unseen, there are too few families
-            for the level, or native promoters come without intervals.
+            for the level, held-out rows lack a medium that has intervals, which would be lost, or
+            native promoters come without intervals.
     """
     options = options or CalibrateOptions()
     file = packed_file(model)
     if file is None:
         raise ValueError(f"{model} is no packed model; make one with `crmnet models pack`")
+    if output is not None and output.exists():
+        raise FileExistsError(f"{output} exists; choose another name")
+    if output is None and not is_bundled(file):
+        output = file
     predictor = Predictor.load(file)
     card = predictor.card
     assert card is not None  # a packed file has one
     if held_out is not None:
         found = _calibration(predictor, card, unseen(held_out, card), options)
         if card.calibration is not None:
+            _refuse_to_lose(card.calibration, found, held_out)
             found = found.model_copy(
                 update={key: getattr(card.calibration, key) for key in ("native", "native_data")}
             )
@@ -122,8 +133,18 @@ def calibrate(
         card = _tested(predictor, card, unseen(path, card), options)
     if native is not None:
         card = _with_native(predictor, card, native)
-    replace_card(file, card)
+    if output is not None:
+        with_card(file, card, output)
     return card
+
+
+def _refuse_to_lose(before: Calibration, now: Calibration, held_out: Path) -> None:
+    lost = [medium for medium in before.intervals if medium not in now.intervals]
+    if lost:
+        raise ValueError(
+            f"{held_out} has no rows of {' or '.join(lost)}, whose intervals would be lost; "
+            "give held-out rows of every medium"
+        )
 
 
 def unseen(path: Path, card: ModelCard) -> Dataset:

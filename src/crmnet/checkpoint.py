@@ -12,8 +12,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from crmnet.data.dataset import read_json
+from crmnet.files import write_atomically, write_text_atomically
 from crmnet.models import build
 from crmnet.models.published import published_state, read_saved_model
 from crmnet.run import FORMAT, RunRecord, Scale, resolve, versions
@@ -32,33 +32,6 @@ WEIGHTS = "weights.safetensors"
 RECORD = "run.json"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file, then put it in the place of ``path`` in one step.
-
-    Whoever looks, or is killed, at any moment finds the old file or the new one.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.touch()
-        mode = partial.stat().st_mode
-        write(partial)
-        partial.chmod(mode)  # safetensors writes files that only their owner can read
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Put ``text`` in the place of the file ``path`` in one step."""
-
-    def write(partial: Path) -> None:
-        partial.write_text(text)
-
-    write_atomically(path, write)
 
 
 def save_record(run: Path, record: RunRecord) -> None:
@@ -115,7 +88,7 @@ def load_record(run: str | Path) -> RunRecord:
     run = Path(run)
     if not run.exists():
         raise FileNotFoundError(f"{run}: no such run folder or bundled model")
-    if not (run / RECORD).is_file():
+    if not is_run(run):
         raise ValueError(f"{run} is not a run folder (it has no {RECORD})")
     raw = read_json(run / RECORD)
     if raw.get("format") != FORMAT:
@@ -134,6 +107,11 @@ def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(name, soft_bins=record.settings.train.loss == "soft-bins", **settings)
+
+
+def is_run(path: Path) -> bool:
+    """Whether ``path`` is a run folder."""
+    return (path / RECORD).is_file()
 
 
 def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
@@ -245,7 +223,7 @@ def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path |
     state = run / STATE if resume and (run / STATE).is_file() else None
     if not writes:  # the process that writes checks as well
         return state
-    if not (run / RECORD).is_file():
+    if not is_run(run):
         run.mkdir(parents=True, exist_ok=True)
         save_record(run, record)
         return None

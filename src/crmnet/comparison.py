@@ -18,11 +18,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from crmnet.ablate import AblationResult
-from crmnet.checkpoint import write_text_atomically
 from crmnet.compare import ALPHA, LOW_IS_GOOD, Result
 from crmnet.data.tables import TableWriter
 from crmnet.evaluate import ESTIMATES, METRICS, WITHIN, finite
 from crmnet.figures.panels import INK, STYLE, interval_bars
+from crmnet.files import write_text_atomically
 from crmnet.report import METRIC_TITLES, save_figure, with_interval
 
 

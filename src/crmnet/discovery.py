@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 
 from crmnet import sequence
 from crmnet.attribute import INSERT
-from crmnet.checkpoint import write_text_atomically
 from crmnet.data.tables import TableWriter
 from crmnet.explain import NAMED, Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
 from crmnet.figures.panels import STYLE
+from crmnet.files import write_text_atomically
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import relatives
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ends, ranked

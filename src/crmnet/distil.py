@@ -19,7 +19,7 @@ import numpy.typing as npt
 from crmnet.data.dataset import Dataset
 from crmnet.data.splits import families
 from crmnet.data.subset import finish_derived
-from crmnet.data.writer import DatasetWriter, Rows, new_folder
+from crmnet.data.writer import DatasetWriter, Rows, check_source_stays, new_folder
 from crmnet.perturb import cross, substitute
 from crmnet.predict import Predictor
 from crmnet.sequence import Tokens, inserts, prepare, sequence_lengths
@@ -71,8 +71,10 @@ def distil(
 
     Raises:
         FileExistsError: If ``destination`` exists and may not be overwritten.
+        ValueError: If it is the data set itself.
     """
     options = options or DistilOptions()
+    check_source_stays(dataset.path, destination)
     rng = np.random.default_rng(options.seed)
     tokens, parent = relatives(dataset, options, rng)
     family = np.asarray(families(dataset))[parent]

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from crmnet.checkpoint import write_text_atomically
 from crmnet.data.leaks import Seen
+from crmnet.files import write_text_atomically
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae", "mse_affine")
 WITHIN = "within_pearson"

@@ -25,11 +25,11 @@ from crmnet.attribute import (
     output_weights,
     unit_of,
 )
-from crmnet.checkpoint import write_atomically, write_text_atomically
 from crmnet.data.lines import HARMLESS
 from crmnet.data.reading import read_blocks
 from crmnet.data.tables import TableWriter
 from crmnet.figures.panels import STYLE
+from crmnet.files import write_atomically, write_text_atomically
 from crmnet.logos import (
     DRAWING,
     Drawing,

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.checkpoint import write_atomically
+from crmnet.files import write_atomically
 from crmnet.predict import Predictor
 
 Input = Literal["onehot", "tokens"]

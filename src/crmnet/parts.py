@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from crmnet import sequence
-from crmnet.checkpoint import write_text_atomically
 from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
-from crmnet.data.tables import TableWriter
+from crmnet.data.tables import TableWriter, table_kind
+from crmnet.files import make_room, write_text_atomically
 from crmnet.predict import Predictor, Rows, answer, column_names, read_rows, table_columns
 
 PART_ROWS = 100_000
@@ -72,6 +72,7 @@ class PartsJob:
             raise ValueError(f"part rows must be at least 1; got {self.rows}")
         if STDIN in (self.input, self.output):
             raise ValueError("parts need files for input and output, not -; name both")
+        table_kind(self.output)
 
     @property
     def folder(self) -> Path:
@@ -98,7 +99,9 @@ def predict_parts(
 
     Raises:
         ValueError: If the folder holds parts of another job, or a sequence cannot be read.
+        OSError: As :func:`crmnet.files.make_room`.
     """
+    make_room(job.output)
     this = _described(predictor, job)
     there = _claim(job, this)
     tag = hashlib.sha256(json.dumps(this).encode()).hexdigest()[:8]
@@ -134,7 +137,7 @@ def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
     """The tables of the parts one after another, as ``output``; a part at a time in memory."""
     import polars
 
-    if output.suffix != ".parquet":
+    if table_kind(output) != "parquet":
         with TableWriter(output, names) as table:
             for path in paths:
                 table.write(polars.read_parquet(path).to_dict(as_series=False))
@@ -164,12 +167,17 @@ def _claim(job: PartsJob, this: dict[str, Any]) -> set[str] | None:
         _note(job, {**this, "joined": False})
         return set()
     if different:
-        key = different[0]
         raise ValueError(
-            f"{job.folder} holds parts of another job ({key} was {before.get(key)!r}, is "
-            f"{this[key]!r}); remove the folder, or choose another output"
+            f"{job.folder} holds parts of another job ({_difference(different[0], before, this)}); "
+            "remove the folder, or choose another output"
         )
     return None if joined else there
+
+
+def _difference(key: str, before: Mapping[str, Any], this: Mapping[str, Any]) -> str:
+    if key == "changed":  # nanoseconds tell nobody anything
+        return "its input has been written anew since"
+    return f"{key} was {before.get(key)!r}, is {this[key]!r}"
 
 
 def _described(predictor: Predictor, job: PartsJob) -> dict[str, Any]:
@@ -182,8 +190,9 @@ def _described(predictor: Predictor, job: PartsJob) -> dict[str, Any]:
         "bytes": source.st_size,
         "changed": source.st_mtime_ns,
         "model": predictor.identity,
-        "columns": column_names(predictor, job.media),
+        "precision": predictor.precision,
         "media": list(job.media),
+        "columns": column_names(predictor, job.media),
         "flanks": job.flanks,
         "rows": job.rows,
     }

@@ -28,7 +28,7 @@ from crmnet.card import ModelCard
 from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.data.lines import HARMLESS
 from crmnet.data.loader import output_of
-from crmnet.data.reading import read_blocks
+from crmnet.data.reading import read_blocks, shown
 from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.inference import for_inference
 from crmnet.models.layers import BothStrands, has_marks
@@ -75,6 +75,8 @@ class Predictor:
     """Of a packed or bundled model; None for a run folder."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Output → unit of its predictions, where the training data said it."""
+    precision: Precision = "fp32"
+    """Of the arithmetic of :attr:`fast`."""
 
     @classmethod
     def load(
@@ -121,8 +123,9 @@ class Predictor:
         length = record.settings.model.settings.get("length", sequence.LENGTH)
         fast = whole([for_inference(network, where, DTYPES[precision]) for network in networks])
         return cls(
-            whole(networks), record.media, where, batch_size, length, fast, card, record.units
-        )
+            whole(networks), record.media, where, batch_size, length, fast, card, record.units,
+            precision,
+        )  # fmt: skip
 
     def predict(
         self,
@@ -296,7 +299,7 @@ def read_rows(path: Path) -> Iterator[Rows]:
     for block in read_blocks(path, ("id", "sequence")):
         for line, reason, _ in block.misshapen:
             if reason not in HARMLESS:
-                raise ValueError(f"{path}, line {line}: {reason}")
+                raise ValueError(f"{shown(path)}, line {line}: {reason}")
         if not len(block):
             continue
         numbers = [str(count + n) for n in range(1, len(block) + 1)]
@@ -304,12 +307,13 @@ def read_rows(path: Path) -> Iterator[Rows]:
         ids = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
         yield Rows(ids, block.lines, block.columns["sequence"])
     if not count:
-        raise ValueError(f"{path} holds no sequences")
+        raise ValueError(f"{shown(path)} holds no sequences; add a line for each below the header")
 
 
 def answer(predictor: Predictor, path: Path, rows: Rows, flanks: sequence.Flanks) -> Answered:
     """Predict rows of the file ``path``; an error names the file and the row's line."""
-    where = [f"{name} ({path}, line {n})" for name, n in zip(rows.ids, rows.lines, strict=True)]
+    file = shown(path)
+    where = [f"{name} ({file}, line {n})" for name, n in zip(rows.ids, rows.lines, strict=True)]
     tokens, lengths = sequence.encode(rows.sequences, where)
     tokens, done = sequence.prepare(tokens, lengths, flanks, predictor.length)
     expression, trust = predictor.assess_tokens(tokens)

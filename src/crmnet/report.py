@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
-from crmnet.checkpoint import HISTORY, load_record, write_atomically, write_text_atomically
+from crmnet.checkpoint import HISTORY, load_record
 from crmnet.data.check import Check
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT, Dataset
 from crmnet.data.leaks import Leaks
@@ -38,6 +38,7 @@ from crmnet.figures.panels import (
     length_histogram,
     throughput_bars,
 )
+from crmnet.files import write_atomically, write_text_atomically
 
 METRIC_TITLES = {
     "pearson": "Pearson r",

@@ -25,9 +25,9 @@ from crmnet.checkpoint import (
     save_record,
     save_state,
     save_weights,
-    write_atomically,
 )
 from crmnet.data.loader import RowBatches
+from crmnet.files import write_atomically
 from crmnet.run import Best, RunRecord
 
 log = logging.getLogger("crmnet")

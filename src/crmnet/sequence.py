@@ -65,7 +65,14 @@ def letters_to_tokens(sequences: Sequence[bytes] | Sequence[str]) -> tuple[Token
     """
     if isinstance(sequences, str | bytes):
         raise ValueError("give a list of sequences, not one text; write [sequence]")
-    rows = [s if isinstance(s, bytes) else s.encode() for s in sequences]
+    try:
+        rows = [s if isinstance(s, bytes) else s.encode() for s in sequences]
+    except AttributeError:
+        number = next(n for n, s in enumerate(sequences) if not isinstance(s, str | bytes))
+        raise ValueError(
+            f"sequence number {number + 1} is {sequences[number]!r}, not text; fill it in or "
+            "leave it out"
+        ) from None
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     width = int(lengths.max(initial=0))
     if width == 0:
@@ -179,7 +186,7 @@ class Preparation:
             said.append(f"adapters already present in {self.adapters_kept:,} of {self.total:,}")
         if self.one_adapter_only:
             said.append(
-                f"{self.one_adapter_only:,} carry only one recognisable adapter; kept as is"
+                f"{self.one_adapter_only:,} of these carry only one adapter; the other is not added"
             )
         if self.padding_removed:
             said.append(f"N padding in front of the adapter removed from {self.padding_removed:,}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ def pack(
     not_for: Annotated[
         list[str] | None, typer.Option(help="What else it is not for; may be repeated.")
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Pack one or several runs into one file to share, with a card in it and beside it.
 
@@ -44,9 +46,10 @@ def pack(
     from crmnet.bundle import pack as run_pack
 
     options = PackOptions(about, reverse_complement, half, max_mb, tuple(not_for or ()))
-    card = run_pack(runs, output, options)
+    card = run_pack(runs, output, options, overwrite=overwrite)
     size = output.stat().st_size / 1e6
-    print(f"packed: {output}, {len(card.members)} runs, {size:.2f} MB")
+    packed = "1 run" if len(card.members) == 1 else f"{len(card.members)} runs"
+    print(f"packed: {output}, {packed}, {size:.2f} MB")
     for medium, error in card.storage_error.items():
         print(f"16 bits move a member's prediction by at most {error:.2g} ({medium})")
     print(f"next: crmnet models calibrate {output} HELD_OUT")
@@ -64,15 +67,24 @@ def calibrate(
     native: Annotated[
         Path | None, typer.Option(help="Native promoters, a data set or any file of sequences.")
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="NAME.safetensors to write; left out, the model's own file."
+        ),
+    ] = None,
     level: Annotated[float, typer.Option(help="Share that the intervals shall hold.")] = 0.9,
     resamples: ResamplesOption = 1000,
 ) -> None:
     """Write into a packed model's card how far to trust it: intervals, flags, percentiles, tests.
 
     Intervals are conformal, from held-out families, scaled by how far the members disagree.
+    Models that come with crmnet stay as they are: their figures are computed again and printed.
 
-    Example: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
+    Examples: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
+    · `crmnet models calibrate yeast --test my-promoters -o yeast-here.safetensors`
     """
+    from crmnet.bundle import is_bundled
     from crmnet.calibrate import CalibrateOptions
     from crmnet.calibrate import calibrate as run_calibration
     from crmnet.card import card_lines
@@ -80,8 +92,15 @@ def calibrate(
     if held_out is None and not test and native is None:
         raise ValueError("give held-out rows, --test or --native; there is nothing to calibrate")
     options = CalibrateOptions(level=level, resamples=resamples)
-    card = run_calibration(model, held_out, tests=test or [], native=native, options=options)
+    card = run_calibration(
+        model, held_out, tests=test or [], native=native, output=output, options=options
+    )
     print("\n".join(card_lines(card)))
+    if output is None and is_bundled(model):
+        said = f"nothing written: {model} comes with crmnet; -o NAME.safetensors keeps this card"
+    else:
+        said = f"written: {output or model}"
+    print(said, file=sys.stderr)
 
 
 def export(
@@ -111,10 +130,14 @@ def export(
     if onnx == torch_export:
         raise ValueError("choose one of --onnx and --torch-export")
     from crmnet.export import export_onnx, export_program
+    from crmnet.files import make_room
     from crmnet.predict import Predictor
 
     write, suffix = (export_onnx, ".onnx") if onnx else (export_program, ".pt2")
     output = output or Path(Path(model).name.removesuffix(".safetensors") + suffix)
+    if output.suffix in {".onnx", ".pt2"} - {suffix}:
+        raise ValueError(f"{output} is not the name of what is written; end it in {suffix}")
+    make_room(output)
     predictor = Predictor.load(model, device="cpu")
     difference = write(predictor, output, reads="tokens" if tokens else "onehot")
     print(f"written: {output}; at most {difference:.1g} from PyTorch")

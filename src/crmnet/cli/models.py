@@ -59,10 +59,11 @@ def _show_network(name: str) -> None:
     from dataclasses import asdict
 
     from crmnet.bundle import bundled
+    from crmnet.checkpoint import is_run
     from crmnet.models import MODELS, configure
     from crmnet.names import did_you_mean
 
-    if name not in MODELS and Path(name).is_dir():
+    if name not in MODELS and is_run(Path(name)):
         raise ValueError(
             f"{name} is a run folder and has no card; "
             f"`crmnet models pack {name} -o NAME.safetensors` makes a model with one"

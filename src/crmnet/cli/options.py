@@ -56,7 +56,7 @@ class Level(StrEnum):
 FlanksOption = Annotated[
     Flanks,
     typer.Option(
-        help="Adapters around the insert: *auto* adds them where they are missing, *add* always, "
+        help="Adapters around the insert: *auto* adds both where neither is there, *add* always, "
         "*none* never."
     ),
 ]

@@ -163,6 +163,7 @@ class FastaReader:
     def __init__(self, layout: Layout) -> None:
         self.roles = tuple(layout.positions)
         self.line, self.name, self.parts = 0, b"", list[bytes]()
+        self.count = 0
         self.said: dict[str, bytes] = {}
 
     def read(self, piece: bytes, number: int) -> Block:
@@ -188,8 +189,9 @@ class FastaReader:
 
     def _close(self, block: Block) -> None:
         if self.line:
+            self.count += 1
             block.lines.append(self.line)
-            block.columns["id"].append(self.name or str(self.line).encode())
+            block.columns["id"].append(self.name or str(self.count).encode())
             block.columns["sequence"].append(b"".join(self.parts))
             for role in self.roles:
                 block.columns[role].append(self.said.get(role, b""))

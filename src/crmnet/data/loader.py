@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from crmnet.data.dataset import Dataset
+from crmnet.names import did_you_mean
 
 Index = npt.NDArray[np.int64]
 
@@ -48,7 +49,10 @@ def output_of(medium: str, outputs: Sequence[str]) -> int:
     for number, output in enumerate(outputs):
         if medium in output.split("+"):
             return number
-    raise ValueError(f"medium must be one of {', '.join(outputs)}; got {medium!r}")
+    hint = did_you_mean(medium.lower(), outputs)
+    raise ValueError(
+        f"medium must be one of {', '.join(outputs)}; got {medium!r}{hint and '; ' + hint}"
+    )
 
 
 class Rows(TorchDataset[Batch]):

@@ -34,6 +34,8 @@ BLOCK_BYTES = 1 << 21
 """Text read at a time; about 17,000 rows of a promoter and its label."""
 
 STDIN = Path("-")
+_UNREAD = {b"\xfd7zX": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
+"""First bytes → packed in a way that is not read."""
 
 
 def read_blocks(
@@ -78,13 +80,18 @@ def open_text(
     with open_bytes(path) as stream:
         pieces = _pieces(stream, path)
         first = next(pieces, b"")
-        layout = sniff(first, path, roles, names, required)
+        layout = sniff(first, shown(path), roles, names, required)
         number = 1
         if layout.header is not None:
             header_line = _line_of_first_text(first)
             first = first.split(b"\n", header_line)[header_line]
             number = header_line + 1
         yield Text(layout, _numbered(itertools.chain([first], pieces), number))
+
+
+def shown(path: Path) -> str:
+    """What messages call a file."""
+    return "standard input" if path == STDIN else str(path)
 
 
 def _numbered(pieces: Iterator[bytes], number: int) -> Iterator[tuple[int, bytes]]:
@@ -126,6 +133,12 @@ def open_bytes(path: Path) -> BinaryIO:
         return unpacked  # type: ignore[return-value]
     if magic == b"\x28\xb5\x2f\xfd":
         return io.BufferedReader(_ZstdFrames(raw))
+    for start, packing in _UNREAD.items():
+        if magic.startswith(start):
+            raw.close()
+            raise ValueError(
+                f"{shown(path)} is packed by {packing}; unpack it first, or use gzip or zstd"
+            )
     return raw
 
 
@@ -162,7 +175,7 @@ class _ZstdFrames(io.RawIOBase):
 
 
 def _pieces(stream: BinaryIO, path: Path) -> Iterator[bytes]:
-    """The text in pieces that end with a line, without byte-order mark and carriage returns."""
+    """The text in pieces that end with a line, of Unix's kind, without a byte-order mark."""
     start = True
     while True:
         try:
@@ -171,12 +184,14 @@ def _pieces(stream: BinaryIO, path: Path) -> Iterator[bytes]:
                 text += stream.readline()
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             raise ValueError(
-                f"{path} is damaged or cut short ({error}); fetch or pack it again"
+                f"{shown(path)} is damaged or cut short ({error}); fetch or pack it again"
             ) from error
         if start:
             text, start = _without_mark(text, path), False
         if not text:
             return
+        if b"\n" not in text:  # the last line, or a file with the line ends of old Macs
+            text = text.replace(b"\r", b"\n")
         if not text.endswith(b"\n"):
             text = text.rstrip(b"\r") + b"\n"
         yield text.replace(b"\r\n", b"\n") if b"\r" in text else text
@@ -184,25 +199,33 @@ def _pieces(stream: BinaryIO, path: Path) -> Iterator[bytes]:
 
 def _without_mark(chunk: bytes, path: Path) -> bytes:
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in chunk[:4096]:
-        raise ValueError(f"{path} is not plain text in ASCII or UTF-8; save it as UTF-8")
+        raise ValueError(f"{shown(path)} is not plain text in ASCII or UTF-8; save it as UTF-8")
     return chunk.removeprefix(b"\xef\xbb\xbf")
 
 
 def sniff(
     first: bytes,
-    path: Path,
+    file: str,
     roles: Sequence[str],
     names: Mapping[str, str],
     required: Sequence[str],
 ) -> Layout:
-    """Decide from the first piece of a file how to read it.
+    """Decide from the first piece of a file, as messages call it, how to read it.
 
     A first line with a known column name in it is a header; without one, the first column is the
     sequence and the second the expression.
     """
     line = next((line for line in first.split(b"\n") if line.strip()), b"")
     if not line:
-        raise ValueError(f"{path} holds no rows")
+        raise ValueError(
+            f"{file} holds no rows; give FASTA, a sequence per line, or a table with a header"
+        )
+    if line.startswith((b"@", b"#")):
+        kind = "FASTQ" if line.startswith(b"@") else "a comment"
+        raise ValueError(
+            f"{file}, line {_line_of_first_text(first)}: this looks like {kind}, which is not "
+            "read; give FASTA, a sequence per line, or a table with a header"
+        )
     if line.startswith(b">"):
         _, said = fasta_header(line)
         labels = [role for role in roles if role in said and role not in ("id", "sequence")]
@@ -212,39 +235,50 @@ def sniff(
     header = [name.decode(errors="replace").strip().lower() for name in fields]
     known = {name for role in COLUMN_NAMES.values() for name in role}
     if names or any(name in known for name in header):
-        return Layout("table", delimiter, fields, _positions(header, path, roles, names, required))
+        return Layout("table", delimiter, fields, _positions(header, file, roles, names, required))
     if not delimiter:
         return Layout("lines", positions={"sequence": 0})
+    if len(fields) == 2 and _is_dna(fields[1]) and not _is_dna(fields[0]):
+        raise ValueError(
+            f"{file}, line 1: without a header the sequence is taken to come first; add one, such "
+            f"as 'id{delimiter.decode()}sequence'"
+        )
     if len(fields) == 2:
         positions = {"sequence": 0, "expression": 1}
         return Layout("table", delimiter, None, {r: positions[r] for r in positions if r in roles})
     raise ValueError(
-        f"{path}, line 1: {len(fields)} columns and no header with a known name; add a header "
+        f"{file}, line 1: {len(fields)} columns and no header with a known name; add a header "
         f"such as 'sequence{delimiter.decode()}expression', or name the columns"
     )
 
 
+def _is_dna(field: bytes) -> bool:
+    return len(field) > 4 and not field.upper().strip(b"ACGTN")
+
+
 def _positions(
     header: list[str],
-    path: Path,
+    file: str,
     roles: Sequence[str],
     names: Mapping[str, str],
     required: Sequence[str],
 ) -> dict[str, int]:
     positions = {}
-    shown = ", ".join(repr(name) for name in header)
     for role in roles:
         wanted = (names[role].lower(),) if role in names else COLUMN_NAMES.get(role, (role,))
         for name in wanted:
             if header.count(name) > 1:
-                raise ValueError(f"{path}, line 1: column {name!r} is there twice; rename one")
+                raise ValueError(f"{file}, line 1: column {name!r} is there twice; rename one")
             if name in header:
                 positions[role] = header.index(name)
                 break
         else:
             if role in names or role in required:
-                missing = " or ".join(map(repr, wanted[:3]))
-                raise ValueError(f"{path}, line 1: no column {missing}; it has {shown}")
+                missing, there = " or ".join(map(repr, wanted[:3])), ", ".join(map(repr, header))
+                raise ValueError(
+                    f"{file}, line 1: no column {missing}; it has {there}; rename the one that "
+                    "is meant"
+                )
     return positions
 
 

@@ -18,7 +18,13 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.splits import Kinship, families, hold_out
-from crmnet.data.writer import DatasetWriter, Rows, check_destination, new_folder
+from crmnet.data.writer import (
+    DatasetWriter,
+    Rows,
+    check_destination,
+    check_source_stays,
+    new_folder,
+)
 from crmnet.sequence import Preparation, sequence_lengths
 
 CHUNK = 1 << 16
@@ -139,7 +145,8 @@ def split(
 
     Raises:
         FileExistsError: If a folder exists and may not be overwritten.
-        ValueError: If families were asked for and none were given, or a part would be empty.
+        ValueError: If families were asked for and none were given, a part would be empty, or lie
+            where the data set lies.
     """
     options = options or SplitOptions()
     if options.by == "family" and dataset.family is None:
@@ -151,6 +158,7 @@ def split(
         raise ValueError(f"both parts would be {train}; give two names")
     places = [train] if held_out is None else [train, held_out]
     for destination in places:
+        check_source_stays(dataset.path, destination)
         check_destination(destination, options.overwrite)
     family = families(dataset, options.by, options.words)
     parts = [np.arange(len(dataset))]

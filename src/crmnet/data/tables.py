@@ -1,4 +1,4 @@
-"""Tables out: TSV by default, CSV or Parquet by suffix, written whole or not at all.
+"""Tables out: TSV, CSV or Parquet by suffix, written whole or not at all.
 
 The last step of every command that answers with rows.
 """
@@ -14,29 +14,52 @@ from typing import IO, Any
 
 import numpy as np
 
-STDOUT = Path("-")
+from crmnet.files import STDOUT, make_room
+
+KINDS = {
+    "": "tsv", ".tsv": "tsv", ".txt": "tsv", ".tab": "tsv", ".csv": "csv", ".parquet": "parquet",
+}  # fmt: skip
+"""Suffix of a table's name, in small letters → what is written."""
+
+
+def table_kind(path: Path) -> str:
+    """``tsv``, ``csv`` or ``parquet``, as the suffix says; ``tsv`` for none and for ``-``.
+
+    Raises:
+        ValueError: If the suffix promises something else.
+    """
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(
+            f"{path}: tables are written as .tsv, .csv or .parquet, not {path.suffix}; "
+            "choose a name that ends so"
+        )
+    return kind
 
 
 class TableWriter:
     """Writes columns block by block; a file gets its name when the block ``with`` ends well.
 
     Numbers of type float32 are written with the digits that give the same float32 back.
+
+    Raises:
+        ValueError: As :func:`table_kind`.
+        OSError: As :func:`crmnet.files.make_room`, on entering the block.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         self.path, self.names = path, list(names)
-        self.parquet = path.suffix == ".parquet"
+        self.kind = table_kind(path)
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
         self.file: IO[str] | None = None
         self.headed = False
 
     def __enter__(self) -> TableWriter:
-        if self.path != STDOUT:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.parquet:
+        make_room(self.path)
+        if self.kind != "parquet":
             self.file = sys.stdout if self.path == STDOUT else self._open()
-            comma = self.path.suffix == ".csv"
-            self.rows = csv.writer(self.file, delimiter="," if comma else "\t", lineterminator="\n")
+            delimiter = "," if self.kind == "csv" else "\t"
+            self.rows = csv.writer(self.file, delimiter=delimiter, lineterminator="\n")
         return self
 
     def write(self, columns: Mapping[str, Iterable[Any]]) -> None:
@@ -70,7 +93,7 @@ class TableWriter:
         if kind is not None:
             self._partial().unlink(missing_ok=True)
             return
-        if self.parquet:
+        if self.kind == "parquet":
             import polars
 
             polars.DataFrame(self.columns).write_parquet(self._partial())

@@ -53,6 +53,16 @@ def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
+def check_source_stays(source: Path, destination: Path) -> None:
+    """Refuse to make a data set in the place of the one that it is made of.
+
+    Raises:
+        ValueError: If the two are one folder.
+    """
+    if source.resolve() == destination.resolve():
+        raise ValueError(f"{destination} is the input and would be lost; choose another name")
+
+
 def check_destination(destination: Path, overwrite: bool) -> None:
     """Refuse a folder that is there and must not be, or must not be replaced.
 

@@ -1,0 +1,70 @@
+"""Files that come whole or not at all, and only where a file can be.
+
+Whatever writes a file asks here: what cannot be written is refused before work begins, in words
+that name the remedy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+STDOUT = Path("-")
+
+
+def make_room(path: Path) -> None:
+    """Make the folder that the file ``path`` is to lie in; ``-``, standard output, needs none.
+
+    Raises:
+        IsADirectoryError: If ``path`` is a folder itself.
+        NotADirectoryError: If it would have to lie below a file.
+        PermissionError: If its folder cannot be made or written to.
+    """
+    if path == STDOUT:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it, such as {path / 'NAME'}")
+    for above in path.parents:
+        if above.exists() and not above.is_dir():
+            raise NotADirectoryError(f"{path} cannot be written: {above} is a file, not a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PermissionError(
+            f"{path} cannot be written: {path.parent} cannot be made ({error.strerror}); "
+            "choose another folder"
+        ) from error
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"{path} cannot be written: {path.parent} is not writable")
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file, then put it in the place of ``path`` in one step.
+
+    Whoever looks, or is killed, at any moment finds the old file or the new one.
+
+    Raises:
+        OSError: As :func:`make_room`.
+    """
+    make_room(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.touch()
+        mode = partial.stat().st_mode
+        write(partial)
+        partial.chmod(mode)  # safetensors writes files that only their owner can read
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Put ``text`` in the place of the file ``path`` in one step."""
+
+    def write(partial: Path) -> None:
+        partial.write_text(text)
+
+    write_atomically(path, write)
