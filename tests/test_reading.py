@@ -70,6 +70,11 @@ def test_two_columns_without_header_are_sequence_and_expression(tmp_path):
     assert columns == {"sequence": ["ACGT", "TT"], "expression": ["1", "2"]}
 
 
+def test_a_header_may_begin_with_a_hash(tmp_path):
+    lines, columns, _ = read(tmp_path, "#n\tsequence\n1\tACGT\n")
+    assert (lines, columns) == ([2], {"sequence": ["ACGT"]})
+
+
 def test_three_columns_without_header_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"file, line 1: 3 columns and no header"):
         read(tmp_path, "ACGT\t1\tx\n")

@@ -131,11 +131,7 @@ def pack(
             would be too large.
     """
     options = options or PackOptions()
-    if path.suffix != SUFFIX:
-        raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
-    make_room(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
+    check_name(path, overwrite)
     _check_runs(runs)
     members = [load_run(run) for run in runs]
     records = [record for _, record in members]
@@ -163,6 +159,21 @@ def pack(
     )
     save_packed(path, tensors, card, options.max_megabytes)
     return card
+
+
+def check_name(path: Path, overwrite: bool = False) -> None:
+    """Refuse a name that a packed model cannot have, or that is taken.
+
+    Raises:
+        FileExistsError: If ``path`` is there and may not be overwritten.
+        ValueError: If it is not ``*.safetensors``.
+        OSError: As :func:`crmnet.files.make_room`.
+    """
+    if path.suffix != SUFFIX:
+        raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
+    make_room(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
 
 
 def load_card(path: Path) -> ModelCard:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.bundle import is_bundled, packed_file, with_card
+from crmnet.bundle import check_name, is_bundled, packed_file, with_card
 from crmnet.card import ModelCard
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.loader import output_of
@@ -86,6 +86,7 @@ def calibrate(
     tests: Sequence[Path] = (),
     native: Path | None = None,
     output: Path | None = None,
+    overwrite: bool = False,
     options: CalibrateOptions | None = None,
 ) -> ModelCard:
     """Add to a packed model's card what these data say, and write the file anew.
@@ -102,10 +103,11 @@ def calibrate(
         tests: Data sets to test on; a set takes the place of one of the same name.
         native: Native promoters, as a data set or as any file that can be predicted.
         output: Packed file to write; None writes the model's own.
+        overwrite: Replace an ``output`` that is there.
         options: See :class:`CalibrateOptions`.
 
     Raises:
-        FileExistsError: If ``output`` is there already.
+        FileExistsError: If ``output`` is there and may not be overwritten.
         ValueError: If the model is not packed, no rows are unseen, there are too few families
             for the level, held-out rows lack a medium that has intervals, which would be lost, or
             native promoters come without intervals.
@@ -114,9 +116,9 @@ def calibrate(
     file = packed_file(model)
     if file is None:
         raise ValueError(f"{model} is no packed model; make one with `crmnet models pack`")
-    if output is not None and output.exists():
-        raise FileExistsError(f"{output} exists; choose another name")
-    if output is None and not is_bundled(file):
+    if output is not None:
+        check_name(output, overwrite)
+    elif not is_bundled(file):
         output = file
     predictor = Predictor.load(file)
     card = predictor.card

@@ -73,6 +73,7 @@ def calibrate(
             "-o", "--output", help="NAME.safetensors to write; left out, the model's own file."
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     level: Annotated[float, typer.Option(help="Share that the intervals shall hold.")] = 0.9,
     resamples: ResamplesOption = 1000,
 ) -> None:
@@ -93,8 +94,9 @@ def calibrate(
         raise ValueError("give held-out rows, --test or --native; there is nothing to calibrate")
     options = CalibrateOptions(level=level, resamples=resamples)
     card = run_calibration(
-        model, held_out, tests=test or [], native=native, output=output, options=options
-    )
+        model, held_out, tests=test or [], native=native, output=output, overwrite=overwrite,
+        options=options,
+    )  # fmt: skip
     print("\n".join(card_lines(card)))
     if output is None and is_bundled(model):
         said = f"nothing written: {model} comes with crmnet; -o NAME.safetensors keeps this card"

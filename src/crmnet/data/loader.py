@@ -51,7 +51,8 @@ def output_of(medium: str, outputs: Sequence[str]) -> int:
             return number
     hint = did_you_mean(medium.lower(), outputs)
     raise ValueError(
-        f"medium must be one of {', '.join(outputs)}; got {medium!r}{hint and '; ' + hint}"
+        f"medium must be one of {', '.join(outputs)}; got {medium!r}"
+        + (f"; {hint}" if hint else "")
     )
 
 

@@ -220,12 +220,6 @@ def sniff(
         raise ValueError(
             f"{file} holds no rows; give FASTA, a sequence per line, or a table with a header"
         )
-    if line.startswith((b"@", b"#")):
-        kind = "FASTQ" if line.startswith(b"@") else "a comment"
-        raise ValueError(
-            f"{file}, line {_line_of_first_text(first)}: this looks like {kind}, which is not "
-            "read; give FASTA, a sequence per line, or a table with a header"
-        )
     if line.startswith(b">"):
         _, said = fasta_header(line)
         labels = [role for role in roles if role in said and role not in ("id", "sequence")]
@@ -236,6 +230,12 @@ def sniff(
     known = {name for role in COLUMN_NAMES.values() for name in role}
     if names or any(name in known for name in header):
         return Layout("table", delimiter, fields, _positions(header, file, roles, names, required))
+    if line.startswith((b"@", b"#")):
+        kind = "FASTQ" if line.startswith(b"@") else "a comment"
+        raise ValueError(
+            f"{file}, line {_line_of_first_text(first)}: this looks like {kind}, which is not "
+            "read; give FASTA, a sequence per line, or a table with a header"
+        )
     if not delimiter:
         return Layout("lines", positions={"sequence": 0})
     if len(fields) == 2 and _is_dna(fields[1]) and not _is_dna(fields[0]):
