@@ -6,7 +6,7 @@
 #                                      defined_train.tsv.gz, dream_train.tsv.gz (columns sequence,
 #                                      expression), native_complex_validation.tsv.gz, Random_complex.csv
 #
-# About two hours on two CPU cores with bfloat16 arithmetic.
+# About an hour and a half on one CPU core with bfloat16 arithmetic.
 # shellcheck disable=SC2086  # options are meant to be split
 set -eu
 out=$1 tables=${2:-}
