@@ -30,7 +30,10 @@ def compare(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables and figure.")],
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=]MODEL...", help="Run folders, named if you like."),
+        typer.Argument(
+            metavar="[NAME=]MODEL...",
+            help="Run folders, packed files or bundled models, named if you like.",
+        ),
     ] = None,
     data: Annotated[
         list[Path] | None, typer.Option(help="Data set or file to compare on; may be repeated.")

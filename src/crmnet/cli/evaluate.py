@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str | None, typer.Argument(help="Run folder.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="Run folder, packed file, or bundled model.")
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Argument(
