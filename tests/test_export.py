@@ -56,6 +56,8 @@ def test_a_program_of_torch_export_predicts_the_same(predictor, assay, tmp_path)
     with torch.inference_mode():
         found = program(one_hot(torch.from_numpy(tokens))).numpy()
     np.testing.assert_allclose(found, predictor.predict_tokens(tokens), rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match=r"name ONNX \*\.onnx"):
+        export_onnx(predictor, tmp_path / "n.pt2")
     with pytest.raises(ValueError, match=r"named \*\.pt2"):
         export_program(predictor, tmp_path / "m.pt")
 

@@ -34,7 +34,7 @@ from crmnet.checkpoint import (
     load_strictly,
     load_tensors,
 )
-from crmnet.files import make_room, write_atomically, write_text_atomically
+from crmnet.files import check_free, make_room, write_atomically, write_text_atomically
 from crmnet.names import did_you_mean
 from crmnet.run import RunRecord
 
@@ -172,8 +172,7 @@ def check_name(path: Path, overwrite: bool = False) -> None:
     if path.suffix != SUFFIX:
         raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
     make_room(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
+    check_free(path, overwrite)
 
 
 def load_card(path: Path) -> ModelCard:
@@ -243,7 +242,7 @@ def save_packed(
     write_text_atomically(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
 
 
-def with_card(file: Path, card: ModelCard, path: Path) -> None:
+def write_with_card(file: Path, card: ModelCard, path: Path) -> None:
     """Write the weights of a packed file with another card; ``path`` may be the file itself."""
     save_packed(path, load_tensors(file), card)
 

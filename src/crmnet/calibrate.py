@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.bundle import check_name, is_bundled, packed_file, with_card
+from crmnet.bundle import check_name, is_bundled, packed_file, write_with_card
 from crmnet.card import ModelCard
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.loader import output_of
@@ -136,7 +136,7 @@ def calibrate(
     if native is not None:
         card = _with_native(predictor, card, native)
     if output is not None:
-        with_card(file, card, output)
+        write_with_card(file, card, output)
     return card
 
 

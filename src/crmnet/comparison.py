@@ -28,7 +28,6 @@ from crmnet.report import METRIC_TITLES, save_figure, with_interval
 
 def write_comparison(folder: Path, results: Sequence[Result]) -> None:
     """Leave ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_text_atomically(
         folder / "compare.json", json.dumps(comparison_json(results), indent=2) + "\n"
     )
@@ -160,7 +159,6 @@ def comparison_page(results: Sequence[Result]) -> Figure:
 
 def write_ablation(folder: Path, results: Sequence[AblationResult]) -> None:
     """Leave ``ablation.json``, ``ablation.md`` and ``ablation.png`` (Figure 4)."""
-    folder.mkdir(parents=True, exist_ok=True)
     found = {"sets": [_json(asdict(result)) for result in results]}
     write_text_atomically(folder / "ablation.json", json.dumps(found, indent=2) + "\n")
     write_text_atomically(folder / "ablation.md", ablation_markdown(results))

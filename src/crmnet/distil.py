@@ -19,7 +19,8 @@ import numpy.typing as npt
 from crmnet.data.dataset import Dataset
 from crmnet.data.splits import families
 from crmnet.data.subset import finish_derived
-from crmnet.data.writer import DatasetWriter, Rows, check_source_stays, new_folder
+from crmnet.data.writer import DatasetWriter, Rows, new_folder
+from crmnet.files import check_source_stays
 from crmnet.perturb import cross, substitute
 from crmnet.predict import Predictor
 from crmnet.sequence import Tokens, inserts, prepare, sequence_lengths

@@ -136,7 +136,6 @@ def explain(
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     motifs = yeast_motifs() if motifs is None else motifs
     hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
-    folder.mkdir(parents=True, exist_ok=True)
     write_attributions(folder, promoters, found)
     values = along(found)
     beyond = share_beyond(values, hits)

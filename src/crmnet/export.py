@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.files import write_atomically
+from crmnet.files import make_room, write_atomically
 from crmnet.predict import Predictor
 
 Input = Literal["onehot", "tokens"]
@@ -62,7 +62,9 @@ def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") ->
 
     Raises:
         ModuleNotFoundError: If onnx, onnxscript or onnxruntime is not installed.
-        ValueError: If the difference exceeds :data:`TOLERANCE`; nothing is written then.
+        ValueError: If the name is ``*.pt2``, or the difference exceeds :data:`TOLERANCE`; nothing
+            is written then.
+        OSError: As :func:`crmnet.files.make_room`.
     """
     try:
         import onnx
@@ -72,6 +74,9 @@ def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") ->
         raise ModuleNotFoundError(
             f"ONNX needs {error.name}, for this command alone: pip install 'crmnet[export]'"
         ) from error
+    if path.suffix == ".pt2":
+        raise ValueError(f"*.pt2 is a program of torch.export; name ONNX *.onnx; got {path}")
+    make_room(path)
     model, example = _form(predictor, reads)
     with _quiet():
         program = torch.onnx.export(
@@ -106,9 +111,11 @@ def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot")
 
     Raises:
         ValueError: If the name is not ``*.pt2``, or the difference exceeds :data:`TOLERANCE`.
+        OSError: As :func:`crmnet.files.make_room`.
     """
     if path.suffix != ".pt2":
         raise ValueError(f"a program of torch.export is named *.pt2; got {path}")
+    make_room(path)
     model, example = _form(predictor, reads)
     with _quiet():
         program = torch.export.export(

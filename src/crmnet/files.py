@@ -39,6 +39,27 @@ def make_room(path: Path) -> None:
         raise PermissionError(f"{path} cannot be written: {path.parent} is not writable")
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse a name that is taken, unless what is there may be replaced.
+
+    Raises:
+        FileExistsError: If ``path`` exists and ``overwrite`` is not asked for.
+    """
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
+
+
+def check_source_stays(source: Path, destination: Path) -> None:
+    """Refuse to write a file or folder in the place of the one that it is made of.
+
+    Raises:
+        ValueError: If the two are one.
+    """
+    place = destination.resolve()  # a/../b is b, also before a is made
+    if source.exists() and place.exists() and place.samefile(source):
+        raise ValueError(f"{destination} is the input and would be lost; choose another name")
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, then put it in the place of ``path`` in one step.
 

@@ -26,7 +26,7 @@ from crmnet import sequence
 from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
 from crmnet.data.tables import TableWriter, table_kind
-from crmnet.files import make_room, write_text_atomically
+from crmnet.files import make_room, write_atomically, write_text_atomically
 from crmnet.predict import Predictor, Rows, answer, column_names, read_rows, table_columns
 
 PART_ROWS = 100_000
@@ -142,12 +142,11 @@ def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
             for path in paths:
                 table.write(polars.read_parquet(path).to_dict(as_series=False))
         return
-    partial = output.with_name(f".{output.name}.partial")
-    try:
+
+    def write(partial: Path) -> None:
         polars.scan_parquet(list(paths)).sink_parquet(partial, maintain_order=True)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    write_atomically(output, write)
 
 
 def _claim(job: PartsJob, this: dict[str, Any]) -> set[str] | None:

@@ -86,7 +86,6 @@ def plant(
         )
         for a, b in itertools.combinations(range(len(sites)), 2)
     }
-    folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "planted.tsv", ("site", "strand", "start"), single)
     if pairs:
         _write(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs)

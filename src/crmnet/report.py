@@ -59,7 +59,6 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
     """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
-    folder.mkdir(parents=True, exist_ok=True)
     save_metrics(folder, dict(summary))
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "row", "family", "measured", "predicted"]
@@ -242,7 +241,6 @@ def write_dataset_picture(dataset: Dataset, path: Path) -> None:
 
 def write_check(folder: Path, check: Check, leaks: Leaks | None = None) -> None:
     """Leave ``check.json`` and ``check.png``."""
-    folder.mkdir(parents=True, exist_ok=True)
     found = {**asdict(check), "leaks": leaks.as_json() if leaks else None}
     write_text_atomically(folder / "check.json", json.dumps(found, indent=2) + "\n")
     with matplotlib.rc_context(STYLE):
@@ -305,7 +303,6 @@ def manifest_histograms(
 
 def write_benchmark(folder: Path, result: BenchmarkResult) -> None:
     """Leave ``benchmark.md``, ``benchmark.json`` and ``benchmark.png``."""
-    folder.mkdir(parents=True, exist_ok=True)
     write_text_atomically(folder / "benchmark.md", markdown(result))
     write_text_atomically(folder / "benchmark.json", json.dumps(as_json(result), indent=2) + "\n")
     with matplotlib.rc_context(STYLE):

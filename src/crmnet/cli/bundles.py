@@ -132,14 +132,10 @@ def export(
     if onnx == torch_export:
         raise ValueError("choose one of --onnx and --torch-export")
     from crmnet.export import export_onnx, export_program
-    from crmnet.files import make_room
     from crmnet.predict import Predictor
 
     write, suffix = (export_onnx, ".onnx") if onnx else (export_program, ".pt2")
     output = output or Path(Path(model).name.removesuffix(".safetensors") + suffix)
-    if output.suffix in {".onnx", ".pt2"} - {suffix}:
-        raise ValueError(f"{output} is not the name of what is written; end it in {suffix}")
-    make_room(output)
     predictor = Predictor.load(model, device="cpu")
     difference = write(predictor, output, reads="tokens" if tokens else "onehot")
     print(f"written: {output}; at most {difference:.1g} from PyTorch")

@@ -62,6 +62,7 @@ def predict(
     """
     from crmnet import sequence
     from crmnet.data.tables import TableWriter
+    from crmnet.files import check_source_stays
     from crmnet.predict import (
         Predictor,
         column_names,
@@ -70,8 +71,7 @@ def predict(
         unit_lines,
     )
 
-    if output.exists() and file.exists() and output.samefile(file):
-        raise ValueError(f"{output} is the input and would be lost; choose another name")
+    check_source_stays(file, output)
     place = _place(part_rows)
     predictor = Predictor.load(
         model, device=device.value, batch_size=batch_size, precision=precision.value

@@ -18,13 +18,8 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.splits import Kinship, families, hold_out
-from crmnet.data.writer import (
-    DatasetWriter,
-    Rows,
-    check_destination,
-    check_source_stays,
-    new_folder,
-)
+from crmnet.data.writer import DatasetWriter, Rows, check_destination, new_folder
+from crmnet.files import check_source_stays
 from crmnet.sequence import Preparation, sequence_lengths
 
 CHUNK = 1 << 16

@@ -29,6 +29,7 @@ from crmnet.data.dataset import (
     unit_of_range,
 )
 from crmnet.data.packed import pack, runs
+from crmnet.files import check_free
 
 HISTOGRAM_WIDTH = 0.1
 MAX_MEDIA = 255
@@ -53,27 +54,14 @@ def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
-def check_source_stays(source: Path, destination: Path) -> None:
-    """Refuse to make a data set in the place of the one that it is made of.
-
-    Raises:
-        ValueError: If the two are one folder.
-    """
-    if source.resolve() == destination.resolve():
-        raise ValueError(f"{destination} is the input and would be lost; choose another name")
-
-
 def check_destination(destination: Path, overwrite: bool) -> None:
     """Refuse a folder that is there and must not be, or must not be replaced.
 
     Raises:
         FileExistsError: If it exists and ``overwrite`` is not asked for, or is no data set.
     """
-    if not destination.exists():
-        return
-    if not overwrite:
-        raise FileExistsError(f"{destination} exists; choose another name or pass --overwrite")
-    if not is_dataset(destination):
+    check_free(destination, overwrite)
+    if destination.exists() and not is_dataset(destination):
         raise FileExistsError(f"{destination} is not a data set, and so is not overwritten")
 
 
