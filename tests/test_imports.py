@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 LAYERS = [
-    {"sequence", "names", "memory", "files"},
+    {"sequence", "names", "memory", "files", "processes"},
     {"data", "models", "perturb", "motifs", "figures"},  # independent of each other
     {"run", "cell", "trust"},
     {"simulate"},

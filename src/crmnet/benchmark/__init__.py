@@ -56,6 +56,7 @@ from crmnet.models.inference import for_inference
 from crmnet.models.layers import count_parameters
 from crmnet.models.training import training_forward
 from crmnet.predict import choose_device
+from crmnet.processes import leave_group
 from crmnet.sequence import LENGTH, one_hot
 
 __all__ = [
@@ -313,7 +314,7 @@ def _why_ended(error: ProcessException, folder: Path) -> str:
 def _worker(
     rank: int, case: Case, options: BenchmarkOptions, kind: str, threads: int, folder: str
 ) -> None:
-    """One of the processes of a case; leaves RANK.json, or RANK.why if it does not fit."""
+    """One of the processes of a case, whole; leaves RANK.json, or RANK.why if it does not fit."""
     os.dup2(2, 1)  # gloo greets on stdout, where the caller may be writing a table
     device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
@@ -335,8 +336,7 @@ def _worker(
             Path(folder, f"{rank}.why").write_text(why)
         raise
     Path(folder, f"{rank}.json").write_text(json.dumps(timing))
-    if case.devices > 1:
-        torch.distributed.destroy_process_group()
+    leave_group()
 
 
 def _threads(case: Case, device: torch.device) -> int:
