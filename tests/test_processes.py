@@ -1,41 +1,57 @@
-"""How a process that worked in a group ends."""
+"""How a process of crmnet's own ends."""
 
+import os
 import subprocess
 import sys
 
-from crmnet.processes import leave_group
+ENDING = """
+import atexit
+import sys
 
-MEMBER = """
-import atexit, sys, time
-import torch
-from crmnet.processes import leave_group
+from crmnet.processes import end_process
 
-rank, folder = int(sys.argv[1]), sys.argv[2]
-torch.distributed.init_process_group(
-    "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
-)
-atexit.register(lambda: print("python shuts down"))
-print("waits" if rank else "works", end="")  # unflushed
-if rank == 0:
-    time.sleep(1)
-    open(f"{folder}/worked", "w").close()
-leave_group()
+
+class Left:
+    def __del__(self):
+        print("taken apart", file=sys.__stdout__, flush=True)
+
+
+left = Left()
+atexit.register(print, "tidied")
+print("worked")
+end_process(int(sys.argv[1]))
 print("goes on")
 """
 
 
-def test_without_a_group_nothing_happens():
-    assert leave_group() is None
+def ended(status, **options):
+    command = [sys.executable, "-c", ENDING, str(status)]
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.run(command, text=True, timeout=60, env=buffered,
+                          stderr=subprocess.PIPE, **options)  # fmt: skip
 
 
-def test_members_wait_and_end_well_without_pythons_shutdown(tmp_path):
-    members = [
-        subprocess.Popen([sys.executable, "-c", MEMBER, str(rank), str(tmp_path)], text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for rank in range(2)
-    ]  # fmt: skip
-    waiting, _ = members[1].communicate(timeout=120)
-    assert (tmp_path / "worked").exists()
-    working, _ = members[0].communicate(timeout=120)
-    assert [member.returncode for member in members] == [0, 0]
-    assert [said.splitlines()[-1] for said in (working, waiting)] == ["works", "waits"]
+def test_tidies_and_says_all_but_takes_nothing_apart():
+    for status in (0, 3):
+        done = ended(status, stdout=subprocess.PIPE)
+        assert done.returncode == status
+        assert done.stdout.splitlines() == ["worked", "tidied"]
+
+
+def test_output_that_cannot_be_written_is_a_failure():
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = ended(0, stdout=write)
+    finally:
+        os.close(write)
+    assert done.returncode == 120
+
+
+def test_the_command_ends_with_its_status():
+    def status(*words):
+        command = [sys.executable, "-m", "crmnet", *words]
+        return subprocess.run(command, capture_output=True, timeout=60).returncode
+
+    assert status("--version") == 0
+    assert status("predict", "nowhere", "x") == 2

@@ -7,9 +7,9 @@ two equal computations are far apart.
 import torch
 
 import crmnet.train
-from crmnet.cli import main
+from crmnet.cli import run
 
 torch.set_default_dtype(torch.float64)
 torch.Tensor.float = torch.Tensor.double
 crmnet.train._LIGHTNING_PRECISION["fp32"] = "64-true"
-main()
+run()

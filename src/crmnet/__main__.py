@@ -1,5 +1,5 @@
 """``python -m crmnet`` is the command ``crmnet``."""
 
-from crmnet.cli import main
+from crmnet.cli import run
 
-main()
+run()

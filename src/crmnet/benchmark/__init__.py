@@ -56,7 +56,7 @@ from crmnet.models.inference import for_inference
 from crmnet.models.layers import count_parameters
 from crmnet.models.training import training_forward
 from crmnet.predict import choose_device
-from crmnet.processes import leave_group
+from crmnet.processes import end_process
 from crmnet.sequence import LENGTH, one_hot
 
 __all__ = [
@@ -336,7 +336,9 @@ def _worker(
             Path(folder, f"{rank}.why").write_text(why)
         raise
     Path(folder, f"{rank}.json").write_text(json.dumps(timing))
-    leave_group()
+    if case.devices > 1:
+        torch.distributed.destroy_process_group()
+    end_process()
 
 
 def _threads(case: Case, device: torch.device) -> int:

@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
-    from crmnet.run import RunRecord
 
 CHECKED_ROWS = 5_000_000
 """Training rows up to which copies of validation rows are looked for: half a minute's work."""
@@ -60,7 +59,6 @@ def train(
     resolved = resolve(recipe, settings, model=model)
     rows = Dataset.open(data)
     watched = Dataset.open(validation) if validation else None
-    from crmnet.processes import leave_group
     from crmnet.report import write_learning_curve
     from crmnet.train import is_main_process
     from crmnet.train import train as run_training
@@ -68,13 +66,9 @@ def train(
     if watched is not None and is_main_process():
         warn_of_copies(rows, watched)
     record = run_training(resolved, rows, output, validation=watched, start=start, resume=resume)
-    if is_main_process():
-        write_learning_curve(output)
-        _say_what_was_trained(record, output, data, start)
-    leave_group()
-
-
-def _say_what_was_trained(record: RunRecord, output: Path, data: Path, start: Path | None) -> None:
+    if not is_main_process():
+        return
+    write_learning_curve(output)
     if record.best:
         rows, where = record.data["validation_rows"], record.data["validation"]
         epoch = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"
