@@ -36,6 +36,7 @@ def test_merged_attention_is_attention(channels, heads, key_dim):
         {"position": "additive", "key_dim": 128},
         {"decoder": ()},
         {"transformer_blocks": 0},
+        {"stem": 5, "stem_kernel": 7, "stem_width": 6, "recurrent": 4, "transformer_blocks": 0},
         {"squeeze_excitation": False, "batch_norm": False},
         {"squeeze_excitation": False},
         {"encoder": (64, 64, 64, 64), "decoder": (64, 8, 8)},  # wide enough to be split in three

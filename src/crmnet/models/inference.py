@@ -33,6 +33,7 @@ from torch.nn import functional
 
 from crmnet.models.crmnet import CRMnet
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation, TransformerBlock
+from crmnet.models.stem import MotifStem, occupancy
 from crmnet.models.training import Pass
 
 SLICE = 128
@@ -162,23 +163,35 @@ class _PreparedPass(Pass):
     def _weights(self, layer: Any) -> tuple[Tensor, Tensor]:
         return self._once(layer, super()._weights)
 
+    def _stem(self, x: Tensor, stem: MotifStem) -> Tensor:
+        weight, bias = self._once(stem, self._scan)
+        scores = functional.conv2d(x, weight, bias, padding=(0, weight.shape[3] // 2))
+        found = occupancy(scores, in_place=True)
+        weight, bias = self._weights(stem.mix)
+        return functional.conv2d(found, weight.unsqueeze(2), bias)
+
+    def _scan(self, stem: MotifStem) -> tuple[Tensor, Tensor]:
+        # The norm behind the filters is the same for both strands, so it is part of their weights.
+        scale, shift = _affine(stem.norm)
+        weight = (stem.both_strands() * scale.repeat(2)[:, None, None]).unsqueeze(2).to(self.dtype)
+        return weight.contiguous(memory_format=torch.channels_last), shift.repeat(2).to(self.dtype)
+
     def _double(self, x: Tensor, block: Any) -> Tensor:
         for first in (0, 2):
             x, gate = self._conv(x, block[first].conv), block[first].gate
             norm = block[first + 1]
             gates = self._gates(x, gate) if isinstance(gate, SqueezeExcitation) else None
             if isinstance(norm, nn.BatchNorm1d):
-                scale, shift = self._once(norm, self._affine)
+                scale, shift = self._once(norm, self._columns)
                 scale = scale if gates is None else gates * scale
                 x = torch.addcmul(shift, x, scale)
             elif gates is not None:
                 x = x * gates
         return x
 
-    def _affine(self, norm: Any) -> tuple[Tensor, Tensor]:
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        shift = norm.bias - norm.running_mean * scale
-        return scale.to(self.dtype)[:, None, None], shift.to(self.dtype)[:, None, None]
+    def _columns(self, norm: Any) -> tuple[Tensor, Tensor]:
+        scale, shift = (part.to(self.dtype)[:, None, None] for part in _affine(norm))
+        return scale, shift
 
     def _conv(self, x: Tensor, conv: Any) -> Tensor:
         if self.dtype != torch.float32 or x.shape[1] < NARROWEST_SPLIT or not _splits(x.shape[3]):
@@ -200,6 +213,12 @@ class _PreparedPass(Pass):
         if self.dtype == torch.float32:
             merged.scores = _Pointwise(merged.scores)  # type: ignore[assignment]
         return merged
+
+
+def _affine(norm: Any) -> tuple[Tensor, Tensor]:
+    """Factor and summand of each channel, ``(C,)``, in evaluation mode."""
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return scale, norm.bias - norm.running_mean * scale
 
 
 class _Kernel:

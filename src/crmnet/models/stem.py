@@ -69,6 +69,6 @@ class MotifStem(nn.Module):
             filter_[:, left : left + odds.shape[1]] = odds * math.sqrt(2) / odds.norm()
 
 
-def occupancy(scores: Tensor) -> Tensor:
-    """Exponential of scores, cut at :data:`HIGHEST`."""
-    return scores.clamp(max=HIGHEST).exp()
+def occupancy(scores: Tensor, *, in_place: bool = False) -> Tensor:
+    """Exponential of scores, cut at :data:`HIGHEST`; in their place where no gradient is wanted."""
+    return (scores.clamp_(max=HIGHEST) if in_place else scores.clamp(max=HIGHEST)).exp_()
