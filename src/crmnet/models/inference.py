@@ -11,9 +11,10 @@ matrix and their biases to one vector. Where heads are as wide as the model, as 
 network, two of the four projections are gone: 27 % of all operations.
 
 On a CPU, :class:`CPUForm` computes the rest as :mod:`crmnet.models.training` does, from weights
-prepared once, and saves a quarter of the operations of long convolutions. With even and odd
-positions z₀, z₁ of the input (shifted by the padding), even and odd taps w₀, w₁ of the kernel, and
-S for one position onward, even and odd outputs are (Karatsuba's way; Winograd 1980)
+prepared once (a motif stem's with the norm behind them), and saves a quarter of the operations of
+long convolutions. With even and odd positions z₀, z₁ of the input (shifted by the padding), even
+and odd taps w₀, w₁ of the kernel, and S for one position onward, even and odd outputs are
+(Karatsuba's way; Winograd 1980)
 
     y₀ = (w₀ + w₁) z₁ + w₀ (z₀ − z₁)      y₁ = (w₀ + w₁) z₁ − w₁ (z₁ − S z₀)
 
