@@ -17,8 +17,8 @@ def end_process(status: int = 0) -> NoReturn:
 
     What is left out is Python's taking apart of every object. With torch loaded that takes half a
     second; and where processes trained together, gloo's threads are still there meanwhile
-    (DistributedDataParallel never lets go of its process group), which once in some hundred
-    processes ended in SIGABRT, after all work was done.
+    (DistributedDataParallel never lets go of its process group). The likely cause of a SIGABRT that
+    was seen once, after all work was done.
     """
     atexit._run_exitfuncs()
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None is one that the caller closed

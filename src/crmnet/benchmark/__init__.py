@@ -19,7 +19,7 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -313,8 +313,8 @@ def _why_ended(error: ProcessException, folder: Path) -> str:
 
 def _worker(
     rank: int, case: Case, options: BenchmarkOptions, kind: str, threads: int, folder: str
-) -> None:
-    """One of the processes of a case, whole; leaves RANK.json, or RANK.why if it does not fit."""
+) -> NoReturn:
+    """A process of a case, to its end; leaves RANK.json, or RANK.why if it does not fit."""
     os.dup2(2, 1)  # gloo greets on stdout, where the caller may be writing a table
     device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":

@@ -103,11 +103,12 @@ def run() -> NoReturn:
     # Of the objects that torch makes when it is loaded nearly all stay. Looking for garbage among
     # them after every 700, as Python does, takes half a second.
     gc.set_threshold(100_000, 20, 20)
+    status = 0
     try:
         main()
     except SystemExit as stop:
-        end_process(int(stop.code or 0))
-    end_process()
+        status = int(stop.code or 0)
+    end_process(status)
 
 
 def main() -> None:

@@ -164,12 +164,10 @@ class _PreparedPass(Pass):
     def _weights(self, layer: Any) -> tuple[Tensor, Tensor]:
         return self._once(layer, super()._weights)
 
-    def _stem(self, x: Tensor, stem: MotifStem) -> Tensor:
+    def _occupancy(self, x: Tensor, stem: MotifStem) -> Tensor:
         weight, bias = self._once(stem, self._scan)
         scores = functional.conv2d(x, weight, bias, padding=(0, weight.shape[3] // 2))
-        found = occupancy(scores, in_place=True)
-        weight, bias = self._weights(stem.mix)
-        return functional.conv2d(found, weight.unsqueeze(2), bias)
+        return occupancy(scores, in_place=True)
 
     def _scan(self, stem: MotifStem) -> tuple[Tensor, Tensor]:
         # The norm behind the filters is the same for both strands, so it is part of their weights.

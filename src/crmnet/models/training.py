@@ -85,15 +85,18 @@ class Pass:
     # -- stem and recurrence, on (B, C, 1, L) ------------------------------------------------------
 
     def _stem(self, x: Tensor, stem: MotifStem) -> Tensor:
+        weight, bias = self._weights(stem.mix)
+        return functional.conv2d(self._occupancy(x, stem), weight.unsqueeze(2), bias)
+
+    def _occupancy(self, x: Tensor, stem: MotifStem) -> Tensor:
+        """Of every filter on one strand, then on the other: ``(B, 2F, 1, L)``."""
         weight = stem.both_strands().to(self.dtype).unsqueeze(2)
         scores = functional.conv2d(x, weight, padding=(0, weight.shape[3] // 2))
         # A row for each strand: channels-last, both lie side by side at each position.
         B, _, _, L = scores.shape
         strands = scores.permute(0, 2, 3, 1).reshape(B, L, 2, -1).permute(0, 3, 1, 2)
         found = occupancy(self._normalise(strands, stem.norm))
-        found = found.permute(0, 2, 3, 1).reshape(B, 1, L, -1).permute(0, 3, 1, 2)
-        weight, bias = self._weights(stem.mix)
-        return functional.conv2d(found, weight.unsqueeze(2), bias)
+        return found.permute(0, 2, 3, 1).reshape(B, 1, L, -1).permute(0, 3, 1, 2)
 
     def _recurrent(self, x: Tensor, lstm: BiLSTM) -> Tensor:
         x_BLC = x.squeeze(2).transpose(1, 2)
