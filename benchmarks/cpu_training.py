@@ -3,9 +3,9 @@
     python benchmarks/cpu_training.py --model crmnet --batch-size 128 -o benchmarks/results
 
 Forward, Huber loss, backward, fused Adam, on random rows; ``plain`` calls the network as it is
-(under autocast in bf16), ``train`` is :func:`crmnet.models.training.training_forward`. All forms
-are timed in turn, round after round, and each form's figure is its best round, in seconds of the
-clock and of the processor. Where other work runs on the machine, take the latter, with
+(under autocast in bf16), ``train`` is :func:`crmnet.models.crmnet.training_form.training_forward`.
+All forms are timed in turn, round after round, and each form's figure is its best round, in seconds
+of the clock and of the processor. Where other work runs on the machine, take the latter, with
 OMP_NUM_THREADS=1.
 """
 
@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from crmnet.benchmark import describe_machine
 from crmnet.models import build
-from crmnet.models.training import training_forward
+from crmnet.models.crmnet.training_form import training_forward
 from crmnet.sequence import one_hot
 
 FORMS = {

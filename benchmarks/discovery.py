@@ -23,16 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
-from crmnet.attribute import INSERT, AttributeOptions, attribute
-from crmnet.cell import FACTORS
 from crmnet.data.dataset import Dataset
-from crmnet.discovery import read_attributions
+from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute
+from crmnet.interpretation.discovery import read_attributions
 from crmnet.motifs.contrast import extremes, without_composition
 from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
 from crmnet.motifs.seqlets import attributed_motifs
-from crmnet.predict import Predictor
+from crmnet.prediction.predictor import Predictor
+from crmnet.simulation.cell import FACTORS
 
 PRESENT = 0.02
 """Share of promoters with a site, at either end, from which a factor is wanted."""

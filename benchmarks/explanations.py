@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crmnet.attribute import INSERT, METHODS, AttributeOptions, attribute, randomised
-from crmnet.cell import MEDIA, Cell
 from crmnet.data.dataset import Dataset
-from crmnet.predict import Predictor
+from crmnet.interpretation.attribute import INSERT, METHODS, AttributeOptions, attribute, randomised
+from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import N_TOKEN
+from crmnet.simulation.cell import MEDIA, Cell
 
 LEAST = 0.3
 """Bins: weaker sites are neither wanted nor counted against a method."""

@@ -6,9 +6,10 @@
 Rows lie on the device as tokens (112 bytes each); every step draws a batch, makes it one-hot there,
 and runs forward, Huber loss, backward and a fused Adam step, compiled into CUDA graphs unless
 ``--eager``. Of the two forms, ``plain`` is the network as it is, under autocast, and ``form`` is
-:class:`crmnet.models.training.Pass`, channels-last with merged attention, which ``crmnet train``
-takes on a CPU. The paper's eight A100s reach 76,300 sequences/s at their best (Table 1,
-fp16, batch 16,384 a device). Writes the numbers as JSON and the profile of three steps as text.
+:class:`crmnet.models.crmnet.training_form.Pass`, channels-last with merged attention, which
+``crmnet train`` takes on a CPU. The paper's eight A100s reach 76,300 sequences/s at their best
+(Table 1, fp16, batch 16,384 a device). Writes the numbers as JSON and the profile of three steps as
+text.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from crmnet.benchmark.machine import forget_peak, peak_memory, times_of
 from crmnet.models import build
-from crmnet.models.training import Pass
+from crmnet.models.crmnet.training_form import Pass
 from crmnet.sequence import one_hot
 
 PAPER_BEST = 76_300

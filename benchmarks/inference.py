@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from crmnet.benchmark import describe_machine
-from crmnet.checkpoint import load_run
 from crmnet.models import build
-from crmnet.models.inference import for_inference
+from crmnet.models.crmnet.inference_form import for_inference
+from crmnet.runs.folder import load_run
 
 Form = Callable[[Tensor], Tensor]
 

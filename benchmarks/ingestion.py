@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crmnet.memory import peak_resident
+from crmnet.process import peak_resident
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
 DISTINCT = 1_000_000

@@ -24,26 +24,27 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from tradeoff import label_points, tradeoff
 
-from crmnet.checkpoint import load_record, load_run
-from crmnet.compare import ALPHA, compare
-from crmnet.comparison import ranked, write_comparison
-from crmnet.contests import Table, contests
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import find_leaks
 from crmnet.data.subset import split
-from crmnet.evaluate import score
-from crmnet.figures.panels import STYLE
-from crmnet.figures.tradeoff import label_points, tradeoff
+from crmnet.evaluation.align import Table, contests
+from crmnet.evaluation.compare import ALPHA, compare
+from crmnet.evaluation.compare_report import ranked, write_comparison
+from crmnet.evaluation.score_sets import score_model
+from crmnet.figures.style import STYLE
 from crmnet.files import write_text_atomically
 from crmnet.models import MODELS
 from crmnet.models.layers import count_parameters
-from crmnet.predict import Precision, Predictor
-from crmnet.report import save_figure, with_interval
-from crmnet.run import resolve
-from crmnet.scored import score_model
-from crmnet.train import train
+from crmnet.prediction.predictor import Precision, Predictor
+from crmnet.reports.figures import save_figure
+from crmnet.reports.wording import with_interval
+from crmnet.runs.folder import load_record, load_run
+from crmnet.runs.settings import resolve
+from crmnet.statistics.metrics import score
+from crmnet.training.train import train
 
 MEDIA = ("complex", "defined", "dream")
 

@@ -1,9 +1,9 @@
 """Table 1 of the paper on this machine: what a training step takes, and how fast predictions come.
 
 Takes the name of a network and what to vary (batch size, precision, number of devices), gives a
-:class:`BenchmarkResult` and its Markdown; :mod:`crmnet.report` saves both. A step is
-that of :mod:`crmnet.train` on random sequences: one-hot on the device, forward, Huber loss,
-backward, Adam. Reading rows and validating are no part of it.
+:class:`BenchmarkResult` and its Markdown; :mod:`crmnet.reports.dataset_page` saves both. A step is
+that of :mod:`crmnet.training.train` on random sequences: one-hot on the device, forward, Huber
+loss, backward, Adam. Reading rows and validating are no part of it.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ from crmnet.benchmark.rows import (
     timed_row,
 )
 from crmnet.benchmark.tables import as_json, markdown
+from crmnet.device import choose_device
 from crmnet.models import build, configure
-from crmnet.models.inference import for_inference
+from crmnet.models.crmnet.inference_form import for_inference
+from crmnet.models.crmnet.training_form import training_forward
 from crmnet.models.layers import count_parameters
-from crmnet.models.training import training_forward
-from crmnet.predict import choose_device
-from crmnet.processes import end_process
+from crmnet.process import end_process
 from crmnet.sequence import LENGTH, one_hot
 
 __all__ = [

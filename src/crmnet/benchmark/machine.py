@@ -16,8 +16,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from crmnet.benchmark.rows import PRECISIONS
-from crmnet.memory import peak_resident
-from crmnet.run import versions
+from crmnet.process import peak_resident
+from crmnet.runs.record import versions
 from crmnet.sequence import LENGTH
 
 MATRIX_SIZES = {"cpu": (256, 512, 1024, 2048), "gpu": (1024, 4096)}

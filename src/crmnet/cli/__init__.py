@@ -30,7 +30,7 @@ from crmnet.cli import (
     predict,
     train,
 )
-from crmnet.processes import end_process
+from crmnet.process import end_process
 
 Command = Callable[..., None]
 

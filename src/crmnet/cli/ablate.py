@@ -38,9 +38,9 @@ def ablate(
 
     Example: `crmnet ablate small --data complex --pretrain both --test held-out -o ablation`
     """
-    from crmnet.ablate import FULL, VARIANTS, AblationOptions
-    from crmnet.ablate import ablate as run_ablation
     from crmnet.data.dataset import Dataset
+    from crmnet.studies.ablate import FULL, VARIANTS, AblationOptions
+    from crmnet.studies.ablate import ablate as run_ablation
 
     chosen = [v for v in VARIANTS if not variant or v in (FULL, *variant)]
     unknown = [v for v in variant or [] if v not in VARIANTS]
@@ -56,7 +56,7 @@ def ablate(
         validation=Dataset.open(validation) if validation else None,
         resamples=resamples,
     )
-    from crmnet.comparison import ablation_markdown, write_ablation
+    from crmnet.studies.ablate_report import ablation_markdown, write_ablation
 
     write_ablation(output, results)
     print(ablation_markdown(results))

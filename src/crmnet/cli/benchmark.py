@@ -77,7 +77,7 @@ def benchmark(
     result = run_benchmark(options)
     print(markdown(result), end="")
     if output is not None:
-        from crmnet.report import write_benchmark
+        from crmnet.benchmark.report import write_benchmark
 
         write_benchmark(output, result)
         print(f"written: {output}/benchmark.md, benchmark.json, benchmark.png")

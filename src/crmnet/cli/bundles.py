@@ -42,8 +42,8 @@ def pack(
     Examples: `crmnet models pack my-run -o my-model.safetensors` ·
     `crmnet models pack run-1 run-2 run-3 -o yeast.safetensors --half --max-mb 12`
     """
-    from crmnet.bundle import PackOptions
-    from crmnet.bundle import pack as run_pack
+    from crmnet.runs.packed import PackOptions
+    from crmnet.runs.packed import pack as run_pack
 
     options = PackOptions(about, reverse_complement, half, max_mb, tuple(not_for or ()))
     card = run_pack(runs, output, options, overwrite=overwrite)
@@ -85,10 +85,10 @@ def calibrate(
     Examples: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
     · `crmnet models calibrate yeast --test my-promoters -o yeast-here.safetensors`
     """
-    from crmnet.bundle import is_bundled
-    from crmnet.calibrate import CalibrateOptions
-    from crmnet.calibrate import calibrate as run_calibration
-    from crmnet.card import card_lines
+    from crmnet.evaluation.calibrate import CalibrateOptions
+    from crmnet.evaluation.calibrate import calibrate as run_calibration
+    from crmnet.runs.model_card import card_lines
+    from crmnet.runs.packed import is_bundled
 
     if held_out is None and not test and native is None:
         raise ValueError("give held-out rows, --test or --native; there is nothing to calibrate")
@@ -131,8 +131,8 @@ def export(
     """
     if onnx == torch_export:
         raise ValueError("choose one of --onnx and --torch-export")
-    from crmnet.export import export_onnx, export_program
-    from crmnet.predict import Predictor
+    from crmnet.prediction.export import export_onnx, export_program
+    from crmnet.prediction.predictor import Predictor
 
     write, suffix = (export_onnx, ".onnx") if onnx else (export_program, ".pt2")
     output = output or Path(Path(model).name.removesuffix(".safetensors") + suffix)
@@ -159,9 +159,9 @@ def distil(
     `crmnet train yeast-fast --data soft -o student`
     """
     from crmnet.data.dataset import Dataset
-    from crmnet.distil import DistilOptions
-    from crmnet.distil import distil as run_distil
-    from crmnet.predict import Predictor
+    from crmnet.prediction.distil import DistilOptions
+    from crmnet.prediction.distil import distil as run_distil
+    from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, precision=precision.value)
     options = DistilOptions(promoters, seed=seed)

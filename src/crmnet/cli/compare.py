@@ -23,7 +23,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from crmnet.contests import Table
+    from crmnet.evaluation.align import Table
 
 
 def compare(
@@ -77,12 +77,12 @@ def compare(
         raise ValueError("name the models to compare, or tables with --predictions NAME@SET=FILE")
     if models and not data:
         raise ValueError("name what to compare the models on with --data")
-    from crmnet.compare import compare as run_comparison
-    from crmnet.contests import all_opened, contests
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.predict import Predictor
+    from crmnet.evaluation.align import all_opened, contests
+    from crmnet.evaluation.compare import compare as run_comparison
+    from crmnet.prediction.predictor import Predictor
 
     predictors = {
         name: Predictor.load(run, device=device.value, batch_size=batch_size)
@@ -98,7 +98,7 @@ def compare(
         seen = [TrainingRows(d.tokens, d.name, level.value, words=words) for d in trained]
         found = contests(predictors, datasets, tables, by=by.value, words=words, without=seen)
     results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
-    from crmnet.comparison import comparison_markdown, write_comparison
+    from crmnet.evaluation.compare_report import comparison_markdown, write_comparison
 
     write_comparison(output, results)
     print(comparison_markdown(results))
@@ -111,7 +111,7 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _table(text: str) -> Table:
-    from crmnet.contests import Table
+    from crmnet.evaluation.align import Table
 
     where, equals, path = text.partition("=")
     model, at, name = where.partition("@")

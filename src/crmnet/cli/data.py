@@ -80,10 +80,10 @@ def ingest(
     `crmnet data ingest random-complex --from downloads -o test` ·
     `crmnet data ingest ypd.csv sc.csv --medium complex --medium defined -o both`
     """
-    from crmnet.data.account import rejection_summary
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.ingest import ingest as run_ingest
     from crmnet.data.opening import is_known, public_source
+    from crmnet.data.rejections import rejection_summary
 
     options = IngestOptions(
         media=medium or ["complex"],
@@ -139,8 +139,8 @@ def simulate(
 
     Example: `crmnet data simulate -n 20000 --seed 1 -o simulated`
     """
-    from crmnet.simulate import AssayOptions
-    from crmnet.simulate import simulate as run_simulation
+    from crmnet.simulation.assay import AssayOptions
+    from crmnet.simulation.assay import simulate as run_simulation
 
     options = AssayOptions(n, seed, native_share, cells, sites)
     with Counter("promoters") as counter:
@@ -259,7 +259,7 @@ def check(
                 leaks = find_leaks(rows, others, mismatches, words)
                 print("\n".join(leaks.lines(others.name)))
     if output is not None:
-        from crmnet.report import write_check
+        from crmnet.reports.dataset_page import write_check
 
         write_check(output, checked, leaks)
         print(f"written: {output}/check.json, check.png")

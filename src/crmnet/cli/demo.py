@@ -27,7 +27,7 @@ def demo(
 
     Example: `crmnet demo -o crmnet-demo`
     """
-    from crmnet.demo import demo as run_demo
+    from crmnet.studies.demo import demo as run_demo
 
     result = run_demo(output, promoters=promoters, overrides=settings)
     print("\n".join(["", *result.table, ""]))

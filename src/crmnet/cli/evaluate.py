@@ -28,8 +28,8 @@ from crmnet.cli.options import (
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
-    from crmnet.evaluate import Scored
-    from crmnet.predict import Predictor
+    from crmnet.prediction.predictor import Predictor
+    from crmnet.statistics.metrics import Scored
 
 
 def evaluate(
@@ -108,9 +108,9 @@ def evaluate(
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
     from crmnet.data.opening import opened
-    from crmnet.evaluate import summarise
-    from crmnet.predict import Predictor
-    from crmnet.scored import known_data, score_file, score_table
+    from crmnet.evaluation.score_sets import known_data, score_file, score_table
+    from crmnet.prediction.predictor import Predictor
+    from crmnet.statistics.metrics import summarise
 
     told: dict[str, Any] = {"by": by.value, "words": WordOptions(k)}
     if replicates is not None:
@@ -148,14 +148,14 @@ def evaluate(
     if dream is not None:
         summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
     if output is not None:
-        from crmnet.report import write_evaluation
+        from crmnet.evaluation.report import write_evaluation
 
         write_evaluation(output, sets, summary)
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
 
 
 def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
-    from crmnet.report import family_lines, leak_lines, metric_lines, unit_warnings
+    from crmnet.evaluation.report import family_lines, leak_lines, metric_lines, unit_warnings
 
     print("\n".join([*metric_lines(summary), *family_lines(summary)]))
     for warning in [*leak_lines(summary), *unit_warnings(sets)]:
@@ -190,8 +190,8 @@ def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Datas
 def _print_ceiling(scored: Scored, resamples: int) -> None:
     import numpy as np
 
-    from crmnet.evaluate import noise_ceiling
-    from crmnet.report import with_interval
+    from crmnet.reports.wording import with_interval
+    from crmnet.statistics.metrics import noise_ceiling
 
     found = noise_ceiling(scored, resamples=resamples)
     families, by = len(np.unique(scored.family)), scored.families_by
@@ -209,8 +209,8 @@ def _print_ceiling(scored: Scored, resamples: int) -> None:
 
 def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[str, Any]:
     """Print the DREAM score; what goes into metrics.json."""
-    from crmnet.challenge import dream_score, read_subsets
-    from crmnet.report import with_interval
+    from crmnet.reports.wording import with_interval
+    from crmnet.statistics.dream import dream_score, read_subsets
 
     if scored.left_out:
         raise ValueError(

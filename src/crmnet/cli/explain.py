@@ -20,7 +20,7 @@ INCOMPLETE = 0.2
 
 
 class Method(StrEnum):
-    """Choices of ``--method``; see :mod:`crmnet.attribute`."""
+    """Choices of ``--method``; see :mod:`crmnet.interpretation.attribute`."""
 
     ism = "ism"
     gradient = "gradient"
@@ -94,11 +94,11 @@ def explain(
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
-    from crmnet.attribute import AttributeOptions, unit_of
-    from crmnet.explain import explain as run_explain
-    from crmnet.explain import labelled_motifs, read_promoters
-    from crmnet.logos import Drawing
-    from crmnet.predict import Predictor
+    from crmnet.interpretation.attribute import AttributeOptions, unit_of
+    from crmnet.interpretation.explain import explain as run_explain
+    from crmnet.interpretation.explain import labelled_motifs, read_promoters
+    from crmnet.interpretation.logos import Drawing
+    from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device.value)
     promoters = read_promoters(file, flanks=flanks.value, length=predictor.length)
@@ -122,8 +122,8 @@ def explain(
     logos = f", logos-1.{format.value}{' …' * (pages > 1)}" * (pages > 0)
     print(f"written: {output}/attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")
     if figure5:
-        from crmnet.figure5 import figure5 as run_figure5
-        from crmnet.figure5 import top_motifs
+        from crmnet.interpretation.figure5 import figure5 as run_figure5
+        from crmnet.interpretation.figure5 import top_motifs
 
         run_figure5(
             predictor, promoters, output, media=(medium, minus), subjects=top_motifs(motifs),
@@ -131,7 +131,7 @@ def explain(
         )  # fmt: skip
         print(f"written: {output}/figure5.{format.value}, figure5.tsv")
     if plant:
-        from crmnet.planted import plant as run_plant
+        from crmnet.interpretation.planted import plant as run_plant
 
         run_plant(
             predictor, promoters.tokens, plant, output, media=(medium, minus),

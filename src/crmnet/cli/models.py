@@ -13,8 +13,8 @@ def list_models() -> None:
 
     Example: `crmnet models list`
     """
-    from crmnet.bundle import bundled, load_card
     from crmnet.models import MODELS
+    from crmnet.runs.packed import bundled, load_card
 
     print("trained models")
     for name, path in bundled().items():
@@ -44,8 +44,8 @@ def show(
 
     Examples: `crmnet models show my-model.safetensors` · `crmnet models show legnet`
     """
-    from crmnet.bundle import load_card, packed_file
-    from crmnet.card import card_lines
+    from crmnet.runs.model_card import card_lines
+    from crmnet.runs.packed import load_card, packed_file
 
     file = packed_file(name)
     if file is None:
@@ -58,10 +58,10 @@ def show(
 def _show_network(name: str) -> None:
     from dataclasses import asdict
 
-    from crmnet.bundle import bundled
-    from crmnet.checkpoint import is_run
     from crmnet.models import MODELS, configure
     from crmnet.names import did_you_mean
+    from crmnet.runs.folder import is_run
+    from crmnet.runs.packed import bundled
 
     if name not in MODELS and is_run(Path(name)):
         raise ValueError(
@@ -109,7 +109,7 @@ def import_keras(
 
     Example: `crmnet models import-keras crmnet_model -o published`
     """
-    from crmnet.checkpoint import import_published
+    from crmnet.runs.folder import import_published
 
     import_published(saved_model, output, medium)
     print(f"run: {output}   next: crmnet predict {output} promoters.fasta")

@@ -56,7 +56,7 @@ def discover(
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
-    from crmnet.discovery import Sources, discover_motifs
+    from crmnet.interpretation.discovery import Sources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
     options = DiscoverOptions(n=n, matched=not plain, q_value=q_value, seed=seed)
@@ -82,7 +82,7 @@ def scan(
     Example: `crmnet motifs scan motifs.meme promoters.fasta -o sites.tsv`
     """
     from crmnet.cli.options import reader_may_leave
-    from crmnet.explain import read_promoters, write_sites
+    from crmnet.interpretation.explain import read_promoters, write_sites
     from crmnet.motifs.scan import ScanOptions, find_sites
     from crmnet.sequence import sequence_lengths
 
@@ -109,9 +109,9 @@ def match(
     import numpy as np
 
     from crmnet.cli.options import reader_may_leave
-    from crmnet.data.tables import TableWriter
     from crmnet.motifs.formats import read_motifs
     from crmnet.motifs.match import match as match_motifs
+    from crmnet.reports.tables import TableWriter
 
     queries, targets = read_motifs(motifs), _named(database)
     found = match_motifs(queries, targets)

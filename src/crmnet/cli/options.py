@@ -31,7 +31,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """Choices of ``--precision``; see :meth:`crmnet.predict.Predictor.load`."""
+    """Choices of ``--precision``; see :meth:`crmnet.prediction.predictor.Predictor.load`."""
 
     fp32 = "fp32"
     bf16 = "bf16"

@@ -23,7 +23,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from crmnet.parts import Place
+    from crmnet.prediction.sharded import Place
 
 
 def predict(
@@ -61,15 +61,10 @@ def predict(
     `torchrun --nproc-per-node 8 -m crmnet predict my-run library.tsv.gz -o predicted.parquet`
     """
     from crmnet import sequence
-    from crmnet.data.tables import TableWriter
     from crmnet.files import check_source_stays
-    from crmnet.predict import (
-        Predictor,
-        column_names,
-        predict_file,
-        table_columns,
-        unit_lines,
-    )
+    from crmnet.prediction.predictor import Predictor
+    from crmnet.prediction.table import column_names, predict_file, table_columns, unit_lines
+    from crmnet.reports.tables import TableWriter
 
     check_source_stays(file, output)
     place = _place(part_rows)
@@ -78,7 +73,7 @@ def predict(
     )
     wanted = [medium] if medium else predictor.media
     if place is not None:
-        from crmnet.parts import PART_ROWS, PartsJob, predict_parts
+        from crmnet.prediction.sharded import PART_ROWS, PartsJob, predict_parts
 
         job = PartsJob(file, output, tuple(wanted), flanks.value, part_rows or PART_ROWS)
         with Counter("sequences") as counter:
@@ -102,7 +97,7 @@ def predict(
 
 def _place(part_rows: int | None) -> Place | None:
     """This process among those of ``torchrun``, on a GPU of its own; None to write no parts."""
-    from crmnet.parts import Place
+    from crmnet.prediction.sharded import Place
 
     place = Place.from_environment()
     if place is None:

@@ -51,17 +51,17 @@ def train(
     `crmnet train paper-finetune-complex --from pretrained --data complex -o complex-run` ·
     `torchrun --nproc-per-node 8 -m crmnet train paper-complex --data D -o R --set devices=8`
     """
-    from crmnet.checkpoint import load_record
     from crmnet.data.dataset import Dataset
-    from crmnet.run import resolve
+    from crmnet.runs.folder import load_record
+    from crmnet.runs.settings import resolve
 
     model = load_record(start).settings.model if start else None
     resolved = resolve(recipe, settings, model=model)
     rows = Dataset.open(data)
     watched = Dataset.open(validation) if validation else None
-    from crmnet.report import write_learning_curve
-    from crmnet.train import is_main_process
-    from crmnet.train import train as run_training
+    from crmnet.training.report import write_learning_curve
+    from crmnet.training.train import is_main_process
+    from crmnet.training.train import train as run_training
 
     if watched is not None and is_main_process():
         warn_of_copies(rows, watched)

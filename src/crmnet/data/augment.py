@@ -1,7 +1,7 @@
 """Changes to training batches that leave the label true, made on the device.
 
-Applied by :mod:`crmnet.train` to tokens, before they become one-hot; never in evaluation. Random
-numbers come from torch's global generator, which training seeds anew for every step.
+Applied by :mod:`crmnet.training.train` to tokens, before they become one-hot; never in evaluation.
+Random numbers come from torch's global generator, which training seeds anew for every step.
 """
 
 from __future__ import annotations

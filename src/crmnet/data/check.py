@@ -1,7 +1,7 @@
 """What a data set is made of: lengths, labels, adapters, bases by position, copies, families.
 
 Takes an opened data set and gives a :class:`Check`, whose fields go to JSON as they are. The
-picture is drawn by :mod:`crmnet.report`.
+picture is drawn by :mod:`crmnet.reports.dataset_page`.
 """
 
 from __future__ import annotations

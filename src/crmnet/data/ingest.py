@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from crmnet import sequence
-from crmnet.data.account import Account
-from crmnet.data.ahead import side_by_side
 from crmnet.data.dataset import Dataset
-from crmnet.data.judge import Judged, Source, judge_block, judge_piece
-from crmnet.data.plain import is_plain
+from crmnet.data.fast_parser import is_plain
+from crmnet.data.prefetch import side_by_side
 from crmnet.data.reading import Text, careful_blocks, open_text
+from crmnet.data.rejections import Account
+from crmnet.data.validate import Judged, Source, judge_block, judge_piece
 from crmnet.data.writer import DatasetWriter, new_folder
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")

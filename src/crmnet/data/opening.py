@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crmnet.data.account import rejection_summary
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.fetch import cached, find_in
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.judge import Source
 from crmnet.data.registry import Card, cards, find
+from crmnet.data.rejections import rejection_summary
+from crmnet.data.validate import Source
 
 log = logging.getLogger("crmnet")
 

@@ -1,8 +1,9 @@
 """Text files as blocks of columns: FASTA, TSV, CSV, or one sequence per line; plain, gzip or zstd.
 
 The first step of every command that is given a file, whether its rows are to be learned from
-(:mod:`crmnet.data.ingest`) or predicted (:mod:`crmnet.predict`). Nothing is judged here but the
-shape of the file; line numbers travel with the rows so that later errors can name them.
+(:mod:`crmnet.data.ingest`) or predicted (:mod:`crmnet.prediction.predictor`). Nothing is judged
+here but the shape of the file; line numbers travel with the rows so that later errors can name
+them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from matplotlib.patches import Polygon
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
-from crmnet.figures.panels import GREY, INK
+from crmnet.figures.style import GREY, INK
 
 COLORS = {"A": "#2f9e44", "C": "#1c5fb8", "G": "#e8a317", "T": "#c92a2a"}
 """A green, C blue, G orange, T red, as everywhere in the field."""

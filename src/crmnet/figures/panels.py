@@ -1,13 +1,12 @@
 """Panels about data, training and accuracy. Each draws onto the axes it is given.
 
-:mod:`crmnet.report` arranges them on pages and saves them.
+:mod:`crmnet.reports.dataset_page` arranges them on pages and saves them.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,29 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
-INK = "#22303c"
-BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#9aa5b1"
-CYCLE = (BLUE, ORANGE, "#4d9221", "#762a83", "#01665e", "#8c510a")
-DENSITY = "viridis"
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-    "pdf.fonttype": 42,  # text stays text, as journals ask
-}
-"""Settings to draw under: ``with matplotlib.rc_context(STYLE)``."""
+from crmnet.figures.style import BLUE, CYCLE, DENSITY, GREY, INK, ORANGE
 
 Values = npt.NDArray[np.floating]
 

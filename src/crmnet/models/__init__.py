@@ -13,9 +13,11 @@ from typing import Any
 
 from torch import nn
 
-from crmnet.models import (
+from crmnet.models.crmnet import network as crmnet
+from crmnet.models.layers import BinMean
+from crmnet.models.reference import Card
+from crmnet.models.zoo import (
     basenji,
-    crmnet,
     danq,
     deepatt,
     deepsea,
@@ -28,8 +30,6 @@ from crmnet.models import (
     vaishnav_conv,
     vaishnav_transformer,
 )
-from crmnet.models.card import Card
-from crmnet.models.layers import BinMean
 from crmnet.names import did_you_mean
 from crmnet.sequence import BINS
 

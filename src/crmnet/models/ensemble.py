@@ -2,7 +2,7 @@
 
 Takes networks ``(B, 4, L)`` → ``(B, n_media)`` and gives modules with the same input and output, so
 that an ensemble can be attributed, exported and served like a single network.
-:mod:`crmnet.predict` makes them of packed models.
+:mod:`crmnet.prediction.predictor` makes them of packed models.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from crmnet.motifs.contrast import (
     minimum_hypergeometric,
     without_composition,
 )
+from crmnet.motifs.kmers import Words
 from crmnet.motifs.pwm import Matrix, Motif
 from crmnet.motifs.refine import (
     POLISHING,
@@ -47,7 +48,6 @@ from crmnet.motifs.refine import (
 )
 from crmnet.motifs.residual import Sequences, fit, rest_of
 from crmnet.motifs.scan import q_values
-from crmnet.motifs.words import Words
 from crmnet.sequence import Tokens
 
 log = logging.getLogger("crmnet")

@@ -1,0 +1,42 @@
+"""Files of a benchmark: Table 1 as Markdown and JSON, and a figure of the throughput."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
+from crmnet.figures.panels import throughput_bars
+from crmnet.figures.style import STYLE
+from crmnet.files import write_text_atomically
+from crmnet.reports.figures import save_figure
+
+
+def write_benchmark(folder: Path, result: BenchmarkResult) -> None:
+    """Leave ``benchmark.md``, ``benchmark.json`` and ``benchmark.png``."""
+    write_text_atomically(folder / "benchmark.md", markdown(result))
+    write_text_atomically(folder / "benchmark.json", json.dumps(as_json(result), indent=2) + "\n")
+    with matplotlib.rc_context(STYLE):
+        save_figure(benchmark_page(result), folder / "benchmark.png")
+
+
+def benchmark_page(result: BenchmarkResult) -> Figure:
+    """Training throughput of the rows that fitted, above the paper's."""
+    measured = [
+        (row, row.sequences_per_s, here)
+        for rows, here in ((result.training, True), (PAPER_ROWS, False))
+        for row in rows
+        if row.sequences_per_s is not None
+    ]
+    figure = Figure(figsize=(8, 1.2 + 0.24 * len(measured)), layout="constrained")
+    throughput_bars(
+        figure.subplots(),
+        [f"{r.devices} × {r.hardware}, {r.precision}, {r.batch_size:,}" for r, _, _ in measured],
+        np.array([rate for _, rate, _ in measured]),
+        np.array([here for _, _, here in measured]),
+    )
+    return figure

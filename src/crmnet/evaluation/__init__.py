@@ -1,0 +1,1 @@
+"""Evaluation: sets to score, alignment of several models, comparison and calibration."""

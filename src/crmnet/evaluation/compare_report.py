@@ -1,0 +1,152 @@
+"""Tables and figures of a comparison and of an ablation (Figures 3 and 4 of the paper).
+
+Takes what :mod:`crmnet.evaluation.compare` and :mod:`crmnet.studies.ablate` return and writes
+Markdown, CSV, JSON and PNG, as :mod:`crmnet.reports.dataset_page` does for a single model.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from crmnet.evaluation.compare import LOW_IS_GOOD, Result
+from crmnet.figures.panels import interval_bars
+from crmnet.figures.style import STYLE
+from crmnet.files import write_text_atomically
+from crmnet.reports.figures import save_figure
+from crmnet.reports.tables import TableWriter
+from crmnet.reports.wording import METRIC_TITLES, json_values, markdown_row, with_interval
+from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, finite
+
+
+def write_comparison(folder: Path, results: Sequence[Result]) -> None:
+    """Leave ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
+    write_text_atomically(
+        folder / "compare.json", json.dumps(comparison_json(results), indent=2) + "\n"
+    )
+    write_text_atomically(folder / "compare.md", comparison_markdown(results))
+    columns = ["set", "n", "families", "model", "metric", "value", "low", "high"]
+    with TableWriter(folder / "compare.csv", columns) as table:
+        for result in results:
+            rows = [
+                (result.name, result.n, result.families, model, name, *vars(found).values())
+                for model, estimates in result.estimates.items()
+                for name, found in estimates.items()
+            ]
+            table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
+    with matplotlib.rc_context(STYLE):
+        save_figure(comparison_page(results), folder / "compare.png")
+
+
+def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Sets → models → metrics, and every pair; what is not defined is null."""
+    return {
+        "sets": {
+            r.name: {
+                "n": r.n,
+                "families": r.families,
+                "families_by": r.families_by,
+                "left_out": r.left_out,
+                "without": None if r.without is None else {"data": r.without, "rows": r.seen},
+                "resamples": r.resamples,
+                "models": {
+                    model: {name: json_values(vars(found)) for name, found in estimates.items()}
+                    for model, estimates in r.estimates.items()
+                },
+                "pairs": [
+                    {"a": p.a, "b": p.b, "metric": r.metric, **json_values(vars(p.difference)),
+                     "p_corrected": finite(p.p_corrected)}
+                    for p in r.pairs
+                ],
+            }
+            for r in results
+        }
+    }  # fmt: skip
+
+
+def comparison_markdown(results: Sequence[Result]) -> str:
+    """One table a set, best model first: metrics with intervals, and the difference to the best."""
+    blocks = []
+    for r in results:
+        related = any(math.isfinite(e[WITHIN].value) for e in r.estimates.values())
+        metrics = ESTIMATES if related else METRICS
+        titles = [METRIC_TITLES[m] for m in metrics]
+        header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
+        lost = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
+        if r.without is not None:
+            lost += f", {r.seen:,} rows left out that {r.without} holds"
+        lines = [
+            f"## {r.name}\n",
+            f"n = {r.n:,}, {r.families:,} families{_told(r)}{lost}; 95 % intervals from "
+            f"{r.resamples:,} resamples of families\n",
+            markdown_row(header),
+            markdown_row(["---"] * len(header)),
+        ]
+        for model in ranked(r):
+            cells = [with_interval(json_values(vars(r.estimates[model][m]))) for m in metrics]
+            pair = r.against(model, r.best)
+            last = ["best", ""]
+            if pair is not None:
+                last = [
+                    with_interval(json_values(vars(pair.difference))),
+                    f"{pair.p_corrected:.2g}",
+                ]
+            lines.append(markdown_row([model, *cells, *last]))
+        blocks.append("\n".join(lines))
+    note = "p is two-sided, from a paired bootstrap over families, with Holm's correction for all "
+    return "\n\n".join(blocks) + f"\n\n{note}pairs of a set.\n"
+
+
+def _told(result: Result) -> str:
+    """What tells relatives, in brackets, where it is known."""
+    by = result.families_by
+    if by is None:
+        return ""
+    return " (each row its own)" if by == "row" else f" (by {by})"
+
+
+def ranked(result: Result) -> list[str]:
+    """The models of a result, best first."""
+    sign = 1 if result.metric in LOW_IS_GOOD else -1
+
+    def rank(model: str) -> float:
+        value = result.estimates[model][result.metric].value
+        return sign * value if math.isfinite(value) else math.inf
+
+    return sorted(result.estimates, key=rank)
+
+
+def comparison_page(results: Sequence[Result]) -> Figure:
+    """The paper's Figure 3: a panel for each set, the best models and those no worse in blue."""
+    rows = max(len(r.estimates) for r in results)
+    columns = min(2, len(results))
+    high = -(-len(results) // columns)
+    figure = Figure(figsize=(5.2 * columns, (1.1 + 0.26 * rows) * high), layout="constrained")
+    axes = figure.subplots(high, columns, squeeze=False)
+    for ax, r in zip(axes.flat, results, strict=False):
+        models = ranked(r)
+        found = [r.estimates[model][r.metric] for model in models]
+        interval_bars(
+            ax,
+            models,
+            np.array([e.value for e in found]),
+            np.array([[e.low, e.high] for e in found]),
+            np.array([not r.told_apart(model) for model in models]),
+            f"{METRIC_TITLES[r.metric]}, 95 % interval",
+        )
+        ax.set_ylim(rows - 0.4, -0.6)  # bars as thick in every panel
+        ax.set_title(f"{r.name}  (n = {r.n:,})")
+    for ax in axes.flat[len(results) :]:
+        ax.set_visible(False)
+    figure.supxlabel(
+        "blue: the best, and those it is not told apart from (paired bootstrap, Holm, p < 0.05)",
+        fontsize=7,
+    )
+    return figure

@@ -1,0 +1,167 @@
+"""Files and sentences of an evaluation: metrics, tables, the scatter of Figure 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from crmnet.data.dataset import UNKNOWN_UNIT
+from crmnet.figures.panels import annotate_metrics, density_scatter
+from crmnet.figures.style import STYLE
+from crmnet.reports.figures import save_figure
+from crmnet.reports.tables import TableWriter
+from crmnet.reports.wording import METRIC_TITLES, with_interval
+from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored, save_metrics
+
+
+def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
+    """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
+    save_metrics(folder, dict(summary))
+    _write_metric_table(folder / "metrics.tsv", summary)
+    columns = ["set", "row", "family", "measured", "predicted"]
+    asked = any(scored.seen is not None for scored in sets)
+    with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * asked]) as table:
+        for scored in sets:
+            table.write(
+                {
+                    "set": [scored.name] * len(scored.measured),
+                    "row": np.arange(len(scored.measured)) if scored.row is None else scored.row,
+                    "family": [
+                        family.decode(errors="replace") if isinstance(family, bytes) else family
+                        for family in scored.family.tolist()
+                    ],
+                    "measured": scored.measured.astype(np.float32),
+                    "predicted": scored.predicted.astype(np.float32),
+                    **({"seen": _seen_column(scored)} if asked else {}),
+                }
+            )
+    with matplotlib.rc_context(STYLE):
+        save_figure(scatter_page(sets, summary), folder / "scatter.png")
+
+
+def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:
+    """1 where the training data hold the row, else 0."""
+    rows = scored.seen.rows if scored.seen is not None else np.zeros(len(scored.measured))
+    return rows.astype(np.int64)
+
+
+def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
+    columns = ["set", "n", "families", "unit", "metric", "value", "low", "high"]
+    with TableWriter(path, columns) as table:
+        for whole, found in summary["sets"].items():
+            rows = [
+                (
+                    name if part is found else f"{whole}, {name.strip()}",
+                    part["n"],
+                    part["families"],
+                    found["unit"] or "",
+                    metric,
+                    *part[metric].values(),
+                )
+                for name, part in _with_parts(whole, found)
+                for metric in ESTIMATES
+                if metric in part
+            ]
+            table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
+
+
+def metric_lines(summary: Mapping[str, Any]) -> list[str]:
+    """A plain-text table of the metrics with their intervals, for the terminal and the docs."""
+    sets = summary["sets"]
+    related = any(found[WITHIN]["value"] is not None for found in sets.values())
+    parts = [part for name, found in sets.items() for part in _with_parts(name, found)]
+    metrics = ESTIMATES if related else METRICS
+    units = any(found.get("unit") for found in sets.values())
+    rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
+    for name, found in parts:
+        unit = [found.get("unit") or ""] * units
+        values = [with_interval(found[m]) if m in found else "too few rows" for m in metrics]
+        rows.append([name, f"{found['n']:,}", *unit, *values])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number == 1 else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _with_parts(name: str, found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A set, and where it is known what the training data hold, what they hold of it and not."""
+    against = found.get("against")
+    if against is None:
+        return [(name, found)]
+    data = against["data"]
+    shown = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
+    return [(name, found), *shown]
+
+
+def leak_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each set of which the training data hold rows, a sentence that says how many."""
+    said = []
+    for name, found in summary["sets"].items():
+        against = found.get("against")
+        if against and against["seen"]["n"]:
+            what = {
+                "exact": "with the same insert",
+                "near": "with the same insert or one a few bases away",
+                "words": "with the same insert, one a few bases away, or one that shares a word",
+            }[against["level"]]
+            said.append(
+                f"{name}: {against['data']} holds {against['seen']['n']:,} of its {found['n']:,} "
+                f"rows ({what}); only the other {against['unseen']['n']:,} tell how good the "
+                "model is on promoters it has not seen"
+            )
+    return said
+
+
+def family_lines(summary: Mapping[str, Any]) -> list[str]:
+    """For each way of telling relatives, a sentence that names the sets and counts the families."""
+    told: dict[str, list[str]] = {}
+    for name, found in summary["sets"].items():
+        if (by := found["families_by"]) is not None:
+            counts = f"{found['families']:,} families of {found['n']:,} rows"
+            told.setdefault(by, []).append(f"{name} ({counts})")
+    what = {by: f"families by {by}" for by in told} | {"row": "rows, taken for unrelated"}
+    return [f"intervals resample {what[by]}: {', '.join(sets)}" for by, sets in told.items()]
+
+
+def unit_warnings(sets: Sequence[Scored]) -> list[str]:
+    """A sentence for each set that was measured in another unit than the model predicts."""
+    return [
+        f"{scored.name}: measured in {_of(scored.unit)}, "
+        f"predicted in {_of(scored.predicted_unit)}; r and ρ compare, R², MSE and MAE "
+        "do not: see the MSE after an affine fit"
+        for scored in sets
+        if scored.units_differ
+    ]
+
+
+def _of(unit: str | None) -> str:
+    return "an unknown unit" if unit == UNKNOWN_UNIT else f"the unit {unit!r}"
+
+
+def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
+    """One density scatter per set, as the paper's Figure 2."""
+    columns = len(sets) if len(sets) < 4 else 2 if len(sets) == 4 else 3
+    rows = -(-len(sets) // columns)
+    figure = Figure(figsize=(3.9 * columns, 4.1 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax, scored in zip(axes.flat, sets, strict=False):
+        found = summary["sets"][scored.name]
+        density_scatter(ax, scored.measured, scored.predicted)
+        ax.set_title(f"{scored.name}  (n = {found['n']:,})")
+        annotate_metrics(
+            ax,
+            [f"{METRIC_TITLES[m]} {with_interval(found[m], 3)}" for m in ("pearson", "r2", "mse")],
+        )
+    for ax in axes.flat[len(sets) :]:
+        ax.set_visible(False)
+    return figure

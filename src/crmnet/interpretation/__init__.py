@@ -1,0 +1,1 @@
+"""Interpretation: attributions, planted sites, logos and discovered motifs."""

@@ -1,0 +1,1 @@
+"""The networks that CRMnet is compared with, one a file."""

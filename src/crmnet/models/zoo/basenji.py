@@ -1,0 +1,95 @@
+"""A small Basenji (Kelley et al. 2018): convolutions with pooling, then a dilated residual tower.
+
+Adapted to one expression for 112 positions. Takes one-hot ``(B, 4, 112)``, gives
+``(B, n_media)``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from crmnet.models.context import check_one_hot
+from crmnet.models.crmnet.network import initialise
+from crmnet.models.reference import Card
+
+CARD = Card(
+    paper="Kelley et al. 2018, Sequential regulatory activity prediction across chromosomes with "
+    "convolutional neural networks. Genome Research 28:739",
+    parameters=420_353,
+    published_parameters=None,
+    context="all 112 positions",
+    alphabet="ACGT",
+    n_policy="zeros",
+    loss="mean squared error of standardised labels (the original's counts call for Poisson)",
+    recipe="basenji",
+    notes="An adaptation: the original pools 131,072 bases by 128 and gives a track of counts; "
+    "here 112 positions are halved twice and averaged.",
+)
+
+
+@dataclass(frozen=True)
+class BasenjiConfig:
+    """Widths of the network; the defaults are ours."""
+
+    n_media: int = 1
+    stem: tuple[int, ...] = (128, 128)
+    """Filters of the convolutions in front, each followed by a halving."""
+    stem_kernel: int = 15
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    """One residual block for each."""
+    dilated_filters: int = 64
+    dense: int = 256
+    dropout: float = 0.1
+
+
+class Basenji(nn.Module):
+    """The network; see the module's docstring and :class:`BasenjiConfig`."""
+
+    def __init__(self, config: BasenjiConfig | None = None) -> None:
+        super().__init__()
+        c = config or BasenjiConfig()
+        width = c.stem[-1]
+        self.stem = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Conv1d(a, b, c.stem_kernel, padding="same", bias=False),
+                    nn.BatchNorm1d(b),
+                    nn.GELU(),
+                    nn.MaxPool1d(2),
+                )
+                for a, b in itertools.pairwise((4, *c.stem))
+            )
+        )
+        self.tower = nn.Sequential(*(_Dilated(width, d, c) for d in c.dilations))
+        self.head = nn.Sequential(
+            nn.Conv1d(width, c.dense, 1), nn.BatchNorm1d(c.dense), nn.GELU(), nn.Dropout(c.dropout)
+        )
+        self.output = nn.Linear(c.dense, c.n_media)
+        initialise(self)
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        check_one_hot(x_BCL)
+        return self.output(self.head(self.tower(self.stem(x_BCL))).mean(dim=2))
+
+
+class _Dilated(nn.Module):
+    """A dilated convolution and one back to the width, added to the input."""
+
+    def __init__(self, width: int, dilation: int, c: BasenjiConfig) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv1d(width, c.dilated_filters, 3, padding="same", dilation=dilation, bias=False),
+            nn.BatchNorm1d(c.dilated_filters),
+            nn.GELU(),
+            nn.Conv1d(c.dilated_filters, width, 1, bias=False),
+            nn.BatchNorm1d(width),
+            nn.Dropout(c.dropout),
+        )
+        self.gelu = nn.GELU()
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return self.gelu(x_BCL + self.inner(x_BCL))

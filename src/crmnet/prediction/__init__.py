@@ -1,0 +1,1 @@
+"""Prediction: the Predictor, tables of predictions, sharded jobs, export and distillation."""

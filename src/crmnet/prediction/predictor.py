@@ -1,0 +1,228 @@
+"""Expression for sequences: the one place with batches, device and evaluation mode.
+
+Takes a model (a run folder, a packed file or the name of a bundled one) and sequences or tokens,
+gives numbers in the unit of each medium, and, where the model's card was calibrated, how far to
+trust them. Everything above (evaluation, explanation, design, the server) asks a
+:class:`Predictor`.
+
+    from crmnet.prediction.predictor import Predictor
+    Predictor.load("RUN").predict(["TGCATTTTTTTCACATC..."])
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from crmnet import sequence
+from crmnet.data.loader import output_of
+from crmnet.device import choose_device
+from crmnet.models.crmnet.inference_form import for_inference
+from crmnet.models.ensemble import Ensemble, WithSpread
+from crmnet.models.layers import BothStrands, has_marks
+from crmnet.runs.model_card import ModelCard
+from crmnet.runs.packed import load_model
+from crmnet.statistics.uncertainty import Trust, judge
+
+BATCH_SIZE = 256
+Expression = npt.NDArray[np.float32]
+Precision = Literal["fp32", "bf16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Rescaled(nn.Module):
+    """A network whose outputs are put back into the unit of each medium: (B, 4, L) → (B, M)."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], sd: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32))
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return self.network(x_BCL) * self.sd + self.mean
+
+
+@dataclass
+class Predictor:
+    """A trained model ready to answer; make one with :meth:`load`."""
+
+    model: nn.Module
+    """``(B, 4, 112)`` one-hot → ``(B, n_media)``, in the media's own units, in evaluation mode."""
+    media: list[str]
+    """Names of the outputs; one that stands for two media is called ``complex+defined``."""
+    device: torch.device
+    batch_size: int = BATCH_SIZE
+    length: int = sequence.LENGTH
+    """Positions that the network sees."""
+    fast: nn.Module | None = None
+    """The same function rearranged for speed, and rounded if that was asked for, which predictions
+    come from; None takes :attr:`model`, whose modules attribution knows."""
+    card: ModelCard | None = None
+    """Of a packed or bundled model; None for a run folder."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Output → unit of its predictions, where the training data said it."""
+    precision: Precision = "fp32"
+    """Of the arithmetic of :attr:`fast`."""
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        batch_size: int = BATCH_SIZE,
+        precision: Precision = "fp32",
+    ) -> Predictor:
+        """Open a model.
+
+        Args:
+            model: A run folder, a packed file, or the name of a bundled model.
+            device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest that is there.
+            batch_size: Sequences per forward pass; lower it if memory runs out.
+            precision: ``fp32`` predicts what the network does up to rounding; ``bf16`` computes in
+                bfloat16, faster on processors that can, with some 3 correct digits.
+
+        Raises:
+            FileNotFoundError: If there is no such model.
+            ValueError: If its contents are not a whole, matching model, or the precision is
+                unknown.
+        """
+        if precision not in DTYPES:
+            raise ValueError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}")
+        networks, records, card = load_model(model)
+        record, where = records[0], choose_device(device)
+        strands = card is not None and card.reverse_complement
+
+        def whole(forms: list[nn.Module]) -> nn.Module:
+            members: list[nn.Module] = []
+            for form, own in zip(forms, records, strict=True):
+                # The ensemble asks for both strands one by one, so that they count in the spread.
+                if own.settings.train.average_strands and (has_marks(form) or not strands):
+                    form = _on_both_strands(form)
+                scales = [own.scale[medium] for medium in own.media]
+                members.append(Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]))
+            if card is None:
+                return members[0].to(where).eval()
+            together = Ensemble(members, reverse_complement=strands)
+            return together.to(where).eval()
+
+        length = record.settings.model.settings.get("length", sequence.LENGTH)
+        fast = whole([for_inference(network, where, DTYPES[precision]) for network in networks])
+        return cls(
+            whole(networks), record.media, where, batch_size, length, fast, card, record.units,
+            precision,
+        )  # fmt: skip
+
+    def predict(
+        self,
+        sequences: Sequence[str],
+        *,
+        medium: str | None = None,
+        flanks: sequence.Flanks = "auto",
+    ) -> Expression:
+        """Expression of each sequence.
+
+        Args:
+            sequences: Inserts or whole constructs, A, C, G, T and N.
+            medium: One of :attr:`media`; None predicts all.
+            flanks: As in :func:`crmnet.sequence.prepare`.
+
+        Returns:
+            ``(N,)`` for one medium or a model with one output, else ``(N, n_media)``.
+
+        Raises:
+            ValueError: If a sequence holds other letters, or the medium is not known.
+        """
+        tokens, _ = sequence.prepare(*sequence.encode(sequences), flanks, self.length)
+        predicted = self.predict_tokens(tokens)
+        if medium is not None:
+            return predicted[:, self.medium_index(medium)]
+        return predicted[:, 0] if len(self.media) == 1 else predicted
+
+    def predict_tokens(self, tokens: sequence.Tokens) -> Expression:
+        """Expression ``(N, n_media)`` of prepared tokens ``(N, L)``, a batch at a time."""
+        network = self.model if self.fast is None else self.fast
+        predicted = np.empty((len(tokens), len(self.media)), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(tokens), self.batch_size):
+                batch = np.array(tokens[start : start + self.batch_size])
+                x_BCL = sequence.one_hot(torch.from_numpy(batch).to(self.device))
+                predicted[start : start + len(batch)] = network(x_BCL).float().cpu().numpy()
+        return predicted
+
+    def assess(self, sequences: Sequence[str], *, flanks: sequence.Flanks = "auto") -> Assessed:
+        """Expression of each sequence, and how far to trust it if the model is calibrated.
+
+        Raises:
+            ValueError: If a sequence holds letters other than A, C, G, T and N.
+        """
+        tokens, _ = sequence.prepare(*sequence.encode(sequences), flanks, self.length)
+        return self.assess_tokens(tokens)
+
+    def assess_tokens(self, tokens: sequence.Tokens) -> Assessed:
+        """:meth:`assess` for prepared tokens ``(N, L)``."""
+        if self.card is None or self.card.calibration is None:
+            return Assessed(self.predict_tokens(tokens), None)
+        expression, spread = self.predict_with_spread(tokens)
+        return Assessed(
+            expression, judge(self.card.calibration, self.media, tokens, expression, spread)
+        )
+
+    def predict_with_spread(self, tokens: sequence.Tokens) -> tuple[Expression, Expression]:
+        """Expression and standard deviation over members and strands, ``(N, n_media)`` each.
+
+        Raises:
+            ValueError: If the model is a run folder: it has no members.
+        """
+        network = self.model if self.fast is None else self.fast
+        if not isinstance(network, Ensemble):
+            raise ValueError("only packed models know their spread; see `crmnet models pack`")
+        both = replace(self, fast=WithSpread(network).eval(), media=[*self.media, *self.media])
+        expression, spread = np.hsplit(both.predict_tokens(tokens), 2)
+        return expression, spread
+
+    @property
+    def identity(self) -> str:
+        """A packed model's fingerprint, else the SHA-256 of the weights."""
+        if self.card is not None:
+            return self.card.fingerprint
+        digest = hashlib.sha256()
+        for name, value in self.model.state_dict().items():
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def medium_index(self, medium: str) -> int:
+        """The output that stands for ``medium``."""
+        return output_of(medium, self.media)
+
+    def unit(self, medium: str) -> str | None:
+        """Unit of what is predicted for ``medium``; None where the training data did not say it."""
+        return self.units.get(self.media[self.medium_index(medium)])
+
+
+def _on_both_strands(network: nn.Module) -> nn.Module:
+    """The mean over both strands: by the network's own channel for it, if it has one."""
+    if has_marks(network):
+        return BothStrands(network)
+    return Ensemble([network], reverse_complement=True)
+
+
+class Assessed(NamedTuple):
+    """Predictions and how far to trust them."""
+
+    expression: Expression
+    """``(N, n_media)``."""
+    trust: Trust | None
+    """None where the model is not calibrated."""

@@ -1,0 +1,1 @@
+"""Writers that several commands share: tables, saved figures, wording of numbers."""

@@ -1,0 +1,102 @@
+"""Pictures of a data set: labels, lengths, base composition, families.
+
+They stand here and not beside :mod:`crmnet.data.check`, because figures come after data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from crmnet.data.check import Check
+from crmnet.data.dataset import BIN_UNIT, Dataset
+from crmnet.data.leaks import Leaks
+from crmnet.figures.panels import (
+    composition_lines,
+    family_sizes,
+    label_histogram,
+    length_histogram,
+)
+from crmnet.figures.style import STYLE
+from crmnet.files import write_text_atomically
+from crmnet.reports.figures import save_figure
+
+
+def write_dataset_picture(dataset: Dataset, path: Path) -> None:
+    """Draw the distribution of a data set's labels, per medium."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5, 3), layout="constrained")
+        ax = figure.subplots()
+        _label_panel(ax, dataset.manifest["media"])
+        save_figure(figure, path)
+
+
+def write_check(folder: Path, check: Check, leaks: Leaks | None = None) -> None:
+    """Leave ``check.json`` and ``check.png``."""
+    found = {**asdict(check), "leaks": leaks.as_json() if leaks else None}
+    write_text_atomically(folder / "check.json", json.dumps(found, indent=2) + "\n")
+    with matplotlib.rc_context(STYLE):
+        save_figure(check_page(check), folder / "check.png")
+
+
+def check_page(check: Check) -> Figure:
+    """What a data set is made of: lengths and labels as the paper's Supplementary Figure 3."""
+    figure = Figure(figsize=(9, 6.4), layout="constrained")
+    figure.suptitle(f"{check.name}  (n = {check.rows:,})", x=0.01, ha="left", weight="bold")
+    (lengths, labels), (bases, families) = figure.subplots(2, 2)
+    length_histogram(lengths, check.construct_lengths)
+    _label_panel(labels, check.media)
+    composition_lines(bases, check.composition)
+    family_sizes(families, check.families["sizes"], str(check.families["by"]))
+    return figure
+
+
+def _label_panel(ax: Axes, media: Mapping[str, Any]) -> None:
+    label_histogram(ax, manifest_histograms({"media": media}))
+    if any(mostly_whole(found) for found in media.values()):
+        ax.set_xlabel("expression\n(bars one bin wide: many labels are whole, as of single cells)")
+
+
+def mostly_whole(found: Mapping[str, Any]) -> bool:
+    """Whether a medium has many labels that are whole sorting bins, twice as many as by chance."""
+    width = found["histogram"]["width"]
+    bins = {int(k): v for k, v in found["histogram"]["bins"].items()}
+    whole = sum(count for position, count in bins.items() if position % round(1 / width) == 0)
+    return found.get("unit") == BIN_UNIT and bool(whole > 2 * width * sum(bins.values()))
+
+
+def manifest_histograms(
+    manifest: Mapping[str, Any], bars: int = 48
+) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Medium → left edges and counts, with the manifest's fine bins joined to at most ``bars``.
+
+    Where many labels are whole bins, narrow bars would be a comb: they are one bin wide there, with
+    the whole number in their middle.
+    """
+    histograms = {}
+    for medium, found in manifest["media"].items():
+        fine = {int(k): v for k, v in found["histogram"]["bins"].items()}
+        width, first = found["histogram"]["width"], min(fine)
+        if mostly_whole(found):
+            each = round(1 / width)
+            bar = {k: (2 * k + each) // (2 * each) for k in fine}
+            start, size = min(bar.values()) - 0.5, 1.0
+        else:
+            step = max(1, -(-(max(fine) - first + 1) // bars))
+            bar = {k: (k - first) // step for k in fine}
+            start, size = first * width, step * width
+        lowest = min(bar.values())
+        counts = np.zeros(max(bar.values()) - lowest + 1)
+        for position, count in fine.items():
+            counts[bar[position] - lowest] += count
+        histograms[medium] = (start + size * np.arange(len(counts)), counts)
+    return histograms

@@ -1,0 +1,39 @@
+"""Titles of metrics, and numbers with their intervals, as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from crmnet.statistics.metrics import WITHIN, finite
+
+METRIC_TITLES = {
+    "pearson": "Pearson r",
+    "spearman": "Spearman ρ",
+    "r2": "R²",
+    "mse": "MSE",
+    "mae": "MAE",
+    "mse_affine": "MSE fitted",
+    WITHIN: "r within families",
+}
+
+
+def with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:
+    """``0.9776 [0.9753, 0.9800]``; says so where the value or its interval is not defined."""
+    value, low, high = (
+        x if x is not None and math.isfinite(x) else None
+        for x in (estimate["value"], estimate["low"], estimate["high"])
+    )
+    if value is None:
+        return "not defined"
+    if low is None or high is None:
+        return f"{value:.{digits}f} [no interval]"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def json_values(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: finite(value) for key, value in values.items()}
+
+
+def markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,265 @@
+"""Run folders: weights as safetensors, settings as JSON, loaded strictly, never pickled.
+
+    RUN/
+      weights.safetensors   the network at its best epoch
+      run.json              a RunRecord: how to build the network, its media, scale, data, versions
+      history.csv           a row per epoch
+      state.safetensors     network, optimiser and counters after the last epoch, for --resume
+
+:mod:`crmnet.training.train` writes them, :mod:`crmnet.prediction.predictor` reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from crmnet.data.dataset import read_json
+from crmnet.files import write_atomically, write_text_atomically
+from crmnet.models import build
+from crmnet.models.crmnet.published import published_state, read_saved_model
+from crmnet.runs.record import FORMAT, RunRecord, Scale, versions
+from crmnet.runs.settings import resolve
+
+WEIGHTS = "weights.safetensors"
+RECORD = "run.json"
+HISTORY = "history.csv"
+STATE = "state.safetensors"
+
+
+def save_record(run: Path, record: RunRecord) -> None:
+    """Write ``run.json``."""
+    write_text_atomically(run / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def save_weights(run: Path, network: nn.Module) -> None:
+    """Write ``weights.safetensors``."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    write_atomically(run / WEIGHTS, lambda path: save_file(tensors, path))
+
+
+def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
+    """Make a run folder of published weights (see :mod:`crmnet.models.crmnet.published`).
+
+    Args:
+        saved_model: The folder that Keras saved.
+        run: Folder to make.
+        medium: What the network's one output is called from here on.
+
+    Raises:
+        FileExistsError: If ``run`` exists.
+        FileNotFoundError: If ``saved_model`` is no SavedModel.
+        ModuleNotFoundError: If TensorFlow is not installed.
+        ValueError: If it holds another network; names tensor and shape.
+    """
+    if run.exists():
+        raise FileExistsError(f"{run} exists; choose another name")
+    settings = resolve("paper-complex")
+    network = build(settings.model.name, **settings.model.settings)
+    network.load_state_dict(published_state(read_saved_model(saved_model)))
+    record = RunRecord(
+        settings=settings.model_copy(update={"recipe": "published weights"}),
+        media=[medium],
+        scale={medium: Scale()},
+        data={"name": f"published weights, read from {saved_model.name}"},
+        versions=versions(),
+        finished=True,
+    )
+    run.mkdir(parents=True)
+    save_weights(run, network)
+    save_record(run, record)
+    return record
+
+
+def load_record(run: str | Path) -> RunRecord:
+    """Read ``run.json``.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it is no run folder, or of a format this version does not read.
+    """
+    run = Path(run)
+    if not run.exists():
+        raise FileNotFoundError(f"{run}: no such run folder or bundled model")
+    if not is_run(run):
+        raise ValueError(f"{run} is not a run folder (it has no {RECORD})")
+    raw = read_json(run / RECORD)
+    if raw.get("format") != FORMAT:
+        raise ValueError(
+            f"{run / RECORD} has format {raw.get('format')!r}; this crmnet reads {FORMAT}"
+        )
+    try:
+        return RunRecord.model_validate(raw)
+    except ValidationError as error:
+        raise ValueError(f"{run / RECORD} is damaged: {error.errors()[0]['msg']}") from error
+
+
+def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
+    """The network that a record describes, with fresh weights; the caller's generator is kept."""
+    name, settings = record.settings.model.name, record.settings.model.settings
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(name, soft_bins=record.settings.train.loss == "soft-bins", **settings)
+
+
+def is_run(path: Path) -> bool:
+    """Whether ``path`` is a run folder."""
+    return (path / RECORD).is_file()
+
+
+def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
+    """The trained network of a run folder, in evaluation mode on the CPU, and its record.
+
+    Raises:
+        FileNotFoundError: If the folder or its weights are not there.
+        ValueError: If the weights do not fit the network, naming tensor and shapes.
+    """
+    run = Path(run)
+    record = load_record(run)
+    if not (run / WEIGHTS).is_file():
+        raise FileNotFoundError(
+            f"{run} has no {WEIGHTS} yet: its training has not finished an epoch"
+        )
+    network = build_network(record)
+    load_strictly(network, load_tensors(run / WEIGHTS), run / WEIGHTS)
+    return network.eval(), record
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
+
+
+def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
+    """Put ``tensors`` into ``network``; every one must be there, fit, and be used."""
+    wanted = network.state_dict()
+    for name, value in wanted.items():
+        if name not in tensors:
+            raise ValueError(f"{source} lacks tensor {name!r} {tuple(value.shape)}")
+        if tensors[name].shape != value.shape:
+            raise ValueError(
+                f"{source}: tensor {name!r} is {tuple(tensors[name].shape)}, "
+                f"the network needs {tuple(value.shape)}"
+            )
+    for name in tensors:
+        if name not in wanted:
+            raise ValueError(f"{source} holds tensor {name!r}, which the network does not have")
+    network.load_state_dict(tensors)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
+
+    The tensors become a safetensors file, the rest the JSON in its header: what a trainer needs to
+    go on, without pickling anything.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    structure = json.dumps(_flatten(state, tensors))
+    write_atomically(path, lambda p: save_file(tensors, p, metadata={"structure": structure}))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read back what :func:`save_state` wrote."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: nothing to resume from")
+    tensors = load_tensors(path)
+    with safe_open(path, "pt") as file:
+        structure = json.loads(file.metadata()["structure"])
+    state: dict[str, Any] = _unflatten(structure, tensors)
+    return state
+
+
+def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """JSON for ``value``: [kind, content], with tensors moved out and named by number."""
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return ["tensor", name]
+    if isinstance(value, dict):
+        return ["dict", [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in value.items()]]
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return [kind, [_flatten(item, tensors) for item in value]]
+    if value is None or isinstance(value, bool | int | float | str):
+        return ["plain", value]
+    raise TypeError(f"a training state may not hold {type(value).__name__}: {value!r}")
+
+
+def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    kind, content = node
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {_unflatten(k, tensors): _unflatten(v, tensors) for k, v in content}
+    if kind in ("list", "tuple"):
+        items = [_unflatten(item, tensors) for item in content]
+        return tuple(items) if kind == "tuple" else items
+    return content
+
+
+def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
+    """Make the run folder, or check that it may be continued; the state to continue from.
+
+    Args:
+        run: The folder.
+        record: What is to be trained.
+        resume: Whether a run of the same settings and data may be there already.
+        writes: Whether this process is the one that writes, of all that train together.
+
+    Raises:
+        FileExistsError: If it holds a run already and ``resume`` is not asked for.
+        ValueError: If that run was started with other settings or data.
+    """
+    state = run / STATE if resume and (run / STATE).is_file() else None
+    if not writes:  # the process that writes checks as well
+        return state
+    if not is_run(run):
+        run.mkdir(parents=True, exist_ok=True)
+        save_record(run, record)
+        return None
+    if not resume:
+        raise FileExistsError(
+            f"{run} holds a run already; continue it with --resume, or choose another name"
+        )
+    check_same(run, record)
+    return state
+
+
+def check_same(run: Path, record: RunRecord) -> None:
+    """Refuse to go on with a run that was started with other settings or data.
+
+    Raises:
+        ValueError: Naming what differs.
+    """
+    before = load_record(run)
+    for what, old, new in (
+        ("settings", before.settings.model_dump(), record.settings.model_dump()),
+        ("data", before.data, record.data),
+    ):
+        if old != new:
+            raise ValueError(
+                f"{run} was started with other {what}: {_differences(old, new)}; resume it as it "
+                f"was, or start another run from its weights (--from {run})"
+            )
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
+    said = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            said.append(_differences(a, b, f"{prefix}{key}."))
+        elif a != b:
+            said.append(f"{prefix}{key} was {a!r}, is {b!r}")
+    return ", ".join(filter(None, said))

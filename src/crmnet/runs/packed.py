@@ -1,0 +1,316 @@
+"""Packed models: one or several runs in one safetensors file, with the card in its header.
+
+    NAME.safetensors   tensors ``0.…``, ``1.…`` of each member; the header holds the card
+    NAME.json          the same card, to read and to compare; nothing depends on it
+
+A model is asked for by run folder, by packed file, or by the name of one that comes with the
+package (``weights/``). Nothing is pickled; weights must fit exactly.
+:mod:`crmnet.prediction.predictor` asks :func:`load_model`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from crmnet import sequence
+from crmnet.files import check_free, make_room, write_atomically, write_text_atomically
+from crmnet.names import did_you_mean
+from crmnet.runs.folder import (
+    build_network,
+    is_run,
+    load_run,
+    load_strictly,
+    load_tensors,
+)
+from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard
+from crmnet.runs.record import RunRecord
+
+SUFFIX = ".safetensors"
+CARD = "crmnet.card"
+"""Key of the card in the header of the file."""
+MEGABYTE = 1_000_000
+_PROBES = 256
+"""Random promoters on which the error of storage is measured."""
+
+
+class Loaded(NamedTuple):
+    """A model's networks, ready to evaluate on the CPU, and what is known about them."""
+
+    networks: list[nn.Module]
+    records: list[RunRecord]
+    card: ModelCard | None
+    """None for a run folder."""
+
+
+@dataclass(frozen=True)
+class PackOptions:
+    """How runs are packed."""
+
+    about: str = ""
+    """One line on what the model is."""
+    reverse_complement: bool = False
+    half: bool = False
+    """Store matrices in 16 bits; vectors (biases, batch norms) keep 32."""
+    max_megabytes: float | None = None
+    """Refuse a file larger than this."""
+    not_for: tuple[str, ...] = ()
+    """What else the model is not for."""
+
+
+def bundled() -> dict[str, Path]:
+    """The models that come with the package, by name."""
+    folder = Path(str(resources.files("crmnet"))) / "weights"
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def packed_file(model: str | Path) -> Path | None:
+    """The file of a packed or bundled model; None where ``model`` names something else.
+
+    Only a run folder of a bundled model's name goes before it: any other folder or file that
+    happens to be called ``yeast`` is no model.
+    """
+    path = Path(model)
+    if path.is_file() and path.suffix == SUFFIX:
+        return path
+    return None if is_run(path) else bundled().get(str(model))
+
+
+def is_bundled(model: str | Path) -> bool:
+    """Whether ``model``, by name or by file, comes with the package."""
+    file = packed_file(model)
+    return file is not None and file.resolve() in {path.resolve() for path in bundled().values()}
+
+
+def load_model(model: str | Path) -> Loaded:
+    """Open a run folder, a packed file, or a bundled model by name.
+
+    Raises:
+        FileNotFoundError: If it is none of them; names the bundled ones.
+        ValueError: If its contents are damaged or do not fit.
+    """
+    file = packed_file(model)
+    if file is not None:
+        return load_packed(file)
+    if not Path(model).exists():
+        known = ", ".join(bundled()) or "none"
+        raise FileNotFoundError(
+            f"{model}: no such run folder, packed file or bundled model; "
+            f"{did_you_mean(str(model), bundled()) or f'bundled: {known}'}"
+        )
+    network, record = load_run(model)
+    return Loaded([network], [record], None)
+
+
+def pack(
+    runs: Sequence[str | Path],
+    path: Path,
+    options: PackOptions | None = None,
+    *,
+    overwrite: bool = False,
+) -> ModelCard:
+    """Pack run folders into ``path`` and its card beside it; several become an ensemble.
+
+    Raises:
+        FileExistsError: If ``path`` is there, whose calibration would be lost, and may not be
+            overwritten.
+        ValueError: If the runs differ in media or input length, one is given twice or is packed
+            already, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the file
+            would be too large.
+    """
+    options = options or PackOptions()
+    check_name(path, overwrite)
+    _check_runs(runs)
+    members = [load_run(run) for run in runs]
+    records = [record for _, record in members]
+    _check_alike(runs, records)
+    tensors = {}
+    errors: dict[str, float] = {}
+    for number, (network, record) in enumerate(members):
+        stored = {
+            name: _stored(value, options.half, name) for name, value in network.state_dict().items()
+        }
+        if options.half:
+            for medium, error in _storage_error(network, record, stored).items():
+                errors[medium] = max(error, errors.get(medium, 0.0))
+        tensors.update({f"{number}.{name}": value for name, value in stored.items()})
+    card = ModelCard(
+        name=path.stem,
+        about=options.about,
+        media=records[0].media,
+        members=records,
+        reverse_complement=options.reverse_complement,
+        storage="float16" if options.half else "float32",
+        storage_error=errors,
+        fingerprint=_fingerprint(tensors, records, options.reverse_complement),
+        not_for=(*NOT_FOR, *options.not_for),
+    )
+    save_packed(path, tensors, card, options.max_megabytes)
+    return card
+
+
+def check_name(path: Path, overwrite: bool = False) -> None:
+    """Refuse a name that a packed model cannot have, or that is taken.
+
+    Raises:
+        FileExistsError: If ``path`` is there and may not be overwritten.
+        ValueError: If it is not ``*.safetensors``.
+        OSError: As :func:`crmnet.files.make_room`.
+    """
+    if path.suffix != SUFFIX:
+        raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
+    make_room(path)
+    check_free(path, overwrite)
+
+
+def load_card(path: Path) -> ModelCard:
+    """The card in the header of a packed file.
+
+    Raises:
+        ValueError: If the file is no packed model, or of a format this version does not read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(CARD)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
+    if text is None:
+        raise ValueError(f"{path} has no card; pack runs with `crmnet models pack`")
+    found = json.loads(text).get("format")
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found!r}; this crmnet reads {FORMAT}")
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        raise ValueError(f"{path}: its card is damaged: {error.errors()[0]['msg']}") from error
+
+
+def load_packed(path: Path) -> Loaded:
+    """The networks of a packed file, in evaluation mode, in 32 bits, and its card.
+
+    Raises:
+        ValueError: If weights and card do not belong together, or do not fit the networks.
+    """
+    card, tensors = load_card(path), load_tensors(path)
+    if _fingerprint(tensors, card.members, card.reverse_complement) != card.fingerprint:
+        raise ValueError(f"{path} is damaged: its weights are not those its card was written for")
+    networks = []
+    for number, record in enumerate(card.members):
+        own = {
+            name.removeprefix(f"{number}."): value.float() if value.is_floating_point() else value
+            for name, value in tensors.items()
+            if name.startswith(f"{number}.")
+        }
+        network = build_network(record)
+        load_strictly(network, own, path)
+        networks.append(network.eval())
+    return Loaded(networks, card.members, card)
+
+
+def save_packed(
+    path: Path, tensors: dict[str, Tensor], card: ModelCard, max_megabytes: float | None = None
+) -> None:
+    """Write the file, then the copy of its card.
+
+    Raises:
+        ValueError: If the file is larger than ``max_megabytes``; what was there before stays.
+    """
+    text = card.model_dump_json()
+
+    def write(partial: Path) -> None:
+        save_file(tensors, partial, metadata={CARD: text})
+        size = partial.stat().st_size / MEGABYTE
+        if max_megabytes is not None and size > max_megabytes:
+            raise ValueError(
+                f"{path} would take {size:.2f} MB, more than {max_megabytes:g}; "
+                "store 16 bits (--half), or pack fewer or smaller runs"
+            )
+
+    write_atomically(path, write)
+    write_text_atomically(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+
+
+def write_with_card(file: Path, card: ModelCard, path: Path) -> None:
+    """Write the weights of a packed file with another card; ``path`` may be the file itself."""
+    save_packed(path, load_tensors(file), card)
+
+
+def _check_runs(runs: Sequence[str | Path]) -> None:
+    for run in runs:
+        if packed_file(run) is not None:
+            raise ValueError(f"{run} is packed already; give the run folders it was made of")
+        if [Path(other).resolve() for other in runs].count(Path(run).resolve()) > 1:
+            raise ValueError(f"{run} is given twice; a member adds nothing to itself")
+
+
+def _check_alike(runs: Sequence[str | Path], records: Sequence[RunRecord]) -> None:
+    def what(record: RunRecord) -> tuple[list[str], int]:
+        return record.media, record.settings.model.settings.get("length", sequence.LENGTH)
+
+    for run, record in zip(runs, records, strict=True):
+        if what(record) != what(records[0]):
+            raise ValueError(
+                f"{run} predicts {', '.join(record.media)} from {what(record)[1]} positions, "
+                f"{runs[0]} {', '.join(records[0].media)} from {what(records[0])[1]}; "
+                "the members of an ensemble must agree in both"
+            )
+        for output in record.units.keys() & records[0].units.keys():
+            if record.units[output] != records[0].units[output]:
+                raise ValueError(
+                    f"{run} predicts {output} in {record.units[output]}, {runs[0]} in "
+                    f"{records[0].units[output]}; the members of an ensemble must agree"
+                )
+
+
+def _stored(value: Tensor, half: bool, name: str) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    if not half or not value.is_floating_point() or value.ndim < 2:
+        return value
+    small = value.half()
+    if not bool(torch.isfinite(small).all()):
+        raise ValueError(f"tensor {name!r} does not fit 16 bits; pack without half")
+    return small
+
+
+def _storage_error(
+    network: nn.Module, record: RunRecord, stored: dict[str, Tensor]
+) -> dict[str, float]:
+    """Largest change of a prediction on random promoters, in each medium's unit."""
+    letters = np.random.default_rng(0).integers(4, size=(_PROBES, 80), dtype=np.uint8)
+    length = record.settings.model.settings.get("length", sequence.LENGTH)
+    tokens, _ = sequence.prepare(letters, np.full(_PROBES, 80), "add", length)
+    x_BCL = sequence.one_hot(torch.from_numpy(tokens))
+    again = build_network(record).eval()
+    again.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in stored.items()})
+    with torch.inference_mode():
+        change = (network(x_BCL) - again(x_BCL)).abs().amax(dim=0).tolist()
+    return {m: c * record.scale[m].sd for m, c in zip(record.media, change, strict=True)}
+
+
+def _fingerprint(
+    tensors: dict[str, Tensor], members: Sequence[RunRecord], reverse_complement: bool
+) -> str:
+    """SHA-256 of whatever decides a prediction, and of nothing else."""
+    digest = hashlib.sha256(str(reverse_complement).encode())
+    for record in members:
+        scale = [[record.scale[medium].mean, record.scale[medium].sd] for medium in record.media]
+        model, loss = record.settings.model, record.settings.train.loss
+        decisive = [model.name, model.settings, loss, record.media, scale]
+        digest.update(json.dumps(decisive, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""A simulated yeast cell whose truth is known, and a reporter assay in it."""

@@ -1,0 +1,1 @@
+"""Metrics, intervals and scores: arrays in, numbers out."""

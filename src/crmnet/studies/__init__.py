@@ -1,0 +1,1 @@
+"""Studies that combine several verbs: the demonstration and the ablation."""

@@ -1,0 +1,1 @@
+"""Training: the rows, losses, optimiser and Lightning module, and the function that runs them."""

@@ -1,0 +1,215 @@
+"""What a run trains on: which rows, which rows to watch, which outputs, and on which scale.
+
+Takes settings and data sets, and the record of a run to start from, and gives a :class:`TrainData`,
+or says why they do not go together. :mod:`crmnet.training.train` trains on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.data.dataset import Dataset
+from crmnet.data.hashes import Hashes
+from crmnet.data.loader import Index, output_of
+from crmnet.data.splits import families, hold_out
+from crmnet.runs.folder import WEIGHTS
+from crmnet.runs.record import RunRecord, Scale
+from crmnet.runs.settings import TrainSettings
+from crmnet.sequence import TOP_BIN
+
+SOFT_BIN_MIDDLE, SOFT_BIN_SD = TOP_BIN / 2, 3.5
+"""Where standardised labels lie on the bins of the loss ``soft-bins``."""
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """Rows to train on and rows to watch, and what they make of the network's outputs."""
+
+    data: Dataset
+    rows: Index
+    """Of ``data``, to train on."""
+    validation: Dataset
+    """``data`` itself where a share of its families is held out."""
+    validation_rows: Index
+    outputs: list[str]
+    """Names of the network's outputs, in order."""
+    scale: dict[str, Scale]
+    """Output → mean and spread by which labels are divided."""
+    chances: npt.NDArray[np.floating] | None
+    """How often each row to train on is drawn, relative to others; None for once each."""
+
+    def described(self, base: RunRecord | None, start: Path | None) -> dict[str, Any]:
+        """Description for the run's record, :class:`~crmnet.runs.record.RunRecord`."""
+        described = {
+            "name": self.data.name,
+            "fingerprint": self.data.fingerprint,
+            "units": {**(base.data.get("units", {}) if base else {}), **self.data.units},
+            "training_rows": len(self.rows),
+            "validation": (
+                self.validation.name if self.validation is not self.data else "held-out families"
+            ),
+            "validation_fingerprint": self.validation.fingerprint,
+            "validation_rows": len(self.validation_rows),
+        }
+        if start is not None:
+            weights = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
+            described["start"] = {"run": start.name, "weights_sha256": weights}
+        return described
+
+
+def choose(
+    settings: TrainSettings,
+    data: Dataset,
+    validation: Dataset | None = None,
+    base: RunRecord | None = None,
+) -> TrainData:
+    """Decide what to train on.
+
+    Args:
+        settings: Of the training.
+        data: Rows to train on.
+        validation: Rows to watch; None holds out a share of the families of ``data``.
+        base: Record of the run whose weights are trained further.
+
+    Raises:
+        ValueError: If there is too little to watch, a loss, weight, medium or unit does not fit,
+            or labels have no spread or lie beyond the bins of the loss.
+    """
+    if base is not None:
+        _check_loss(settings, base)
+    family = None
+    if settings.even_families or validation is None:
+        family = families(data, settings.validation_by)
+    rows, watched, watched_rows = _split(settings, data, validation, family)
+    _check_watchable(watched, watched_rows)
+    if settings.row_weights != "equal" and data.weight is None:
+        raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
+    outputs = _outputs(settings, data, base)
+    _check_units(settings, data, watched, base)
+    scale = _scales(settings, data, rows, outputs, base)
+    chances = None
+    if settings.even_families and family is not None:
+        _, number, sizes = np.unique(family[rows], return_inverse=True, return_counts=True)
+        chances = sizes[number] ** -settings.even_families
+    return TrainData(data, rows, watched, watched_rows, outputs, scale, chances)
+
+
+def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
+    """Refuse weights of a network that gives bins for one that gives values, or the reverse."""
+    before = base.settings.train.loss
+    if (before == "soft-bins") != (settings.loss == "soft-bins"):
+        raise ValueError(
+            f"the run to start from was trained with train.loss={before} and gives "
+            f"{'bins' if before == 'soft-bins' else 'one value'} for each medium; "
+            f"train.loss={settings.loss} cannot go on from it: set train.loss={before}"
+        )
+
+
+def _split(
+    settings: TrainSettings, data: Dataset, validation: Dataset | None, family: Hashes | None
+) -> tuple[Index, Dataset, Index]:
+    if validation is None:
+        rows, held = hold_out(
+            data, settings.validation_fraction, settings.seed,
+            by=settings.validation_by, family=family,
+        )  # fmt: skip
+        return rows, data, held
+    unknown = [medium for medium in validation.media if medium not in data.media]
+    if unknown:
+        raise ValueError(
+            f"the validation set was measured in {', '.join(unknown)}, "
+            f"the training set in {', '.join(data.media)}"
+        )
+    return np.arange(len(data)), validation, np.arange(len(validation))
+
+
+def _check_watchable(validation: Dataset, rows: Index) -> None:
+    if np.bincount(np.asarray(validation.medium)[rows]).max() < 3:
+        raise ValueError(
+            f"{len(rows)} validation rows are too few to tell a good epoch from a bad one; "
+            "raise train.validation_fraction or give a validation set"
+        )
+
+
+def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
+    """Names of the network's outputs; with weights to start from, as many as those have."""
+    if base is None:
+        return ["+".join(sorted(data.media))] if settings.pool_media else data.media
+    if set(data.media) <= set(base.media):
+        return base.media
+    if len(base.media) == 1 and (len(data.media) == 1 or settings.pool_media):
+        return ["+".join(sorted(data.media))]
+    pool = "; train.pool_media=true has one output for all" if len(base.media) == 1 else ""
+    raise ValueError(
+        f"{data.path} was measured in {', '.join(data.media)}; the outputs of the run to start "
+        f"from are {', '.join(base.media)}{pool}"
+    )
+
+
+def _check_units(
+    settings: TrainSettings, data: Dataset, validation: Dataset, base: RunRecord | None
+) -> None:
+    """Refuse labels on different scales where one would pass for the other."""
+    units = data.units
+    shown = ", ".join(f"{medium} in {unit}" for medium, unit in units.items())
+    if len(set(units.values())) > 1 and settings.pool_media:
+        raise ValueError(f"{data.path}: one output for all media needs one unit; it has {shown}")
+    if len(set(units.values())) > 1 and not settings.standardize:
+        raise ValueError(
+            f"{data.path}: labels are on different scales ({shown}); set train.standardize=true"
+        )
+    known = [(validation.path, validation.units)]
+    if base is not None:
+        known.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
+    for path, others in known:
+        for medium in units.keys() & others.keys():
+            if units[medium] != others[medium]:
+                raise ValueError(
+                    f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
+                    f"{others[medium]} in {path}; say their unit when you ingest them"
+                )
+
+
+def _scales(
+    settings: TrainSettings, data: Dataset, rows: Index, outputs: list[str], base: RunRecord | None
+) -> dict[str, Scale]:
+    labels = np.asarray(data.labels)[rows]
+    output = np.array([output_of(medium, outputs) for medium in data.media])[data.medium[rows]]
+    scales = {}
+    for number, name in enumerate(outputs):
+        here = labels[output == number].astype(np.float64)
+        before = None if base is None else _scale_before(name, base)
+        if before is not None:
+            scales[name] = before
+        elif not settings.standardize:
+            scales[name] = Scale()
+        elif len(here) < 2 or here.std() == 0:
+            raise ValueError(f"{data.path}: the labels of medium {name!r} are all the same")
+        elif settings.loss == "soft-bins":
+            sd = float(here.std()) / SOFT_BIN_SD
+            scales[name] = Scale(mean=float(here.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
+        else:
+            scales[name] = Scale(mean=float(here.mean()), sd=float(here.std()))
+        unit = (here - scales[name].mean) / scales[name].sd
+        if settings.loss == "soft-bins" and not settings.standardize and len(unit):
+            if unit.min() < -0.5 or unit.max() > TOP_BIN + 0.5:
+                raise ValueError(
+                    f"{data.path}: labels of medium {name!r} go from {here.min():g} to "
+                    f"{here.max():g}, beyond the bins 0-{TOP_BIN} of the loss soft-bins; "
+                    "set train.standardize=true"
+                )
+    return scales
+
+
+def _scale_before(output: str, base: RunRecord) -> Scale | None:
+    """The unit in which the run to start from knows an output; None if it does not know it."""
+    try:
+        return base.scale[base.media[output_of(output, base.media)]]
+    except ValueError:
+        return None

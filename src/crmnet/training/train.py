@@ -1,0 +1,238 @@
+"""Training: data set + settings → run folder, through Lightning's Trainer.
+
+The paper's recipe (section 2.4): Huber loss, Adam, warm-up then cosine, early stopping on the
+validation R², best weights kept. A run that was killed goes on from its last finished epoch and
+ends with the same weights as one that was not: batches and dropout depend only on the seed and the
+number of the epoch or step.
+
+On several devices every process runs :func:`train`; each sees its share of one permutation of the
+rows, gradients are averaged, and only the process of rank 0 writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from torch import nn
+from torch.utils.data import DataLoader
+
+from crmnet.data.dataset import Dataset
+from crmnet.data.loader import Batch, RowBatches, make_loader
+from crmnet.device import choose_device
+from crmnet.models.crmnet.network import CRMnet
+from crmnet.models.layers import count_parameters, has_marks
+from crmnet.motifs.jaspar import yeast_motifs
+from crmnet.runs.folder import (
+    RECORD,
+    WEIGHTS,
+    build_network,
+    check_same,
+    claim,
+    load_record,
+    load_run,
+    load_strictly,
+    save_record,
+)
+from crmnet.runs.record import RunRecord, versions
+from crmnet.runs.settings import RunSettings, TrainSettings
+from crmnet.training.callbacks import Diverged as Diverged  # what training may raise
+from crmnet.training.callbacks import RunFolder, StateFile
+from crmnet.training.module import LIGHTNING_PRECISION, Training, arithmetic_of
+from crmnet.training.rows import TrainData, choose
+
+log = logging.getLogger("crmnet")
+
+
+def train(
+    settings: RunSettings,
+    data: Dataset,
+    run: Path,
+    *,
+    validation: Dataset | None = None,
+    start: Path | None = None,
+    resume: bool = False,
+) -> RunRecord:
+    """Train a network and leave a run folder.
+
+    Args:
+        settings: From :func:`crmnet.runs.settings.resolve`.
+        data: Rows to train on.
+        run: Folder to make.
+        validation: Rows to watch; without it a share of the families of ``data`` is held out.
+        start: A run whose weights and units to start from, all of them trained further.
+        resume: Go on where a killed run of the same settings and data stopped.
+
+    Returns:
+        The finished record; the best weights are in the folder.
+
+    Raises:
+        FileExistsError: If ``run`` holds a run already and ``resume`` is not asked for.
+        ValueError: If settings or data differ from those of the run to resume, there is too
+            little to validate on, or the device cannot do what is asked.
+        Diverged: If the loss is no number any more.
+    """
+    s = settings.train
+    device = _check_device(s)
+    base, base_record = (None, None) if start is None else load_run(start)
+    chosen = choose(s, data, validation, base_record)
+    record = RunRecord(
+        settings=_with_outputs(settings, chosen.outputs),
+        media=chosen.outputs,
+        scale=chosen.scale,
+        data=chosen.described(base_record, start),
+        versions=versions(),
+    )
+    network = build_network(record, seed=s.seed)
+    if s.mark_singletons and not has_marks(network):
+        raise ValueError(
+            f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
+        )
+    if base is not None and start is not None:
+        load_strictly(network, base.state_dict(), start / WEIGHTS)
+    elif isinstance(network, CRMnet) and network.stem is not None and network.config.stem_motifs:
+        network.stem.begin_with([motif.log_odds() for motif in yeast_motifs()])
+    folder = RunFolder(run, record)
+    trainer = _trainer(s, folder, device)
+    if not trainer.is_global_zero:
+        log.setLevel(logging.WARNING)
+    if resume and (run / RECORD).is_file() and load_record(run).finished:
+        check_same(run, record)
+        log.info("%s is finished already", run)
+        return load_record(run)
+    state = claim(run, record, resume, writes=trainer.is_global_zero)
+    if start is not None and state is None:
+        trainer.num_sanity_val_steps = math.inf  # validate once before training
+    log.info(
+        "training %s (%s parameters) on %s rows, watching %s",
+        settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(chosen.rows):,}",
+        f"{len(chosen.validation_rows):,}",
+    )  # fmt: skip
+    _fit(trainer, folder, network, chosen, state, device)
+    finished = folder.record.model_copy(update={"finished": True})
+    if trainer.is_global_zero:
+        save_record(run, finished)
+        load_run(run)  # what is on disk can be read back
+    return finished
+
+
+def _fit(
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    network: nn.Module,
+    chosen: TrainData,
+    state: Path | None,
+    device: torch.device,
+) -> None:
+    """Train to the end, from ``state`` on if it is given."""
+    s = folder.record.settings.train
+    loader, watch = _loaders(s, chosen, trainer)
+    assert isinstance(loader.sampler, RowBatches)
+    folder.sampler = loader.sampler
+    module = Training(network, s, chosen.scale, len(loader), trainer.world_size)
+    # Training draws from torch's global generators; the caller's are left as they were.
+    generators = [device] if device.type == "cuda" else []
+    with warnings.catch_warnings(), torch.random.fork_rng(generators):
+        _quiet_lightning()
+        try:
+            trainer.fit(module, loader, watch, ckpt_path=state)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            log.info("stopped; the same command with --resume goes on after the last whole epoch")
+            raise KeyboardInterrupt from None
+
+
+def _loaders(
+    settings: TrainSettings, chosen: TrainData, trainer: pl.Trainer
+) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+    """This process's share of the rows to train on, shuffled, and of those to watch."""
+    s, outputs, rank, world = settings, chosen.outputs, trainer.global_rank, trainer.world_size
+    loader = make_loader(
+        chosen.data, s.batch_size, rows=chosen.rows, shuffle=True, seed=s.seed, outputs=outputs,
+        even_media=s.even_media, chances=chosen.chances, workers=s.workers,
+        rank=rank, world=world,
+    )  # fmt: skip
+    watch = make_loader(
+        chosen.validation, s.batch_size, rows=chosen.validation_rows, outputs=outputs,
+        rank=rank, world=world,
+    )  # fmt: skip
+    return loader, watch
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that reports, of all that train together."""
+    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return not any(int(os.environ.get(rank, 0)) for rank in ranks)
+
+
+def _check_device(settings: TrainSettings) -> torch.device:
+    world = settings.devices * settings.nodes
+    for launcher, size in (("torchrun", "WORLD_SIZE"), ("srun", "SLURM_NTASKS")):
+        there = "TORCHELASTIC_RUN_ID" if launcher == "torchrun" else "SLURM_PROCID"
+        if there in os.environ and int(os.environ.get(size, world)) != world:
+            raise ValueError(
+                f"{launcher} started {os.environ[size]} processes, but train.devices × train.nodes "
+                f"is {world}; set both to what is started"
+            )
+    if settings.device == "tpu":  # Lightning finds it, through torch_xla
+        if world > 1:
+            raise ValueError("train.devices must be 1 on a TPU")
+        return torch.device("cpu")
+    device = choose_device(settings.device)
+    if settings.precision == "fp16" and device.type != "cuda":
+        raise ValueError(
+            f"train.precision fp16 needs a CUDA GPU; on {device.type} use bf16 or fp32"
+        )
+    return device
+
+
+def _with_outputs(settings: RunSettings, outputs: list[str]) -> RunSettings:
+    model = {**settings.model.settings, "n_media": len(outputs)}
+    return settings.model_copy(
+        update={"model": settings.model.model_copy(update={"settings": model})}
+    )
+
+
+def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -> pl.Trainer:
+    terminal = sys.stderr.isatty() and is_main_process()
+    callbacks: list[pl.Callback] = [
+        EarlyStopping("val_r2", mode="max", patience=settings.patience, check_finite=False),
+        folder,
+    ]
+    if terminal:
+        callbacks.append(TQDMProgressBar(leave=False))
+    accelerator = "gpu" if device.type == "cuda" else device.type
+    with warnings.catch_warnings():
+        _quiet_lightning()
+        return pl.Trainer(
+            accelerator="tpu" if settings.device == "tpu" else accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
+            precision=LIGHTNING_PRECISION[arithmetic_of(settings, device)],
+            max_epochs=settings.epochs,
+            callbacks=callbacks,
+            plugins=[StateFile()],
+            logger=False,
+            enable_progress_bar=terminal,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            default_root_dir=folder.folder,
+        )
+
+
+def _quiet_lightning() -> None:
+    """Leave out what Lightning says that a user of this package cannot act on."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*available but not used.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*treespec.*", category=FutureWarning)

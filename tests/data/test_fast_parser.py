@@ -1,0 +1,172 @@
+"""Rows parsed from bytes are the rows of the careful reader, line for line; the rest goes to it."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from crmnet.data import ingest as ingest_module
+from crmnet.data import reading
+from crmnet.data.dataset import Dataset
+from crmnet.data.fast_parser import CAREFUL, PLAIN, is_plain, plain_rows
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.reading import Layout
+from crmnet.data.rejections import TooManyRejected
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
+
+TWO = Layout("table", b"\t", None, {"sequence": 0, "expression": 1})
+
+
+def parsed(*lines):
+    return plain_rows("".join(f"{line}\n" for line in lines).encode(), 1, TWO)
+
+
+def test_plain_lines_by_hand():
+    insert = "ACGTN" * 16
+    rows = parsed(f"{ADAPTER_5}{insert}{ADAPTER_3}\t1.5", "acgt\t-3", "TN\t+17")
+    assert decode(rows.tokens, rows.lengths) == [ADAPTER_5 + insert + ADAPTER_3, "ACGT", "TN"]
+    assert rows.labels.tolist() == [1.5, -3, 17]
+    assert (rows.kind == PLAIN).tolist() == [True, False, False]
+    assert rows.with_n.tolist() == [True, False, True]
+    assert rows.careful == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "ACGT", "ACGT\t1\t2", "ACXT\t1", "\t1", " ACGT\t1", 'ACGT\t"1"', "ACGT\t1e3", "ACGT\t",
+     "ACGT\tnan", "ACGT\t1.2.3", "ACGT\t-", "ACGT\t1 ", "A" * 113 + "\t1", "ACGT\t1\r", "AC\rGT\t1",
+     "ACGT\t.", "ACGT\t1234567890123456789"],
+)  # fmt: skip
+def test_lines_that_need_care_are_handed_back_with_their_numbers(line):
+    rows = parsed("ACGT\t1", line, "TT\t2")
+    assert rows.careful == [(2, line.encode())]
+    assert (rows.kind == CAREFUL).tolist() == [False, True, False]
+
+
+def test_constructs_that_are_too_long_are_cut_where_that_is_asked_for():
+    insert = "ACGTG" * 17
+    line = f"{ADAPTER_5}{insert}{ADAPTER_3}\t1"
+    rows = plain_rows(f"{line}\n{'A' * 115}\t1\n".encode(), 1, TWO, cut=True)
+    assert (rows.kind == PLAIN).tolist() == [True, False]
+    assert decode(rows.tokens[:1]) == [(ADAPTER_5 + insert + ADAPTER_3)[:112]]
+    assert rows.lengths[0] == 115
+    assert [number for number, _ in rows.careful] == [2]
+    assert len(parsed(line).careful) == 1
+
+
+@given(st.floats(0, 20) | st.integers(0, 10**18) | st.floats(-1e6, 1e6), st.integers(0, 17))
+@example(1.00000005960464477, 17)  # half way between two numbers of 32 bits
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_labels_are_the_nearest_float32_or_left_to_python(value, digits):
+    text = repr(value) if digits == 0 else f"{value:.{digits}f}"
+    rows = parsed(f"A\t{text}")
+    if not rows.careful:
+        expected = np.float32(float(text))
+        assert rows.labels[0] == expected
+        assert math.copysign(1, rows.labels[0]) == math.copysign(1, expected)
+
+
+def test_almost_all_published_labels_are_parsed_at_once():
+    values = np.random.default_rng(0).uniform(0, 17, 5000)
+    for digits in (6, 15, 17):
+        assert len(parsed(*(f"A\t{value:.{digits}g}" for value in values)).careful) < 3
+
+
+def test_other_columns_and_other_orders():
+    layout = Layout("table", b",", (b"a",) * 4, {"sequence": 2, "expression": 1})
+    rows = plain_rows(b'x,1,ACGT,y\n,2,TT,\n"q",3,G,\nx,4,C\n', 8, layout)
+    assert decode(rows.tokens[:2], rows.lengths[:2]) == ["ACGT", "TT"]
+    assert rows.labels[:2].tolist() == [1, 2]
+    assert rows.careful == [(10, b'"q",3,G,'), (11, b"x,4,C")]
+
+
+def test_headers_that_look_like_rows_are_not_plain():
+    odd = Layout("table", b"\t", (b"ACGT", b"1"), {"sequence": 0, "expression": 1})
+    assert is_plain(TWO)
+    assert not is_plain(odd)
+    with_family = {"sequence": 0, "expression": 1, "family": 2}
+    assert not is_plain(Layout("table", b"\t", None, with_family))
+
+
+sequences = st.one_of(
+    st.text("ACGTN", min_size=0, max_size=130),
+    st.text("ACGT", min_size=60, max_size=84).map(lambda s: ADAPTER_5 + s + ADAPTER_3),
+    st.text("ACGT", min_size=60, max_size=84).map(lambda s: "NN" + ADAPTER_5 + s + ADAPTER_3 + "N"),
+    st.text("ACGT", min_size=60, max_size=80).map(lambda s: ADAPTER_5 + s),
+    st.text("ACGTn", min_size=82, max_size=130).map(lambda s: ADAPTER_5 + s + ADAPTER_3),
+    st.sampled_from(["ACGU", "AC-T", "acgtn", ' "', "sequence", " ACGT ", '"ACGT"']),
+)
+labels = st.one_of(
+    st.floats(-20, 20).map(repr), st.integers(0, 17).map(str), st.floats(0, 17, width=32).map(str),
+    st.sampled_from(["", "nan", "inf", "x", "1e2", " 3 ", '"4"', "1.5\t2", "expression", "1\r"]),
+)  # fmt: skip
+
+
+@given(
+    rows=st.lists(st.tuples(sequences, labels), max_size=25),
+    header=st.booleans(),
+    flanks=st.sampled_from(["auto", "add", "none"]),
+    jobs=st.sampled_from([1, 3]),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_both_ways_of_reading_make_the_same_data_set(tmp_path_factory, rows, header, flanks, jobs):
+    folder = tmp_path_factory.mktemp("both")
+    lines = ["sequence\texpression"] * header + ["ACGT\t1", *("\t".join(row) for row in rows)]
+    (folder / "rows.tsv").write_bytes("\n".join(lines).encode())
+    made = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "BLOCK_BYTES", 400)
+        for way in ("fast", "careful"):
+            if way == "careful":
+                patch.setattr(ingest_module, "is_plain", lambda _: False)
+            options = IngestOptions(flanks=flanks, max_rejected=1, jobs=jobs)
+            made[way] = ingest([folder / "rows.tsv"], folder / way, options)
+    assert made["fast"].manifest == made["careful"].manifest
+    for name in ("tokens.npy", "labels.npy", "rejected.tsv"):
+        fast, careful = ((folder / way / name).read_bytes() for way in ("fast", "careful"))
+        assert fast == careful, name
+
+
+def test_a_mostly_odd_file_is_read_with_care_alone(tmp_path, monkeypatch):
+    (tmp_path / "rows.tsv").write_text("".join(f'"ACGT"\t{i}\n' for i in range(9)) + "A\t1\n")
+    assert len(ingest([tmp_path / "rows.tsv"], tmp_path / "set")) == 10
+
+
+def test_threads_stop_at_too_many_bad_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1 << 14)
+    (tmp_path / "rows.tsv").write_text("AX\t1\nACGT\t1\n" * 60_000)
+    with pytest.raises(TooManyRejected):
+        ingest([tmp_path / "rows.tsv"], tmp_path / "set", IngestOptions(jobs=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.tsv"]
+
+
+FASTA = ">a 3.5 of a strain\nACGT\nAC\n>b expression=4 family=f cells=2\nTT\n>c 5\nG\n>d\nC\n"
+
+
+def test_fasta_carries_labels_in_its_headers(tmp_path):
+    (tmp_path / "rows.fa").write_text(FASTA)
+    made = ingest(
+        [tmp_path / "rows.fa"], tmp_path / "set", IngestOptions(flanks="none", max_rejected=1)
+    )
+    assert decode(made.tokens) == ["ACGTAC", "TT", "G"]
+    assert made.labels.tolist() == [3.5, 4, 5]
+    assert made.manifest["rejected"] == {"expression is not a number": 1}
+    (tmp_path / "named.fa").write_text(">a label=1 family=x\nACGT\n>b family=y label=2\nTT\n")
+    named = ingest([tmp_path / "named.fa"], tmp_path / "named", IngestOptions(flanks="none"))
+    assert named.labels.tolist() == [1, 2]
+    assert len(np.unique(named.family)) == 2
+
+
+def test_blocks_of_every_size_give_the_same(tmp_path, monkeypatch):
+    lines = [f"{'ACGT' * (i % 30 + 1)}\t{i}.25" for i in range(60)]
+    (tmp_path / "rows.tsv").write_text("\n".join(lines))
+    fingerprints = set()
+    for size, jobs in itertools.product((1, 100, 1 << 20), (1, 2)):
+        monkeypatch.setattr(reading, "BLOCK_BYTES", size)
+        options = IngestOptions(overwrite=True, jobs=jobs)
+        fingerprints.add(ingest([tmp_path / "rows.tsv"], tmp_path / "set", options).fingerprint)
+    assert len(fingerprints) == 1
+    assert len(Dataset.open(tmp_path / "set")) == 60

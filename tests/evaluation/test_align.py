@@ -1,0 +1,135 @@
+"""Who takes part in a comparison: rows matched by sequence, relatives alike, seen rows left out."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crmnet.data.homology import WordOptions
+from crmnet.data.ingest import IngestOptions
+from crmnet.data.leaks import TrainingRows
+from crmnet.evaluation.align import Table, all_opened, contests
+from crmnet.evaluation.compare import compare
+from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import encode, prepare
+
+INSERTS = ["ACGT" * 20, "TTGCA" * 16, "GGATC" * 16, "CATTC" * 16, "AGGTA" * 16]
+
+
+def table(path, order, shift=0.0, name="predicted"):
+    rows = [f"{INSERTS[i]},{i},{i + shift + i % 2}\n" for i in order]
+    path.write_text(f"sequence,measured,{name}\n" + "".join(rows))
+    return path
+
+
+def test_tables_are_matched_by_sequence(tmp_path):
+    tables = [
+        Table("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3, 4])),
+        Table("b", "s", table(tmp_path / "b.csv", [4, 2, 0, 3], shift=0.5)),
+    ]
+    (found,) = contests({}, [], tables)
+    assert found.left_out == 1
+    assert found.models["b"].measured.tolist() == [0, 2, 3, 4]
+    assert found.models["b"].predicted.tolist() == [0.5, 2.5, 4.5, 4.5]
+
+
+def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
+    tiles = [INSERTS[0][:40] + INSERTS[1][:40], INSERTS[1][:40] + INSERTS[2][:40], *INSERTS[3:]]
+    for model in "ab":
+        rows = "".join(f"{s},{i},{i + i % 2}\n" for i, s in enumerate(tiles))
+        (tmp_path / f"{model}.csv").write_text(f"sequence,measured,predicted\n{rows}")
+    tables = [Table(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
+    (found,) = contests({}, [], tables, by="homology", words=WordOptions(20, min_triplets=1))
+    assert {s.families_by for s in found.models.values()} == {"homology"}
+    assert [len(set(s.family.tolist())) for s in found.models.values()] == [3, 3]
+    result = compare(found, resamples=20)
+    assert (result.families, result.families_by) == (3, "homology")
+    words = [f"--predictions={model}@s={tmp_path / model}.csv" for model in "ab"]
+    status, out, _ = crmnet("compare", *words, "--resamples", 10, "-o", tmp_path / "c")
+    assert status == 0
+    assert "n = 4, 4 families (by sequence); 95 % intervals from 10 resamples" in out
+
+
+def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
+    files = [table(tmp_path / f"{m}.csv", order) for m, order in (("a", range(5)), ("b", range(4)))]
+    tables = [Table(file.stem, "s", file) for file in files]
+    (tmp_path / "trained.tsv").write_text(f"sequence\texpression\n{INSERTS[1]}\t3\n")
+    with all_opened([tmp_path / "trained.tsv"], ["complex"], IngestOptions()) as (trained,):
+        training = TrainingRows(trained.tokens, trained.name)
+        (found,) = contests({}, [], tables, without=[training])
+    assert (found.left_out, found.seen, found.without) == (1, 1, "trained")
+    assert all(s.measured.tolist() == [0, 2, 3] for s in found.models.values())
+    words = [f"--predictions={file.stem}@s={file}" for file in files]
+    words += ["--without", tmp_path / "trained.tsv", "--resamples", 10, "-o", tmp_path / "c"]
+    status, out, _ = crmnet("compare", *words)
+    assert status == 0
+    assert "1 rows left out that not all models have, 1 rows left out that trained holds" in out
+    found = json.loads((tmp_path / "c" / "compare.json").read_text())["sets"]["s"]
+    assert found["without"] == {"data": "trained", "rows": 1}
+
+
+def test_what_training_data_hold_cannot_be_left_out_unseen(tmp_path):
+    training = TrainingRows(prepare(*encode(INSERTS[:3]))[0], "trained")
+    tables = [Table("a", "s", table(tmp_path / "a.csv", range(5)))]
+    with pytest.raises(ValueError, match="s: trained holds 3 of its 5 rows; what is left"):
+        contests({}, [], tables, without=[training])
+    (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
+    with pytest.raises(ValueError, match=r"b\.csv, line 1: no sequence column"):
+        contests({}, [], [Table("b", "s", tmp_path / "b.csv")], without=[training])
+
+
+def test_repeated_sequences_are_matched_in_turn(tmp_path):
+    order = [0, 0, 1, 2, 0]
+    tables = [Table(m, "s", table(tmp_path / f"{m}.csv", order)) for m in "ab"]
+    (found,) = contests({}, [], tables)
+    assert len(found.models["a"].measured) == 5
+
+
+def test_tables_of_other_measurements_are_refused(tmp_path):
+    other = table(tmp_path / "b.csv", [0, 1, 2, 3])
+    other.write_text(other.read_text().replace(",3,", ",7,"))
+    tables = [Table("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3])), Table("b", "s", other)]
+    with pytest.raises(ValueError, match="b has 7 measured where a has 3"):
+        contests({}, [], tables)
+
+
+def test_tables_without_sequences_must_be_as_long(tmp_path):
+    (tmp_path / "a.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n4,5\n")
+    (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
+    pair = [Table("a", "s", tmp_path / "a.csv"), Table("b", "s", tmp_path / "b.csv")]
+    with pytest.raises(ValueError, match="files of 3, 4 rows without sequences"):
+        contests({}, [], pair)
+    mixed = [pair[0], Table("c", "s", table(tmp_path / "c.csv", [0, 1, 2]))]
+    with pytest.raises(ValueError, match="some files have a sequence column and some have not"):
+        contests({}, [], mixed)
+
+
+def test_nothing_to_compare_is_an_error():
+    with pytest.raises(ValueError, match="nothing to compare"):
+        contests({}, [])
+
+
+def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
+    measured = "".join(f"{s}\t{i}\n" for i, s in enumerate(INSERTS))
+    (tmp_path / "s.tsv").write_text("sequence\texpression\n" + measured)
+    answers = table(tmp_path / "a.csv", [3, 1, 0, 2, 4])
+    predictor = Predictor.load(small_run, device="cpu")
+    with all_opened([tmp_path / "s.tsv"], ["complex"], IngestOptions()) as datasets:
+        (found,) = contests({"run": predictor}, datasets, [Table("table", "s", answers)])
+    np.testing.assert_allclose(
+        found.models["run"].predicted, predictor.predict(INSERTS, medium="complex"), rtol=1e-5
+    )
+    assert found.models["table"].measured.tolist() == [0, 1, 2, 3, 4]
+    status, out, _ = crmnet(
+        "compare", f"mine={small_run}", "--data", tmp_path / "s.tsv", "--medium", "complex",
+        "--predictions", f"theirs@s={answers}", "--resamples", 20, "-o", tmp_path / "c",
+    )  # fmt: skip
+    assert status == 0
+    assert "| mine |" in out and "| theirs |" in out
+    assert (tmp_path / "c" / "compare.png").is_file()
+
+
+def test_two_sets_of_one_name_are_refused(small_run, assay):
+    predictor = Predictor.load(small_run, device="cpu")
+    with pytest.raises(ValueError, match="two sets are named 'assay:"):
+        contests({"run": predictor}, [assay, assay])

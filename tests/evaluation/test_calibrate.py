@@ -1,0 +1,169 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from crmnet.data.subset import copy_rows
+from crmnet.evaluation.calibrate import (
+    CalibrateOptions,
+    Judged,
+    calibrate,
+    covered,
+    interval,
+    unseen,
+)
+from crmnet.prediction.predictor import Predictor
+from crmnet.prediction.table import column_names, predict_file
+from crmnet.runs import packed as packed_files
+from crmnet.runs.packed import PackOptions, load_card, pack
+from crmnet.sequence import decode, encode, prepare
+from crmnet.simulation.assay import AssayOptions, simulate
+from crmnet.statistics.metrics import Scored
+from crmnet.statistics.uncertainty import Interval, fit_familiar
+
+OPTIONS = CalibrateOptions(resamples=50)
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory):
+    return simulate(AssayOptions(300, seed=6), tmp_path_factory.mktemp("held") / "held")
+
+
+@pytest.fixture(scope="module")
+def packed(small_run, held_out, tmp_path_factory):
+    """A calibrated model of two views; tests that change it work on a copy."""
+    path = tmp_path_factory.mktemp("packed") / "model.safetensors"
+    pack([small_run], path, PackOptions(reverse_complement=True))
+    calibrate(path, held_out.path, tests=[held_out.path], native=held_out.path, options=OPTIONS)
+    return path
+
+
+def rows(n, seed, families=None):
+    """Errors that are normal with a standard deviation of 1 + spread."""
+    rng = np.random.default_rng(seed)
+    spread = rng.uniform(0, 3, n)
+    error = rng.normal(size=n) * (1 + spread)
+    family = np.arange(n) if families is None else rng.integers(families, size=n)
+    return Judged(Scored("made", np.zeros(n), error, family), "complex", spread, np.arange(n))
+
+
+def test_intervals_of_exchangeable_rows_hold_their_level():
+    found = interval(rows(4000, 1), OPTIONS)
+    new = rows(20_000, 2)
+    inside = new.error <= found.half_width(new.spread)
+    # 4,000 scores: the coverage of a new row is Beta(3601, 400), 0.900 ± 0.005.
+    assert 0.88 < inside.mean() < 0.92
+    # The width follows the spread: coverage is the same where members agree and where not.
+    for half in (new.spread < 1.5, new.spread >= 1.5):
+        assert 0.87 < inside[half].mean() < 0.93
+    assert found.families == found.rows == 4000
+
+
+def test_another_seed_hardly_moves_an_interval():
+    """A line fitted on a fifth of the families alone moved by a tenth and more."""
+    some = rows(400, 3)
+    widths = [interval(some, CalibrateOptions(seed=seed)).half_width(1.0) for seed in range(5)]
+    assert np.ptp(widths) < 0.05 * np.mean(widths)
+
+
+def test_coverage_is_the_share_inside():
+    measured = np.array([0.0, 0, 0, 0])
+    one = Judged(
+        Scored("made", measured, np.array([0.5, 1.5, -2.5, 9]), np.arange(4)),
+        "complex", np.zeros(4), np.arange(4),
+    )  # fmt: skip
+    tokens, _ = prepare(
+        *encode(["ACGTACGA" * 10, "AACCGGTT" * 10, "ACAGATCG" * 10, "GATTACAA" * 10])
+    )
+    familiar = fit_familiar(tokens, {}, 0.1)
+    limits = Interval(base=1, slope=0, quantile=2, rows=9, families=9)
+    found = covered(one, tokens, limits, familiar, OPTIONS)
+    assert (found.value, found.n, found.width) == (0.5, 4, 4)
+    assert 0 <= found.low < 0.5 < found.high <= 1
+
+
+def test_the_card_says_what_was_found(packed, held_out):
+    card = load_card(packed)
+    found = card.calibration
+    assert found.level == 0.9
+    assert found.data["rows"] == len(held_out)
+    assert set(found.intervals) == set(found.native) == set(held_out.media)
+    assert all(len(quantiles) == 101 for quantiles in found.native.values())
+    assert set(card.tests) == set(card.coverage) == {f"held:{m}" for m in held_out.media}
+    for one in card.coverage.values():
+        assert 0.85 < one.value <= 1  # the very rows the interval is from
+        assert one.unlike < 0.1
+
+
+def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tmp_path):
+    predictor = Predictor.load(packed)
+    sequences = [*decode(held_out.tokens[:3]), "A" * 80]
+    expression, trust = predictor.assess(sequences)
+    assert (trust.low < expression).all()
+    assert (expression < trust.high).all()
+    assert ((trust.percentile >= 0) & (trust.percentile <= 100)).all()
+    assert "composition" in trust.unlike[3]
+    np.testing.assert_array_equal(expression, predictor.predict(sequences))
+    (tmp_path / "in.txt").write_text("\n".join(sequences) + "\n")
+    (answered,) = predict_file(predictor, tmp_path / "in.txt")
+    np.testing.assert_array_equal(answered.trust.low, trust.low)
+    assert column_names(predictor, ["complex"]) == [
+        "id", "expression", "low", "high", "percentile", "unlike_training"
+    ]  # fmt: skip
+
+
+def test_a_card_without_calibration_gives_expression_alone(small_run, tmp_path):
+    pack([small_run], tmp_path / "m.safetensors")
+    predictor = Predictor.load(tmp_path / "m.safetensors")
+    assert predictor.assess(["ACGT" * 20]).trust is None
+    assert column_names(predictor, ["complex"]) == ["id", "expression"]
+
+
+def test_of_the_training_set_the_families_held_out_are_taken(small_run, assay, tmp_path):
+    card = pack([small_run], tmp_path / "m.safetensors")
+    assert len(unseen(assay.path, card)) == card.members[0].data["validation_rows"]
+    assert unseen(assay.path, card.model_copy(update={"members": []})).labels is not None
+
+
+def test_bundled_models_stay_as_they_are(packed, held_out, tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    own = tmp_path / "weights" / "tiny.safetensors"
+    shutil.copy(packed, own)
+    before = own.read_bytes()
+    monkeypatch.setattr(packed_files.resources, "files", lambda _: tmp_path)
+    card = calibrate("tiny", held_out.path, output=tmp_path / "mine.safetensors", options=OPTIONS)
+    assert load_card(tmp_path / "mine.safetensors") == card
+    assert not card.coverage and load_card(own).coverage
+    assert calibrate("tiny", held_out.path, options=OPTIONS) == card
+    assert own.read_bytes() == before
+    with pytest.raises(FileExistsError, match=r"mine.safetensors exists"):
+        calibrate("tiny", held_out.path, output=tmp_path / "mine.safetensors", options=OPTIONS)
+
+
+def test_intervals_of_a_medium_are_not_lost(packed, held_out, tmp_path):
+    path = tmp_path / "m.safetensors"
+    shutil.copy(packed, path)
+    before = path.read_bytes()
+    complex_only = np.nonzero(np.asarray(held_out.medium) == held_out.media.index("complex"))[0]
+    one = copy_rows(held_out, complex_only, tmp_path / "one")
+    with pytest.raises(ValueError, match="one has no rows of defined, whose intervals would be"):
+        calibrate(path, one.path, options=OPTIONS)
+    assert path.read_bytes() == before
+
+
+def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
+    path = tmp_path / "m.safetensors"
+    other = tmp_path / "other"
+    shutil.copytree(small_run, other)
+    record = (other / "run.json").read_text()
+    (other / "run.json").write_text(record.replace("held-out families", "another set"))
+    pack([other], path)
+    with pytest.raises(ValueError, match="the rows that member 1 was trained on, and none"):
+        calibrate(path, assay.path)
+    with pytest.raises(ValueError, match="is no packed model"):
+        calibrate(small_run, assay.path)
+    with pytest.raises(ValueError, match="level must be between 0 and 1"):
+        CalibrateOptions(level=90)
+    pack([small_run], path, overwrite=True)
+    with pytest.raises(ValueError, match="no intervals yet"):
+        calibrate(path, native=assay.path)

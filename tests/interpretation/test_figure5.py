@@ -1,0 +1,162 @@
+"""Figure 5: its numbers by hand, its motifs, and the page from the command."""
+
+import csv
+import logging
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from crmnet.interpretation.explain import Promoters
+from crmnet.interpretation.figure5 import (
+    FACTORS,
+    Subject,
+    _example,
+    figure5,
+    site_statistics,
+    top_motifs,
+)
+from crmnet.motifs.formats import as_meme
+from crmnet.motifs.jaspar import yeast_motifs_named
+from crmnet.motifs.pwm import Motif
+from crmnet.motifs.scan import Hits
+from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import encode, prepare
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def hits(row, start, end, strand):
+    many = len(row)
+    return Hits(*map(np.array, (row, [0] * many, start, end, strand)), *[np.ones(many)] * 3)
+
+
+def test_statistics_by_hand():
+    along = np.array([[1.0, 1, 0, 0], [0, 0, 0, 0], [0, 4, 2, 1]])
+    expression = np.array([3.0, 6, 12])
+    everyone, having = site_statistics(
+        along, expression, [("M", hits([0, 2], [0, 1], [2, 3], ["+", "-"]))]
+    )
+    assert (everyone.name, everyone.promoters) == ("all", 3)
+    assert everyone.saliency[0] == pytest.approx(9 / 12)
+    assert everyone.expression[0] == pytest.approx(7)
+    assert (having.name, having.promoters) == ("M", 2)
+    assert having.saliency[0] == pytest.approx((2 + 6) / 4)
+    # Pairs of neighbours: 1, 1/2, 0 in the one, 2, 3, 3/2 in the other.
+    assert having.anywhere == pytest.approx((0.5 + 13 / 6) / 2)
+    assert having.expression[0] == pytest.approx(7.5)
+    assert np.isnan([*everyone.saliency[1:], *having.expression[1:]]).all()  # too few to say
+
+
+def test_intervals_from_five_promoters_on():
+    expression = np.array([3.0, 6, 12, 3, 3])
+    (everyone,) = site_statistics(np.ones((5, 4)), expression, [])
+    assert everyone.saliency == (1, 1, 1)
+    mean, low, high = everyone.expression
+    assert mean == pytest.approx(5.4) and 3 <= low < mean < high <= 12
+
+
+def discovered(folder, confirmed):
+    """Files as crmnet motifs discover leaves them: a stranger, REB1 turned and short, RAP1."""
+    reb1, rap1 = yeast_motifs_named(["REB1", "RAP1"])
+    stranger = Motif("AC", "D1", np.tile([[9.0], [9], [1], [1]], (1, 8)))
+    short = Motif("CUT", "D2", reb1.reversed.counts[:, 1:])
+    (folder / "motifs.meme").write_text(as_meme([stranger, short, rap1.renamed("X", "D3")]))
+    marks = ["yes" if name in confirmed else "" for name in ("D1", "D2", "D3")]
+    lines = [f"D{number}\tREB1\t0.1\t{mark}" for number, mark in enumerate(marks, 1)]
+    header = "motif\tname\tmatch_p\tconfirmed"
+    (folder / "motifs.tsv").write_text("\n".join([header, *lines]) + "\n")
+    return folder / "motifs.meme"
+
+
+def test_confirmed_motifs_of_a_discovery_are_taken_and_named(tmp_path):
+    subjects = top_motifs(discovered(tmp_path, ("D1", "D2")))
+    assert [subject.name for subject in subjects] == ["D2 REB1"]
+    assert subjects[0].title.startswith("D2 REB1 (match p ") and subjects[0].p < 1e-3
+    assert subjects[0].offset == 1  # REB1, turned, has one column before
+    reb1 = yeast_motifs_named(["REB1"])[0].reversed
+    np.testing.assert_array_equal(subjects[0].known.counts, reb1.counts)
+
+
+def test_without_confirmed_ones_the_papers_five_are_taken(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "crmnet"):
+        assert [s.name for s in top_motifs(discovered(tmp_path, ()))] == list(FACTORS)
+    assert "is confirmed and known" in caplog.text
+    assert [s.name for s in top_motifs()] == list(FACTORS)
+
+
+def test_of_any_other_file_the_first_five_are_taken(tmp_path):
+    motifs = yeast_motifs_named(["RAP1", "REB1", "ABF1", "AZF1", "CBF1", "GAL4"])
+    (tmp_path / "mine.meme").write_text(as_meme(motifs))
+    subjects = top_motifs(tmp_path / "mine.meme")
+    assert [s.title for s in subjects][:2] == ["RAP1 (MA0359.3)", "REB1 (MA0363.3)"]
+    assert len(subjects) == 5
+
+
+@pytest.mark.parametrize(("strand", "left"), [("+", (20, 19)), ("-", (20, 20))])
+def test_columns_stand_under_what_they_were_compared_with(strand, left):
+    known = Motif("K", "MA1", np.array([[9.0, 1, 9, 1], [1, 9, 1, 9], [1] * 4, [1] * 4]))
+    subject = Subject(Motif("M", "D1", known.counts[:, 1:]), known, 1)
+    _, axes = plt.subplots(3)
+    values = np.zeros((1, 4, 80), dtype=np.float32)
+    _example(axes, "A", subject, hits([0], [20], [23], [strand]), ["p"], values)
+    # The motif covers bases 20 to 22; the known one's column more comes before, or, turned, behind.
+    for ax, start in zip(axes[1:], left, strict=True):
+        corners = [p.get_extents().x0 for c in ax.collections for p in c.get_paths()]
+        assert min(corners) == pytest.approx(start + 0.04)
+    plt.close("all")
+
+
+class Letters(nn.Module):
+    """1 for every G of the insert."""
+
+    def forward(self, x_BCL):
+        return x_BCL[:, 2, 17:97].sum(dim=1, keepdim=True)
+
+
+def promoters(expression=None):
+    inserts = ["A" * 30 + "TTACCCGG" + "A" * 42, "AT" * 40]
+    return Promoters(["with", "without"], prepare(*encode(inserts), "add")[0], expression)
+
+
+def test_what_is_predicted_is_called_so_and_what_is_absent_is_left_out(tmp_path, caplog):
+    predictor = Predictor(Letters(), ["complex"], torch.device("cpu"))
+    with caplog.at_level(logging.INFO, "crmnet"):
+        found = figure5(predictor, promoters(), tmp_path, picture="svg")
+    assert [(row.name, row.promoters) for row in found] == [("all", 2), ("REB1", 1)]
+    assert "no site of NHP10, ABF1, AZF1, RAP1" in caplog.text
+    table = rows(tmp_path / "figure5.tsv")
+    assert [float(row["expression"]) for row in table] == [1, 2]
+    assert {row["expression_is"] for row in table} == {"predicted"}
+    assert table[1]["expression_low"] == "" and table[0]["saliency_anywhere"] == ""
+    assert (tmp_path / "figure5.svg").read_text().startswith("<?xml")
+    found = figure5(predictor, promoters(np.array([3.0, 7.0])), tmp_path)
+    assert [row.expression[0] for row in found] == [5, 3]
+    assert rows(tmp_path / "figure5.tsv")[0]["expression_is"] == "measured"
+
+
+def test_no_site_at_all_is_an_error(tmp_path):
+    predictor = Predictor(Letters(), ["complex"], torch.device("cpu"))
+    few = promoters()
+    with pytest.raises(ValueError, match="none of the motifs has a site"):
+        figure5(predictor, Promoters(few.ids[1:], few.tokens[1:], None), tmp_path)
+
+
+def test_the_command_draws_it(crmnet, small_run, assay, tmp_path):
+    out = tmp_path / "out"
+    status, said, err = crmnet("explain", small_run, assay.path / "assay.tsv", "--figure5",
+                               "--medium", "complex", "--first", 2, "--method", "gradient",
+                               "-o", out)  # fmt: skip
+    assert status == 0, err
+    assert "figure5.png" in said and (out / "figure5.png").stat().st_size > 20_000
+    assert f"the first 2 of {len(assay)} promoters" in err
+    table = rows(out / "figure5.tsv")
+    assert table[0]["motif"] == "all" and table[0]["promoters"] == str(len(assay))
+    for row in table:
+        if int(row["promoters"]) >= 5:
+            assert float(row["expression_low"]) <= float(row["expression"])

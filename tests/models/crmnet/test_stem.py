@@ -1,0 +1,89 @@
+"""The layer that scans both strands: its symmetry, its scores by hand, and motifs to begin with."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from crmnet.models.crmnet.network import CRMnet, CRMnetConfig
+from crmnet.models.crmnet.stem import HIGHEST, MotifStem, occupancy
+from crmnet.motifs.jaspar import yeast_motifs
+
+
+def one_hot(letters):
+    return torch.eye(4)[["ACGT".index(x) for x in letters]].T[None]
+
+
+def test_the_other_strand_gives_the_same_scores_mirrored():
+    torch.manual_seed(0)
+    stem = MotifStem(6, 5, 3).eval()
+    x_BCL = torch.eye(4)[torch.randint(4, (2, 30))].transpose(1, 2)
+    seen = []
+    stem.mix.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    stem(x_BCL)
+    stem(x_BCL.flip(1, 2))
+    forward, turned = (hidden.unflatten(1, (2, 6)) for hidden in seen)
+    torch.testing.assert_close(turned, forward.flip(1, 3))
+
+
+def test_a_site_on_either_strand_is_scored_by_its_log_odds():
+    stem = MotifStem(1, 5, 2).eval()
+    torch.nn.init.zeros_(stem.norm.bias)
+    stem.norm.eps = 0.0
+    odds = np.full((4, 3), -1.0)
+    odds[[0, 1, 2], [0, 1, 2]] = 3.0  # A, C, G
+    stem.begin_with([odds])
+    with torch.no_grad():
+        stem.mix.weight.copy_(torch.eye(2)[:, :, None])
+        stem.mix.bias.zero_()
+        found = stem(one_hot("TTTTACGATTTTTCGTTTTT"))[0]
+    # Columns centred at 0: 3 at the base itself, -1 elsewhere; scaled to norm sqrt(2).
+    full = 9 * math.sqrt(2) / math.sqrt(3 * (9 + 3))
+    assert found[0].argmax() == 5 and found[1].argmax() == 14  # CGT is ACG's other strand
+    assert found.amax(dim=1).tolist() == pytest.approx([math.exp(full)] * 2, rel=1e-5)
+
+
+def test_occupancy_is_the_exponential_and_cut():
+    found = occupancy(torch.tensor([-1.0, 0.0, 50.0]))
+    assert found.tolist() == pytest.approx([math.exp(-1), 1.0, math.exp(HIGHEST)])
+
+
+def test_wide_matrices_give_the_part_that_tells_most():
+    stem = MotifStem(2, 3, 2)
+    odds = np.zeros((4, 6))
+    odds[2, 3:5] = 1.0
+    odds[:, 2] = [0.1, 0, 0, 0]
+    before = stem.scan.weight[1].clone()
+    stem.begin_with([odds])
+    kept = stem.scan.weight[0].argmax(dim=0).tolist()
+    assert kept == [0, 2, 2]
+    torch.testing.assert_close(stem.scan.weight[0].square().sum(), torch.tensor(2.0))
+    torch.testing.assert_close(stem.scan.weight[1], before)
+
+
+def test_more_motifs_than_filters_is_an_error_that_says_what_to_set():
+    with pytest.raises(ValueError, match=r"each of 176 motifs; got model.stem=8 .*stem=176"):
+        MotifStem(8, 15, 4).begin_with([motif.log_odds() for motif in yeast_motifs()])
+
+
+def test_a_network_counts_its_stem_and_recurrence():
+    config = CRMnetConfig(
+        stem=3, stem_kernel=5, stem_width=4, encoder=(4, 6), kernel=3, recurrent=2,
+        transformer_blocks=0, decoder=(), tail=(), dense=(), dense_dropout=(),
+        readout="mean-max", squeeze_excitation=False,
+    )  # fmt: skip
+    stem = 3 * 4 * 5 + 2 * 3 + (6 * 4 + 4)
+    blocks = (4 * 4 * 3 + 4 + 8) * 2 + (4 * 6 * 3 + 6 + 12) + (6 * 6 * 3 + 6 + 12)
+    down, lstm, head = 4 * 4 * 3 + 4, 2 * 4 * 2 * (7 + 2), 2 * 4 + 1
+    network = CRMnet(config)
+    assert sum(p.numel() for p in network.parameters()) == stem + blocks + down + lstm + head
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("stem", -1), ("stem_kernel", 4), ("stem_width", 0), ("stem_motifs", True), ("recurrent", -2)],
+)
+def test_settings_that_make_no_network_are_named(field, value):
+    with pytest.raises(ValueError, match=rf"^{field} must be .*; got {value}"):
+        CRMnetConfig(**{field: value})

@@ -1,0 +1,158 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from crmnet.prediction.predictor import Predictor, Rescaled
+from crmnet.prediction.table import predict_file, unit_lines
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
+
+
+class CountBases(nn.Module):
+    """Output 0 counts A, output 1 counts T: predictions that can be counted by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def forward(self, x_BCL):
+        self.batches.append(len(x_BCL))
+        return torch.stack([x_BCL[:, 0].sum(dim=1), x_BCL[:, 3].sum(dim=1)], dim=1)
+
+
+@pytest.fixture
+def counter():
+    return Predictor(CountBases(), ["complex", "defined"], torch.device("cpu"), batch_size=4)
+
+
+FLANK_A = (ADAPTER_5 + ADAPTER_3).count("A")
+FLANK_T = (ADAPTER_5 + ADAPTER_3).count("T")
+
+
+def test_inserts_get_adapters_and_constructs_keep_theirs(counter):
+    insert = "AACAT" * 16
+    predicted = counter.predict([insert, ADAPTER_5 + insert + ADAPTER_3])
+    assert predicted.tolist() == [[48 + FLANK_A, 16 + FLANK_T]] * 2
+
+
+def test_flanks_none_leaves_the_sequence_alone(counter):
+    assert counter.predict(["AAT"], flanks="none").tolist() == [[2, 1]]
+
+
+def test_one_medium_is_one_column(counter):
+    assert counter.predict(["AAT"], flanks="none", medium="defined").tolist() == [1]
+    with pytest.raises(ValueError, match="complex, defined; got 'ypd'"):
+        counter.predict(["AAT"], medium="ypd")
+
+
+def test_batches_keep_the_order_and_the_size(counter):
+    sequences = ["A" * n + "C" for n in range(10)]
+    predicted = counter.predict(sequences, flanks="none", medium="complex")
+    assert predicted.tolist() == list(range(10))
+    assert counter.model.batches == [4, 4, 2]
+
+
+def test_rescaled_puts_outputs_back_into_units():
+    network = Rescaled(nn.Identity(), mean=[8.0, 0.0], sd=[4.0, 0.5])
+    assert network(torch.tensor([[1.0, 2.0]])).tolist() == [[12.0, 1.0]]
+
+
+def test_one_text_is_not_a_list_of_sequences(counter):
+    with pytest.raises(ValueError, match=r"write \[sequence\]"):
+        counter.predict("ACGT")
+
+
+def test_bad_letters_name_the_sequence(counter):
+    with pytest.raises(ValueError, match=r"sequence number 2: letter 'X' at position 3"):
+        counter.predict(["ACGT", "ACXT"])
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_joined_files_repeat_their_header(counter, tmp_path):
+    path = tmp_path / "joined.tsv"
+    path.write_text("id\tsequence\na\tAAT\n\nid\tsequence\nb\tT\n")
+    (answered,) = predict_file(counter, path, flanks="none")
+    assert answered.ids == ["a", "b"]
+    assert answered.expression.tolist() == [[2, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("AAC\nATC\n", ["1", "2"]),
+        (">x one\nAA\nC\n>y\nATC\n", ["x", "y"]),
+        ("id\tsequence\nx\tAAC\ny\tATC", ["x", "y"]),
+        ("n,Sequence,id\n1,AAC,x\n2,ATC,y\n", ["x", "y"]),
+        ("AAC\t3.5\nATC\t7\n", ["1", "2"]),
+        ("\n\nAAC\n\nATC\n", ["1", "2"]),
+    ],
+)
+def test_files_of_every_kind(counter, tmp_path, text, ids):
+    blocks = list(predict_file(counter, write(tmp_path / "in", text), flanks="none"))
+    assert [i for block in blocks for i in block.ids] == ids
+    assert np.concatenate([b.expression for b in blocks]).tolist() == [[2, 0], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("AAC\nAXC\n", r"'2 \(.*in, line 2\)': letter 'X' at position 2"),
+        (">a\nACGU\n", r"'a \(.*in, line 1\)'.*write T for U"),
+        ("id\tsequence\nx\tAAC\ny\n", "line 3: 1 columns where 2"),
+        ("", "holds no rows"),
+        ("id\tsequence\n", "holds no sequences"),
+        (">a\n>b\nAC\n", r"'a .*is empty"),
+        (">a\nAC\n>\nAX\n", r"'2 \(.*in, line 3\)'"),
+    ],
+)
+def test_bad_files_are_named(counter, tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        list(predict_file(counter, write(tmp_path / "in", text)))
+
+
+def test_a_large_file_is_read_in_blocks(counter, tmp_path, monkeypatch):
+    monkeypatch.setattr("crmnet.data.reading.BLOCK_BYTES", 1000)
+    path = write(tmp_path / "in", "ACGT\n" * 3000)
+    sizes = [len(block.ids) for block in predict_file(counter, path)]
+    assert sum(sizes) == 3000
+    assert max(sizes) <= 201
+
+
+def test_precision_is_asked_for_and_checked(small_run):
+    exact, rounded = (Predictor.load(small_run, precision=p) for p in ("fp32", "bf16"))
+    sequences = ["ACGTT" * 16, "TTACC" * 16]
+    assert not np.array_equal(exact.predict(sequences), rounded.predict(sequences))
+    np.testing.assert_allclose(rounded.predict(sequences), exact.predict(sequences), rtol=0.05)
+    with pytest.raises(ValueError, match="fp32, bf16; got 'int8'"):
+        Predictor.load(small_run, precision="int8")
+
+
+def test_units_are_named_where_they_are_known(counter):
+    assert list(unit_lines(counter, counter.media)) == []
+    knowing = dataclasses.replace(
+        counter, media=["complex+defined", "dream"],
+        units={"complex+defined": "sorting bin", "dream": "MAUDE score"},
+    )  # fmt: skip
+    said = "expression is in the unit of the training labels: "
+    assert list(unit_lines(knowing, ["defined"])) == [f"{said}sorting bin"]
+    assert list(unit_lines(knowing, ["dream"])) == [f"{said}MAUDE score"]
+    both = list(unit_lines(knowing, knowing.media))
+    assert [line.split()[0] for line in both] == [
+        "expression_complex+defined", "expression_dream",
+    ]  # fmt: skip
+    unknown = dataclasses.replace(counter, units={"complex": "unknown"})
+    assert list(unit_lines(unknown, ["complex"])) == []
+
+
+def test_the_input_is_never_written_over(crmnet, small_run, tmp_path):
+    file = tmp_path / "s.fa"
+    file.write_text(">one\n" + "ACGT" * 20 + "\n")
+    status, _, error = crmnet("predict", small_run, file, "-o", file)
+    assert status == 2 and "is the input and would be lost" in error
+    assert file.read_text().startswith(">one")

@@ -1,0 +1,158 @@
+"""Tables come out whole or not at all, and their numbers come back."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmnet.files import STDOUT
+from crmnet.reports.tables import TableWriter, table_kind
+
+NAMES = ("id", "expression")
+
+
+def write(path, *blocks, names=NAMES):
+    with TableWriter(path, names) as table:
+        for block in blocks:
+            table.write(block)
+    return path
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+BLOCKS = (
+    {"id": ["a", "b"], "expression": np.array([1.5, 2], np.float32)},
+    {"id": [], "expression": np.array([], np.float32)},
+    {"id": ["c"], "expression": np.array([-0.1], np.float32)},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.tsv", "id\texpression\na\t1.5\nb\t2.0\nc\t-0.1\n"),
+        ("t", "id\texpression\na\t1.5\nb\t2.0\nc\t-0.1\n"),
+        ("t.csv", "id,expression\na,1.5\nb,2.0\nc,-0.1\n"),
+    ],
+)
+def test_text_tables_by_suffix(tmp_path, name, text):
+    assert write(tmp_path / name, *BLOCKS).read_bytes() == text.encode()
+    assert files(tmp_path) == [name]
+
+
+def test_parquet_by_suffix(tmp_path):
+    table = polars.read_parquet(write(tmp_path / "t.parquet", *BLOCKS))
+    assert table.columns == ["id", "expression"]
+    assert table.rows() == [("a", 1.5), ("b", 2.0), ("c", -0.1)]
+    assert files(tmp_path) == ["t.parquet"]
+
+
+def test_dash_is_standard_output(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(STDOUT, *BLOCKS)
+    assert capsys.readouterr().out == "id\texpression\na\t1.5\nb\t2.0\nc\t-0.1\n"
+    print("still open")
+    assert files(tmp_path) == []
+
+
+def test_columns_are_written_in_the_promised_order_and_others_left_out(tmp_path):
+    write(tmp_path / "t.tsv", {"x": [3], "expression": [2], "id": [1]})
+    assert (tmp_path / "t.tsv").read_text() == "id\texpression\n1\t2\n"
+
+
+def test_no_rows_are_a_header(tmp_path):
+    assert write(tmp_path / "t.tsv").read_text() == "id\texpression\n"
+    assert polars.read_parquet(write(tmp_path / "t.parquet")).shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv"])
+def test_awkward_ids_survive(tmp_path, name):
+    ids = ["a b", 'say "x"', "tab\there", "comma, there", "two\nlines", "é≤", ""]
+    path = write(tmp_path / name, {"id": ids, "expression": range(7)})
+    delimiter = "," if name.endswith("csv") else "\t"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file, delimiter=delimiter))
+    assert [row[0] for row in rows[1:]] == ids
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=20))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_float32_comes_back_exactly(tmp_path_factory, values):
+    values = np.array(values, np.float32)
+    folder = tmp_path_factory.mktemp("tables")
+    block = {"x": values}
+    with write(folder / "t.csv", block, names=["x"]).open(newline="") as file:
+        texts = [row[0] for row in csv.reader(file)][1:]
+    np.testing.assert_array_equal(np.array([float(text) for text in texts], np.float32), values)
+    binary = polars.read_parquet(write(folder / "t.parquet", block, names=["x"]))["x"]
+    np.testing.assert_array_equal(binary.to_numpy().astype(np.float32), values)
+
+
+def test_float32_is_written_with_no_more_digits_than_it_has(tmp_path):
+    values = np.array([0.1, 1 / 3, 11.7], np.float32)
+    write(tmp_path / "t.tsv", {"x": values, "y": [0.1, 1 / 3, 11.7]}, names=["x", "y"])
+    rows = (tmp_path / "t.tsv").read_text().splitlines()
+    assert rows[1:] == ["0.1\t0.1", "0.33333334\t0.3333333333333333", "11.7\t11.7"]
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.parquet"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_failure_leaves_neither_table_nor_part_of_it(tmp_path, name, error):
+    with pytest.raises(error), TableWriter(tmp_path / name, NAMES) as table:
+        table.write(BLOCKS[0])
+        raise error
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.parquet"])
+def test_old_table_stays_until_the_new_one_is_whole(tmp_path, name):
+    old = write(tmp_path / name, BLOCKS[0]).read_bytes()
+    with pytest.raises(RuntimeError), TableWriter(tmp_path / name, NAMES) as table:
+        table.write(BLOCKS[2])
+        assert (tmp_path / name).read_bytes() == old
+        raise RuntimeError
+    assert (tmp_path / name).read_bytes() == old
+    assert write(tmp_path / name, BLOCKS[2]).read_bytes() != old
+    assert files(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.parquet"])
+def test_uneven_or_missing_columns_are_refused_and_leave_nothing(tmp_path, name):
+    with pytest.raises(ValueError, match=r"same length; got \[2, 1\]"):
+        write(tmp_path / name, {"id": ["a", "b"], "expression": [1.0]})
+    with pytest.raises(KeyError, match="expression"):
+        write(tmp_path / name, {"id": ["a"]})
+    assert files(tmp_path) == []
+
+
+def test_folders_are_made(tmp_path):
+    path = write(tmp_path / "deep" / "er" / "t.tsv", *BLOCKS)
+    assert polars.read_csv(io.BytesIO(path.read_bytes()), separator="\t").shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("-", "tsv"), ("a", "tsv"), ("a.txt", "tsv"), ("a.CSV", "csv"), ("a.b.parquet", "parquet")],
+)
+def test_the_suffix_says_what_is_written(name, kind):
+    assert table_kind(Path(name)) == kind
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.tsv.gz"])
+def test_other_suffixes_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"a\..* written as .tsv, .csv or .parquet, not"):
+        write(tmp_path / name)
+    assert not files(tmp_path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(IsADirectoryError, match="name a file in it"):
+        write(tmp_path)
+    assert not files(tmp_path)

@@ -1,0 +1,245 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from crmnet.evaluation.score_sets import score_file
+from crmnet.prediction.predictor import Predictor
+from crmnet.runs import packed as packed_files
+from crmnet.runs.folder import RECORD, load_tensors
+from crmnet.runs.model_card import card_lines
+from crmnet.runs.packed import PackOptions, bundled, load_card, load_model, load_packed, pack
+from crmnet.sequence import decode, reverse_complement
+from crmnet.statistics.metrics import score
+from support import SHARED, needs_shared
+
+
+@pytest.fixture(scope="module")
+def other_run(small_run, tmp_path_factory):
+    """A second member: the same run with its weights moved a little."""
+    from crmnet.runs.folder import load_run, save_weights
+
+    run = tmp_path_factory.mktemp("other") / "run"
+    shutil.copytree(small_run, run)
+    network, _ = load_run(run)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(1.02)
+    save_weights(run, network)
+    return run
+
+
+def test_one_run_packed_predicts_as_the_run(small_run, assay, tmp_path):
+    card = pack([small_run], tmp_path / "one.safetensors")
+    assert (card.name, card.storage, card.storage_error) == ("one", "float32", {})
+    run, packed = Predictor.load(small_run), Predictor.load(tmp_path / "one.safetensors")
+    np.testing.assert_array_equal(
+        run.predict_tokens(assay.tokens[:50]), packed.predict_tokens(assay.tokens[:50])
+    )
+    assert packed.media == run.media
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.json", "one.safetensors"]
+
+
+def test_an_ensemble_predicts_the_mean_and_the_spread_of_its_members(
+    small_run, other_run, assay, tmp_path
+):
+    pack([small_run, other_run], tmp_path / "two.safetensors")
+    tokens = np.asarray(assay.tokens[:50])
+    a, b = (Predictor.load(run).predict_tokens(tokens) for run in (small_run, other_run))
+    together = Predictor.load(tmp_path / "two.safetensors")
+    mean, spread = together.predict_with_spread(tokens)
+    np.testing.assert_allclose(mean, (a + b) / 2, rtol=1e-5)
+    np.testing.assert_allclose(spread, abs(a - b) / 2, atol=2e-5)
+    np.testing.assert_array_equal(together.predict_tokens(tokens), mean)
+
+
+def test_both_strands_averaged(small_run, assay, tmp_path):
+    pack([small_run], tmp_path / "rc.safetensors", PackOptions(reverse_complement=True))
+    tokens = np.asarray(assay.tokens[:50])
+    run = Predictor.load(small_run)
+    there, back = run.predict_tokens(tokens), run.predict_tokens(reverse_complement(tokens))
+    found = Predictor.load(tmp_path / "rc.safetensors").predict_tokens(tokens)
+    np.testing.assert_allclose(found, (there + back) / 2, rtol=1e-5)
+
+
+def test_half_is_half_the_size_and_says_what_it_costs(small_run, assay, tmp_path):
+    whole = pack([small_run], tmp_path / "whole.safetensors")
+    card = pack([small_run], tmp_path / "half.safetensors", PackOptions(half=True))
+    assert card.storage == "float16"
+    assert card.fingerprint != whole.fingerprint
+    sizes = {
+        name: sum(t.nbytes for t in load_tensors(tmp_path / f"{name}.safetensors").values())
+        for name in ("whole", "half")
+    }
+    assert sizes["half"] < 0.6 * sizes["whole"]
+    sequences = decode(assay.tokens[:50])
+    a, b = (Predictor.load(tmp_path / f"{n}.safetensors").predict(sequences) for n in sizes)
+    assert 0 < np.abs(a - b).max() < 3 * max(card.storage_error.values()) < 0.3
+
+
+def test_the_card_beside_the_file_is_the_card_in_it(small_run, tmp_path):
+    options = PackOptions(about="a test", not_for=("anything",))
+    card = pack([small_run], tmp_path / "m.safetensors", options)
+    again = load_card(tmp_path / "m.safetensors")
+    assert again == card == type(card).model_validate_json((tmp_path / "m.json").read_text())
+    assert again.not_for[-1] == "anything"
+    assert again.members[0].data["training_rows"] > 0
+
+
+def test_every_bundled_model_is_whole_small_and_described():
+    for name, path in bundled().items():
+        loaded = load_packed(path)
+        assert loaded.card == type(loaded.card).model_validate_json(
+            path.with_suffix(".json").read_text()
+        )
+        assert loaded.card.name == name
+        assert loaded.card.calibration is not None
+        assert loaded.card.tests
+        assert path.stat().st_size <= (2e6 if "fast" in name else 12e6)
+
+
+def test_bundled_models_are_found_by_name(small_run, tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    pack([small_run], tmp_path / "weights" / "tiny.safetensors")
+    monkeypatch.setattr(packed_files.resources, "files", lambda _: tmp_path)
+    assert list(bundled()) == ["tiny"]
+    assert Predictor.load("tiny").card.name == "tiny"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()  # no run, so it does not stand before the model
+    assert Predictor.load("tiny").card.name == "tiny"
+    (tmp_path / "tiny").rmdir()
+    shutil.copytree(small_run, tmp_path / "tiny")
+    assert Predictor.load("tiny").card is None
+    with pytest.raises(FileNotFoundError, match=r"tniy: no such run folder.*did you mean 'tiny'"):
+        load_model("tniy")
+
+
+def test_a_packed_model_is_not_lost_nor_packed_again(small_run, other_run, tmp_path):
+    path = tmp_path / "m.safetensors"
+    pack([small_run], path)
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="exists; choose another name or pass --overwrite"):
+        pack([other_run], path)
+    assert path.read_bytes() == before
+    pack([other_run], path, overwrite=True)
+    assert path.read_bytes() != before
+    with pytest.raises(ValueError, match="is packed already; give the run folders"):
+        pack([path], tmp_path / "n.safetensors")
+    with pytest.raises(ValueError, match="is given twice"):
+        pack([small_run, small_run], tmp_path / "n.safetensors")
+
+
+def test_a_run_that_averages_strands_shows_their_spread_in_an_ensemble_of_both(
+    small_run, assay, tmp_path
+):
+    """The same mean as the run's, asked strand by strand: not each of them twice."""
+    averaging = tmp_path / "averaging"
+    shutil.copytree(small_run, averaging)
+    record = json.loads((averaging / RECORD).read_text())
+    record["settings"]["train"]["average_strands"] = True
+    (averaging / RECORD).write_text(json.dumps(record))
+    card = pack([averaging], tmp_path / "rc.safetensors", PackOptions(reverse_complement=True))
+    assert "both strands, averaged" in "\n".join(card_lines(card))
+    tokens = np.asarray(assay.tokens[:50])
+    run, packed = Predictor.load(averaging), Predictor.load(tmp_path / "rc.safetensors")
+    mean, spread = packed.predict_with_spread(tokens)
+    np.testing.assert_allclose(mean, run.predict_tokens(tokens), rtol=1e-5)
+    there, back = (
+        Predictor.load(small_run).predict_tokens(t) for t in (tokens, reverse_complement(tokens))
+    )
+    np.testing.assert_allclose(spread, abs(there - back) / 2, atol=2e-5)
+    alone = pack([averaging], tmp_path / "alone.safetensors")
+    assert "both strands, averaged" in "\n".join(card_lines(alone))
+
+
+def test_a_size_limit_leaves_nothing_behind(small_run, tmp_path):
+    with pytest.raises(ValueError, match=r"would take 0\.\d+ MB, more than 0.001; store 16 bits"):
+        pack([small_run], tmp_path / "big.safetensors", PackOptions(max_megabytes=0.001))
+    assert not list(tmp_path.iterdir())
+
+
+def test_members_must_agree(small_run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(small_run, other)
+    record = json.loads((other / RECORD).read_text())
+    first, second = record["media"]
+    record["media"] = [second, first]
+    (other / RECORD).write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="the members of an ensemble must agree in both"):
+        pack([small_run, other], tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match=r"named \*\.safetensors"):
+        pack([small_run], tmp_path / "x.bin")
+
+
+def test_members_must_predict_in_one_unit(small_run, tmp_path):
+    assert Predictor.load(small_run).units == dict.fromkeys(["complex", "defined"], "sorting bin")
+    other = tmp_path / "other"
+    shutil.copytree(small_run, other)
+    record = json.loads((other / RECORD).read_text())
+    record["data"]["units"]["complex"] = "MAUDE score"
+    (other / RECORD).write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"other predicts complex in MAUDE score, .* bin"):
+        pack([small_run, other], tmp_path / "two.safetensors")
+
+
+def test_damage_is_named(small_run, tmp_path):
+    path = tmp_path / "m.safetensors"
+    card = pack([small_run], path)
+    tensors = load_tensors(path)
+    name = next(name for name, t in tensors.items() if t.is_floating_point())
+    packed_files.save_packed(path, {**tensors, name: tensors[name] + 1}, card)
+    with pytest.raises(ValueError, match="weights are not those its card was written for"):
+        load_packed(path)
+    save_file(tensors, path)
+    with pytest.raises(ValueError, match="has no card"):
+        load_packed(path)
+    save_file(tensors, path, metadata={packed_files.CARD: '{"format": 9}'})
+    with pytest.raises(ValueError, match="format 9"):
+        load_packed(path)
+    save_file(tensors, path, metadata={packed_files.CARD: '{"format": 1}'})
+    with pytest.raises(ValueError, match="card is damaged"):
+        load_packed(path)
+    path.write_bytes(b"not weights")
+    with pytest.raises(ValueError, match="damaged or not a safetensors"):
+        load_packed(path)
+
+
+def test_a_run_folder_has_no_spread(small_run, assay):
+    with pytest.raises(ValueError, match="only packed models"):
+        Predictor.load(small_run).predict_with_spread(np.asarray(assay.tokens[:3]))
+
+
+def test_the_docs_show_the_cards_of_bundled_models():
+    docs = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    for name, path in bundled().items():
+        shown = "\n".join(card_lines(load_card(path)))
+        assert f"```text\n{shown}\n```" in docs, f"{name}: put `crmnet models show {name}` there"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("yeast", [[15.325, 15.454, 1.415], [14.073, 13.805, 1.128]]),
+        ("yeast-fast", [[15.355, 15.484, 1.425], [14.249, 14.642, 1.318]]),
+    ],
+)
+def test_bundled_models_say_what_they_said_when_they_were_packed(name, expected):
+    predictor = Predictor.load(name)
+    assert predictor.media == ["complex", "defined", "dream"]
+    found = predictor.predict(["TTACCCGGGTCAAGTACGT" * 4 + "ACGT", "A" * 40 + "C" * 40])
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@needs_shared
+def test_the_cards_figures_are_those_of_the_test_set():
+    """Of the slim model, whose 2,954 predictions take a second or two."""
+    data = SHARED / "data" / "evolution" / "Random_complex.csv"
+    (scored,) = score_file(Predictor.load("yeast-fast"), data)
+    card = load_card(bundled()["yeast-fast"])
+    found = score(scored.measured, scored.predicted)
+    for metric in ("pearson", "spearman", "mae"):
+        assert found[metric] == pytest.approx(card.tests["random"][metric]["value"], abs=1e-4)

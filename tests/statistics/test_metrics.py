@@ -1,0 +1,431 @@
+"""Metrics by hand and against scipy, the family bootstrap against a plain one, the ceiling."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from crmnet.data.leaks import Seen
+from crmnet.evaluation.score_sets import score_table
+from crmnet.statistics.metrics import (
+    ESTIMATES,
+    METRICS,
+    WITHIN,
+    Scored,
+    WeightedRanks,
+    bootstrap,
+    noise_ceiling,
+    resamples_for,
+    save_metrics,
+    score,
+    summarise,
+)
+from support import SHARED, needs_shared
+
+MEASURED = np.array([1.0, 2.0, 3.0, 4.0])
+
+
+def noisy(n, seed=0):
+    """n measurements and predictions with independent errors."""
+    rng = np.random.default_rng(seed)
+    measured = rng.normal(10, 3, n)
+    return measured, measured + rng.normal(0, 2, n)
+
+
+def ungrouped(measured, predicted, name="set"):
+    return Scored(name, measured, predicted, np.arange(len(measured)))
+
+
+# -- metrics ----------------------------------------------------------------------------------
+
+
+def test_perfect_predictions():
+    assert score(MEASURED, MEASURED) == pytest.approx(
+        {"pearson": 1, "spearman": 1, "r2": 1, "mse": 0, "mae": 0, "mse_affine": 0}
+    )
+
+
+def test_reversed_predictions():
+    # Errors −3, −1, 1, 3; measurements spread 2.25 + 0.25 + 0.25 + 2.25 = 5 around their mean.
+    assert score(MEASURED, MEASURED[::-1]) == pytest.approx(
+        {"pearson": -1, "spearman": -1, "r2": 1 - 20 / 5, "mse": 5, "mae": 2, "mse_affine": 0}
+    )
+
+
+def test_scale_and_offset_hurt_r2_but_not_correlation():
+    found = score(MEASURED, 2 * MEASURED + 1)  # errors 2, 3, 4, 5
+    assert found == pytest.approx(
+        {
+            "pearson": 1,
+            "spearman": 1,
+            "r2": 1 - 54 / 5,
+            "mse": 54 / 4,
+            "mae": 14 / 4,
+            "mse_affine": 0,
+        }
+    )
+
+
+def test_one_wrong_prediction_by_hand():
+    predicted = np.array([1.0, 2.0, 3.0, 8.0])  # mean 3.5, deviations −2.5, −1.5, −0.5, 4.5
+    found = score(MEASURED, predicted)
+    # Σdxdy = 3.75 + 0.75 − 0.25 + 6.75 = 11; Σdx² = 5; Σdy² = 6.25 + 2.25 + 0.25 + 20.25 = 29
+    assert found["pearson"] == pytest.approx(11 / math.sqrt(5 * 29))
+    assert found["spearman"] == pytest.approx(1)
+    assert found["r2"] == pytest.approx(1 - 16 / 5)
+    assert (found["mse"], found["mae"]) == pytest.approx((4, 1))
+    # The best line leaves (1 - r²) of the spread: (5 - 11² / 29) / 4.
+    assert found["mse_affine"] == pytest.approx((5 - 121 / 29) / 4)
+
+
+def test_the_mean_as_prediction_has_r2_zero_and_no_correlation():
+    found = score(MEASURED, np.full(4, 2.5))
+    assert found["r2"] == pytest.approx(0)
+    assert found["mse"] == pytest.approx(1.25)
+    assert math.isnan(found["pearson"]) and math.isnan(found["spearman"])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e9 + 0.1])
+def test_constant_measurements_define_neither_correlation_nor_r2(value):
+    # Means of such values are rounded, which must not pass for a spread.
+    found = score(np.full(7, value), np.arange(7.0))
+    assert [name for name in METRICS if math.isnan(found[name])] == ["pearson", "spearman", "r2"]
+
+
+NUMBERS = st.lists(
+    st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=3, max_size=30
+).filter(lambda pairs: all(len(set(column)) > 1 for column in zip(*pairs, strict=True)))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(NUMBERS)
+def test_correlations_equal_scipy_with_ties(pairs):
+    measured, predicted = np.array(pairs, dtype=float).T
+    found = score(measured, predicted)
+    assert found["pearson"] == pytest.approx(stats.pearsonr(measured, predicted)[0], abs=1e-9)
+    assert found["spearman"] == pytest.approx(stats.spearmanr(measured, predicted)[0], abs=1e-9)
+
+
+def test_a_large_offset_costs_no_precision():
+    measured, predicted = noisy(200)
+    near, far = score(measured, predicted), score(measured + 1e7, predicted + 1e7)
+    assert far == pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 2])
+def test_too_few_rows_are_refused(n):
+    with pytest.raises(ValueError, match=rf"few: {n} rows"):
+        ungrouped(np.zeros(n), np.zeros(n), "few")
+
+
+# -- intervals --------------------------------------------------------------------------------
+
+WEIGHTED = st.lists(
+    st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20
+).filter(lambda pairs: any(weight for _, weight in pairs))
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(WEIGHTED)
+def test_weighted_ranks_are_the_ranks_of_repeated_values(pairs):
+    values, weight = np.array(pairs).T
+    ranks = WeightedRanks(values.astype(float)).ranks(weight)
+    np.testing.assert_allclose(np.repeat(ranks, weight), stats.rankdata(np.repeat(values, weight)))
+
+
+def intervals_by_repetition(scored, resamples, seed):
+    """The same draws, but with the drawn rows written out and scored one by one."""
+    rng = np.random.default_rng(seed)
+    names = np.unique(scored.family)
+    drawn_scores = []
+    for _ in range(resamples):
+        drawn = rng.integers(len(names), size=len(names))
+        rows = np.concatenate([np.nonzero(scored.family == names[i])[0] for i in drawn])
+        drawn_scores.append(score(scored.measured[rows], scored.predicted[rows]))
+    return {
+        name: np.percentile([found[name] for found in drawn_scores], [2.5, 97.5])
+        for name in METRICS
+    }
+
+
+def test_bootstrap_equals_a_plain_one_that_repeats_rows():
+    measured, predicted = noisy(40)
+    family = np.array(list("abbcccddddeeeeefghhiij" + "klmnopqrstuvwxyzkk"))
+    scored = Scored("set", measured.round(), predicted.round(), family)  # rounded: with ties
+    found = bootstrap(scored, resamples=40, seed=7)
+    for name, (low, high) in intervals_by_repetition(scored, 40, seed=7).items():
+        assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_estimates_hold_the_value_of_the_whole_set():
+    measured, predicted = noisy(50)
+    found = bootstrap(ungrouped(measured, predicted), resamples=20)
+    values = score(measured, predicted)
+    assert {name: found[name].value for name in METRICS} == values
+    assert tuple(found) == ESTIMATES
+
+
+def test_the_interval_of_the_mean_error_is_that_of_theory():
+    measured, predicted = noisy(500)
+    estimate = bootstrap(ungrouped(measured, predicted))["mse"]
+    squared = (measured - predicted) ** 2
+    width = 2 * 1.96 * squared.std() / np.sqrt(500)
+    assert estimate.high - estimate.low == pytest.approx(width, rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intervals_contain_the_value_of_ordinary_data(seed):
+    found = bootstrap(ungrouped(*noisy(200, seed)), resamples=200)
+    for estimate in (found[name] for name in METRICS):
+        assert estimate.low < estimate.value < estimate.high
+
+
+def test_a_seed_gives_the_same_intervals_again():
+    scored = ungrouped(*noisy(60))
+    first, again, other = (bootstrap(scored, resamples=50, seed=n) for n in (1, 1, 2))
+    assert all(first[name] == again[name] for name in METRICS)
+    assert all(first[name] != other[name] for name in METRICS)
+
+
+def copied(scored, times, family):
+    return Scored("set", np.repeat(scored.measured, times), np.repeat(scored.predicted, times),
+                  family)  # fmt: skip
+
+
+def test_copies_within_families_change_no_interval():
+    once = ungrouped(*noisy(30))
+    thrice = copied(once, 3, np.repeat(once.family, 3))
+    alone, together = (bootstrap(s, resamples=100, seed=3) for s in (once, thrice))
+    for name in METRICS:
+        assert vars(together[name]) == pytest.approx(vars(alone[name]), abs=1e-9)
+
+
+def test_copies_taken_for_independent_rows_feign_certainty():
+    once = ungrouped(*noisy(60))
+    honest = bootstrap(copied(once, 9, np.repeat(once.family, 9)), resamples=300)
+    feigned = bootstrap(copied(once, 9, np.arange(540)), resamples=300)
+    for name in METRICS:
+        honest_width = honest[name].high - honest[name].low
+        # Nine copies each: a third of the width, give or take the draws.
+        assert (feigned[name].high - feigned[name].low) / honest_width == pytest.approx(
+            1 / 3, rel=0.3
+        )
+
+
+def test_names_and_order_of_families_do_not_matter():
+    measured, predicted = noisy(30)
+    numbers = np.repeat(np.arange(10), 3)
+    by_number = Scored("set", measured, predicted, numbers)
+    by_name = Scored("set", measured, predicted, np.array([f"f{n}" for n in numbers]))
+    assert bootstrap(by_number, resamples=30) == bootstrap(by_name, resamples=30)
+
+
+def test_undefined_metrics_have_undefined_intervals():
+    found = bootstrap(ungrouped(MEASURED, np.full(4, 2.0)), resamples=50)
+    for name in ("pearson", "spearman"):
+        assert all(math.isnan(number) for number in vars(found[name]).values())
+    assert all(math.isfinite(number) for number in vars(found["mse"]).values())
+
+
+def test_resamples_without_spread_are_left_out_of_the_interval():
+    # Of three rows a resample is one row three times, 1 in 9, and has no correlation.
+    measured = np.array([0.1, 1 / 3, 0.77])
+    found = bootstrap(ungrouped(measured, 2 * measured), resamples=200)
+    for name in ("pearson", "spearman"):
+        assert (found[name].low, found[name].high) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rounding_makes_up_no_spread(seed):
+    measured = np.random.default_rng(seed).random(3) * 10
+    found = bootstrap(ungrouped(measured, measured + 1), resamples=200)["r2"]
+    # Least spread of a resample that has any: the two nearest values, one of them twice.
+    spread = np.diff(np.sort(measured)).min() ** 2 * 2 / 3
+    assert found.low >= 1 - 3 / spread - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted", "drawn"),
+    [(100, 1000, 1000), (200_000, 1000, 1000), (400_000, 1000, 500), (10**7, 1000, 200),
+     (10**7, 50, 50)],
+)  # fmt: skip
+def test_large_sets_draw_fewer_resamples(rows, wanted, drawn):
+    assert resamples_for(rows, wanted) == drawn
+
+
+# -- metrics.json -----------------------------------------------------------------------------
+
+
+def refuse(text):
+    raise AssertionError(f"{text} is not JSON")
+
+
+def saved(folder, sets, **options):
+    save_metrics(folder, summarise(sets, **options))
+    return json.loads((folder / "metrics.json").read_text(), parse_constant=refuse)
+
+
+def test_metrics_json_has_the_promised_layout(tmp_path):
+    measured, predicted = noisy(30)
+    scored = Scored("test", measured, predicted, np.repeat(np.arange(10), 3), left_out=2,
+                    families_by="homology")  # fmt: skip
+    found = saved(tmp_path, [scored, ungrouped(*noisy(20), "other")], resamples=25)
+    assert list(found) == ["sets"]
+    assert list(found["sets"]) == ["test", "other"]
+    counts = {key: found["sets"]["test"].pop(key) for key in ("n", "families", "left_out")}
+    assert counts == {"n": 30, "families": 10, "left_out": 2}
+    assert found["sets"]["test"].pop("families_by") == "homology"
+    assert found["sets"]["test"].pop("resamples") == 25
+    assert [found["sets"]["test"].pop(key) for key in ("unit", "predicted_unit")] == [None, None]
+    assert tuple(found["sets"]["test"]) == ESTIMATES
+    for estimate in found["sets"]["test"].values():
+        assert list(estimate) == ["value", "low", "high"]
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+
+
+def test_metrics_json_holds_the_estimates(tmp_path):
+    scored = ungrouped(*noisy(30))
+    found = saved(tmp_path, [scored], resamples=25, seed=4)["sets"]["set"]
+    for name, estimate in bootstrap(scored, resamples=25, seed=4).items():
+        assert found[name] == (vars(estimate) if name in METRICS else dict.fromkeys(found[name]))
+
+
+def test_rows_that_training_data_hold_are_scored_apart(tmp_path):
+    measured, predicted = noisy(30)
+    rows = np.arange(30) % 3 == 0
+    scored = Scored("test", measured, predicted, np.arange(30), seen=Seen(rows, "hq", "near"))
+    found = saved(tmp_path, [scored], resamples=25)["sets"]["test"]["against"]
+    assert (found["data"], found["level"]) == ("hq", "near")
+    for name, part in (("seen", rows), ("unseen", ~rows)):
+        alone = summarise([ungrouped(measured[part], predicted[part])], resamples=25)["sets"]["set"]
+        assert found[name]["n"] == part.sum()
+        assert {m: found[name][m] for m in METRICS} == {m: alone[m] for m in METRICS}
+
+
+def test_few_seen_rows_are_counted_and_not_scored(tmp_path):
+    scored = ungrouped(MEASURED, MEASURED + 1)
+    seen = Seen(np.array([True, False, False, False]), "hq", "exact")
+    found = saved(tmp_path, [replace(scored, seen=seen)], resamples=10)["sets"]["set"]["against"]
+    assert found["seen"] == {"n": 1}
+    assert (found["unseen"]["n"], found["unseen"]["mse"]["value"]) == (3, 1)
+
+
+def test_what_is_not_defined_is_null(tmp_path):
+    found = saved(tmp_path, [ungrouped(MEASURED, np.ones(4))], resamples=10)["sets"]["set"]
+    assert found["pearson"] == {"value": None, "low": None, "high": None}
+    assert found["mse"]["value"] == pytest.approx((0 + 1 + 4 + 9) / 4)
+
+
+def test_two_sets_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two sets are named 'set'"):
+        summarise([ungrouped(*noisy(10)), ungrouped(*noisy(12))], resamples=10)
+
+
+# -- the numbers of the publication -----------------------------------------------------------
+
+
+@needs_shared
+def test_published_predictions_have_the_published_accuracy():
+    scored = score_table(SHARED / "data" / "evolution" / "Random_complex.csv")
+    found = score(scored.measured, scored.predicted)
+    assert (len(scored.measured), scored.left_out) == (2954, 0)
+    assert found["pearson"] == pytest.approx(0.977582, abs=1e-6)
+    assert found["r2"] == pytest.approx(0.914896, abs=1e-6)
+    assert found["mse"] == pytest.approx(1.425190, abs=1e-6)
+    assert found["mae"] == pytest.approx(0.893586, abs=1e-6)
+
+
+@needs_shared
+def test_published_predictions_of_danq_have_the_published_accuracy():
+    scored = score_table(SHARED / "data" / "evolution" / "Random_test_DanQ_model.csv")
+    found = score(scored.measured, scored.predicted)
+    assert found["pearson"] == pytest.approx(0.963209, abs=1e-6)
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("file", "r"),
+    [
+        ("Random_test_tpu_model.csv", 0.977582),
+        ("Random_test_gpu_model.csv", 0.979623),
+        ("Random_test_DanQ_model.csv", 0.963209),
+        ("Random_test_DeepAtt_model.csv", 0.958209),
+        ("Random_test_DeepSEA_model.csv", 0.952999),
+        ("Random_test_tpu_model_defined_media.csv", 0.968487),
+        ("Random_test_gpu_model_defined_media.csv", 0.968470),
+    ],
+)
+def test_published_numbers_recompute_to_six_digits(file, r):
+    scored = score_table(SHARED / "data" / "evolution" / file)
+    assert round(score(scored.measured, scored.predicted)["pearson"], 6) == r
+
+
+# -- within families, affine fit, ceiling -----------------------------------------------------
+
+
+def test_within_families_only_deviations_from_the_family_count():
+    # Between the families the order is wrong, within each it is right.
+    scored = Scored("set", np.array([1.0, 2, 11, 12]), np.array([101.0, 102, 1, 2]),
+                    np.array([0, 0, 1, 1]))  # fmt: skip
+    found = bootstrap(scored, resamples=50)
+    assert found["pearson"].value < -0.9
+    assert found[WITHIN].value == pytest.approx(1)
+
+
+def test_within_r_is_that_of_the_deviations_written_out():
+    measured, predicted = noisy(30)
+    family = np.repeat(np.arange(10), 3)
+    deviations = [v - np.repeat(v.reshape(10, 3).mean(axis=1), 3) for v in (measured, predicted)]
+    found = bootstrap(Scored("set", measured, predicted, family), resamples=50)[WITHIN]
+    assert found.value == pytest.approx(stats.pearsonr(*deviations)[0])
+    assert found.low < found.value < found.high
+
+
+def test_single_rows_have_no_within_r():
+    assert math.isnan(bootstrap(ungrouped(*noisy(20)), resamples=20)[WITHIN].value)
+
+
+def test_the_affine_fit_equals_least_squares():
+    measured, predicted = noisy(50)
+    slope, intercept = np.polyfit(predicted, measured, 1)
+    left = np.mean((measured - slope * predicted - intercept) ** 2)
+    assert score(measured, predicted)["mse_affine"] == pytest.approx(left)
+    assert score(measured, 3 - 2 * predicted)["mse_affine"] == pytest.approx(left)
+
+
+def test_constant_predictions_fitted_are_the_mean():
+    assert score(MEASURED, np.ones(4))["mse_affine"] == pytest.approx(5 / 4)
+
+
+def test_the_noise_ceiling_is_what_the_truth_reaches():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 2, 20_000)
+    one, two = truth + rng.normal(0, 1, (2, 20_000))
+    found = noise_ceiling(ungrouped(one, two), resamples=100)
+    assert found["replicates"].value == pytest.approx(4 / 5, abs=0.01)
+    assert found["single"].value == pytest.approx(np.corrcoef(truth, one)[0, 1], abs=0.01)
+    assert found["mean"].value == pytest.approx(np.corrcoef(truth, one + two)[0, 1], abs=0.01)
+    assert found["mean"].low < found["mean"].value < found["mean"].high
+
+
+def test_replicates_that_disagree_have_no_ceiling():
+    found = noise_ceiling(ungrouped(MEASURED, MEASURED[::-1]), resamples=20)
+    assert math.isnan(found["mean"].value)
+
+
+def test_the_command_prints_the_ceiling(crmnet, tmp_path):
+    one, two = noisy(50)
+    rows = "".join(f"{a}\t{b}\n" for a, b in zip(one, two, strict=True))
+    (tmp_path / "twice.tsv").write_text("rep_a\trep_b\n" + rows)
+    words = ["--replicates", tmp_path / "twice.tsv", "--replicate-columns", "rep_a", "rep_b"]
+    status, out, _ = crmnet("evaluate", *words, "--resamples", 20)
+    assert status == 0
+    r = np.corrcoef(one, two)[0, 1]
+    assert f"{r:.4f} [" in out and f"{math.sqrt(2 * r / (1 + r)):.4f} [" in out
+    status, _, error = crmnet("evaluate", "run", *words)
+    assert status == 2 and "stands alone" in error

@@ -1,0 +1,120 @@
+"""An ablation at toy size: what is trained, scored and written, and that it resumes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.evaluation.score_sets import score_model
+from crmnet.prediction.predictor import Predictor
+from crmnet.runs.folder import WEIGHTS, load_record, load_run
+from crmnet.sequence import decode
+from crmnet.statistics.metrics import score
+from crmnet.studies.ablate import FULL, VARIANTS, AblationOptions, ablate, run_folder
+from crmnet.studies.ablate_report import ablation_markdown
+from support import TINY
+
+SETS = (*TINY, "epochs=1")
+
+
+@pytest.fixture(scope="module")
+def one_medium(assay, tmp_path_factory):
+    """The rows of the simulated assay in complex medium."""
+    folder = tmp_path_factory.mktemp("ablate")
+    rows = np.nonzero(np.asarray(assay.medium) == assay.media.index("complex"))[0]
+    lines = zip(decode(assay.tokens[rows]), assay.labels[rows], assay.family[rows], strict=True)
+    (folder / "rows.tsv").write_text(
+        "sequence\texpression\tfamily\n" + "".join(f"{s}\t{y}\t{f}\n" for s, y, f in lines)
+    )
+    return ingest([folder / "rows.tsv"], folder / "complex", IngestOptions(media=("complex",)))
+
+
+@pytest.fixture(scope="module")
+def study(assay, one_medium, tmp_path_factory):
+    """Every variant, two seeds of two and one call that does the rest."""
+    folder = tmp_path_factory.mktemp("study")
+    options = AblationOptions("demo", SETS, seeds=(0, 1))
+    results = ablate(options, one_medium, [one_medium], folder, pretraining=assay, resamples=50)
+    return folder, options, results
+
+
+def test_every_variant_is_trained_and_scored(study, one_medium):
+    folder, _, (result,) = study
+    assert [v.variant for v in result.variants] == list(VARIANTS)
+    assert (result.name, result.n) == ("complex", len(one_medium))
+    for v in result.variants:
+        assert len(v.by_seed) == 2
+        assert v.pearson.value == pytest.approx(np.mean(v.by_seed))
+        assert (v.against_full is None) == (v.variant == FULL)
+    run = run_folder(folder, "no decoder", 1)
+    (scored,) = score_model(Predictor.load(run), one_medium)
+    found = next(v for v in result.variants if v.variant == "no decoder")
+    assert found.by_seed[1] == score(scored.measured, scored.predicted)["pearson"]
+
+
+def test_variants_differ_in_what_they_say_and_nothing_else(study):
+    folder, _, _ = study
+    full = load_record(run_folder(folder, FULL, 0)).settings
+    for variant, key, value in (
+        ("no squeeze-excitation", "squeeze_excitation", False),
+        ("no transformer", "transformer_blocks", 0),
+        ("no decoder", "decoder", []),
+        ("additive position code", "position", "additive"),
+    ):
+        settings = load_record(run_folder(folder, variant, 0)).settings
+        assert settings.train == full.train
+        assert settings.model.settings == {**full.model.settings, key: value}
+
+
+def test_the_pre_trained_variant_starts_from_both_media(study):
+    folder, _, _ = study
+    first = load_record(folder / "pre-trained" / "seed-0-first")
+    assert first.media == ["complex+defined"]
+    assert load_record(run_folder(folder, "pre-trained", 0)).data["start"]["run"] == "seed-0-first"
+
+
+def test_a_second_call_trains_only_what_is_missing(study, one_medium, assay):
+    folder, options, (before,) = study
+    lost = run_folder(folder, "no transformer", 1)
+    times = {p: p.stat().st_mtime_ns for p in folder.rglob(WEIGHTS) if lost not in p.parents}
+    (lost / WEIGHTS).unlink()
+    (lost / "run.json").unlink()
+    (after,) = ablate(options, one_medium, [one_medium], folder, pretraining=assay, resamples=50)
+    assert {p: p.stat().st_mtime_ns for p in times} == times
+    assert after == before  # the same seed, the same run
+    load_run(lost)
+
+
+def test_the_command_leaves_table_and_figure(one_medium, tmp_path, crmnet):
+    sets = [part for text in SETS for part in ("--set", text)]
+    words = ["--data", one_medium.path, "--test", one_medium.path, "--seeds", 1]
+    status, out, _ = crmnet("ablate", "demo", *words, "--variant", "no transformer",
+                            "--resamples", 20, "-o", tmp_path, *sets)  # fmt: skip
+    assert status == 0
+    assert [line.split(" | ")[0] for line in out.splitlines() if line.startswith("| ")] == [
+        "| variant", "| ---", "| full", "| no transformer",
+    ]  # fmt: skip
+    found = json.loads((tmp_path / "ablation.json").read_text())["sets"][0]
+    assert found["variants"][0]["against_full"] is None
+    assert (tmp_path / "ablation.png").is_file()
+
+
+def test_the_table_names_seeds_and_differences(study):
+    text = ablation_markdown(study[2])
+    assert "2 seeds" in text
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + len(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"variants": ("full", "no head")}, "variant must be one of"),
+        ({"variants": ("no decoder",)}, "'full' must be among them"),
+        ({"seeds": (1, 1)}, "seeds must be different"),
+        ({"seeds": ()}, "at least one"),
+    ],
+)
+def test_bad_options_are_named(changes, said):
+    with pytest.raises(ValueError, match=said):
+        AblationOptions("demo", **changes)

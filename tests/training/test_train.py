@@ -1,0 +1,236 @@
+"""Training through its public door, with a network small enough for seconds."""
+
+import csv
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.motifs.jaspar import yeast_motifs
+from crmnet.prediction.predictor import Predictor
+from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state
+from crmnet.runs.settings import TrainSettings
+from crmnet.sequence import decode
+from crmnet.training.optimiser import learning_rate
+from crmnet.training.train import Diverged, train
+from support import TINY, settings
+
+
+def test_learning_rate_is_its_closed_form():
+    s = TrainSettings(epochs=20, warmup_epochs=10)
+    assert learning_rate(0, s) == pytest.approx(0.0001)
+    assert learning_rate(5, s) == pytest.approx(0.00055)
+    assert learning_rate(10, s) == pytest.approx(0.001)
+    assert learning_rate(15, s) == pytest.approx(0.00055)  # cosine is half way at half time
+    assert learning_rate(20, s) == pytest.approx(0.0001)
+    for epoch in range(11, 20):
+        expected = 0.0001 + 0.0009 * (1 + math.cos(math.pi * (epoch - 10) / 10)) / 2
+        assert learning_rate(epoch, s) == pytest.approx(expected)
+
+
+def test_no_warm_up_starts_at_the_peak():
+    assert learning_rate(0, TrainSettings(warmup_epochs=0)) == pytest.approx(0.001)
+
+
+def test_a_run_folder_holds_what_it_should(assay, tmp_path):
+    record = train(settings("epochs=2"), assay, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {WEIGHTS, "run.json", HISTORY, STATE}
+    assert record.finished
+    assert record == load_record(tmp_path / "run")
+    assert record.media == assay.media == list(record.scale)
+    with (tmp_path / "run" / HISTORY).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    best = max(rows, key=lambda row: float(row["val_r2"]))
+    assert record.best.epoch == int(best["epoch"])
+    # The rate stands at the end of each epoch: peak after the warm-up epoch, then the final one.
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates == pytest.approx([0.002, 0.00001])
+
+
+def test_a_stem_begins_with_jaspars_matrices(assay, tmp_path):
+    still = ("epochs=1", "learning_rate=1e-30", "start_learning_rate=1e-30",
+             "final_learning_rate=0", "stem_width=4", "stem_motifs=true")  # fmt: skip
+    train(settings(*still, "stem=178"), assay, tmp_path / "run")
+    filters = load_file(tmp_path / "run" / WEIGHTS)["stem.scan.weight"].numpy()
+    motifs = yeast_motifs()
+    narrow = [(n, m) for n, m in enumerate(motifs) if m.width <= 15]
+    assert len(motifs) == 176 and len(narrow) > 150
+    for number, motif in narrow:
+        left = (15 - motif.width) // 2
+        odds = motif.log_odds() - motif.log_odds().mean(axis=0)
+        expected = np.zeros((4, 15))
+        expected[:, left : left + motif.width] = odds / np.sqrt((odds**2).sum() / 2)
+        np.testing.assert_allclose(filters[number], expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"each of 176 motifs; got model.stem=10 "):
+        train(settings(*still, "stem=10"), assay, tmp_path / "few")
+    assert not (tmp_path / "few").exists()
+
+
+def test_same_seed_same_weights_other_seed_others(assay, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(settings("epochs=1", f"seed={seed}"), assay, tmp_path / name)
+    a, b, c = (load_file(tmp_path / name / WEIGHTS) for name in "abc")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not all(torch.equal(a[k], c[k]) for k in a)
+
+
+def test_standardised_training_predicts_in_the_unit_of_the_labels(assay, tmp_path):
+    # The same rows in another unit: y → 100 y + 7 must give predictions 100 p + 7.
+    names = [assay.media[number] for number in assay.medium]
+    rows, scaled = tmp_path / "rows.tsv", tmp_path / "scaled.tsv"
+    for path, labels in ((rows, assay.labels), (scaled, 100 * assay.labels.astype(float) + 7)):
+        lines = zip(decode(assay.tokens), labels, names, assay.family, strict=True)
+        path.write_text(
+            "sequence\texpression\tmedium\tfamily\n"
+            + "".join(f"{text}\t{label:.9g}\t{m}\t{f}\n" for text, label, m, f in lines)
+        )
+    predicted = []
+    for path in (rows, scaled):
+        data = ingest([path], tmp_path / f"{path.stem}-data", IngestOptions())
+        train(settings("epochs=1"), data, tmp_path / path.stem)
+        predicted.append(Predictor.load(tmp_path / path.stem).predict_tokens(assay.tokens[:50]))
+    # Rounding grows in training: 5 is a twentieth of a bin in the other unit.
+    np.testing.assert_allclose(predicted[1], 100 * predicted[0] + 7, atol=5)
+
+
+@pytest.fixture
+def ever_worse(monkeypatch):
+    """Validation R² that falls from epoch to epoch, whatever the network does."""
+    calls = iter(range(100))
+    monkeypatch.setattr(
+        "crmnet.training.module.score",
+        lambda measured, predicted: {"pearson": 0.5, "r2": -next(calls)},
+    )
+
+
+def test_the_best_epochs_weights_are_kept(assay, tmp_path, ever_worse):
+    record = train(settings("epochs=3"), assay, tmp_path / "run")
+    assert record.best.epoch == 1
+    kept = load_file(tmp_path / "run" / WEIGHTS)["head.0.weight"]
+    state = load_state(tmp_path / "run" / STATE)
+    assert not torch.equal(kept, state["state_dict"]["network.head.0.weight"])
+
+
+def test_early_stopping_counts_epochs_without_gain(assay, tmp_path, ever_worse):
+    train(settings("epochs=9", "patience=2"), assay, tmp_path / "run")
+    with (tmp_path / "run" / HISTORY).open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+
+
+def test_a_validation_set_of_ones_own(assay, tmp_path):
+    record = train(settings("epochs=1"), assay, tmp_path / "run", validation=assay)
+    assert record.data["training_rows"] == record.data["validation_rows"] == len(assay)
+
+
+def test_validation_media_are_matched_by_name(assay, tmp_path):
+    # The same rows with the media met in the other order, and in one medium alone.
+    rows = [(s, y, assay.media[m]) for s, y, m in
+            zip(decode(assay.tokens), assay.labels, assay.medium, strict=True)]  # fmt: skip
+    rows.sort(key=lambda row: row[2], reverse=True)
+    records = []
+    for name, chosen in (("both", rows), ("one", [r for r in rows if r[2] == "defined"])):
+        path = tmp_path / f"{name}.tsv"
+        path.write_text(
+            "sequence\texpression\tmedium\n" + "".join(f"{s}\t{y:.9g}\t{m}\n" for s, y, m in chosen)
+        )
+        watched = ingest([path], tmp_path / name, IngestOptions())
+        assert watched.media[0] == "defined"
+        records.append(
+            train(settings("epochs=1"), assay, tmp_path / f"run-{name}", validation=watched)
+        )
+    straight = train(settings("epochs=1"), assay, tmp_path / "run", validation=assay)
+    found = [record.best.metrics for record in (*records, straight)]
+    assert found[0]["val_r_complex"] == pytest.approx(found[2]["val_r_complex"], abs=1e-4)
+    assert found[1]["val_r_defined"] == pytest.approx(found[2]["val_r_defined"], abs=1e-4)
+
+
+def test_a_validation_set_of_another_medium_is_refused(assay, tmp_path):
+    (tmp_path / "x.tsv").write_text("ACGT\t1\nACGA\t2\nACGC\t3\n")
+    watched = ingest([tmp_path / "x.tsv"], tmp_path / "x", IngestOptions(media=("dream",)))
+    with pytest.raises(ValueError, match=r"measured in dream, the training set in"):
+        train(settings("epochs=1"), assay, tmp_path / "run", validation=watched)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_rows_are_no_validation_set(assay, tmp_path):
+    with pytest.raises(ValueError, match=r"too few to tell .* raise train.validation_fraction"):
+        train(settings("epochs=1", "validation_fraction=0.004"), assay, tmp_path / "run")
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_made(assay, tmp_path):
+    if torch.backends.mps.is_available():
+        missing = "cuda"
+    else:
+        missing = "mps"
+    with pytest.raises(ValueError, match=f"no device '{missing}'; use cpu or auto"):
+        train(settings("epochs=1", f"device={missing}"), assay, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_leaves_the_callers_random_numbers_alone(assay, tmp_path):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    train(settings("epochs=1"), assay, tmp_path / "run")
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_run_is_not_overwritten(assay, tmp_path):
+    train(settings("epochs=1"), assay, tmp_path / "run")
+    with pytest.raises(FileExistsError, match="--resume"):
+        train(settings("epochs=1"), assay, tmp_path / "run")
+    before = (tmp_path / "run" / WEIGHTS).read_bytes()
+    assert train(settings("epochs=1"), assay, tmp_path / "run", resume=True).finished
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == before
+    with pytest.raises(ValueError, match=r"other settings: train.epochs was 1, is 2"):
+        train(settings("epochs=2"), assay, tmp_path / "run", resume=True)
+
+
+def test_divergence_is_an_error(assay, tmp_path):
+    made = settings("epochs=2", "loss=mse", "learning_rate=1e30", "warmup_epochs=0")
+    with pytest.raises(Diverged, match=r"diverged.*learning_rate"):
+        train(made, assay, tmp_path / "run")
+
+
+def test_resume_after_kill_9_equals_an_uninterrupted_run(assay, tmp_path):
+    sets = [part for text in (*TINY, "epochs=5") for part in ("--set", text)]
+    command = [sys.executable, "-m", "crmnet", "train", "demo", "--data", str(assay.path), *sets]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True)
+
+    process = subprocess.Popen([*command, "-o", str(killed)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while _epochs(killed) < 2 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 2 <= _epochs(killed) < 5
+    assert not load_record(killed).finished
+
+    subprocess.run([*command, "-o", str(killed), "--resume"], check=True, capture_output=True)
+    assert load_record(killed).finished
+    a, b = load_file(whole / WEIGHTS), load_file(killed / WEIGHTS)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    a, b = load_file(whole / STATE), load_file(killed / STATE)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert _without_times(whole) == _without_times(killed)
+
+
+def _epochs(run):
+    path = run / HISTORY
+    return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+
+def _without_times(run):
+    with (run / HISTORY).open() as file:
+        return [{**row, "seconds": None} for row in csv.DictReader(file)]
