@@ -27,7 +27,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute
 from crmnet.interpretation.discovery import read_attributions
 from crmnet.motifs.contrast import extremes, without_composition
-from crmnet.motifs.discover import DiscoverOptions, Found, differential, ranked
+from crmnet.motifs.discover import DiscoveredMotif, DiscoverOptions, differential, ranked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
 from crmnet.motifs.seqlets import attributed_motifs
@@ -54,7 +54,7 @@ def site_shares(
     }
 
 
-def judge(found: list[Found], shares: dict[str, tuple[float, float]]) -> str:
+def judge(found: list[DiscoveredMotif], shares: dict[str, tuple[float, float]]) -> str:
     """One row of the table."""
     database = list(yeast_motifs())
     planted = [m for m in database if m.name in {f.name for f in FACTORS}]
@@ -75,7 +75,7 @@ def judge(found: list[Found], shares: dict[str, tuple[float, float]]) -> str:
     )
 
 
-def of_attributions(options: argparse.Namespace) -> list[Found]:
+def of_attributions(options: argparse.Namespace) -> list[DiscoveredMotif]:
     """Motifs of a network's attributions, which are computed or read."""
     if options.attributions:
         tokens, values, _ = read_attributions(options.attributions)
@@ -106,7 +106,7 @@ def main() -> None:
     family = np.array(data.family[rows])
     top, bottom = extremes(without_composition(expression, inserts), family, options.n)
     shares = site_shares(options.dataset, rows[top], rows[bottom])
-    searches: dict[str, Callable[[], list[Found]]] = {
+    searches: dict[str, Callable[[], list[DiscoveredMotif]]] = {
         search.__name__: partial(search, inserts, expression, family, DiscoverOptions(n=options.n))
         for search in (differential, ranked)
     }

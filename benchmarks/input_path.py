@@ -22,7 +22,7 @@ import torch
 
 from crmnet.benchmark import describe_machine
 from crmnet.data.dataset import BIN_UNIT, Dataset
-from crmnet.data.loader import RowBatches, Rows
+from crmnet.data.loader import DatasetRows, RowBatches
 
 
 def dataset(folder: Path, rows: int) -> Dataset:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = Rows(dataset(Path(scratch), options.rows), ["complex"])
+        rows = DatasetRows(dataset(Path(scratch), options.rows), ["complex"])
         sampler = iter(RowBatches(np.arange(options.rows), options.batch_size, shuffle=True))
         start = time.process_time()
         first = next(sampler)

@@ -30,7 +30,7 @@ from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import find_leaks
 from crmnet.data.subset import split
-from crmnet.evaluation.align import Table, contests
+from crmnet.evaluation.align import PredictionTable, contests
 from crmnet.evaluation.compare import ALPHA, compare
 from crmnet.evaluation.compare_report import ranked, write_comparison
 from crmnet.evaluation.score_sets import score_model
@@ -166,7 +166,7 @@ def study(args: argparse.Namespace) -> None:
     train_all(args, data)
     predictors = {m: opened(args, m, 0, args.precision) for m in args.models}
     tables = [
-        Table(name, held_out.name, Path(file))
+        PredictionTable(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
     ]
     taking_part = contests(predictors, [held_out, native], tables, by="homology")

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from crmnet.figures.panels import Values
+from crmnet.arrays import AnyFloats
 from crmnet.figures.style import BLUE, GREY, INK
 
 LABEL_SIZE = 7.5
@@ -26,7 +26,7 @@ FAR = 10.0
 
 
 def tradeoff(
-    ax: Axes, x: Values, values: Values, intervals: Values, leading: npt.NDArray[np.bool_]
+    ax: Axes, x: AnyFloats, values: AnyFloats, intervals: AnyFloats, leading: npt.NDArray[np.bool_]
 ) -> None:
     """Values with intervals over what they cost, on a log axis.
 
@@ -47,7 +47,9 @@ def tradeoff(
     ax.set_axisbelow(True)
 
 
-def label_points(ax: Axes, names: Sequence[str], x: Values, values: Values, bars: Values) -> None:
+def label_points(
+    ax: Axes, names: Sequence[str], x: AnyFloats, values: AnyFloats, bars: AnyFloats
+) -> None:
     """Write each name beside its point, where it covers neither points, bars nor other names.
 
     Call it when all else is drawn and the axes have their limits: places depend on both.
@@ -88,7 +90,7 @@ def label_points(ax: Axes, names: Sequence[str], x: Values, values: Values, bars
         ).set_in_layout(False)  # fmt: skip
 
 
-def _places(centre: Values, size: Values, pixels: float) -> Iterator[tuple[float, Bbox]]:
+def _places(centre: AnyFloats, size: AnyFloats, pixels: float) -> Iterator[tuple[float, Bbox]]:
     """Boxes of that size around a point, near ones first, each with its distance in points."""
     for distance in DISTANCES:
         for angle in ANGLES:

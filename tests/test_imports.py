@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 ORDER = [
-    ("sequence", "names", "files", "process", "device"),  # DNA as arrays; this machine
+    ("arrays", "sequence", "names", "files", "process", "device"),  # DNA as arrays; this machine
     ("perturb",),  # edited sequences, still without a model
     ("data",),  # rows on disk
     ("models",),  # networks, which read what data holds

@@ -15,7 +15,7 @@ from crmnet.data import registry
 from crmnet.data.fetch import Offline, cached, fetch, find_in
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.opening import opened
-from crmnet.data.registry import Card, Origin, WrongChecksum
+from crmnet.data.registry import DataCard, Origin, WrongChecksum
 from crmnet.sequence import decode, inserts
 
 CONTENT = b"".join(
@@ -69,7 +69,7 @@ def card_of(server, checksum="sha256", content=CONTENT, **more):
     digest = hashlib.sha256(content)
     if checksum == "git_blob":
         digest = hashlib.sha1(b"blob %d\0" % len(content) + content)
-    return Card("some-rows", "rows", origin, "rows.tsv", "measurements",
+    return DataCard("some-rows", "rows", origin, "rows.tsv", "measurements",
                 **{checksum: digest.hexdigest()}, **more)  # fmt: skip
 
 
@@ -148,8 +148,8 @@ def zenodo(server, monkeypatch):
         for name, content in (("rows.tsv", CONTENT), ("second.bin", b"second"))
     ]
     server.files["/api/records/7"] = json.dumps({"files": listed}).encode()
-    return Card("record", "a record", Origin("zenodo-7", "none", "nobody", record=7), "rows.tsv",
-                "measurements")  # fmt: skip
+    origin = Origin("zenodo-7", "none", "nobody", record=7)
+    return DataCard("record", "a record", origin, "rows.tsv", "measurements")
 
 
 def test_a_zenodo_record_gives_its_checksums_once(server, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import TrainingRows
-from crmnet.evaluation.align import Table, all_opened, contests
+from crmnet.evaluation.align import PredictionTable, all_opened, contests
 from crmnet.evaluation.compare import compare
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import encode, prepare
@@ -24,8 +24,8 @@ def table(path, order, shift=0.0, name="predicted"):
 
 def test_tables_are_matched_by_sequence(tmp_path):
     tables = [
-        Table("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3, 4])),
-        Table("b", "s", table(tmp_path / "b.csv", [4, 2, 0, 3], shift=0.5)),
+        PredictionTable("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3, 4])),
+        PredictionTable("b", "s", table(tmp_path / "b.csv", [4, 2, 0, 3], shift=0.5)),
     ]
     (found,) = contests({}, [], tables)
     assert found.left_out == 1
@@ -38,7 +38,7 @@ def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
     for model in "ab":
         rows = "".join(f"{s},{i},{i + i % 2}\n" for i, s in enumerate(tiles))
         (tmp_path / f"{model}.csv").write_text(f"sequence,measured,predicted\n{rows}")
-    tables = [Table(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
+    tables = [PredictionTable(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
     (found,) = contests({}, [], tables, by="homology", words=WordOptions(20, min_triplets=1))
     assert {s.families_by for s in found.models.values()} == {"homology"}
     assert [len(set(s.family.tolist())) for s in found.models.values()] == [3, 3]
@@ -52,7 +52,7 @@ def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
 
 def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
     files = [table(tmp_path / f"{m}.csv", order) for m, order in (("a", range(5)), ("b", range(4)))]
-    tables = [Table(file.stem, "s", file) for file in files]
+    tables = [PredictionTable(file.stem, "s", file) for file in files]
     (tmp_path / "trained.tsv").write_text(f"sequence\texpression\n{INSERTS[1]}\t3\n")
     with all_opened([tmp_path / "trained.tsv"], ["complex"], IngestOptions()) as (trained,):
         training = TrainingRows(trained.tokens, trained.name)
@@ -70,17 +70,17 @@ def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
 
 def test_what_training_data_hold_cannot_be_left_out_unseen(tmp_path):
     training = TrainingRows(prepare(*encode(INSERTS[:3]))[0], "trained")
-    tables = [Table("a", "s", table(tmp_path / "a.csv", range(5)))]
+    tables = [PredictionTable("a", "s", table(tmp_path / "a.csv", range(5)))]
     with pytest.raises(ValueError, match="s: trained holds 3 of its 5 rows; what is left"):
         contests({}, [], tables, without=[training])
     (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
     with pytest.raises(ValueError, match=r"b\.csv, line 1: no sequence column"):
-        contests({}, [], [Table("b", "s", tmp_path / "b.csv")], without=[training])
+        contests({}, [], [PredictionTable("b", "s", tmp_path / "b.csv")], without=[training])
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):
     order = [0, 0, 1, 2, 0]
-    tables = [Table(m, "s", table(tmp_path / f"{m}.csv", order)) for m in "ab"]
+    tables = [PredictionTable(m, "s", table(tmp_path / f"{m}.csv", order)) for m in "ab"]
     (found,) = contests({}, [], tables)
     assert len(found.models["a"].measured) == 5
 
@@ -88,7 +88,10 @@ def test_repeated_sequences_are_matched_in_turn(tmp_path):
 def test_tables_of_other_measurements_are_refused(tmp_path):
     other = table(tmp_path / "b.csv", [0, 1, 2, 3])
     other.write_text(other.read_text().replace(",3,", ",7,"))
-    tables = [Table("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3])), Table("b", "s", other)]
+    tables = [
+        PredictionTable("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3])),
+        PredictionTable("b", "s", other),
+    ]
     with pytest.raises(ValueError, match="b has 7 measured where a has 3"):
         contests({}, [], tables)
 
@@ -96,10 +99,13 @@ def test_tables_of_other_measurements_are_refused(tmp_path):
 def test_tables_without_sequences_must_be_as_long(tmp_path):
     (tmp_path / "a.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n4,5\n")
     (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
-    pair = [Table("a", "s", tmp_path / "a.csv"), Table("b", "s", tmp_path / "b.csv")]
+    pair = [
+        PredictionTable("a", "s", tmp_path / "a.csv"),
+        PredictionTable("b", "s", tmp_path / "b.csv"),
+    ]
     with pytest.raises(ValueError, match="files of 3, 4 rows without sequences"):
         contests({}, [], pair)
-    mixed = [pair[0], Table("c", "s", table(tmp_path / "c.csv", [0, 1, 2]))]
+    mixed = [pair[0], PredictionTable("c", "s", table(tmp_path / "c.csv", [0, 1, 2]))]
     with pytest.raises(ValueError, match="some files have a sequence column and some have not"):
         contests({}, [], mixed)
 
@@ -115,7 +121,7 @@ def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
     answers = table(tmp_path / "a.csv", [3, 1, 0, 2, 4])
     predictor = Predictor.load(small_run, device="cpu")
     with all_opened([tmp_path / "s.tsv"], ["complex"], IngestOptions()) as datasets:
-        (found,) = contests({"run": predictor}, datasets, [Table("table", "s", answers)])
+        (found,) = contests({"run": predictor}, datasets, [PredictionTable("table", "s", answers)])
     np.testing.assert_allclose(
         found.models["run"].predicted, predictor.predict(INSERTS, medium="complex"), rtol=1e-5
     )

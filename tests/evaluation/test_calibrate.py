@@ -6,7 +6,7 @@ import pytest
 from crmnet.data.subset import copy_rows
 from crmnet.evaluation.calibrate import (
     CalibrateOptions,
-    Judged,
+    CalibrationRows,
     calibrate,
     covered,
     interval,
@@ -44,7 +44,9 @@ def rows(n, seed, families=None):
     spread = rng.uniform(0, 3, n)
     error = rng.normal(size=n) * (1 + spread)
     family = np.arange(n) if families is None else rng.integers(families, size=n)
-    return Judged(Scored("made", np.zeros(n), error, family), "complex", spread, np.arange(n))
+    return CalibrationRows(
+        Scored("made", np.zeros(n), error, family), "complex", spread, np.arange(n)
+    )
 
 
 def test_intervals_of_exchangeable_rows_hold_their_level():
@@ -68,7 +70,7 @@ def test_another_seed_hardly_moves_an_interval():
 
 def test_coverage_is_the_share_inside():
     measured = np.array([0.0, 0, 0, 0])
-    one = Judged(
+    one = CalibrationRows(
         Scored("made", measured, np.array([0.5, 1.5, -2.5, 9]), np.arange(4)),
         "complex", np.zeros(4), np.arange(4),
     )  # fmt: skip

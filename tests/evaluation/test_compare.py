@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crmnet.evaluation.align import Contest, Table, contests
+from crmnet.evaluation.align import Contest, PredictionTable, contests
 from crmnet.evaluation.compare import compare, compare_two, difference, holm
 from crmnet.evaluation.compare_report import comparison_markdown, ranked, write_comparison
 from crmnet.statistics.metrics import Scored
@@ -160,7 +160,10 @@ def test_published_predictions_take_part_like_any_other():
     folder = SHARED / "data" / "evolution"
     files = {"transformer": "tpu", "conv": "gpu", "DanQ": "DanQ", "DeepATT": "DeepAtt",
              "DeepSEA": "DeepSEA"}  # fmt: skip
-    tables = [Table(n, "random", folder / f"Random_test_{f}_model.csv") for n, f in files.items()]
+    tables = [
+        PredictionTable(n, "random", folder / f"Random_test_{f}_model.csv")
+        for n, f in files.items()
+    ]
     (found,) = contests({}, [], tables)
     result = compare(found, resamples=200)
     assert (result.n, result.left_out) == (2954, 0)

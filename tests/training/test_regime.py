@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.loader import RowBatches, make_loader, output_of
+from crmnet.data.loader import RowBatches, make_loader
+from crmnet.data.media import output_of
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import score_model
 from crmnet.models.layers import bin_mean, soft_bin_loss

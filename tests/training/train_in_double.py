@@ -6,10 +6,10 @@ two equal computations are far apart.
 
 import torch
 
-import crmnet.training.train
+import crmnet.training.module
 from crmnet.cli import run
 
 torch.set_default_dtype(torch.float64)
 torch.Tensor.float = torch.Tensor.double
-crmnet.training.module._LIGHTNING_PRECISION["fp32"] = "64-true"
+crmnet.training.module.LIGHTNING_PRECISION["fp32"] = "64-true"
 run()

@@ -23,7 +23,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from crmnet.evaluation.align import Table
+    from crmnet.evaluation.align import PredictionTable
 
 
 def compare(
@@ -110,11 +110,11 @@ def _named(text: str) -> tuple[str, str]:
     return (name, run) if equals else (Path(text).name, text)
 
 
-def _table(text: str) -> Table:
-    from crmnet.evaluation.align import Table
+def _table(text: str) -> PredictionTable:
+    from crmnet.evaluation.align import PredictionTable
 
     where, equals, path = text.partition("=")
     model, at, name = where.partition("@")
     if not (model and at and name and equals and path):
         raise ValueError(f"--predictions takes NAME@SET=FILE; got {text!r}")
-    return Table(model, name, Path(path))
+    return PredictionTable(model, name, Path(path))

@@ -23,8 +23,8 @@ from crmnet.data.dataset import read_json
 from crmnet.data.registry import (
     EVERY_FILE,
     ZENODO_API,
-    Card,
     Checksum,
+    DataCard,
     WrongChecksum,
     checksum_of,
     verify,
@@ -50,7 +50,7 @@ def cache_folder(cache: Path | None = None) -> Path:
     return Path(os.environ.get(PLACE) or pooch.os_cache("crmnet"))
 
 
-def cached(card: Card, cache: Path | None = None) -> Path | None:
+def cached(card: DataCard, cache: Path | None = None) -> Path | None:
     """The file of a card if it has been fetched; of a whole record, its folder."""
     folder = cache_folder(cache) / card.origin.name
     if card.path == EVERY_FILE:
@@ -60,7 +60,7 @@ def cached(card: Card, cache: Path | None = None) -> Path | None:
     return folder / card.file if (folder / card.file).is_file() else None
 
 
-def find_in(folder: Path, card: Card) -> Path:
+def find_in(folder: Path, card: DataCard) -> Path:
     """The card's file somewhere below ``folder``, checked.
 
     Raises:
@@ -85,7 +85,7 @@ def find_in(folder: Path, card: Card) -> Path:
 
 
 def fetch(
-    card: Card,
+    card: DataCard,
     cache: Path | None = None,
     *,
     folder: Path | None = None,
@@ -124,7 +124,7 @@ def fetch(
     return [_download(card.file, url, expected, place, progress)]
 
 
-def _expected(card: Card, place: Path) -> Checksum | None:
+def _expected(card: DataCard, place: Path) -> Checksum | None:
     found = _lock(place).get(card.file)
     return checksum_of(card) or (Checksum("md5", found["md5"]) if found else None)
 
@@ -142,7 +142,7 @@ def _lock(place: Path) -> dict[str, Any]:
     return read_json(place / "lock.json") if (place / "lock.json").is_file() else {}
 
 
-def _record_files(card: Card, place: Path) -> dict[str, Any]:
+def _record_files(card: DataCard, place: Path) -> dict[str, Any]:
     """Address and md5 of the card's files, from the lock file, else from the record's API."""
     known = _lock(place)
     if not known:

@@ -23,7 +23,7 @@ from crmnet.data.fast_parser import is_plain
 from crmnet.data.prefetch import side_by_side
 from crmnet.data.reading import Text, careful_blocks, open_text
 from crmnet.data.rejections import Account
-from crmnet.data.validate import Judged, Source, judge_block, judge_piece
+from crmnet.data.validate import Source, ValidatedRows, judge_block, judge_piece
 from crmnet.data.writer import DatasetWriter, new_folder
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
@@ -118,7 +118,7 @@ def _sources(files: Sequence[Path | Source], options: IngestOptions) -> list[Sou
     ]
 
 
-def _judged(source: Source, options: IngestOptions, jobs: int) -> Iterator[Judged]:
+def _judged(source: Source, options: IngestOptions, jobs: int) -> Iterator[ValidatedRows]:
     """The rows of a file, piece by piece, parsed in so many threads."""
     names = source.columns_read
     with open_text(
@@ -137,7 +137,7 @@ def _judged(source: Source, options: IngestOptions, jobs: int) -> Iterator[Judge
             yield from map(judge, text.pieces)
             return
         with ThreadPoolExecutor(jobs) as pool:
-            waiting: deque[Future[Judged]] = deque()
+            waiting: deque[Future[ValidatedRows]] = deque()
             for piece in text.pieces:
                 waiting.append(pool.submit(judge, piece))
                 if len(waiting) > 2 * jobs:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from crmnet.arrays import Booleans, Integers
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, word_chunks
@@ -23,18 +23,17 @@ from crmnet.sequence import Lengths, Tokens, decode, inserts, reverse_complement
 CHUNK = 1 << 16
 PAIRS_AT_ONCE = 1 << 18
 EXAMPLES = 5
-Index = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+
 Level = Literal["exact", "near", "words"]
 """The mildest kind of sharing that counts as a leak."""
 
 
-class Found(NamedTuple):
+class SharedRows(NamedTuple):
     """Rows that share something, on both sides, with a few examples."""
 
-    rows: Mask
+    rows: Booleans
     """``(N,)``, of the data set that is checked."""
-    against_rows: Mask
+    against_rows: Booleans
     """``(M,)``, of the data set it is checked against."""
     examples: list[dict[str, Any]]
     """Row numbers from 0, and what the two rows have in common."""
@@ -44,16 +43,16 @@ class Found(NamedTuple):
 class Leaks:
     """All that one data set shares with another."""
 
-    exact: Found
+    exact: SharedRows
     """The same insert."""
-    near: Found
+    near: SharedRows
     """Inserts of one length that differ in 1 to ``mismatches`` bases."""
-    words: Found
+    words: SharedRows
     """Inserts with a word of ``k`` bases in common."""
     mismatches: int
     k: int
 
-    def rows(self, level: Level = "near") -> Mask:
+    def rows(self, level: Level = "near") -> Booleans:
         """Which rows share something at ``level`` or closer: ``(N,)``.
 
         Raises:
@@ -61,11 +60,11 @@ class Leaks:
         """
         return np.logical_or.reduce([kind.rows for kind in self._up_to(level)])
 
-    def against_rows(self, level: Level = "near") -> Mask:
+    def against_rows(self, level: Level = "near") -> Booleans:
         """Likewise of the data set that it is checked against: ``(M,)``."""
         return np.logical_or.reduce([kind.against_rows for kind in self._up_to(level)])
 
-    def _up_to(self, level: Level) -> tuple[Found, ...]:
+    def _up_to(self, level: Level) -> tuple[SharedRows, ...]:
         levels = get_args(Level)
         if level not in levels:
             raise ValueError(f"the level must be one of {', '.join(levels)}; got {level!r}")
@@ -143,7 +142,7 @@ def find_shared(
 class Seen(NamedTuple):
     """Which rows of a test set share something with the rows that a model was trained on."""
 
-    rows: Mask
+    rows: Booleans
     """``(N,)``, of the test set."""
     data: str
     """Name of the training data."""
@@ -170,7 +169,7 @@ class TrainingRows:
         return Seen(found.against_rows(self.level), self.name, self.level)
 
 
-def copies(tokens: Tokens, against: Tokens) -> Mask:
+def copies(tokens: Tokens, against: Tokens) -> Booleans:
     """Which inserts of ``tokens`` ``(N, L)`` stand in ``against`` too, on either strand: ``(N,)``.
 
     Takes a pass over both and eight bytes a row, whatever the number of rows.
@@ -178,24 +177,24 @@ def copies(tokens: Tokens, against: Tokens) -> Mask:
     return np.isin(insert_hashes(tokens), insert_hashes(against))
 
 
-def _exact(tokens: Tokens, against: Tokens) -> Found:
+def _exact(tokens: Tokens, against: Tokens) -> SharedRows:
     mine, theirs = insert_hashes(tokens), insert_hashes(against)
     partner = _partners(mine, theirs)
     examples = [
         {"row": int(row), "against_row": int(partner[row])}
         for row in np.nonzero(partner >= 0)[0][:EXAMPLES]
     ]
-    return Found(partner >= 0, np.isin(theirs, mine), examples)
+    return SharedRows(partner >= 0, np.isin(theirs, mine), examples)
 
 
-def _partners(mine: Hashes, theirs: Hashes) -> Index:
+def _partners(mine: Hashes, theirs: Hashes) -> Integers:
     """The first row of ``theirs`` that equals each of ``mine``; −1 where none does."""
     known, first = np.unique(theirs, return_index=True)
     place = np.minimum(np.searchsorted(known, mine), len(known) - 1)
     return np.where(known[place] == mine, first[place], -1)
 
 
-def _near(tokens: Tokens, against: Tokens, mismatches: int) -> Found:
+def _near(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows:
     index = SegmentIndex.of(against, mismatches)
     nearest = np.full(len(tokens), mismatches + 1)
     partner = np.zeros(len(tokens), dtype=np.int64)
@@ -219,15 +218,15 @@ def _near(tokens: Tokens, against: Tokens, mismatches: int) -> Found:
         {"row": int(row), "against_row": int(partner[row]), "mismatches": int(nearest[row])}
         for row in np.nonzero(found)[0][:EXAMPLES]
     ]
-    return Found(found, met, examples)
+    return SharedRows(found, met, examples)
 
 
 class Pairs(NamedTuple):
     """Rows of a chunk, rows of the other set, and the bases in which they differ."""
 
-    row: Index
-    against: Index
-    distance: Index
+    row: Integers
+    against: Integers
+    distance: Integers
 
 
 @dataclass
@@ -237,7 +236,7 @@ class SegmentIndex:
     bare: Tokens
     """Both strands of the inserts, one after the other: ``(2 N, L)``."""
     mismatches: int
-    tables: dict[tuple[int, int], tuple[Hashes, Index]]
+    tables: dict[tuple[int, int], tuple[Hashes, Integers]]
     """(length, start of a segment) → its sorted hashes and their rows."""
 
     @classmethod
@@ -274,7 +273,7 @@ class SegmentIndex:
                 yield from self._compared(bare, rows, others, first, count)
 
     def _compared(
-        self, bare: Tokens, rows: Index, others: Index, first: Index, count: Index
+        self, bare: Tokens, rows: Integers, others: Integers, first: Integers, count: Integers
     ) -> Iterator[Pairs]:
         """The pairs (row i, others[first_i … first_i + count_i)), a bounded number at a time."""
         ends = np.cumsum(count)
@@ -292,7 +291,7 @@ def _segment_hashes(segments: Tokens) -> Hashes:
     return mix((segments.astype(np.uint64) + np.uint64(1)) @ (weights | np.uint64(1)))
 
 
-def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> Found:
+def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> SharedRows:
     theirs, their_rows = (
         np.concatenate(column)
         for column in zip(
@@ -315,4 +314,4 @@ def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> Foun
         {"row": int(row), "against_row": int(partner[row])}
         for row in np.nonzero(partner >= 0)[0][:EXAMPLES]
     ]
-    return Found(partner >= 0, met, examples)
+    return SharedRows(partner >= 0, met, examples)

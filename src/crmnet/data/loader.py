@@ -17,10 +17,9 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from crmnet.arrays import Integers
 from crmnet.data.dataset import Dataset
-from crmnet.names import did_you_mean
-
-Index = npt.NDArray[np.int64]
+from crmnet.data.media import output_of
 
 
 class Batch(NamedTuple):
@@ -38,32 +37,14 @@ class Batch(NamedTuple):
     """``(B,)`` bool; whether the label is a whole sorting bin, as that of a single cell."""
 
 
-def output_of(medium: str, outputs: Sequence[str]) -> int:
-    """Number of the output that stands for ``medium``; ``complex+defined`` stands for either.
-
-    Raises:
-        ValueError: If none does.
-    """
-    if medium in outputs:
-        return list(outputs).index(medium)
-    for number, output in enumerate(outputs):
-        if medium in output.split("+"):
-            return number
-    hint = did_you_mean(medium.lower(), outputs)
-    raise ValueError(
-        f"medium must be one of {', '.join(outputs)}; got {medium!r}"
-        + (f"; {hint}" if hint else "")
-    )
-
-
-class Rows(TorchDataset[Batch]):
+class DatasetRows(TorchDataset[Batch]):
     """Rows of an opened data set, fetched a batch at a time by an array of row numbers."""
 
     def __init__(self, dataset: Dataset, outputs: Sequence[str]) -> None:
         self.dataset = dataset
         self.output = np.array([output_of(name, outputs) for name in dataset.media], np.int64)
 
-    def __getitem__(self, rows: Index) -> Batch:
+    def __getitem__(self, rows: Integers) -> Batch:
         data = self.dataset
         weight = np.ones(len(rows), np.float32) if data.weight is None else data.weight[rows]
         return Batch(
@@ -79,14 +60,14 @@ class Rows(TorchDataset[Batch]):
 
 
 @dataclass(eq=False)
-class RowBatches(Sampler[Index]):
+class RowBatches(Sampler[Integers]):
     """Row numbers of each batch: in order, or shuffled over the whole set anew in each epoch.
 
     Several processes share one permutation: each step takes the next ``world · batch_size`` rows
     of it and gives every process its part.
     """
 
-    rows: Index
+    rows: Integers
     batch_size: int
     shuffle: bool = False
     seed: int = 0
@@ -104,7 +85,7 @@ class RowBatches(Sampler[Index]):
         parts: list[Any] = [slice(None)]
         if self.strata is not None:
             parts = [self.strata == c for c in np.unique(self.strata)]
-        self.classes: list[Index] = [self.rows[part] for part in parts]
+        self.classes: list[Integers] = [self.rows[part] for part in parts]
         self.odds = [None if self.chances is None else self.chances[part] for part in parts]
         """``chances`` of each class's rows."""
         self.drawn = min(len(rows) for rows in self.classes)
@@ -118,7 +99,7 @@ class RowBatches(Sampler[Index]):
         steps, left = divmod(self.drawn * len(self.classes), self.batch_size * self.world)
         return steps + (left >= (1 if self.every_row else self.world))
 
-    def __iter__(self) -> Iterator[Index]:
+    def __iter__(self) -> Iterator[Integers]:
         rows = self.rows
         rng = np.random.default_rng([self.seed, self.epoch])
         if len(self.classes) > 1 or self.chances is not None:
@@ -132,8 +113,8 @@ class RowBatches(Sampler[Index]):
             yield np.array_split(shared, self.world)[self.rank]
 
     def _draw(
-        self, rows: Index, odds: npt.NDArray[np.floating] | None, rng: np.random.Generator
-    ) -> Index:
+        self, rows: Integers, odds: npt.NDArray[np.floating] | None, rng: np.random.Generator
+    ) -> Integers:
         """As many of a class as an epoch takes: each at most once, or by their odds."""
         if odds is None:
             return rng.permutation(rows)[: self.drawn]
@@ -144,7 +125,7 @@ def make_loader(
     dataset: Dataset,
     batch_size: int,
     *,
-    rows: Index | None = None,
+    rows: Integers | None = None,
     shuffle: bool = False,
     seed: int = 0,
     outputs: Sequence[str] | None = None,
@@ -162,7 +143,7 @@ def make_loader(
 
     Args:
         dataset: Where rows come from.
-        batch_size: Rows per step of one process.
+        batch_size: DatasetRows per step of one process.
         rows: Row numbers; all by default.
         shuffle: A new order in every epoch. With several processes a shuffled loader leaves out
             the last rows if they are fewer than the processes; others may give an empty batch.
@@ -184,7 +165,7 @@ def make_loader(
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to load")
     return DataLoader(
-        Rows(dataset, dataset.media if outputs is None else outputs),
+        DatasetRows(dataset, dataset.media if outputs is None else outputs),
         sampler=RowBatches(
             rows,
             batch_size,

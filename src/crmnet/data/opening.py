@@ -15,7 +15,7 @@ from pathlib import Path
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.fetch import cached, find_in
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.registry import Card, cards, find
+from crmnet.data.registry import DataCard, cards, find
 from crmnet.data.rejections import rejection_summary
 from crmnet.data.validate import Source
 
@@ -54,7 +54,7 @@ def public_source(
     return _source(card, path, medium)
 
 
-def _source(card: Card, path: Path, medium: str | None) -> Source:
+def _source(card: DataCard, path: Path, medium: str | None) -> Source:
     return Source(
         path,
         medium=medium or card.medium,

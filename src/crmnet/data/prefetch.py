@@ -18,12 +18,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from crmnet.data.validate import Judged, Taken
+from crmnet.data.validate import Taken, ValidatedRows
 
 
 def side_by_side(
-    files: Sequence[Callable[[], Iterator[Judged]]], at_once: int, folder: Path
-) -> Generator[Iterator[Judged], None, None]:
+    files: Sequence[Callable[[], Iterator[ValidatedRows]]], at_once: int, folder: Path
+) -> Generator[Iterator[ValidatedRows], None, None]:
     """The pieces of each file, file by file.
 
     Args:
@@ -66,9 +66,9 @@ class _Waiting:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.queue: SimpleQueue[Judged | BaseException | None] = SimpleQueue()
+        self.queue: SimpleQueue[ValidatedRows | BaseException | None] = SimpleQueue()
 
-    def fill(self, file: Callable[[], Iterator[Judged]], stop: threading.Event) -> None:
+    def fill(self, file: Callable[[], Iterator[ValidatedRows]], stop: threading.Event) -> None:
         """Read a file to its end, or until told to stop."""
         try:
             with self.path.open("wb") as out:
@@ -82,7 +82,7 @@ class _Waiting:
         except BaseException as error:  # belongs to whoever takes the pieces
             self.queue.put(error)
 
-    def pieces(self) -> Iterator[Judged]:
+    def pieces(self) -> Iterator[ValidatedRows]:
         """The pieces, as soon as they are there."""
         read: IO[bytes] | None = None
         try:

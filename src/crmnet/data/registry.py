@@ -36,7 +36,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Card:
+class DataCard:
     """One public file: what it is, how to tell that a copy is whole, and how to read it."""
 
     name: str
@@ -73,7 +73,7 @@ class Card:
 
 
 @functools.cache
-def cards() -> dict[str, Card]:
+def cards() -> dict[str, DataCard]:
     """Every card by name, in the order in which they are listed."""
     text = resources.files("crmnet.data").joinpath("cards.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
@@ -81,13 +81,13 @@ def cards() -> dict[str, Card]:
     return {name: _card(name, dict(found), origins) for name, found in raw["cards"].items()}
 
 
-def _card(name: str, found: dict[str, Any], origins: Mapping[str, Origin]) -> Card:
+def _card(name: str, found: dict[str, Any], origins: Mapping[str, Origin]) -> DataCard:
     origin = origins[found.pop("source")]
     left, right = found.pop("trim", (0, 0))
-    return Card(name, origin=origin, trim=(left, right), **found)
+    return DataCard(name, origin=origin, trim=(left, right), **found)
 
 
-def find(name: str) -> Card:
+def find(name: str) -> DataCard:
     """The card of that name.
 
     Raises:
@@ -113,7 +113,7 @@ class Checksum:
     value: str
 
 
-def checksum_of(card: Card) -> Checksum | None:
+def checksum_of(card: DataCard) -> Checksum | None:
     """The checksum that the card itself knows."""
     if card.sha256 is not None:
         return Checksum("sha256", card.sha256)

@@ -18,7 +18,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.splits import Kinship, families, hold_out
-from crmnet.data.writer import DatasetWriter, Rows, check_destination, new_folder
+from crmnet.data.writer import DatasetWriter, EncodedRows, check_destination, new_folder
 from crmnet.files import check_source_stays
 from crmnet.sequence import Preparation, sequence_lengths
 
@@ -60,7 +60,7 @@ def copy_rows(
             here = rows[start : start + CHUNK]
             tokens = np.asarray(dataset.tokens[here])
             writer.append(
-                Rows(
+                EncodedRows(
                     tokens,
                     np.asarray(dataset.labels[here]),
                     np.asarray(dataset.medium[here]),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from crmnet import sequence
 from crmnet.data.fast_parser import CAREFUL, PLAIN, PlainRows, plain_rows
 from crmnet.data.lines import NOT_ASKED_FOR, Block, Layout, LineReader
-from crmnet.data.writer import Rows
+from crmnet.data.writer import EncodedRows
 
 MAX_SEQUENCE = 10_000
 """A promoter is not longer than this; one such line would cost memory for every row beside it."""
@@ -74,7 +74,7 @@ class Source:
 class Taken:
     """Accepted rows of one block."""
 
-    rows: Rows
+    rows: EncodedRows
     done: sequence.Preparation
     given_lengths: npt.NDArray[np.int64]
     lines: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -82,7 +82,7 @@ class Taken:
 
 
 Rejections = list[tuple[int, str, bytes]]
-Judged = tuple[Taken | None, Rejections]
+ValidatedRows = tuple[Taken | None, Rejections]
 
 
 def judge_piece(
@@ -91,7 +91,7 @@ def judge_piece(
     source: Source,
     flanks: sequence.Flanks,
     piece: tuple[int, bytes],
-) -> Judged:
+) -> ValidatedRows:
     """Judge a piece of a table: the plain rows at once, the others one by one."""
     number, text = piece
     reader = LineReader(layout)
@@ -135,7 +135,7 @@ def _take_plain(
         tokens, labels, lengths = tokens[taken], labels[taken], lengths[taken]
     medium = np.zeros(len(labels), dtype=np.uint8)
     units = {} if source.unit is None else {source.medium: source.unit}
-    return Taken(Rows(tokens, labels, medium, [source.medium], units=units), done, lengths)
+    return Taken(EncodedRows(tokens, labels, medium, [source.medium], units=units), done, lengths)
 
 
 def judge_block(
@@ -179,7 +179,7 @@ def judge_block(
     kept = np.nonzero(keep)[0]
     fitted, done = sequence.prepare(tokens[kept], lengths[kept], flanks)
     numbers, names = _pick_media(block, kept, source.medium)
-    rows = Rows(
+    rows = EncodedRows(
         tokens=fitted,
         labels=labels[kept],
         medium=numbers,

@@ -78,7 +78,7 @@ def replace_folder(made: Path, destination: Path) -> None:
 
 
 @dataclass
-class Rows:
+class EncodedRows:
     """Rows to append, as arrays of one length."""
 
     tokens: sequence.Tokens
@@ -116,7 +116,7 @@ class DatasetWriter:
         for array in self.arrays.values():
             array.close()
 
-    def append(self, rows: Rows, source: str) -> None:
+    def append(self, rows: EncodedRows, source: str) -> None:
         """Add rows; ``source`` is named where a column comes and goes between sources.
 
         Raises:
@@ -158,7 +158,7 @@ class DatasetWriter:
             self.arrays[name] = _ArrayFile(self.folder / f"{name}.npy", values)
         self.arrays[name].append(values)
 
-    def _medium_numbers(self, rows: Rows, source: str) -> npt.NDArray[np.uint8]:
+    def _medium_numbers(self, rows: EncodedRows, source: str) -> npt.NDArray[np.uint8]:
         numbers = np.zeros(len(rows.media), dtype=np.uint8)
         counts = np.bincount(rows.medium, minlength=len(rows.media))
         for local in np.nonzero(counts)[0].tolist():

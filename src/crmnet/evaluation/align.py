@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
-from crmnet.data.hashes import sequence_hashes
+from crmnet.data.hashes import Hashes, sequence_hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
-from crmnet.data.loader import output_of
+from crmnet.data.media import output_of
 from crmnet.data.opening import opened
 from crmnet.data.splits import Kinship, families, told_by
 from crmnet.evaluation.score_sets import score_table, table_tokens
@@ -34,8 +33,6 @@ log = logging.getLogger("crmnet")
 
 _SAME = 1e-4
 """Two files hold the same measurement if it differs by less than this share of its spread."""
-
-Keys = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class Table:
+class PredictionTable:
     """A file of measured and predicted values, as a model's answer on a set."""
 
     model: str
@@ -86,7 +83,7 @@ def all_opened(
 def contests(
     predictors: Mapping[str, Predictor],
     datasets: Sequence[Dataset],
-    tables: Sequence[Table] = (),
+    tables: Sequence[PredictionTable] = (),
     *,
     by: Kinship = "family",
     words: WordOptions | None = None,
@@ -108,7 +105,7 @@ def contests(
     Raises:
         ValueError: If a table holds other measurements than its set, or nobody takes part.
     """
-    entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {}
+    entries: dict[str, dict[str, tuple[Scored, Hashes | None]]] = {}
     for dataset in datasets:
         answers = _predicted(predictors, dataset, by, words, without)
         if twice := entries.keys() & answers.keys():
@@ -133,11 +130,11 @@ def _predicted(
     by: Kinship,
     words: WordOptions | None,
     without: Sequence[TrainingRows],
-) -> dict[str, dict[str, tuple[Scored, Keys | None]]]:
+) -> dict[str, dict[str, tuple[Scored, Hashes | None]]]:
     """Every model's answers on a data set, one set for each medium."""
     names = {m: dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{m}"
              for m in dataset.media}  # fmt: skip
-    entries: dict[str, dict[str, tuple[Scored, Keys | None]]] = {n: {} for n in names.values()}
+    entries: dict[str, dict[str, tuple[Scored, Hashes | None]]] = {n: {} for n in names.values()}
     related, hashes = families(dataset, by, words), sequence_hashes(dataset.tokens)
     seen = _seen(dataset.tokens, without)
     for model, predictor in predictors.items():
@@ -171,8 +168,8 @@ def _seen(tokens: Tokens, without: Sequence[TrainingRows]) -> Seen | None:
 
 
 def _read(
-    table: Table, by: Kinship, words: WordOptions | None, without: Sequence[TrainingRows]
-) -> tuple[Scored, Keys | None]:
+    table: PredictionTable, by: Kinship, words: WordOptions | None, without: Sequence[TrainingRows]
+) -> tuple[Scored, Hashes | None]:
     """A table and, where it has sequences, a number for each row's."""
     scored, tokens = score_table(table.path, by=by, words=words), table_tokens(table.path)
     assert scored.row is not None
@@ -188,7 +185,7 @@ def _read(
     return scored, sequence_hashes(tokens)[scored.row]
 
 
-def _together(name: str, models: Mapping[str, tuple[Scored, Keys | None]]) -> Contest:
+def _together(name: str, models: Mapping[str, tuple[Scored, Hashes | None]]) -> Contest:
     """The rows that all models have, in the order of the first."""
     places = {model: _places(scored, keys) for model, (scored, keys) in models.items()}
     leader = next(iter(models))
@@ -248,7 +245,7 @@ def _of_one_mind(name: str, models: Mapping[str, Scored], leader: str) -> dict[s
     return agreed
 
 
-def _places(scored: Scored, keys: Keys | None) -> dict[Any, int]:
+def _places(scored: Scored, keys: Hashes | None) -> dict[Any, int]:
     """Row of each sequence; one that comes several times is numbered, as is a row without any."""
     if keys is None:
         return {place: place for place in range(len(scored.measured))}

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.loader import output_of
+from crmnet.data.media import output_of
 from crmnet.data.splits import families, hold_out
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import predict_file
@@ -40,7 +41,6 @@ QUANTILES = 101
 FOLDS = 5
 HELD_OUT = "held-out families"
 """What a run's record calls validation rows that it took from its own training set."""
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ class CalibrateOptions:
 
 
 @dataclass(frozen=True)
-class Judged:
+class CalibrationRows:
     """One medium of a data set: measured, predicted, spread; which rows are related."""
 
     scored: Scored
     medium: str
     """Name of the model's output."""
-    spread: Values
+    spread: Floats
     rows: npt.NDArray[np.int64]
 
     @property
-    def error(self) -> Values:
+    def error(self) -> Floats:
         """Absolute error of each row."""
         return np.abs(self.scored.measured - self.scored.predicted)
 
@@ -187,7 +187,7 @@ def unseen(path: Path, card: ModelCard) -> Dataset:
     )
 
 
-def judged(predictor: Predictor, dataset: Dataset) -> list[Judged]:
+def judged(predictor: Predictor, dataset: Dataset) -> list[CalibrationRows]:
     """Predict a data set with its spread: one entry for each of its media."""
     expression, spread = predictor.predict_with_spread(dataset.tokens)
     related = families(dataset)
@@ -203,7 +203,7 @@ def judged(predictor: Predictor, dataset: Dataset) -> list[Judged]:
             row=rows,
         )
         spread_here = spread[rows, output].astype(np.float64)
-        found.append(Judged(scored, predictor.media[output], spread_here, rows))
+        found.append(CalibrationRows(scored, predictor.media[output], spread_here, rows))
     return found
 
 
@@ -221,7 +221,7 @@ def _calibration(
     )
 
 
-def interval(one: Judged, options: CalibrateOptions) -> Interval:
+def interval(one: CalibrationRows, options: CalibrateOptions) -> Interval:
     """The interval of one medium, cross-conformal over the families.
 
     How error grows with spread is fitted on all families but a fifth, which is scored by it, for
@@ -267,7 +267,7 @@ def _tested(
 
 
 def covered(
-    one: Judged,
+    one: CalibrationRows,
     tokens: npt.NDArray[np.uint8],
     interval: Interval,
     familiar: Familiar,
@@ -290,7 +290,7 @@ def covered(
 
 
 def _share_ends(
-    inside: Values, family: npt.NDArray[Any], options: CalibrateOptions
+    inside: Floats, family: npt.NDArray[Any], options: CalibrateOptions
 ) -> tuple[float | None, float | None]:
     """Ends of the 95 % interval of a share; the mean absolute error of a 0/1 row is the share."""
     shares = Scored("coverage", np.zeros_like(inside), inside, family)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crmnet.arrays import Floats
 from crmnet.evaluation.align import Contest
 from crmnet.statistics.metrics import (
     ESTIMATES,
     RESAMPLES,
     Estimate,
     Scored,
-    Values,
     estimate,
     resample,
     resamples_for,
@@ -112,7 +112,7 @@ def compare_two(
     return difference(values_of(a)[metric] - values_of(b)[metric], first - second)
 
 
-def difference(value: float, samples: Values) -> Difference:
+def difference(value: float, samples: Floats) -> Difference:
     """A difference with its interval and p, from its resamples."""
     defined = samples[np.isfinite(samples)]
     error = float(defined.std(ddof=1)) if defined.size > 1 else 0.0

@@ -20,7 +20,7 @@ from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import TrainingRows
 from crmnet.data.lines import HARMLESS, Block
-from crmnet.data.loader import output_of
+from crmnet.data.media import output_of
 from crmnet.data.opening import opened
 from crmnet.data.reading import read_blocks
 from crmnet.data.splits import Kinship, families, families_of, told_by

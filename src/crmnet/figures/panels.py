@@ -14,12 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
+from crmnet.arrays import AnyFloats
 from crmnet.figures.style import BLUE, CYCLE, DENSITY, GREY, INK, ORANGE
 
-Values = npt.NDArray[np.floating]
 
-
-def density_scatter(ax: Axes, measured: Values, predicted: Values, unit: str = "") -> None:
+def density_scatter(ax: Axes, measured: AnyFloats, predicted: AnyFloats, unit: str = "") -> None:
     """Measured against predicted expression, points coloured by how many lie around them.
 
     The paper's Figure 2. Both axes have the same scale; the dashed line is perfect prediction.
@@ -48,7 +47,7 @@ def density_scatter(ax: Axes, measured: Values, predicted: Values, unit: str = "
     ax.set_ylabel(f"predicted expression{suffix}")
 
 
-def _density_at(x: Values, y: Values, span: tuple[float, float], bins: int = 96) -> Values:
+def _density_at(x: AnyFloats, y: AnyFloats, span: tuple[float, float], bins: int = 96) -> AnyFloats:
     """Smoothed number of points around each point."""
     counts, edges, _ = np.histogram2d(x, y, bins=bins, range=[span, span])
     smooth = gaussian_filter(counts, sigma=1.5)
@@ -66,7 +65,7 @@ def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
 
 
 def learning_curve(
-    loss_ax: Axes, r_ax: Axes, history: Mapping[str, Values], best_epoch: int | None
+    loss_ax: Axes, r_ax: Axes, history: Mapping[str, AnyFloats], best_epoch: int | None
 ) -> None:
     """Loss (training and validation) on one axis, validation correlation and R² on the other.
 
@@ -99,7 +98,7 @@ def learning_curve(
 
 
 def label_histogram(
-    ax: Axes, histograms: Mapping[str, tuple[Values, Values]], unit: str = ""
+    ax: Axes, histograms: Mapping[str, tuple[AnyFloats, AnyFloats]], unit: str = ""
 ) -> None:
     """Distribution of expression per medium, as outlines.
 
@@ -123,7 +122,7 @@ def label_histogram(
 
 
 def throughput_bars(
-    ax: Axes, labels: Sequence[str], rates: Values, here: npt.NDArray[np.bool_]
+    ax: Axes, labels: Sequence[str], rates: AnyFloats, here: npt.NDArray[np.bool_]
 ) -> None:
     """Sequences per second as horizontal bars on a log axis, the first one on top.
 
@@ -188,8 +187,8 @@ def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
 def interval_bars(
     ax: Axes,
     labels: Sequence[str],
-    values: Values,
-    intervals: Values,
+    values: AnyFloats,
+    intervals: AnyFloats,
     leading: npt.NDArray[np.bool_],
     title: str,
 ) -> None:

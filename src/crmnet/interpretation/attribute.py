@@ -69,7 +69,7 @@ class AttributeOptions:
 DEFAULTS = AttributeOptions()
 
 
-class Attributed(NamedTuple):
+class Attribution(NamedTuple):
     """Attributions of some sequences, in the unit of expression."""
 
     values: Attributions
@@ -82,7 +82,7 @@ class Attributed(NamedTuple):
     ``masked``, which is a picture."""
 
 
-class Table(NamedTuple):
+class LetterAttributions(NamedTuple):
     """What a method says of every letter at every place."""
 
     plain: npt.NDArray[np.floating]
@@ -136,7 +136,7 @@ def attribute(
     medium: str | None = None,
     minus: str | None = None,
     options: AttributeOptions = DEFAULTS,
-) -> Attributed:
+) -> Attribution:
     """Attribute the predictions of prepared sequences to their bases.
 
     Args:
@@ -153,16 +153,16 @@ def attribute(
     weights = output_weights(predictor, medium, minus)
     if options.method == "ism":
         changes = mutagenesis(predictor, tokens, weights)
-        found = Table((changes - changes.mean(axis=1, keepdims=True)) * 4 / 3)
+        found = LetterAttributions((changes - changes.mean(axis=1, keepdims=True)) * 4 / 3)
     else:
         network = Combined(predictor.model, weights).to(predictor.device).eval()
         function = {"integrated": _integrated, "deeplift": _deeplift}.get(options.method, _gradient)
         found = function(network, np.array(tokens), options, predictor.batch_size)
     if options.method == "masked":
-        return Attributed(paper_mask(_present(found.plain, tokens), tokens), None)
+        return Attribution(paper_mask(_present(found.plain, tokens), tokens), None)
     table = without_composition(found.plain, tokens) if options.beyond_composition else found.plain
     table = table * _inside(tokens.shape[1])
-    return Attributed(_present(table, tokens), found.delta, table.astype(np.float32))
+    return Attribution(_present(table, tokens), found.delta, table.astype(np.float32))
 
 
 def mutagenesis(
@@ -251,12 +251,12 @@ def _one_hot(network: nn.Module, tokens: sequence.Tokens) -> Tensor:
 
 def _gradient(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Table:
+) -> LetterAttributions:
     parts = []
     for start in range(0, len(tokens), batch_size):
         x_BCL = _one_hot(network, tokens[start : start + batch_size])
         parts.append(gradients(network, x_BCL).cpu().numpy())
-    return Table(np.concatenate(parts))
+    return LetterAttributions(np.concatenate(parts))
 
 
 def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.Tokens:
@@ -273,7 +273,7 @@ def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.T
 
 def _integrated(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Table:
+) -> LetterAttributions:
     values = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     delta = np.zeros(len(tokens), dtype=np.float32)
     # Midpoints of equal steps: exact for a quadratic, and neither end is taken twice.
@@ -288,7 +288,7 @@ def _integrated(
         gap = (_predicted(network, here, 1) - _predicted(network, there, batch_size).mean()).item()
         delta[row] = (slope * (here - there)).mean(dim=0).sum().item() - gap
         values[row] = _of_every_letter(slope, there).mean(dim=0).cpu().numpy()
-    return Table(values, delta)
+    return LetterAttributions(values, delta)
 
 
 def _predicted(network: nn.Module, x_BCL: Tensor, batch_size: int) -> Tensor:
@@ -304,7 +304,7 @@ def _of_every_letter(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
 
 def _deeplift(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> Table:
+) -> LetterAttributions:
     try:
         from tangermeme.deep_lift_shap import deep_lift_shap, integrated_gradients_op
     except ModuleNotFoundError as error:
@@ -326,7 +326,7 @@ def _deeplift(
     base = _predicted(network, r_BRCL.flatten(0, 1), batch_size).view(others.shape[:2])
     gap = _predicted(network, x_BCL, batch_size) - base.mean(dim=1)
     delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
-    return Table(_of_every_letter(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
+    return LetterAttributions(_of_every_letter(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
 
 
 def randomised(predictor: Predictor, seed: int = 0) -> Predictor:

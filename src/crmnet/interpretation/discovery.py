@@ -23,7 +23,7 @@ from crmnet.interpretation.attribute import INSERT
 from crmnet.interpretation.explain import NAMED, Promoters, read_promoters
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import relatives
-from crmnet.motifs.discover import DiscoverOptions, Found, differential, ends, ranked
+from crmnet.motifs.discover import DiscoveredMotif, DiscoverOptions, differential, ends, ranked
 from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
@@ -120,7 +120,7 @@ def _searched(
     options: DiscoverOptions,
     sources: Sources,
     program: str | None,
-) -> tuple[list[Found], set[str]]:
+) -> tuple[list[DiscoveredMotif], set[str]]:
     """The motifs of all searches, and the ids of those that two of them found."""
     assert promoters.expression is not None
     inserts = promoters.tokens[:, INSERT]
@@ -167,7 +167,7 @@ def named(motifs: Sequence[Motif], targets: Sequence[Motif], tomtom: Path | None
 
 
 def _write_table(
-    path: Path, found: Sequence[Found], names: Sequence[Name], confirmed: set[str]
+    path: Path, found: Sequence[DiscoveredMotif], names: Sequence[Name], confirmed: set[str]
 ) -> None:
     table: dict[str, list[Any]] = {
         "motif": [f.motif.id for f in found],
@@ -188,7 +188,7 @@ def _write_table(
         writer.write(table)
 
 
-def confirmations(found: Sequence[Found], by_rank: Sequence[Found]) -> set[str]:
+def confirmations(found: Sequence[DiscoveredMotif], by_rank: Sequence[DiscoveredMotif]) -> set[str]:
     """Ids of the motifs that a motif of the other search resembles, in the same direction.
 
     The database stands in the comparison as well, so that it is measured against all yeast motifs.
@@ -204,7 +204,7 @@ def confirmations(found: Sequence[Found], by_rank: Sequence[Found]) -> set[str]:
     return confirmed
 
 
-def read_attributions(path: Path) -> programs.Attributed:
+def read_attributions(path: Path) -> programs.AttributedConstructs:
     """Constructs and their attributions, of an ``attributions.npz``.
 
     Raises:
@@ -219,10 +219,10 @@ def read_attributions(path: Path) -> programs.Attributed:
         every: npt.NDArray[np.float32] | None = None
         if "hypothetical" in arrays.files:
             every = arrays["hypothetical"]
-        return programs.Attributed(arrays["tokens"], arrays["values"].sum(axis=1), every)
+        return programs.AttributedConstructs(arrays["tokens"], arrays["values"].sum(axis=1), every)
 
 
-def motif_page(found: Sequence[Found], names: Sequence[Name]) -> Figure:
+def motif_page(found: Sequence[DiscoveredMotif], names: Sequence[Name]) -> Figure:
     """Logos of motifs, three in a row; names that are guesses in grey."""
     lines = -(-len(found) // 3)
     figure = Figure(figsize=(10, 1.25 * lines), layout="constrained")

@@ -23,8 +23,8 @@ from crmnet.files import write_atomically, write_text_atomically
 from crmnet.interpretation.attribute import (
     DEFAULTS,
     INSERT,
-    Attributed,
     AttributeOptions,
+    Attribution,
     attribute,
     output_weights,
     unit_of,
@@ -115,7 +115,7 @@ def explain(
     options: AttributeOptions = DEFAULTS,
     motifs: Sequence[Motif] | None = None,
     drawing: Drawing = DRAWING,
-) -> Attributed:
+) -> Attribution:
     """Attribute, find sites, draw and write.
 
     Leaves ``attributions.npz`` (values and hypothetical ``(B, 4, L)``, tokens, ids, delta),
@@ -183,12 +183,12 @@ def predict_asked(
     return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 
-def along(found: Attributed) -> npt.NDArray[np.float32]:
+def along(found: Attribution) -> npt.NDArray[np.float32]:
     """The attribution of each base of the insert, ``(B, 80)``."""
     return found.values.sum(axis=1)[:, INSERT]
 
 
-def write_attributions(folder: Path, promoters: Promoters, found: Attributed) -> None:
+def write_attributions(folder: Path, promoters: Promoters, found: Attribution) -> None:
     """Leave the values as npz, TSV and bedGraph."""
     arrays: dict[str, Any] = {
         "values": found.values,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crmnet.arrays import Floats
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute, unit_of
@@ -42,7 +43,7 @@ RESAMPLES = 1000
 FEWEST = 5
 """Promoters from which an interval is given."""
 
-Floats = npt.NDArray[np.float64]
+
 Estimate = tuple[float, float, float]
 """A mean, and the ends of its 95 % interval; these are NaN where there are too few promoters."""
 

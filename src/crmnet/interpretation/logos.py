@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from crmnet.arrays import AnyFloats, Floats
 from crmnet.figures.logo import Site, logo, number_positions, sites_under, stacked
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
@@ -27,9 +27,6 @@ MOST = 8
 WIDTH = 7.2
 """Inches; two columns of a journal."""
 FORMATS = ("png", "svg", "pdf")
-
-Floats = npt.NDArray[np.float64]
-Values = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -60,18 +57,18 @@ class Shown(NamedTuple):
     """One promoter of a page."""
 
     title: str
-    values: Values
+    values: AnyFloats
     """``(4, L)`` attributions of the insert."""
     sites: list[Site]
 
 
-def sums_over(along: Values, hits: Hits) -> Floats:
+def sums_over(along: AnyFloats, hits: Hits) -> Floats:
     """The sum of ``(B, L)`` over each site, ``(H,)``."""
     total = _running(along)
     return total[hits.row, hits.end] - total[hits.row, hits.start]
 
 
-def share_beyond(along: Values, hits: Hits) -> Floats:
+def share_beyond(along: AnyFloats, hits: Hits) -> Floats:
     """How each site stands out from chance, ``(H,)`` between 0 and 1.
 
     The share of all places of its width in the same promoter whose sum over ``(B, L)`` is nearer
@@ -87,7 +84,7 @@ def share_beyond(along: Values, hits: Hits) -> Floats:
     return share
 
 
-def _running(along: Values) -> Floats:
+def _running(along: AnyFloats) -> Floats:
     return np.concatenate([np.zeros((len(along), 1)), np.cumsum(along, axis=1)], axis=1)
 
 

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from crmnet import sequence
+from crmnet.arrays import Floats
 from crmnet.interpretation.attribute import INSERT
 from crmnet.perturb import put
 from crmnet.prediction.predictor import Predictor
-
-Floats = npt.NDArray[np.float64]
 
 
 class Effects(NamedTuple):

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from crmnet.models.crmnet import network as crmnet
+from crmnet.models.crmnet import network
 from crmnet.models.layers import BinMean
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo import (
     basenji,
     danq,
@@ -41,7 +41,7 @@ class Entry:
     network: type[nn.Module]
     defaults: Any
     about: str
-    card: Card
+    card: NetworkCard
     soft_bins: bool = False
     """Published with 18 outputs a medium, read as the mean bin."""
     without_bins: Mapping[str, Any] = field(default_factory=dict)
@@ -50,11 +50,11 @@ class Entry:
 
 MODELS: Mapping[str, Entry] = {
     "crmnet": Entry(
-        crmnet.CRMnet, crmnet.CRMnetConfig(),
-        "the published CRMnet, a U-Net with a transformer at its waist", crmnet.CARD,
+        network.CRMnet, network.CRMnetConfig(),
+        "the published CRMnet, a U-Net with a transformer at its waist", network.CARD,
     ),
     "crmnet-small": Entry(
-        crmnet.CRMnet, crmnet.CRMNET_SMALL, "the same architecture for CPUs", crmnet.CARD_SMALL
+        network.CRMnet, network.CRMNET_SMALL, "the same architecture for CPUs", network.CARD_SMALL
     ),
     "vaishnav-transformer": Entry(
         vaishnav_transformer.VaishnavTransformer,

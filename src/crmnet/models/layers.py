@@ -277,3 +277,22 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     statistics = sum(b.numel() for name, b in model.named_buffers() if "running_" in name)
     return trainable, frozen + statistics
+
+
+def initialise(model: nn.Module) -> None:
+    """Draw the weights as the released code does: He-normal convolutions, Glorot-uniform layers.
+
+    Keras' He-normal is a normal distribution cut at two standard deviations and widened so that
+    its variance is 2 / fan-in. Biases start at zero.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+            # Weight is (out, in, k); transposed (in, out, k), whose fan-in Keras takes as out · k.
+            std = math.sqrt(2 / module.weight[0].numel()) / 0.87962566103423978
+            nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

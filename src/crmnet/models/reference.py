@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Card:
+class NetworkCard:
     """One network, as published and as it stands here."""
 
     paper: str

@@ -13,11 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import hypergeom
 
+from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.pwm import Matrix
 from crmnet.sequence import Tokens
-
-Booleans = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
 
 STRATA = 12
 """Classes of G + C, with about as many sequences each."""

@@ -25,9 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
+from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.contrast import (
-    Booleans,
-    Integers,
     composition_strata,
     exact_p,
     extremes,
@@ -101,7 +100,7 @@ class DiscoverOptions:
 DEFAULTS = DiscoverOptions()
 
 
-class Found(NamedTuple):
+class DiscoveredMotif(NamedTuple):
     """A motif and what speaks for it."""
 
     motif: Motif
@@ -143,7 +142,7 @@ def differential(
     expression: Matrix,
     family: npt.NDArray[Any],
     options: DiscoverOptions = DEFAULTS,
-) -> list[Found]:
+) -> list[DiscoveredMotif]:
     """Motifs of the highest against the lowest sequences, and the other way round.
 
     Args:
@@ -174,7 +173,7 @@ def ends(
 
 def contrast_motifs(
     tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS, letter: str = "D"
-) -> list[Found]:
+) -> list[DiscoveredMotif]:
     """Motifs of two groups of sequences that are there already; see :func:`differential`.
 
     Ids begin with ``letter``.
@@ -203,7 +202,7 @@ def ranked(
     expression: Matrix,
     family: npt.NDArray[Any],
     options: DiscoverOptions = DEFAULTS,
-) -> list[Found]:
+) -> list[DiscoveredMotif]:
     """Motifs whose sites crowd at the top, or at the bottom, of the whole ranking.
 
     Sequences are ranked among those of their own G + C, so composition ranks nothing. The search
@@ -240,7 +239,7 @@ def _split(top: Booleans, options: DiscoverOptions) -> tuple[Integers, Integers]
 
 def _search(
     learn: Sequences, test: Sequences, p_value: Test, options: DiscoverOptions
-) -> tuple[list[Found], int]:
+) -> tuple[list[DiscoveredMotif], int]:
     """What held-out sequences do not rule out, and how many candidates there were."""
     candidates = _candidates(learn, test, options)
     kept = [c for c in candidates if c.p < GATE]
@@ -319,7 +318,7 @@ def with_p_values(
     return judged
 
 
-def described(candidates: Sequence[Candidate], test: Sequences) -> list[Found]:
+def described(candidates: Sequence[Candidate], test: Sequences) -> list[DiscoveredMotif]:
     """Candidates with the shares of held-out sequences that have their sites."""
     found = []
     for c in candidates:
@@ -327,13 +326,13 @@ def described(candidates: Sequence[Candidate], test: Sequences) -> list[Found]:
         group = test.height > HIGHER if c.high else test.height < LOWER
         shares = float(hits[group].mean()), float(hits[~group].mean())
         where = "high" if c.high else "low"
-        found.append(Found(c.motif, c.threshold, where, c.p, 1.0, 1.0, *shares))
+        found.append(DiscoveredMotif(c.motif, c.threshold, where, c.p, 1.0, 1.0, *shares))
     return found
 
 
 def significant(
-    found: Sequence[Found], tried: int, options: DiscoverOptions, letter: str
-) -> list[Found]:
+    found: Sequence[DiscoveredMotif], tried: int, options: DiscoverOptions, letter: str
+) -> list[DiscoveredMotif]:
     """Those below the limit of q among all that were tried, most certain first, with ids.
 
     Says how many the others were.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.motifs.contrast import Booleans
+from crmnet.arrays import Booleans
 from crmnet.motifs.pwm import Matrix
 from crmnet.motifs.residual import Rest
 from crmnet.sequence import N_TOKEN, Tokens

@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.motifs.contrast import Booleans, Integers
+from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.discover import (
     Candidate,
+    DiscoveredMotif,
     DiscoverOptions,
-    Found,
     described,
     group_test,
     significant,
@@ -95,7 +95,7 @@ def run(words: Sequence[str | Path], folder: Path) -> None:
 
 def program_motifs(
     tokens: Tokens, top: Booleans, program: str, folder: Path, options: DiscoverOptions
-) -> list[Found]:
+) -> list[DiscoveredMotif]:
     """Motifs that STREME or MEME finds in either of two groups, the other being the control.
 
     Args:
@@ -132,7 +132,7 @@ def _arguments(
     ]  # fmt: skip
 
 
-class Attributed(NamedTuple):
+class AttributedConstructs(NamedTuple):
     """Constructs and what each base contributes to a prediction."""
 
     tokens: Tokens
@@ -144,8 +144,8 @@ class Attributed(NamedTuple):
 
 
 def modisco_motifs(
-    attributed: Attributed, insert: slice, folder: Path, options: DiscoverOptions
-) -> list[Found]:
+    attributed: AttributedConstructs, insert: slice, folder: Path, options: DiscoverOptions
+) -> list[DiscoveredMotif]:
     """Motifs that TF-MoDISco finds; its positive patterns are ``high``.
 
     It sees all but the held-out sequences. Thresholds come from the important stretches
@@ -160,7 +160,7 @@ def modisco_motifs(
     order = np.random.default_rng(options.seed).permutation(len(attributed.tokens))
     seen, unseen = np.split(order, [round(len(order) * (1 - options.held_out))])
     patterns = _modisco(attributed, seen, insert, folder)
-    found: list[Found] = []
+    found: list[DiscoveredMotif] = []
     tried = 0
     for sign, prefix, where in ((1, "pos", "high"), (-1, "neg", "low")):
         mine = [motif for motif in patterns if motif.id.startswith(prefix)]
@@ -178,7 +178,9 @@ def modisco_motifs(
     return significant(found, tried, options, "T")
 
 
-def _modisco(attributed: Attributed, rows: Integers, insert: slice, folder: Path) -> list[Motif]:
+def _modisco(
+    attributed: AttributedConstructs, rows: Integers, insert: slice, folder: Path
+) -> list[Motif]:
     """The patterns of some constructs."""
     if attributed.hypothetical is None:
         raise ValueError(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from crmnet.motifs.contrast import Booleans, Integers
+from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.pwm import Matrix, Motif
 from crmnet.motifs.residual import Rest
 from crmnet.motifs.scan import GRID, ScanOptions, grid_scores, p_values

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.motifs.contrast import Integers
+from crmnet.arrays import Integers
 from crmnet.motifs.pwm import Matrix
 from crmnet.sequence import Tokens
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.arrays import Integers
 from crmnet.motifs.pwm import UNIFORM, Matrix, Motif
 from crmnet.motifs.pwm import scan as scores_along
 from crmnet.sequence import N_TOKEN, Tokens
@@ -22,8 +23,6 @@ GRID = 100
 """Steps per bit."""
 BLOCK = 512
 """Sequences scored at a time."""
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.motifs.contrast import Integers, composition_strata
-from crmnet.motifs.discover import DEFAULTS, DiscoverOptions, Found, contrast_motifs
+from crmnet.arrays import Integers
+from crmnet.motifs.contrast import composition_strata
+from crmnet.motifs.discover import DEFAULTS, DiscoveredMotif, DiscoverOptions, contrast_motifs
 from crmnet.motifs.residual import Sequences
 from crmnet.sequence import Tokens
 
@@ -80,7 +81,7 @@ def attributed_motifs(
     tokens: Tokens,
     values: npt.NDArray[np.floating],
     options: DiscoverOptions = DEFAULTS,
-) -> list[Found]:
+) -> list[DiscoveredMotif]:
     """Motifs of seqlets, those that raise the prediction as ``high``; ids count from ``A1``.
 
     Args:
@@ -89,7 +90,7 @@ def attributed_motifs(
             not: what it learned is what is found.
         options: As for the other searches; ``n`` is not used.
     """
-    found: list[Found] = []
+    found: list[DiscoveredMotif] = []
     for sign, name in ((1, "high"), (-1, "low")):
         pieces = stretches(tokens, values, sign, options.seed)
         high = pieces.height == 1

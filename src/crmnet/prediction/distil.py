@@ -19,7 +19,7 @@ import numpy.typing as npt
 from crmnet.data.dataset import Dataset
 from crmnet.data.splits import families
 from crmnet.data.subset import finish_derived
-from crmnet.data.writer import DatasetWriter, Rows, new_folder
+from crmnet.data.writer import DatasetWriter, EncodedRows, new_folder
 from crmnet.files import check_source_stays
 from crmnet.perturb import cross, substitute
 from crmnet.prediction.predictor import Predictor
@@ -85,7 +85,7 @@ def distil(
             here = slice(start, start + CHUNK)
             predicted = predictor.predict_tokens(tokens[here])
             labels = np.take_along_axis(predicted, medium[here, None], axis=1)[:, 0]
-            rows = Rows(
+            rows = EncodedRows(
                 tokens[here], labels, medium[here], predictor.media, family[here],
                 units=predictor.units,
             )  # fmt: skip

@@ -18,22 +18,21 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.data.loader import output_of
+from crmnet.data.media import output_of
 from crmnet.device import choose_device
 from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import load_model
-from crmnet.statistics.uncertainty import Trust, judge
+from crmnet.statistics.uncertainty import Expression, Trust, judge
 
 BATCH_SIZE = 256
-Expression = npt.NDArray[np.float32]
+
 Precision = Literal["fp32", "bf16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -27,7 +27,7 @@ from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
 from crmnet.files import make_room, write_atomically, write_text_atomically
 from crmnet.prediction.predictor import Predictor
-from crmnet.prediction.table import Rows, answer, column_names, read_rows, table_columns
+from crmnet.prediction.table import SequenceBlock, answer, column_names, read_rows, table_columns
 from crmnet.reports.tables import TableWriter, table_kind
 
 PART_ROWS = 100_000
@@ -205,7 +205,7 @@ def _note(job: PartsJob, content: dict[str, Any]) -> None:
     mine.replace(job.folder / JOB)
 
 
-def _in_parts(blocks: Iterator[Rows], size: int) -> Iterator[Rows]:
+def _in_parts(blocks: Iterator[SequenceBlock], size: int) -> Iterator[SequenceBlock]:
     """The same rows in pieces of ``size``, the last one as many as are left."""
     ids: list[str] = []
     lines: list[int] = []
@@ -215,7 +215,7 @@ def _in_parts(blocks: Iterator[Rows], size: int) -> Iterator[Rows]:
         lines += block.lines
         sequences += block.sequences
         while len(ids) >= size:
-            yield Rows(ids[:size], lines[:size], sequences[:size])
+            yield SequenceBlock(ids[:size], lines[:size], sequences[:size])
             ids, lines, sequences = ids[size:], lines[size:], sequences[size:]
     if ids:
-        yield Rows(ids, lines, sequences)
+        yield SequenceBlock(ids, lines, sequences)

@@ -10,8 +10,8 @@ from crmnet import sequence
 from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.data.lines import HARMLESS
 from crmnet.data.reading import read_blocks, shown
-from crmnet.prediction.predictor import Expression, Predictor
-from crmnet.statistics.uncertainty import Trust
+from crmnet.prediction.predictor import Predictor
+from crmnet.statistics.uncertainty import Expression, Trust
 
 
 class Answered(NamedTuple):
@@ -24,7 +24,7 @@ class Answered(NamedTuple):
     trust: Trust | None = None
 
 
-class Rows(NamedTuple):
+class SequenceBlock(NamedTuple):
     """Sequences of an input file that were read together."""
 
     ids: list[str]
@@ -46,7 +46,7 @@ def predict_file(
         yield answer(predictor, path, rows, flanks)
 
 
-def read_rows(path: Path) -> Iterator[Rows]:
+def read_rows(path: Path) -> Iterator[SequenceBlock]:
     """The sequences of a file and their ids, block by block, not yet judged.
 
     Raises:
@@ -62,12 +62,14 @@ def read_rows(path: Path) -> Iterator[Rows]:
         numbers = [str(count + n) for n in range(1, len(block) + 1)]
         count += len(block)
         ids = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
-        yield Rows(ids, block.lines, block.columns["sequence"])
+        yield SequenceBlock(ids, block.lines, block.columns["sequence"])
     if not count:
         raise ValueError(f"{shown(path)} holds no sequences; add a line for each below the header")
 
 
-def answer(predictor: Predictor, path: Path, rows: Rows, flanks: sequence.Flanks) -> Answered:
+def answer(
+    predictor: Predictor, path: Path, rows: SequenceBlock, flanks: sequence.Flanks
+) -> Answered:
     """Predict rows of the file ``path``; an error names the file and the row's line."""
     file = shown(path)
     where = [f"{name} ({file}, line {n})" for name, n in zip(rows.ids, rows.lines, strict=True)]

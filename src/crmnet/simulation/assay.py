@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
+from crmnet.arrays import Floats32
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.writer import check_destination, replace_folder
 from crmnet.reports.tables import TableWriter
-from crmnet.simulation.cell import INSERT, MEDIA, Cell, Floats, find_sites
+from crmnet.simulation.cell import INSERT, MEDIA, Cell, find_sites
 
 CELL_SPREAD = 1.3
 """Standard deviation, in bins, of single cells around a promoter's mean."""
@@ -161,7 +162,7 @@ def _write_rows(
             progress(start + n)
 
 
-def sort_cells(true: Floats, cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats:
+def sort_cells(true: Floats32, cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats32:
     """Mean bin of each promoter's cells, each cell in a whole bin from 0 to 17."""
     owner = np.repeat(np.arange(len(true)), cells)
     bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, sequence.TOP_BIN)

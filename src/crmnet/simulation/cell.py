@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
+from crmnet.arrays import Floats32
 from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
 from crmnet.motifs.pwm import scan
 
@@ -32,8 +33,6 @@ SITE_OCCUPANCY = 0.2
 TRACT = 6
 """Shortest run of A or of T that counts as a tract."""
 TRACT_NAME = "poly-dA:dT"
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,13 @@ TRACT_LIMIT = 1.5
 class Binding(NamedTuple):
     """What a set of promoters offers to bind, before any factor does."""
 
-    weight: Floats
+    weight: Floats32
     """``(B, F, P)`` exp(λ(S − S_max)) summed over strands, at each start of a site."""
-    forward: Floats
+    forward: Floats32
     """``(B, F, P)`` share of the forward strand in ``weight``."""
-    tract: Floats
+    tract: Floats32
     """``(B, P)`` 1 where a window of TRACT equal A or T begins."""
-    gc: Floats
+    gc: Floats32
     """``(B,)`` share of G and C in the insert, less one half; N counts as half of each."""
 
 
@@ -141,7 +140,7 @@ class Cell:
         covered = [before[:, starts + w] > before[:, starts] for w in self.widths]
         return np.repeat(np.stack(covered, axis=1)[:, :, None], 2, axis=2)
 
-    def accessibility(self, binding: Binding, medium: int) -> Floats:
+    def accessibility(self, binding: Binding, medium: int) -> Floats32:
         """Share of the time that each promoter is free of nucleosomes, ``(B,)``."""
         openers = np.nonzero(self.opening)[0]
         weight = binding.weight[:, openers] * self._concentration(medium)[openers, None]
@@ -149,14 +148,14 @@ class Cell:
         tract = np.minimum(TRACT_OPENING * binding.tract.sum(axis=1), TRACT_LIMIT)
         return _logistic(BASE_ACCESS + opened + tract)
 
-    def occupancy(self, binding: Binding, medium: int) -> Floats:
+    def occupancy(self, binding: Binding, medium: int) -> Floats32:
         """Share of the time that each place is bound, ``(B, F, P)``."""
         weight = binding.weight * self._concentration(medium)[:, None]
         access = self.accessibility(binding, medium)[:, None, None]
         weight = weight * np.where((self.opening > 0)[:, None], 1.0, access)
         return weight / (1 + weight)
 
-    def expression(self, binding: Binding, medium: int) -> Floats:
+    def expression(self, binding: Binding, medium: int) -> Floats32:
         """True mean bin of each promoter, ``(B,)`` in [0, 17]."""
         occupancy = self.occupancy(binding, medium)
         strand = binding.forward + (1 - binding.forward) * self.reverse[:, None]
@@ -187,10 +186,10 @@ class Cell:
             "site_occupancy": SITE_OCCUPANCY,
         }
 
-    def _concentration(self, medium: int) -> Floats:
+    def _concentration(self, medium: int) -> Floats32:
         return np.array([f.concentration[medium] for f in self.factors], dtype=np.float32)
 
-    def _effects(self, medium: int, positions: int) -> Floats:
+    def _effects(self, medium: int, positions: int) -> Floats32:
         """``(F, P)``: effect of a bound site that starts at each position."""
         end = len(sequence.ADAPTER_5) + INSERT
         middle = np.arange(positions)[None, :] + self.widths[:, None] / 2
@@ -214,9 +213,9 @@ class Sites(NamedTuple):
     end: npt.NDArray[np.int64]
     """One past the last base."""
     strand: list[str]
-    occupancy: Floats
+    occupancy: Floats32
     """Highest over the media."""
-    effect: Floats
+    effect: Floats32
     """``(K, n_media)``: true expression less what it would be without this site."""
 
 
@@ -276,7 +275,7 @@ def find_sites(cell: Cell, binding: Binding) -> Sites:
 
 
 def _runs(
-    windows: Floats,
+    windows: Floats32,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Row, start and length of each run of ones in ``(B, P)``."""
     edges = np.diff(np.pad(windows, ((0, 0), (1, 1))), axis=1)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crmnet.arrays import Floats, Integers
 from crmnet.statistics.metrics import (
     RESAMPLES,
     Estimate,
     Scored,
-    Values,
     WeightedRanks,
     estimate,
     resamples_for,
@@ -50,8 +49,6 @@ SUBSETS: Mapping[str, Subset] = {
 }
 """The final evaluation's subsets and weights, which sum to 4.65."""
 
-Rows = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class DreamScore:
@@ -65,7 +62,7 @@ class DreamScore:
     """Name → ``n``, ``weight``, and the estimates ``r2`` (squared Pearson's r) and ``rho``."""
 
 
-def read_subsets(folder: Path, rows: int) -> dict[str, Rows]:
+def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
     """The challenge's lists: ``(n,)`` row numbers of values, ``(n, 2)`` of pairs (alt, ref).
 
     Rows and pairs that are listed twice count once.
@@ -78,7 +75,7 @@ def read_subsets(folder: Path, rows: int) -> dict[str, Rows]:
         FileNotFoundError: If a list is not there.
         ValueError: If it has other columns, or rows beyond the test set.
     """
-    subsets: dict[str, Rows] = {"all": np.arange(rows)}
+    subsets: dict[str, Integers] = {"all": np.arange(rows)}
     for name, subset in SUBSETS.items():
         if subset.file is None:
             continue
@@ -96,7 +93,7 @@ def _files() -> str:
     return ", ".join(s.file for s in SUBSETS.values() if s.file)
 
 
-def _read_list(path: Path, rows: int) -> Rows:
+def _read_list(path: Path, rows: int) -> Integers:
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         header = reader.fieldnames or []
@@ -119,7 +116,7 @@ def _read_list(path: Path, rows: int) -> Rows:
 
 
 def dream_score(
-    scored: Scored, subsets: Mapping[str, Rows], *, resamples: int = RESAMPLES, seed: int = 0
+    scored: Scored, subsets: Mapping[str, Integers], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> DreamScore:
     """Score predictions for the test set as the challenge does.
 
@@ -164,11 +161,11 @@ def dream_score(
 class _Part:
     """The values or differences of one subset, ready to be scored under any weights."""
 
-    def __init__(self, measured: Values, predicted: Values, family: Rows) -> None:
+    def __init__(self, measured: Floats, predicted: Floats, family: Integers) -> None:
         self.measured, self.predicted, self.family = measured, predicted, family
         self.ranks = WeightedRanks(measured), WeightedRanks(predicted)
 
-    def statistics(self, drawn: Rows) -> tuple[float, float]:
+    def statistics(self, drawn: Integers) -> tuple[float, float]:
         """r² and ρ with each family standing there as often as it was drawn."""
         weight = drawn[self.family]
         if not weight.any():
@@ -178,7 +175,7 @@ class _Part:
         return r * r, weighted_pearson(measured, predicted, weight)
 
 
-def _part(scored: Scored, family: Rows, rows: Rows) -> _Part:
+def _part(scored: Scored, family: Integers, rows: Integers) -> _Part:
     if rows.ndim == 1:
         return _Part(scored.measured[rows], scored.predicted[rows], family[rows])
     alt, ref = rows.T

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
+from crmnet.arrays import Floats
 from crmnet.data.leaks import Seen
 from crmnet.files import write_text_atomically
 
@@ -33,16 +34,14 @@ CONFIDENCE = 0.95
 _BOOTSTRAP_WORK = 2e8
 """Rows × resamples above which fewer resamples are drawn, though never under 200."""
 
-Values = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Scored:
     """One set of rows: what was measured, what was predicted, and which rows are related."""
 
     name: str
-    measured: Values
-    predicted: Values
+    measured: Floats
+    predicted: Floats
     family: npt.NDArray[Any]
     """Same value, same family."""
     left_out: int = 0
@@ -92,7 +91,7 @@ class Estimate:
     high: float
 
 
-def score(measured: Values, predicted: Values) -> dict[str, float]:
+def score(measured: Floats, predicted: Floats) -> dict[str, float]:
     """The five metrics of the paper (section 2.5), and the MSE after an affine fit.
 
     The last is what is left when the predictions are put on the scale of the measurements by least
@@ -106,11 +105,11 @@ def score(measured: Values, predicted: Values) -> dict[str, float]:
     return {name: values[name] for name in METRICS}
 
 
-def _pearson(x: Values, y: Values) -> float:
+def _pearson(x: Floats, y: Floats) -> float:
     return float(_from_moments(_moments(x, y).sum(axis=0, keepdims=True))["pearson"][0])
 
 
-def within_pearson(measured: Values, predicted: Values, family: npt.NDArray[Any]) -> float:
+def within_pearson(measured: Floats, predicted: Floats, family: npt.NDArray[Any]) -> float:
     """Pearson's r of the deviations from each family's mean; NaN if no family has two rows."""
     _, number = np.unique(family, return_inverse=True)
     sums = _moments(measured, predicted, number).sum(axis=0, keepdims=True)
@@ -118,8 +117,8 @@ def within_pearson(measured: Values, predicted: Values, family: npt.NDArray[Any]
 
 
 def _moments(
-    measured: Values, predicted: Values, family: npt.NDArray[np.int64] | None = None
-) -> Values:
+    measured: Floats, predicted: Floats, family: npt.NDArray[np.int64] | None = None
+) -> Floats:
     """Per row, what sums up to every metric but ρ: ``(N, 11)``; families are numbered from 0."""
     x, y = measured - measured.mean(), predicted - predicted.mean()
     error = measured - predicted
@@ -131,7 +130,7 @@ def _moments(
     return np.stack([*columns, a * a, b * b, a * b], axis=1)
 
 
-def _from_moments(sums: Values) -> dict[str, Values]:
+def _from_moments(sums: Floats) -> dict[str, Floats]:
     """Metrics from summed moments ``(K, 11)``, one value for each of K (re)samples."""
     n, x, y, xx, yy, xy, squared, absolute, within_xx, within_yy, within_xy = sums.T
     spread_x, spread_y = _spread(xx - x * x / n, xx), _spread(yy - y * y / n, yy)
@@ -149,7 +148,7 @@ def _from_moments(sums: Values) -> dict[str, Values]:
     }
 
 
-def _spread(squares: Values, scale: Values) -> Values:
+def _spread(squares: Floats, scale: Floats) -> Floats:
     """Sums of squares, NaN where they are but the rounding of constant values."""
     return np.where(squares > 1e-12 * np.maximum(scale, 1e-300), squares, np.nan)
 
@@ -172,7 +171,7 @@ def values_of(scored: Scored) -> dict[str, float]:
     return {**values, WITHIN: within_pearson(scored.measured, scored.predicted, scored.family)}
 
 
-def estimate(value: float, samples: Values) -> Estimate:
+def estimate(value: float, samples: Floats) -> Estimate:
     """A value with the percentile interval of its resamples, those not defined left out."""
     defined = samples[np.isfinite(samples)]
     tail = 50 * (1 - CONFIDENCE)
@@ -182,7 +181,7 @@ def estimate(value: float, samples: Values) -> Estimate:
 
 def resample(
     scored: Scored, resamples: int = RESAMPLES, seed: int = 0, *, ranks: bool = True
-) -> dict[str, Values]:
+) -> dict[str, Floats]:
     """Each metric on each resample of the families: ``(resamples,)`` for each name.
 
     Sets of the same families and seed draw the same ones, so differences between two models on one
@@ -222,16 +221,16 @@ def resamples_for(rows: int, wanted: int = RESAMPLES) -> int:
 class WeightedRanks:
     """Mid-ranks of values that each stand there ``weight`` times, without sorting again."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Floats) -> None:
         _, self.group = np.unique(values, return_inverse=True)
 
-    def ranks(self, weight: npt.NDArray[np.int64]) -> Values:
+    def ranks(self, weight: npt.NDArray[np.int64]) -> Floats:
         in_group = np.bincount(self.group, weight)
         middle = np.cumsum(in_group) - (in_group - 1) / 2
         return middle[self.group]
 
 
-def weighted_pearson(x: Values, y: Values, weight: npt.NDArray[np.int64]) -> float:
+def weighted_pearson(x: Floats, y: Floats, weight: npt.NDArray[np.int64]) -> float:
     """Pearson's r of values that each stand there ``weight`` times."""
     total = weight.sum()
     x, y = x - (weight @ x) / total, y - (weight @ y) / total

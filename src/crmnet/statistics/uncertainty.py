@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from crmnet.arrays import Floats
 from crmnet.sequence import (
     ADAPTER_3,
     ADAPTER_5,
@@ -28,7 +29,6 @@ from crmnet.sequence import (
     sequence_lengths,
 )
 
-Values = npt.NDArray[np.float64]
 Expression = npt.NDArray[np.float32]
 BASES = 4
 
@@ -49,7 +49,7 @@ class Interval(_Frozen):
     families: int
     """Held-out families that the quantile is from."""
 
-    def half_width(self, spread: npt.ArrayLike) -> Values:
+    def half_width(self, spread: npt.ArrayLike) -> Floats:
         """Half the width at each spread."""
         return self.quantile * (self.base + self.slope * np.asarray(spread, dtype=np.float64))
 
@@ -148,7 +148,7 @@ def judge(
     )
 
 
-def percentile_of(values: npt.ArrayLike, quantiles: Sequence[float]) -> Values:
+def percentile_of(values: npt.ArrayLike, quantiles: Sequence[float]) -> Floats:
     """Where values lie among evenly spaced quantiles, 0–100; linear between two of them."""
     places = np.linspace(0, 100, len(quantiles))
     return np.interp(np.asarray(values, dtype=np.float64), np.asarray(quantiles), places)
@@ -180,7 +180,7 @@ def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: f
     return float(scores[order][np.searchsorted(reached, needed - 1e-9)])
 
 
-def fit_difficulty(error: Values, spread: Values) -> tuple[float, float]:
+def fit_difficulty(error: Floats, spread: Floats) -> tuple[float, float]:
     """Base and slope of the absolute error as a function of the spread, neither negative.
 
     Least squares; where the spread says nothing about the error, or does not vary, the slope is 0
@@ -201,7 +201,7 @@ def fit_difficulty(error: Values, spread: Values) -> tuple[float, float]:
     return base, slope
 
 
-def fit_familiar(tokens: Tokens, spread: Mapping[str, Values], tail: float) -> Familiar:
+def fit_familiar(tokens: Tokens, spread: Mapping[str, Floats], tail: float) -> Familiar:
     """Limits that a share ``tail`` of these held-out rows pass, for each reason by itself.
 
     Args:
@@ -254,7 +254,7 @@ def unlike(familiar: Familiar, tokens: Tokens, spread: Mapping[str, Any]) -> lis
     ]
 
 
-def pair_shares(tokens: Tokens) -> Values:
+def pair_shares(tokens: Tokens) -> Floats:
     """Share of each pair of neighbouring bases among the known pairs of each row: ``(N, 16)``."""
     left, right = tokens[:, :-1], tokens[:, 1:]
     known = (left < N_TOKEN) & (right < N_TOKEN)
@@ -263,7 +263,7 @@ def pair_shares(tokens: Tokens) -> Values:
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
 
-def _distance(pairs: Values, mean: Values, precision: Values) -> Values:
+def _distance(pairs: Floats, mean: Floats, precision: Floats) -> Floats:
     away = pairs - mean
     return np.sqrt(np.einsum("np,pq,nq->n", away, precision, away))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
 from crmnet.evaluation.compare import Difference, difference
 from crmnet.evaluation.score_sets import score_model
@@ -27,7 +28,6 @@ from crmnet.statistics.metrics import (
     RESAMPLES,
     Estimate,
     Scored,
-    Values,
     estimate,
     resample,
     resamples_for,
@@ -168,7 +168,7 @@ def _result(
 ) -> AblationResult:
     first = scored[FULL][0]
     drawn = resamples_for(len(first.measured), resamples)
-    samples: dict[str, Values] = {}
+    samples: dict[str, Floats] = {}
     found: list[VariantResult] = []
     for variant in (FULL, *(v for v in scored if v != FULL)):
         samples[variant] = np.mean(

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.arrays import Integers
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
-from crmnet.data.loader import Index, output_of
+from crmnet.data.media import output_of
 from crmnet.data.splits import families, hold_out
 from crmnet.runs.folder import WEIGHTS
 from crmnet.runs.record import RunRecord, Scale
@@ -32,11 +33,11 @@ class TrainData:
     """Rows to train on and rows to watch, and what they make of the network's outputs."""
 
     data: Dataset
-    rows: Index
+    rows: Integers
     """Of ``data``, to train on."""
     validation: Dataset
     """``data`` itself where a share of its families is held out."""
-    validation_rows: Index
+    validation_rows: Integers
     outputs: list[str]
     """Names of the network's outputs, in order."""
     scale: dict[str, Scale]
@@ -113,7 +114,7 @@ def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
 
 def _split(
     settings: TrainSettings, data: Dataset, validation: Dataset | None, family: Hashes | None
-) -> tuple[Index, Dataset, Index]:
+) -> tuple[Integers, Dataset, Integers]:
     if validation is None:
         rows, held = hold_out(
             data, settings.validation_fraction, settings.seed,
@@ -129,7 +130,7 @@ def _split(
     return np.arange(len(data)), validation, np.arange(len(validation))
 
 
-def _check_watchable(validation: Dataset, rows: Index) -> None:
+def _check_watchable(validation: Dataset, rows: Integers) -> None:
     if np.bincount(np.asarray(validation.medium)[rows]).max() < 3:
         raise ValueError(
             f"{len(rows)} validation rows are too few to tell a good epoch from a bad one; "
@@ -177,7 +178,11 @@ def _check_units(
 
 
 def _scales(
-    settings: TrainSettings, data: Dataset, rows: Index, outputs: list[str], base: RunRecord | None
+    settings: TrainSettings,
+    data: Dataset,
+    rows: Integers,
+    outputs: list[str],
+    base: RunRecord | None,
 ) -> dict[str, Scale]:
     labels = np.asarray(data.labels)[rows]
     output = np.array([output_of(medium, outputs) for medium in data.media])[data.medium[rows]]

@@ -8,7 +8,6 @@ parameters, of which 34,165,681 are trained, and the released weights fit it as 
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -24,9 +23,10 @@ from crmnet.models.layers import (
     SqueezeExcitation,
     TransformerBlock,
     UpConv,
+    initialise,
     sinusoids,
 )
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 
 Position = Literal["published", "additive", "none"]
 Readout = Literal["flatten", "mean", "mean-max"]
@@ -138,7 +138,7 @@ The mean over positions, the added position code and the straight way through th
 what made it learn much from few rows; each is measured in docs/log.md.
 """
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Ding, Dixit, Parker & Wen 2023, CRMnet: a deep learning model for predicting gene "
     "expression from large regulatory sequence datasets. Frontiers in Big Data 6:1113402",
     parameters=34_170_289,
@@ -324,22 +324,3 @@ def _head(features: int, c: CRMnetConfig) -> nn.Sequential:
         layers += [nn.Linear(features, width), nn.LeakyReLU(0.1), nn.Dropout(rate)]
         features = width
     return nn.Sequential(*layers, nn.Linear(features, c.n_media))
-
-
-def initialise(model: nn.Module) -> None:
-    """Draw the weights as the released code does: He-normal convolutions, Glorot-uniform layers.
-
-    Keras' He-normal is a normal distribution cut at two standard deviations and widened so that
-    its variance is 2 / fan-in. Biases start at zero.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
-            # Weight is (out, in, k); transposed (in, out, k), whose fan-in Keras takes as out · k.
-            std = math.sqrt(2 / module.weight[0].numel()) / 0.87962566103423978
-            nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-        else:
-            continue
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from crmnet.arrays import Floats32
 from crmnet.models.crmnet.network import CRMnet, CRMnetConfig
-
-Array = npt.NDArray[np.float32]
 
 KINDS = (
     "conv1d",
@@ -41,7 +39,7 @@ IGNORED = re.compile(r"(^|/)(count|total|iteration|iter|learning_rate|decay|beta
 _LAYER = re.compile(rf"({'|'.join(sorted(KINDS, key=len, reverse=True))})(?:_(\d+))?")
 
 
-def read_saved_model(folder: Path) -> dict[str, Array]:
+def read_saved_model(folder: Path) -> dict[str, Floats32]:
     """All variables of a SavedModel, under the full names that Keras gave them.
 
     Raises:
@@ -76,7 +74,7 @@ def read_saved_model(folder: Path) -> dict[str, Array]:
     return named
 
 
-def published_state(named: Mapping[str, Array]) -> dict[str, Tensor]:
+def published_state(named: Mapping[str, Floats32]) -> dict[str, Tensor]:
     """The state dictionary of the published CRMnet from its Keras variables.
 
     Args:
@@ -112,15 +110,15 @@ def published_state(named: Mapping[str, Array]) -> dict[str, Tensor]:
     return state
 
 
-def _no_place(name: str, value: Array) -> str:
+def _no_place(name: str, value: Floats32) -> str:
     return f"not the published CRMnet: {name!r} {tuple(value.shape)} has no place in it"
 
 
-Layer = dict[str, tuple[str, Array]]
+Layer = dict[str, tuple[str, Floats32]]
 """Variable, such as ``query/kernel`` → its full name and value."""
 
 
-def _by_kind(named: Mapping[str, Array]) -> dict[str, list[Layer]]:
+def _by_kind(named: Mapping[str, Floats32]) -> dict[str, list[Layer]]:
     """Layers of each kind in the order of their running numbers."""
     layers: dict[str, dict[int, Layer]] = defaultdict(lambda: defaultdict(dict))
     for name, value in named.items():
@@ -194,7 +192,7 @@ def _plan() -> Iterator[Place]:
         yield from layer(f"head.{3 * number}", "dense", linear)
 
 
-def _to_torch(value: Array, kind: str, variable: str) -> Any:
+def _to_torch(value: Floats32, kind: str, variable: str) -> Any:
     """Keras' axis order → torch's."""
     if not variable.endswith("kernel"):
         return value.reshape(-1)  # biases of attention are (heads, key_dim)

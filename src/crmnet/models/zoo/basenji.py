@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import check_one_hot
-from crmnet.models.crmnet.network import initialise
-from crmnet.models.reference import Card
+from crmnet.models.layers import initialise
+from crmnet.models.reference import NetworkCard
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Kelley et al. 2018, Sequential regulatory activity prediction across chromosomes with "
     "convolutional neural networks. Genome Research 28:739",
     parameters=420_353,

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
-from crmnet.models.crmnet.network import initialise
-from crmnet.models.layers import BiLSTM, dense_layers, motif_layers
-from crmnet.models.reference import Card
+from crmnet.models.layers import BiLSTM, dense_layers, initialise, motif_layers
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.vaishnav_transformer import CONTEXT, N_POLICY
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Quang & Xie 2016, DanQ: a hybrid convolutional and recurrent deep neural network for "
     "quantifying the function of DNA sequences. Nucleic Acids Research 44:e107",
     parameters=5_228_411,

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
-from crmnet.models.crmnet.network import initialise
-from crmnet.models.layers import BiLSTM, dense_layers, motif_layers, rectified_attention
-from crmnet.models.reference import Card
+from crmnet.models.layers import BiLSTM, dense_layers, initialise, motif_layers, rectified_attention
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.vaishnav_transformer import CONTEXT, N_POLICY
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Li et al. 2021, DeepATT: a hybrid category attention neural network for identifying "
     "functional effects of DNA sequences. Briefings in Bioinformatics 22:bbaa159; adapted by "
     "Vaishnav et al. 2022",

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
-from crmnet.models.crmnet.network import initialise
-from crmnet.models.layers import SameConv1d, dense_layers
-from crmnet.models.reference import Card
+from crmnet.models.layers import SameConv1d, dense_layers, initialise
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.vaishnav_transformer import CONTEXT, N_POLICY
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Zhou & Troyanskaya 2015, Predicting effects of noncoding variants with deep "
     "learning-based sequence model. Nature Methods 12:931; adapted by Vaishnav et al. 2022",
     parameters=7_204_769,

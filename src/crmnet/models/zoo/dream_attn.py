@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from crmnet.models.context import PLASMID_LENGTH, DreamInput
 from crmnet.models.layers import MultiHeadAttention
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.dream_cnn import CARD as CNN_CARD
 from crmnet.models.zoo.dream_cnn import PAPER
 from crmnet.models.zoo.legnet import conv_block
 
-CARD = Card(
+CARD = NetworkCard(
     paper=PAPER,
     parameters=4_539_410,
     published_parameters=4_539_410,

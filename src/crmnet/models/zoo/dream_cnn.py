@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from crmnet.models.context import DreamInput
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.legnet import efficient_core, initialise_legnet
 
 PAPER = (
     "Rafi et al. 2025, A community effort to optimize sequence-based deep learning models of gene "
     "regulation. Nature Biotechnology 43:1373"
 )
-CARD = Card(
+CARD = NetworkCard(
     paper=PAPER,
     parameters=1_933_970,
     published_parameters=1_933_970,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import DreamInput
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.dream_cnn import CARD as CNN_CARD
 from crmnet.models.zoo.dream_cnn import PAPER, TwoWidthConv
 
-CARD = Card(
+CARD = NetworkCard(
     paper=PAPER,
     parameters=4_130_578,
     published_parameters=4_130_578,

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from crmnet.models.context import check_one_hot
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 from crmnet.sequence import LENGTH
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Avsec et al. 2021, Effective gene expression prediction from sequence by integrating "
     "long-range interactions. Nature Methods 18:1196",
     parameters=520_321,

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from crmnet.models.context import DreamInput
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Penzar et al. 2023, LegNet: a best-in-class deep learning model for short DNA "
     "regulatory regions. Bioinformatics 39:btad457",
     parameters=1_852_846,

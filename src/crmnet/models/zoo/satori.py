@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import check_one_hot
-from crmnet.models.crmnet.network import initialise
-from crmnet.models.layers import MultiHeadAttention
-from crmnet.models.reference import Card
+from crmnet.models.layers import MultiHeadAttention, initialise
+from crmnet.models.reference import NetworkCard
 
-CARD = Card(
+CARD = NetworkCard(
     paper="Ullah & Ben-Hur 2021, A self-attention model for inferring cooperativity between "
     "regulatory features. Nucleic Acids Research 49:e77",
     parameters=381_841,

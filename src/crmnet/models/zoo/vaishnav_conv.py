@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
 from crmnet.models.layers import SameConv1d, dense_layers
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.vaishnav_transformer import CONTEXT, N_POLICY, PAPER
 
-CARD = Card(
+CARD = NetworkCard(
     paper=PAPER,
     parameters=17_168_641,
     published_parameters=17_168_641,

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
-from crmnet.models.crmnet.network import initialise
 from crmnet.models.layers import (
     BiLSTM,
     SameConv1d,
     TransformerBlock,
     dense_layers,
+    initialise,
     rectified_attention,
 )
-from crmnet.models.reference import Card
+from crmnet.models.reference import NetworkCard
 
 PAPER = (
     "Vaishnav et al. 2022, The evolution, evolvability and engineering of gene regulatory DNA. "
@@ -28,7 +28,7 @@ PAPER = (
 )
 CONTEXT = "the last 110 positions, padded on the left"
 N_POLICY = "1 in each channel (N meets every filter as all four bases)"
-CARD = Card(
+CARD = NetworkCard(
     paper=PAPER,
     parameters=1_296_785,
     published_parameters=1_296_785,
