@@ -1,4 +1,4 @@
-# Everything here works in a fresh clone: the first target that needs it makes .venv.
+# All targets work in a fresh clone: the first target that needs .venv makes it.
 PYTHON ?= python3
 BIN = .venv/bin
 
@@ -21,7 +21,7 @@ docs: .venv/installed-docs
 clean:
 	rm -rf .venv docs/_build
 
-# torch first and alone, so that the pinned version is taken as your pip offers it; then the rest.
+# torch is installed first and separately, so that pip takes the pinned version from its configured index.
 .venv/torch: constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
