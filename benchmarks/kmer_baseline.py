@@ -4,7 +4,7 @@
 
 Counts of the k-mers of both strands of the insert, k = 1 … 5, ridge penalty 30; trained on four
 fifths of the families (or on all, with ``--test``), r on the rest. It says how hard an assay is;
-the simulated one was set beside a real one by it (docs/log.md).
+the simulated one was set beside a real one by it (docs/experiments).
 """
 
 from __future__ import annotations
