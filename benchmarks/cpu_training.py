@@ -1,12 +1,12 @@
-"""A training step on the CPU: the plain network, eager in float32, against what `train` computes.
+"""Time a training step on the CPU: the plain network (eager float32) and the form of `train`.
 
     python benchmarks/cpu_training.py --model crmnet --batch-size 128 -o benchmarks/results
 
-Forward, Huber loss, backward, fused Adam, on random rows; ``plain`` calls the network as it is
-(under autocast in bf16), ``train`` is :func:`crmnet.models.crmnet.training_form.training_forward`.
-All forms are timed in turn, round after round, and each form's figure is its best round, in seconds
-of the clock and of the processor. Where other work runs on the machine, take the latter, with
-OMP_NUM_THREADS=1.
+A step is forward pass, Huber loss, backward pass and fused Adam on random rows. ``plain`` calls the
+unchanged network (with autocast in bf16). ``train`` calls
+:func:`crmnet.models.crmnet.training_form.training_forward`. All forms run in turn, round after
+round. The result of a form is its best round, in wall time and in CPU seconds. On a machine with
+other work, use the CPU seconds and set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ FORMS = {
 
 
 def make_step(model: str, batch_size: int, fast: bool, dtype: torch.dtype) -> Callable[[], None]:
+    """Function that runs one training step; ``fast`` selects the form of `train`."""
     torch.manual_seed(0)
     tokens = torch.randint(4, (batch_size, 112), dtype=torch.uint8)
     labels = 17 * torch.rand(batch_size)
@@ -55,10 +56,16 @@ def make_step(model: str, batch_size: int, fast: bool, dtype: torch.dtype) -> Ca
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="crmnet")
+    parser.add_argument("--model", default="crmnet", help="network to train")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--rounds", type=int, default=3, help="timed rounds, after a warm-up round")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results"),
+        help="folder for the JSON file",
+    )
     options = parser.parse_args()
     steps = {name: make_step(options.model, options.batch_size, *f) for name, f in FORMS.items()}
     clock: dict[str, list[float]] = {name: [] for name in steps}
@@ -67,7 +74,7 @@ def main() -> None:
         for name, step in steps.items():
             start = time.perf_counter(), time.process_time()
             step()
-            if round_:  # the first one warms up
+            if round_:  # the first round is the warm-up
                 clock[name].append(time.perf_counter() - start[0])
                 processor[name].append(time.process_time() - start[1])
     rows = {

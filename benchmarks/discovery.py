@@ -1,15 +1,15 @@
-"""Which planted factors motif discovery finds, and how many of its motifs are none of them.
+"""Count the planted factors that motif discovery finds, and its false motifs.
 
     python benchmarks/discovery.py DATASET [-n 2000] [--medium complex]
     python benchmarks/discovery.py DATASET --run RUN [--promoters 1000] [--method ism]
     python benchmarks/discovery.py DATASET --attributions FILE
 
-DATASET was made by ``crmnet data simulate``. A factor counts as found if it is among the best
-match's names; factors whose matrices match each other with p < 1e-4 share a name. Wanted are all
-that have a site in at least 2 % of the promoters at either end; how often they have it at both ends
-is printed for those that are missed. A motif of one letter is a tract, which is planted as well.
-With a run (or the attributions.npz of ``crmnet explain``) it is motifs of attributions that are
-judged, those of the first promoters of DATASET.
+DATASET comes from ``crmnet data simulate``. A factor counts as found if the best match of a motif
+has its name; factors whose matrices match each other with p < 1e-4 share a name. A factor should be
+found if at least 2 % of the promoters at the high or at the low end have a site of it. For missed
+factors, the shares at both ends are printed. A motif of one base is a tract, which is planted too,
+and does not count as false. With a run, or with the attributions.npz of ``crmnet explain``, the
+motifs come from attributions of the first promoters of DATASET.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.simulation.cell import FACTORS
 
 PRESENT = 0.02
-"""Share of promoters with a site, at either end, from which a factor is wanted."""
+"""A factor should be found if at least this share of promoters at one end has a site of it."""
 
 
 def site_shares(
     folder: Path, top: np.ndarray, bottom: np.ndarray
 ) -> dict[str, tuple[float, float]]:
-    """Share of the promoters at each end that have a site of each factor."""
+    """For each factor, the shares of promoters with a site at the high and at the low end."""
     ends = ({f"p{row}" for row in top}, {f"p{row}" for row in bottom})
     having: dict[str, tuple[set[str], set[str]]] = {f.name: (set(), set()) for f in FACTORS}
     with (folder / "truth" / "sites.tsv").open(newline="") as file:
@@ -54,8 +54,8 @@ def site_shares(
     }
 
 
-def judge(found: list[DiscoveredMotif], shares: dict[str, tuple[float, float]]) -> str:
-    """One row of the table."""
+def summary(found: list[DiscoveredMotif], shares: dict[str, tuple[float, float]]) -> str:
+    """One line: numbers of motifs, false motifs and factors found, and the missed factors."""
     database = list(yeast_motifs())
     planted = [m for m in database if m.name in {f.name for f in FACTORS}]
     alike = match(database, planted).p < 1e-4
@@ -70,13 +70,13 @@ def judge(found: list[DiscoveredMotif], shares: dict[str, tuple[float, float]]) 
     missed = [f"{name} ({shares[name][0]:.1%} / {shares[name][1]:.1%})"
               for name in sorted(present - recovered)]  # fmt: skip
     return (
-        f"{len(found)} motifs, {len(false)} of no planted factor: {', '.join(false) or 'none'}; "
+        f"{len(found)} motifs, {len(false)} false: {', '.join(false) or 'none'}; "
         f"{len(recovered & present)} of {len(present)} factors found; missed: {', '.join(missed)}"
     )
 
 
 def of_attributions(options: argparse.Namespace) -> list[DiscoveredMotif]:
-    """Motifs of a network's attributions, which are computed or read."""
+    """Motifs from a network's attributions, which are read from a file or computed."""
     if options.attributions:
         tokens, values, _ = read_attributions(options.attributions)
     else:
@@ -90,14 +90,16 @@ def of_attributions(options: argparse.Namespace) -> list[DiscoveredMotif]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", type=Path)
-    parser.add_argument("-n", type=int, default=2000)
+    parser.add_argument("dataset", type=Path, help="simulated data set")
+    parser.add_argument("-n", type=int, default=2000, help="promoters at each end")
     parser.add_argument("--medium", default="complex")
-    parser.add_argument("--only", choices=["differential", "ranked"])
-    parser.add_argument("--run", type=Path, help="judge motifs of this network's attributions")
-    parser.add_argument("--attributions", type=Path, help="judge motifs of these attributions")
-    parser.add_argument("--promoters", type=int, default=1000, help="attributed, with --run")
-    parser.add_argument("--method", default="ism", help="of attribution, with --run")
+    parser.add_argument("--only", choices=["differential", "ranked"], help="run only this search")
+    parser.add_argument("--run", type=Path, help="use motifs from attributions of this network")
+    parser.add_argument("--attributions", type=Path, help="use motifs from these attributions")
+    parser.add_argument(
+        "--promoters", type=int, default=1000, help="promoters to attribute (--run)"
+    )
+    parser.add_argument("--method", default="ism", help="attribution method (--run)")
     options = parser.parse_args()
     data = Dataset.open(options.dataset)
     rows = np.nonzero(np.asarray(data.medium) == data.media.index(options.medium))[0]
@@ -118,7 +120,7 @@ def main() -> None:
         started = time.process_time()
         found = search()
         seconds = time.process_time() - started
-        print(f"{name}: {judge(found, shares)}; {seconds:.0f} s of CPU", flush=True)
+        print(f"{name}: {summary(found, shares)}; {seconds:.0f} CPU seconds", flush=True)
 
 
 if __name__ == "__main__":

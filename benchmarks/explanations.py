@@ -1,14 +1,18 @@
-"""How true explanations are, on simulated promoters whose sites and effects are known.
+"""Accuracy of attributions on simulated promoters with known sites and effects.
 
     python benchmarks/explanations.py RUN DATASET [-n 60] [-o explanations.md]
 
-RUN was trained on simulated data, DATASET is another simulated set (with its ``truth/``). For each
-method of attribution, with composition and without: average precision of finding the bases in true
-sites that change expression (of single bases, and of means over stretches), correlation of the
-attributions over a site with its true effect, and how many times higher sites score than other
-bases; intervals are bootstrapped over promoters. The same for the network with its weights
-shuffled, which should know nothing, and for the simulated cell, which knows all. A site is one of
-``truth/sites.tsv`` whose effect in the medium is at least 0.3 bins either way.
+RUN was trained on simulated data. DATASET is another simulated set, with its ``truth/``. A true
+site is a site of ``truth/sites.tsv`` whose effect in the medium is at least 0.3 bins, up or down.
+Each attribution method is scored with composition and without it:
+
+- average precision for finding the bases of true sites, for single bases and for means over
+  stretches of bases;
+- correlation between the summed attributions of a site and its true effect;
+- ratio of the mean attribution of bases in true sites to that of other bases.
+
+Intervals are bootstrapped over promoters. The same scores are computed for the network with
+shuffled weights, which holds no information, and for the simulated cell, which is exact.
 """
 
 from __future__ import annotations
@@ -28,14 +32,14 @@ from crmnet.sequence import N_TOKEN
 from crmnet.simulation.cell import MEDIA, Cell
 
 LEAST = 0.3
-"""Bins: weaker sites are neither wanted nor counted against a method."""
+"""Least effect of a true site, in bins. Bases of weaker sites are not scored."""
 SPAN = 7
 """Bases in a stretch."""
 RESAMPLES = 200
 
 
 def true_sites(dataset: Path, rows: int, medium: str) -> list[tuple[int, int, int, float]]:
-    """Row, start and end on the insert, and effect of the sites of the first promoters."""
+    """Row, start and end on the insert, and effect of each site in the first ``rows`` promoters."""
     found = []
     with (dataset / "truth" / "sites.tsv").open(newline="") as file:
         for site in csv.DictReader(file, delimiter="\t"):
@@ -48,18 +52,18 @@ def true_sites(dataset: Path, rows: int, medium: str) -> list[tuple[int, int, in
 
 
 def average_precision(score: np.ndarray, true: np.ndarray) -> float:
-    """Mean precision at each true item, best score first."""
+    """Mean of the precision at each true item, items sorted by falling score."""
     hit = true[np.argsort(-score, kind="stable")]
     return float((np.cumsum(hit) / np.arange(1, len(hit) + 1))[hit].mean())
 
 
 def smooth(along: np.ndarray) -> np.ndarray:
-    """Means of SPAN neighbouring bases: a site is a stretch, some of whose bases say nothing."""
+    """Means over SPAN neighbouring bases, because single bases of a site can have no effect."""
     return np.stack([np.convolve(row, np.ones(SPAN) / SPAN, "same") for row in along])
 
 
-def judge(along: np.ndarray, sites: list[tuple[int, int, int, float]]) -> dict[str, float]:
-    """The scores of attributions ``(B, 80)`` against true sites."""
+def scores_of(along: np.ndarray, sites: list[tuple[int, int, int, float]]) -> dict[str, float]:
+    """Scores of attributions ``(B, 80)`` against true sites."""
     strong, weak = np.zeros(along.shape, bool), np.zeros(along.shape, bool)
     for row, start, end, effect in sites:
         (strong if abs(effect) >= LEAST else weak)[row, start:end] = True
@@ -76,25 +80,25 @@ def judge(along: np.ndarray, sites: list[tuple[int, int, int, float]]) -> dict[s
 
 
 def with_interval(along: np.ndarray, sites: list[tuple[int, int, int, float]]) -> dict[str, str]:
-    """The scores with 95 % intervals, bootstrapped over promoters."""
-    mine: list[list[tuple[int, int, int, float]]] = [[] for _ in along]
+    """Scores with 95 % intervals, bootstrapped over promoters."""
+    sites_of_row: list[list[tuple[int, int, int, float]]] = [[] for _ in along]
     for site in sites:
-        mine[site[0]].append(site)
+        sites_of_row[site[0]].append(site)
     rng = np.random.default_rng(0)
-    drawn = []
+    resampled = []
     for _ in range(RESAMPLES):
         rows = rng.integers(len(along), size=len(along))
-        drawn.append(judge(along[rows], [(new, *site[1:]) for new, row in enumerate(rows)
-                                         for site in mine[row]]))  # fmt: skip
+        resampled.append(scores_of(along[rows], [(new, *site[1:]) for new, row in enumerate(rows)
+                                                 for site in sites_of_row[row]]))  # fmt: skip
     scores = {}
-    for name, value in judge(along, sites).items():
-        low, high = np.quantile([d[name] for d in drawn], [0.025, 0.975])
+    for name, value in scores_of(along, sites).items():
+        low, high = np.quantile([r[name] for r in resampled], [0.025, 0.975])
         scores[name] = f"{value:.2f} [{low:.2f}, {high:.2f}]"
     return scores
 
 
 def simulated_cell(medium: str) -> Predictor:
-    """The cell that made the data, as a network without weights: what attributions can reach."""
+    """The cell that made the data, as a network without weights: the best possible result."""
 
     class Truth(nn.Module):
         cell, number = Cell(), MEDIA.index(medium)
@@ -109,28 +113,28 @@ def simulated_cell(medium: str) -> Predictor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("dataset", type=Path)
-    parser.add_argument("-n", type=int, default=60, help="promoters")
+    parser.add_argument("run", type=Path, help="run folder of the network to explain")
+    parser.add_argument("dataset", type=Path, help="simulated data set to explain")
+    parser.add_argument("-n", type=int, default=60, help="number of promoters")
     parser.add_argument("--medium", default="complex")
-    parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--methods", nargs="+", default=METHODS, help="attribution methods")
+    parser.add_argument("-o", "--output", type=Path, help="Markdown file to write")
     options = parser.parse_args()
     predictor = Predictor.load(options.run, device="cpu")
     tokens = np.array(Dataset.open(options.dataset).tokens[: options.n])
     sites = true_sites(options.dataset, options.n, options.medium)
     lines = [
-        f"{options.n} promoters, {sum(abs(s[3]) >= LEAST for s in sites)} sites of at least "
-        f"{LEAST} bins among {len(sites)}.",
+        f"{options.n} promoters, {sum(abs(s[3]) >= LEAST for s in sites)} of {len(sites)} sites "
+        f"with an effect of at least {LEAST} bins.",
         "",
-        "| explained | method | composition | average precision, bases | the same, stretches "
-        "| r with true effects | sites : other bases | completeness gap (largest) |",
+        "| model | method | composition | average precision, bases | average precision, stretches "
+        "| r with true effects | sites : other bases | largest completeness gap |",
         "|---|---|---|---|---|---|---|---|",
     ]
     models = {
-        "the cell itself": (simulated_cell(options.medium), ("ism",), (False, True)),
-        "trained": (predictor, options.methods, (False, True)),
-        "weights shuffled": (randomised(predictor), options.methods, (True,)),
+        "simulated cell": (simulated_cell(options.medium), ("ism",), (False, True)),
+        "trained network": (predictor, options.methods, (False, True)),
+        "shuffled weights": (randomised(predictor), options.methods, (True,)),
     }
     for name, (model, methods, forms) in models.items():
         for method in methods:
@@ -145,7 +149,7 @@ def main() -> None:
                     f"{score['factor']} | {gap} |"
                 )
                 print(lines[-1], flush=True)
-    lines[0] += f" Chance precision {score['chance']}."
+    lines[0] += f" Average precision by chance: {score['chance']}."
     text = "\n".join(lines) + "\n"
     if options.output:
         options.output.write_text(text)

@@ -1,15 +1,16 @@
-"""Training throughput of the published network on one GPU: how far from eight A100s?
+"""Training throughput of the published network on one GPU, compared with eight A100s.
 
     python benchmarks/gpu_training.py -o benchmarks/results        # needs a CUDA GPU
     python benchmarks/gpu_training.py --device cpu --batch-size 8 --steps 2 --rows 100 --eager
 
-Rows lie on the device as tokens (112 bytes each); every step draws a batch, makes it one-hot there,
-and runs forward, Huber loss, backward and a fused Adam step, compiled into CUDA graphs unless
-``--eager``. Of the two forms, ``plain`` is the network as it is, under autocast, and ``form`` is
+The rows are on the device as tokens (112 bytes each). Every step samples a batch, converts it to
+one-hot on the device, and runs forward pass, Huber loss, backward pass and a fused Adam step. These
+are compiled into CUDA graphs unless ``--eager`` is given. There are two forms. ``plain`` is the
+unchanged network, with autocast. ``form`` is
 :class:`crmnet.models.crmnet.training_form.Pass`, channels-last with merged attention, which
-``crmnet train`` takes on a CPU. The paper's eight A100s reach 76,300 sequences/s at their best
-(Table 1, fp16, batch 16,384 a device). Writes the numbers as JSON and the profile of three steps as
-text.
+``crmnet train`` uses on a CPU. The paper's best result on eight A100s is 76,300 sequences/s
+(Table 1, fp16, batch 16,384 per device). Writes the numbers as JSON, and the profile of three steps
+as text.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from crmnet.models.crmnet.training_form import Pass
 from crmnet.sequence import one_hot
 
 PAPER_BEST = 76_300
+"""Sequences per second of the paper's eight A100s, at their best."""
 WARM_UP = 10
+"""Steps before the timed ones on a GPU; one elsewhere."""
 
 
 def main() -> None:
@@ -42,10 +45,16 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1024, 4096, 8192])
     parser.add_argument("--precision", nargs="+", default=["bf16"], choices=["fp32", "bf16"])
     parser.add_argument("--form", nargs="+", default=["plain", "form"], choices=["plain", "form"])
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=2_000_000, help="rows on the device")
+    parser.add_argument("--steps", type=int, default=50, help="timed steps")
     parser.add_argument("--eager", action="store_true", help="do not compile")
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results"),
+        help="folder for the JSON file and the profiles",
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -72,7 +81,7 @@ def main() -> None:
 def measure(
     options: argparse.Namespace, form: str, batch_size: int, precision: str
 ) -> tuple[dict[str, object], str]:
-    """Median step over ``options.steps`` after a warm-up, and the profile of three more."""
+    """Median of ``options.steps`` steps after a warm-up, and the profile of three more steps."""
     torch.manual_seed(0)
     device = torch.device(options.device)
     on_gpu = device.type == "cuda"
@@ -99,7 +108,7 @@ def measure(
 def training_step(
     options: argparse.Namespace, form: str, batch_size: int, precision: str
 ) -> Callable[[], None]:
-    """One step on rows drawn from ``options.rows`` that lie on the device."""
+    """One step on rows sampled from the ``options.rows`` rows on the device."""
     device = torch.device(options.device)
     tokens = torch.randint(4, (options.rows, 112), dtype=torch.uint8, device=device)
     labels = torch.rand(options.rows, device=device) * 17
@@ -128,7 +137,7 @@ def training_step(
 
 
 def profile_of(step: Callable[[], None], on_gpu: bool) -> str:
-    """Where three steps spend their time, as a table."""
+    """Table of the time that each operation takes in three steps."""
     activities = [ProfilerActivity.CPU, *[ProfilerActivity.CUDA] * on_gpu]
     with profile(activities=activities) as profiled:
         for _ in range(3):

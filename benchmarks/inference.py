@@ -1,13 +1,13 @@
-"""Prediction on the CPU: the plain network, eager in float32, against what `predict` computes.
+"""Time prediction on the CPU: the plain network (eager float32) and the form of `predict`.
 
     python benchmarks/inference.py [--model crmnet] [--batch-size 256] -o benchmarks/results
     python benchmarks/inference.py --run published -o benchmarks/results
 
-All forms are timed in turn, round after round, so that a machine whose speed changes changes it for
-all; each form's figure is its best round, in seconds of the clock and of the processor. Where other
-work runs on the machine, take the latter, with OMP_NUM_THREADS=1. Differences are against the plain
-network's predictions on random promoters; the network is that of a run folder, or one with fresh
-weights whose batch statistics are those of a batch.
+All forms run in turn, round after round, so that a change in the speed of the machine affects all
+of them. The result of a form is its best round, in wall time and in CPU seconds. On a machine with
+other work, use the CPU seconds and set OMP_NUM_THREADS=1. Differences are from the predictions of
+the plain network on random promoters. The network comes from a run folder, or it has fresh weights
+and the batch statistics of one random batch.
 """
 
 from __future__ import annotations
@@ -31,14 +31,16 @@ Form = Callable[[Tensor], Tensor]
 
 
 def forms(network: torch.nn.Module) -> dict[str, Form]:
+    """The compared forms of a network, by name."""
     rounded = for_inference(network, dtype=torch.bfloat16)
     return {"plain": network, "predict fp32": for_inference(network), "predict bf16": rounded}
 
 
 def fresh(model: str) -> torch.nn.Module:
+    """Network with fresh weights, in evaluation mode."""
     torch.manual_seed(0)
     network = build(model)
-    with torch.no_grad():  # batch statistics as of real inputs
+    with torch.no_grad():  # realistic batch statistics
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
                 module.momentum = None
@@ -53,22 +55,28 @@ def _random(n: int) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="crmnet")
-    parser.add_argument("--run", type=Path, help="run folder whose network to take")
+    parser.add_argument("--model", default="crmnet", help="network with fresh weights")
+    parser.add_argument("--run", type=Path, help="run folder; its network replaces --model")
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results"),
+        help="folder for the JSON file",
+    )
     options = parser.parse_args()
     network = load_run(options.run)[0].eval() if options.run else fresh(options.model)
     name_of_network = options.run.name if options.run else options.model
-    known = forms(network)
+    compared = forms(network)
     x_BCL = _random(options.batch_size)
-    clock: dict[str, list[float]] = {name: [] for name in known}
-    processor: dict[str, list[float]] = {name: [] for name in known}
+    clock: dict[str, list[float]] = {name: [] for name in compared}
+    processor: dict[str, list[float]] = {name: [] for name in compared}
     with torch.inference_mode():
-        predicted = {name: form(x_BCL).float().numpy() for name, form in known.items()}
+        predicted = {name: form(x_BCL).float().numpy() for name, form in compared.items()}
         for _ in range(options.rounds):
-            for name, form in known.items():
+            for name, form in compared.items():
                 start = time.perf_counter(), time.process_time()
                 form(x_BCL)
                 clock[name].append(time.perf_counter() - start[0])
@@ -83,7 +91,7 @@ def main() -> None:
             "largest_difference": float(np.abs(predicted[name] - plain).max()),
             "r": float(np.corrcoef(predicted[name][:, 0], plain[:, 0])[0, 1]),
         }
-        for name in known
+        for name in compared
     }
     result = {
         "machine": describe_machine(torch.device("cpu")),

@@ -1,12 +1,13 @@
-"""How fast raw rows become a data set, in what memory and how small, at the paper's scale.
+"""Speed, memory and disk space of ingestion, at the scale of the paper.
 
     python benchmarks/ingestion.py --rows 30000000 --scratch scratch -o benchmarks/results
 
-Writes simulated rows as the training files are (constructs of 110 ± a few bases, 2.4 % of 5'
-adapters with an error, labels of 15 digits or whole bins, 0.1 % with N) as plain text and gzip, and
-ingests each in a process of its own: rows per second of wall clock and of CPU, peak memory, bytes
-on disk plain and packed; last, the same rows from two gzip files that are read side by side. The
-scratch folder is emptied at the end.
+Writes simulated rows that resemble the training files: constructs of 110 ± a few bases, 2.4 % of
+5' adapters with an error, labels of 15 digits or whole bins, 0.1 % with N. The rows are written as
+plain text and as gzip, and each file is ingested in a separate process. Measured are rows per
+second in wall time and per CPU second, peak memory, and bytes on disk, plain and packed. The last
+measurement reads the same rows from two gzip files concurrently. The scratch folder is deleted at
+the end.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ from crmnet.process import peak_resident
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
 DISTINCT = 1_000_000
-"""Rows that are drawn; the file holds them again and again, in gzip as one member after another."""
+"""Simulated rows; the file repeats them, in gzip as one member after another."""
 
 
 def write_rows(path: Path, rows: int, seed: int = 0) -> None:
-    """Text as in the training files, plain or gzip by suffix; rows in whole multiples."""
+    """Write text as in the training files, plain or gzip by suffix.
+
+    Above DISTINCT rows, their number is rounded up to a multiple of DISTINCT.
+    """
     part = b"".join(f"{line}\n".encode() for line in simulated_lines(min(rows, DISTINCT), seed))
     if path.suffix == ".gz":
         part = gzip.compress(part, 6)
@@ -42,7 +46,7 @@ def write_rows(path: Path, rows: int, seed: int = 0) -> None:
 
 
 def simulated_lines(n: int, seed: int) -> Iterator[str]:
-    """Constructs and labels."""
+    """Lines of a construct and its label, separated by a tab."""
     rng = np.random.default_rng(seed)
     letters = np.frombuffer(b"ACGTN", dtype=np.uint8)
     table = np.empty((n, 17 + 84), dtype=np.uint8)
@@ -62,12 +66,13 @@ def simulated_lines(n: int, seed: int) -> Iterator[str]:
 
 
 def ingest_here(sources: list[Path], target: Path, packed: bool, jobs: int) -> None:
-    """What the measured process does; prints its numbers as JSON."""
+    """Ingest in the measured process and print the numbers as JSON."""
     from crmnet.data.ingest import IngestOptions, ingest
 
     warm = target.with_name("warm.tsv")
     warm.write_text(f"{ADAPTER_5}{'ACGT' * 20}{ADAPTER_3}\t1.5\n")
-    ingest([warm], target.with_name("warm"), IngestOptions(overwrite=True))  # compiles or loads
+    # The first ingestion compiles the parser, or loads it from the cache.
+    ingest([warm], target.with_name("warm"), IngestOptions(overwrite=True))
     wall, cpu = time.perf_counter(), time.process_time()
     made = ingest(sources, target, IngestOptions(packed=packed, jobs=jobs))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -86,9 +91,20 @@ def ingest_here(sources: list[Path], target: Path, packed: bool, jobs: int) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=30_000_000)
-    parser.add_argument("--scratch", type=Path, required=True, help="7 GB for 30 M rows; emptied.")
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--rows", type=int, default=30_000_000, help="simulated rows")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        required=True,
+        help="folder for temporary files, 7 GB for 30 M rows; it is deleted",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results"),
+        help="folder for the JSON file",
+    )
     parser.add_argument("--ingest", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ingest:

@@ -1,12 +1,12 @@
-"""How fast the loader feeds batches from a memory-mapped data set of the paper's size.
+"""Speed of the loader on a memory-mapped data set of the paper's size.
 
     python benchmarks/input_path.py --rows 51339035 -o benchmarks/results
 
-Makes the set in a temporary folder (112 bytes a row; 5.75 GB at the paper's 51 M rows, as a sparse
-file: its pages are read through the page cache like any others, but no disk has to hold them), then
-times shuffled batches of 1,024 in one process, by the clock and by the processor; where other work
-runs on the machine, take the latter. Making the first batch of an epoch includes its permutation,
-which is timed too.
+Makes the set in a temporary folder: 112 bytes per row, 5.75 GB for the paper's 51 M rows. The file
+is sparse: its pages go through the page cache like all others, but take no space on the disk. Then
+times shuffled batches of 1,024 rows in one process, in wall time and in CPU seconds. On a machine
+with other work, use the CPU seconds. The first batch of an epoch includes the permutation of the
+rows, which is timed separately.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from crmnet.data.loader import DatasetRows, RowBatches
 
 
 def dataset(folder: Path, rows: int) -> Dataset:
-    """A data set of that many rows, as far as the loader reads it."""
+    """Data set of ``rows`` rows, with only the parts that the loader reads."""
     path = folder / "tokens.npy"
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(rows, 112))
     tokens = np.load(path, mmap_mode="r")
-    tokens.reshape(-1)[::4096].max()  # a byte of every page: they are in memory from here on
+    tokens.reshape(-1)[::4096].max()  # reads a byte of every page, so that all are in memory
     labels = np.random.default_rng(0).random(rows, dtype=np.float32)
     manifest = {"media": {"complex": {"unit": BIN_UNIT}}}
     return Dataset(folder, manifest, tokens, labels, np.zeros(rows, np.uint8), None, None)
@@ -38,10 +38,16 @@ def dataset(folder: Path, rows: int) -> Dataset:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=51_339_035)
+    parser.add_argument("--rows", type=int, default=51_339_035, help="rows of the data set")
     parser.add_argument("--batch-size", type=int, default=1024)
-    parser.add_argument("--batches", type=int, default=3000)
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--batches", type=int, default=3000, help="timed batches")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("benchmarks/results"),
+        help="folder for the JSON file",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         rows = DatasetRows(dataset(Path(scratch), options.rows), ["complex"])

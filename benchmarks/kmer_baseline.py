@@ -1,10 +1,11 @@
-"""How much of expression do counts of short words tell? A ridge regression on k-mer counts.
+"""Predict expression from k-mer counts by ridge regression.
 
     python benchmarks/kmer_baseline.py DATASET --medium complex [--test OTHER]
 
-Counts of the k-mers of both strands of the insert, k = 1 … 5, ridge penalty 30; trained on four
-fifths of the families (or on all, with ``--test``), r on the rest. It says how hard an assay is;
-the simulated one was set beside a real one by it (docs/log.md).
+Features are the counts of all k-mers on both strands of the insert, k = 1 … 5; the ridge penalty is
+30. The regression is trained on four fifths of the families and r is that of the other fifth; with
+``--test`` it is trained on all families and r is that of OTHER. The result shows how difficult an
+assay is. It served to compare the simulated assay with a real one (docs/experiments).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def counts(tokens: npt.NDArray[np.uint8], k: int) -> Floats:
-    """``(N, 4**k)`` numbers of each k-mer, both strands; words with N are left out."""
+    """Counts of each k-mer on both strands, ``(N, 4**k)``; words with N are not counted."""
     insert = tokens[:, INSERT].astype(np.int64)
     found = np.zeros((len(insert), 4**k + 1))
     for strand in (insert, np.where(insert < 4, 3 - insert, insert)[:, ::-1]):
@@ -38,6 +39,7 @@ def counts(tokens: npt.NDArray[np.uint8], k: int) -> Floats:
 
 
 def r_of_ridge(train: tuple[Floats, Floats], test: tuple[Floats, Floats]) -> float:
+    """Pearson's r on the test rows; each argument is (counts, labels)."""
     (x, y), (x_test, y_test) = train, test
     mean = x.mean(axis=0)
     weights = np.linalg.solve(
@@ -47,14 +49,15 @@ def r_of_ridge(train: tuple[Floats, Floats], test: tuple[Floats, Floats]) -> flo
 
 
 def rows_of(data: Dataset, rows: npt.NDArray[np.int64], medium: str) -> npt.NDArray[np.int64]:
+    """Those of ``rows`` that were measured in a medium."""
     return rows[np.asarray(data.medium)[rows] == data.media.index(medium)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("dataset", type=Path)
+    parser.add_argument("dataset", type=Path, help="data set to train on")
     parser.add_argument("--medium", required=True)
-    parser.add_argument("--test", type=Path)
+    parser.add_argument("--test", type=Path, help="data set to test on; default: held-out families")
     options = parser.parse_args()
     data = Dataset.open(options.dataset)
     if options.test:
@@ -65,7 +68,7 @@ def main() -> None:
         train_rows, test_rows = hold_out(data, 0.2, 0)
     train_rows = rows_of(data, train_rows, options.medium)
     test_rows = rows_of(test, test_rows, options.medium)
-    print(f"{len(train_rows):,} rows to train on, r on {len(test_rows):,}")
+    print(f"{len(train_rows):,} training rows, r on {len(test_rows):,} test rows")
     for k in range(1, 6):
         pairs = [
             (counts(d.tokens[rows], k), np.asarray(d.labels)[rows].astype(np.float64))

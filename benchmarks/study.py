@@ -1,14 +1,14 @@
-"""Every network of the zoo under one budget, on real measurements: accuracy, size, time, speed.
+"""Train all networks of the zoo on real measurements with one budget, and compare them.
 
     python benchmarks/study.py --hq HQ --random Random_complex.csv --out STUDY
     python benchmarks/study.py ... --rows 20000 --epochs 4 --threads 2 --models legnet crmnet-small
 
 HQ is a folder with complex_train.tsv.gz, defined_train.tsv.gz, dream_train.tsv.gz and
 native_complex_validation.tsv.gz. All networks are trained on the three media with the recipe
-`common`, less the rows that share something with the random promoters; those are held out, native
-fragments only watched. Killed, it goes on where it was, network by network and epoch by epoch. OUT
-gets study.md (the table), study.json, study.png (accuracy against training time and inference
-speed), and the comparison's own files, compare.png among them.
+`common`. Training rows that share something with the random promoters are removed. Both the random
+promoters and the native fragments are only scored. After an interruption the script resumes at the
+last network and epoch. OUT receives study.md (the table), study.json, study.png (accuracy against
+training time and inference speed), and the files of the comparison, such as compare.png.
 """
 
 import argparse
@@ -51,29 +51,31 @@ MEDIA = ("complex", "defined", "dream")
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--hq", type=Path, required=True)
+    parser.add_argument("--hq", type=Path, required=True, help="folder of training tables")
     parser.add_argument("--random", type=Path, required=True, help="Random_complex.csv")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder for runs and results")
     parser.add_argument("--models", nargs="*", default=[m for m in MODELS if m != "crmnet"],
-                        help="default: all but the full crmnet, which wants a GPU")  # fmt: skip
+                        help="default: all but the full crmnet, which needs a GPU")  # fmt: skip
     parser.add_argument("--published", nargs="*", default=[], metavar="NAME=FILE",
                         help="tables of published predictions for the random set")  # fmt: skip
     parser.add_argument("--recipe", default="common")
-    parser.add_argument("--rows", type=int, default=0, help="of each medium at most; 0: all")
+    parser.add_argument("--rows", type=int, default=0, help="most rows per medium; 0: all")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each network")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--native-rows", type=int, default=0, help="at most; 0: all")
+    parser.add_argument("--native-rows", type=int, default=0, help="most native rows; 0: all")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"],
-                        help="of scored predictions; speed is that of fp32")  # fmt: skip
-    parser.add_argument("--speed-rows", type=int, default=2048)
-    parser.add_argument("--set", nargs="*", default=[], dest="settings", metavar="KEY=VALUE")
+                        help="of the scored predictions; speed is measured in fp32")  # fmt: skip
+    parser.add_argument("--speed-rows", type=int, default=2048,
+                        help="rows of the speed measurement")  # fmt: skip
+    parser.add_argument("--set", nargs="*", default=[], dest="settings", metavar="KEY=VALUE",
+                        help="settings that differ from the recipe")  # fmt: skip
     return parser.parse_args()
 
 
 def sample(source: Path, rows: int, out: Path) -> Path:
-    """The file with at most ``rows`` of its rows, drawn with a fixed seed."""
+    """Write at most ``rows`` rows of a file to ``out``, sampled with a fixed seed."""
     with gzip.open(source, "rt") as file:
         header, *lines = file.readlines()
     if rows and rows < len(lines):
@@ -83,31 +85,35 @@ def sample(source: Path, rows: int, out: Path) -> Path:
 
 
 def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
-    """Training, native and random rows, ingested once; what random rows share is not trained on."""
-    place = args.out / "data"
-    place.mkdir(parents=True, exist_ok=True)
+    """Training, native and random rows, ingested once.
 
-    def made(name: str, media: tuple[str, ...], files: Callable[[], list[Path]]) -> Dataset:
-        if not is_dataset(place / name):
-            ingest(files(), place / name, IngestOptions(media=media))
-        return Dataset.open(place / name)
+    Training rows that share a word of 20 bases with a random promoter are removed.
+    """
+    folder = args.out / "data"
+    folder.mkdir(parents=True, exist_ok=True)
 
-    held_out = made("random", ("complex",), lambda: [args.random])
+    def ingested(name: str, media: tuple[str, ...], files: Callable[[], list[Path]]) -> Dataset:
+        if not is_dataset(folder / name):
+            ingest(files(), folder / name, IngestOptions(media=media))
+        return Dataset.open(folder / name)
+
+    held_out = ingested("random", ("complex",), lambda: [args.random])
     fragments = args.hq / "native_complex_validation.tsv.gz"
-    native = made("native", ("complex",), lambda: [
-        sample(fragments, args.native_rows, place / "native.tsv")
+    native = ingested("native", ("complex",), lambda: [
+        sample(fragments, args.native_rows, folder / "native.tsv")
     ])  # fmt: skip
-    measured = made("measured", MEDIA, lambda: [
-        sample(args.hq / f"{m}_train.tsv.gz", args.rows, place / f"{m}.tsv") for m in MEDIA
+    measured = ingested("measured", MEDIA, lambda: [
+        sample(args.hq / f"{m}_train.tsv.gz", args.rows, folder / f"{m}.tsv") for m in MEDIA
     ])  # fmt: skip
-    if not is_dataset(place / "train"):
+    if not is_dataset(folder / "train"):
         shared = find_leaks(measured, held_out).rows("words")
-        logging.info("%d rows that the random set shares are left out", shared.sum())
-        split(measured, place / "train", None, keep=np.nonzero(~shared)[0])
-    return Dataset.open(place / "train"), native, held_out
+        logging.info("removed %d training rows that share words with the random set", shared.sum())
+        split(measured, folder / "train", None, keep=np.nonzero(~shared)[0])
+    return Dataset.open(folder / "train"), native, held_out
 
 
 def run_of(args: argparse.Namespace, model: str, seed: int) -> Path:
+    """Run folder of a network and seed."""
     return args.out / "runs" / model / f"seed-{seed}"
 
 
@@ -123,14 +129,14 @@ def train_all(args: argparse.Namespace, data: Dataset) -> None:
 
 
 def training_seconds(run: Path) -> float:
-    """Sum over the epochs, as written in the history."""
+    """Sum of the seconds of all epochs in the history of a run."""
     head, *rows = (run / "history.csv").read_text().splitlines()
-    place = head.split(",").index("seconds")
-    return sum(float(row.split(",")[place]) for row in rows)
+    column = head.split(",").index("seconds")
+    return sum(float(row.split(",")[column]) for row in rows)
 
 
 def speed(predictor: Predictor, data: Dataset, rows: int) -> float:
-    """Sequences per second, the best of three."""
+    """Sequences per second, best of three measurements."""
     tokens, best = np.resize(data.tokens, (rows, data.tokens.shape[1])), 0.0
     predictor.predict_tokens(tokens[:256])
     for _ in range(3):
@@ -140,15 +146,16 @@ def speed(predictor: Predictor, data: Dataset, rows: int) -> float:
     return best
 
 
-def opened(args: argparse.Namespace, model: str, seed: int, precision: Precision) -> Predictor:
+def load(args: argparse.Namespace, model: str, seed: int, precision: Precision) -> Predictor:
+    """Predictor of one run."""
     return Predictor.load(run_of(args, model, seed), device=args.device, precision=precision)
 
 
-def measured(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
-    """What the table says of a network besides the comparison, which is of seed 0."""
+def columns_of(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
+    """Columns of a network that are not part of the comparison, which uses seed 0."""
     run, others = run_of(args, model, 0), []
     for seed in range(1, args.seeds):
-        (scored,) = score_model(opened(args, model, seed, args.precision), held_out)
+        (scored,) = score_model(load(args, model, seed, args.precision), held_out)
         others.append(score(scored.measured, scored.predicted)["pearson"])
     best = load_record(run).best
     assert best is not None
@@ -157,14 +164,14 @@ def measured(args: argparse.Namespace, model: str, held_out: Dataset) -> dict:
         "parameters": count_parameters(load_run(run)[0])[0],
         "training_minutes": training_seconds(run) / 60,
         "best_epoch": best.epoch,
-        "sequences_per_s": speed(opened(args, model, 0, "fp32"), held_out, args.speed_rows),
+        "sequences_per_s": speed(load(args, model, 0, "fp32"), held_out, args.speed_rows),
     }
 
 
 def study(args: argparse.Namespace) -> None:
     data, native, held_out = datasets(args)
     train_all(args, data)
-    predictors = {m: opened(args, m, 0, args.precision) for m in args.models}
+    predictors = {m: load(args, m, 0, args.precision) for m in args.models}
     tables = [
         PredictionTable(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
@@ -184,7 +191,7 @@ def study(args: argparse.Namespace) -> None:
             pair = random_set.against(model, best_network)
             row["told_apart_from_best_network"] = pair is not None and pair.p_corrected < ALPHA
             row["native"] = vars(native_set.estimates[model]["pearson"])
-            row |= measured(args, model, held_out)
+            row |= columns_of(args, model, held_out)
         found.append(row)
     budget = {
         "rows": len(data),
@@ -208,11 +215,13 @@ def study(args: argparse.Namespace) -> None:
 
 
 def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> str:
+    """Table of all networks, with a line on the budget."""
     lines = [
         f"{budget['rows']:,} rows in three media, {budget['epochs']} epochs, recipe "
         f"`{budget['recipe']}`, {budget['device']}, {budget['threads']} threads. Pearson r with "
-        f"95 % interval of seed 0: random complex (n = {n_random:,}, held out), native complex "
-        f"(n = {n_native:,}), both bootstrapped by families of inserts that share 20 bases.\n",
+        f"95 % interval of seed 0: random promoters (n = {n_random:,}) and native fragments "
+        f"(n = {n_native:,}) in complex medium, neither in training. Intervals are bootstrapped by "
+        f"families of inserts that share 20 bases.\n",
         "| network | r random | other seeds | r native | trained parameters | training, min "
         "| sequences/s |",
         "|---|---|---|---|---|---|---|",
@@ -228,12 +237,15 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
         else:
             cells += ["published predictions", "–", "–", "–", "–"]
         lines.append("| " + " | ".join(cells) + " |")
-    lines.append("\n\\* the best, and those not told apart from it (paired bootstrap, Holm).\n")
+    lines.append(
+        "\n\\* the best network, and those without a significant difference from it "
+        "(paired bootstrap, Holm).\n"
+    )
     return "\n".join(lines)
 
 
 def study_page(found: list[dict], n: int) -> Figure:
-    """Accuracy on the random set over what it costs, for the networks that were trained here."""
+    """Figure of accuracy on the random set against cost, for the networks trained here."""
     trained = [row for row in found if "native" in row]
     names = [row["model"] for row in trained]
     values = np.array([row["random"]["value"] for row in trained])
@@ -248,8 +260,8 @@ def study_page(found: list[dict], n: int) -> Figure:
         ax.set_xlabel(title)
     axes[0].set_ylabel(f"Pearson r on random promoters (n = {n:,})")
     figure.supxlabel(
-        "lines: 95 % interval; blue: the best network, and those not told apart from it "
-        "(paired bootstrap, Holm, p < 0.05)",
+        "lines: 95 % interval; blue: the best network, and those without a significant difference "
+        "from it (paired bootstrap, Holm, p < 0.05)",
         fontsize=7,
     )
     for ax, (cost, _) in zip(axes, costs, strict=True):

@@ -1,6 +1,6 @@
-"""What accuracy costs: labelled points with intervals, no label on top of another or of a point.
+"""Accuracy against its cost: labelled points with intervals. Labels do not cover labels or points.
 
-Takes numbers and axes and draws onto them, as :mod:`crmnet.figures.panels` does.
+Like :mod:`crmnet.figures.panels`, it takes numbers and axes and draws on the axes.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from crmnet.figures.style import BLUE, GREY, INK
 
 LABEL_SIZE = 7.5
 DISTANCES = (5.0, 12.0, 20.0, 30.0, 42.0)
-"""Points between a mark and its label, the nearest that has room being taken."""
+"""Distances in points between a marker and its label; the nearest with free space is used."""
 ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 FAR = 10.0
-"""Distance from which a line leads from the mark to its label."""
+"""Above this distance in points, a line connects the marker and its label."""
 
 
 def tradeoff(
     ax: Axes, x: AnyFloats, values: AnyFloats, intervals: AnyFloats, leading: npt.NDArray[np.bool_]
 ) -> None:
-    """Values with intervals over what they cost, on a log axis.
+    """Draw values with intervals against their cost, on a logarithmic axis.
 
     Args:
         ax: Axes to draw on.
-        x: ``(N,)``, above 0.
+        x: Costs ``(N,)``, above 0.
         values: ``(N,)``.
-        intervals: ``(N, 2)``, low and high ends.
-        leading: Which ones stand out.
+        intervals: ``(N, 2)``, lower and upper ends.
+        leading: ``(N,)``, True for points to highlight.
     """
     errors = np.abs(intervals.T - values)
     ax.errorbar(x, values, yerr=errors, fmt="none", ecolor=GREY, elinewidth=1, capsize=2, zorder=2)
@@ -50,16 +50,16 @@ def tradeoff(
 def label_points(
     ax: Axes, names: Sequence[str], x: AnyFloats, values: AnyFloats, bars: AnyFloats
 ) -> None:
-    """Write each name beside its point, where it covers neither points, bars nor other names.
+    """Write each name next to its point, where it covers no points, bars or other names.
 
-    Call it when all else is drawn and the axes have their limits: places depend on both.
+    Call this last: label positions depend on everything drawn and on the limits of the axes.
 
     Args:
         ax: Axes with the points.
         names: One for each point.
         x: ``(N,)``.
         values: ``(N,)``.
-        bars: ``(N, 2)``, ends of the vertical bars that must stay free.
+        bars: ``(N, 2)``, ends of the vertical bars, which labels must not cover.
     """
     figure = ax.get_figure(root=True)
     assert isinstance(figure, Figure)
@@ -91,7 +91,7 @@ def label_points(
 
 
 def _places(centre: AnyFloats, size: AnyFloats, pixels: float) -> Iterator[tuple[float, Bbox]]:
-    """Boxes of that size around a point, near ones first, each with its distance in points."""
+    """Candidate boxes around a point, nearest first, each with its distance in points."""
     for distance in DISTANCES:
         for angle in ANGLES:
             way = np.array([np.cos(angle), np.sin(angle)])
@@ -100,7 +100,7 @@ def _places(centre: AnyFloats, size: AnyFloats, pixels: float) -> Iterator[tuple
 
 
 def _covered(box: Bbox, taken: Sequence[Bbox], axes: Bbox) -> float:
-    """Pixels of a box that others have, or that lie outside the axes."""
+    """Number of pixels of a box that other boxes cover, or that are outside the axes."""
     inside = Bbox.intersection(box, axes)
     outside = box.width * box.height - (inside.width * inside.height if inside else 0.0)
     overlaps = (Bbox.intersection(box, other) for other in taken)

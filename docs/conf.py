@@ -4,6 +4,7 @@ project = "crmnet"
 author = "the crmnet authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "crmnet"
 exclude_patterns = ["_build"]

@@ -81,7 +81,7 @@ BASE_LOGIT = (-1.2, -3.2)
 GC_LOGIT = 20.0
 """Added to the logit of expression per unit of the insert's G + C share above one half. With it
 and λ, composition and weak sites tell much of a random promoter's expression, as in the real
-library; composition alone tells more here than there (docs/log.md)."""
+library; composition alone tells more here than there (docs/experiments)."""
 BASE_ACCESS = -0.6
 ACCESS_LOGIT = 1.5
 """Added to the logit of expression by open chromatin, over and above what is bound there."""

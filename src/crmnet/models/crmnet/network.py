@@ -67,7 +67,7 @@ class CRMnetConfig:
     sinusoids that the paper's text describes are added; ``none``."""
     norm: Norm = "post"
     """Where the transformer blocks normalise: ``post``, their sums, as published; ``pre``, what
-    goes into attention and feed-forward, which starts to learn sooner (docs/log.md)."""
+    goes into attention and feed-forward, which starts to learn sooner (docs/experiments)."""
     attention: Attention = "modules"
     decoder: tuple[int, ...] = (128, 128, 128)
     """Filters of each decoder block, deepest first; () goes from the waist to the tail."""
@@ -75,7 +75,7 @@ class CRMnetConfig:
     """Filters of the convolutions before the readout."""
     readout: Readout = "flatten"
     """What the dense layers see: ``flatten``, every position by itself, as published; ``mean``, the
-    mean over positions, which starts to learn sooner (docs/log.md); ``mean-max``, the maximum
+    mean over positions, which starts to learn sooner (docs/experiments); ``mean-max``, the maximum
     beside the mean."""
     dense: tuple[int, ...] = (256, 128, 64, 32)
     conv_dropout: float = 0.1
@@ -135,7 +135,7 @@ CRMNET_SMALL = CRMnetConfig(
 """The same architecture at a size that two CPU cores can train on tens of thousands of rows.
 
 The mean over positions, the added position code and the straight way through the transformer are
-what made it learn much from few rows; each is measured in docs/log.md.
+what made it learn much from few rows; each is measured in docs/experiments.
 """
 
 CARD = NetworkCard(
