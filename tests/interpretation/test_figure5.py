@@ -65,7 +65,7 @@ def discovered(folder, confirmed):
     """Files as crmnet motifs discover leaves them: a stranger, REB1 turned and short, RAP1."""
     reb1, rap1 = yeast_motifs_named(["REB1", "RAP1"])
     stranger = Motif("AC", "D1", np.tile([[9.0], [9], [1], [1]], (1, 8)))
-    short = Motif("CUT", "D2", reb1.reversed.counts[:, 1:])
+    short = Motif("CUT", "D2", reb1.reverse_complement.counts[:, 1:])
     (folder / "motifs.meme").write_text(as_meme([stranger, short, rap1.renamed("X", "D3")]))
     marks = ["yes" if name in confirmed else "" for name in ("D1", "D2", "D3")]
     lines = [f"D{number}\tREB1\t0.1\t{mark}" for number, mark in enumerate(marks, 1)]
@@ -79,7 +79,7 @@ def test_confirmed_motifs_of_a_discovery_are_taken_and_named(tmp_path):
     assert [subject.name for subject in subjects] == ["D2 REB1"]
     assert subjects[0].title.startswith("D2 REB1 (match p ") and subjects[0].p < 1e-3
     assert subjects[0].offset == 1  # REB1, turned, has one column before
-    reb1 = yeast_motifs_named(["REB1"])[0].reversed
+    reb1 = yeast_motifs_named(["REB1"])[0].reverse_complement
     np.testing.assert_array_equal(subjects[0].known.counts, reb1.counts)
 
 

@@ -22,8 +22,14 @@ from crmnet.files import write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.interpretation.explain import NAMED, Promoters, read_promoters
 from crmnet.motifs import programs
-from crmnet.motifs.contrast import relatives
-from crmnet.motifs.discover import DiscoveredMotif, DiscoverOptions, differential, ends, ranked
+from crmnet.motifs.contrast import find_families
+from crmnet.motifs.discover import (
+    DiscoveredMotif,
+    DiscoverOptions,
+    differential_motifs,
+    extreme_sequences,
+    ranked_motifs,
+)
 from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
@@ -92,7 +98,7 @@ def discover_motifs(
         ValueError: If the file has no expression column, or too few sequences for ``options.n``.
         FileNotFoundError: If the engine is not on the PATH.
     """
-    program = None if sources.engine == "own" else programs.installed(sources.engine)
+    program = None if sources.engine == "own" else programs.find_program(sources.engine)
     promoters = read_promoters(file, flanks=flanks)
     if promoters.expression is None:
         raise ValueError(f"{file} has no expression column; motifs need one to be discovered")
@@ -100,7 +106,7 @@ def discover_motifs(
     found, confirmed = _searched(promoters, folder, options, sources, program)
     motifs = [f.motif for f in found]
     targets = list(yeast_motifs() if sources.database is None else sources.database)
-    suite = program in ("streme", "meme") and programs.present("tomtom")
+    suite = program in ("streme", "meme") and programs.is_installed("tomtom")
     names = named(motifs, targets, folder / "tomtom" if suite else None)
     write_text_atomically(folder / "motifs.meme", as_meme(motifs))
     _write_table(folder / "motifs.tsv", found, names, confirmed)
@@ -124,13 +130,13 @@ def _searched(
     """The motifs of all searches, and the ids of those that two of them found."""
     assert promoters.expression is not None
     inserts = promoters.tokens[:, INSERT]
-    family = relatives(inserts)
+    family = find_families(inserts)
     if program in ("streme", "meme"):
-        rows, top = ends(inserts, promoters.expression, family, options)
+        rows, top = extreme_sequences(inserts, promoters.expression, family, options)
         found = programs.program_motifs(inserts[rows], top, program, folder / program, options)
     else:
-        found = differential(inserts, promoters.expression, family, options)
-    by_rank = ranked(inserts, promoters.expression, family, options)
+        found = differential_motifs(inserts, promoters.expression, family, options)
+    by_rank = ranked_motifs(inserts, promoters.expression, family, options)
     confirmed = confirmations(found, by_rank)
     found += by_rank
     if sources.attributions is not None:

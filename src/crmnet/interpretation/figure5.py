@@ -108,7 +108,9 @@ def _named(motifs: Sequence[Motif]) -> list[Subject]:
     found = match(motifs, targets)
     subjects = []
     for row, (motif, best) in enumerate(zip(motifs, found.best().tolist(), strict=True)):
-        known = targets[best] if found.strand[row, best] == "+" else targets[best].reversed
+        known = (
+            targets[best] if found.strand[row, best] == "+" else targets[best].reverse_complement
+        )
         p, offset = float(found.p[row, best]), int(found.offset[row, best])
         if p < NAMED:
             subjects.append(Subject(motif, known, offset, p))
@@ -177,7 +179,7 @@ def _sites(inserts: Tokens, subjects: Sequence[Subject]) -> list[tuple[Subject, 
         raise ValueError("none of the motifs has a site in these promoters; give more of them")
     if absent := [s.name for n, s in enumerate(subjects) if n not in having]:
         log.info("figure 5: no site of %s in these promoters; left out", ", ".join(absent))
-    return [(s, sites.of(n)) for n, s in enumerate(subjects) if n in having]
+    return [(s, sites.of_motif(n)) for n, s in enumerate(subjects) if n in having]
 
 
 def site_statistics(
@@ -287,7 +289,7 @@ def _example(
         drawn.append((subject.known, start - subject.offset if strand == "+" else behind))
     side, align = (0.995, "right") if start < length / 2 else (0.005, "left")
     for under, (motif, left) in zip(axes[1:], drawn, strict=True):
-        motif_logo(under, (motif if strand == "+" else motif.reversed).counts, left)
+        motif_logo(under, (motif if strand == "+" else motif.reverse_complement).counts, left)
         under.set_xlim(0, length)
         under.text(side, 0.95, motif.id, transform=under.transAxes, fontsize=7, va="top", ha=align)
 

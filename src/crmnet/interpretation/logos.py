@@ -90,7 +90,7 @@ def _running(along: AnyFloats) -> Floats:
 
 def that_matter(hits: Hits, share: Floats) -> Hits:
     """The hits that are sure (q at most SURE) and stand out (share at least BEYOND)."""
-    return hits.where((hits.q <= SURE) & (share >= BEYOND))
+    return hits.select((hits.q <= SURE) & (share >= BEYOND))
 
 
 def named_sites(motifs: Sequence[Motif], hits: Hits, row: int) -> list[Site]:

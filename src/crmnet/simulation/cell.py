@@ -24,7 +24,7 @@ import numpy.typing as npt
 from crmnet import sequence
 from crmnet.arrays import Floats32
 from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
-from crmnet.motifs.pwm import scan
+from crmnet.motifs.pwm import scan_scores
 
 MEDIA = ("complex", "defined")
 INSERT = 80
@@ -117,7 +117,9 @@ class Cell:
 
     def binding(self, tokens: sequence.Tokens) -> Binding:
         """Weights of all factors at all places of constructs ``(B, L)``."""
-        odds = np.exp(ENERGY_SCALE * (scan(tokens, self.matrices) - self.best[:, None, None]))
+        odds = np.exp(
+            ENERGY_SCALE * (scan_scores(tokens, self.matrices) - self.best[:, None, None])
+        )
         odds[self._touch_n(tokens)] = 0  # nothing binds where there is no known base
         weight = odds.sum(axis=2)
         forward = np.divide(odds[:, :, 0], weight, out=np.zeros_like(weight), where=weight > 0)
