@@ -1,4 +1,7 @@
-"""Choose the device to compute on, and find out whether it multiplies bfloat16 numbers."""
+"""Choice of the device to compute on, and whether it computes in bfloat16.
+
+Takes a name, gives a :class:`torch.device`; used by prediction, training and the benchmark.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,25 @@ import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is CUDA, else Apple's MPS, else the CPU.
+    """The device of this name; ``auto`` is CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         ValueError: If this machine has no such device.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        name = next(device for device, available in there.items() if available)
-    if not there.get(name, False):
+        name = next(device for device, is_available in available.items() if is_available)
+    if not available.get(name, False):
         raise ValueError(f"this machine has no device {name!r}; use cpu or auto")
     return torch.device(name)
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 numbers itself; where it does not, they are slow."""
+    """Whether the device multiplies bfloat16 numbers in hardware; emulation is slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
