@@ -9,19 +9,19 @@ import torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of this name; ``auto`` is CUDA, else Apple's MPS, else the CPU.
+    """The device of that name; ``auto`` is CUDA, else Apple's MPS, else the CPU.
 
     Raises:
         ValueError: If this machine has no such device.
     """
-    available = {
+    there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        name = next(device for device, is_available in available.items() if is_available)
-    if not available.get(name, False):
+        name = next(device for device, available in there.items() if available)
+    if not there.get(name, False):
         raise ValueError(f"this machine has no device {name!r}; use cpu or auto")
     return torch.device(name)
 

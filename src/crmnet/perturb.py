@@ -23,7 +23,7 @@ def put(tokens: Tokens, site: Tokens, start: int, strand: str = "+") -> Tokens:
         strand: ``-`` writes the site's reverse complement.
 
     Raises:
-        ValueError: If the site does not fit into the sequences, or ``strand`` is not ``+`` or ``-``.
+        ValueError: If the site does not fit, or ``strand`` is neither ``+`` nor ``-``.
     """
     if strand not in ("+", "-"):
         raise ValueError(f"strand must be + or -; got {strand!r}")

@@ -5,8 +5,8 @@ each site. :mod:`crmnet.simulation.assay` measures promoters in this cell.
 
 The model is thermodynamic. A factor binds a site with matrix score S (natural log-odds) with weight
 w = K·exp(λ(S − S_max)). K is the factor's concentration in units of the dissociation constant of
-the consensus site. λ is below 1, because matrices overstate the energy lost by a weak site (Roider et
-al. 2007 fit 0.7).
+the consensus site. λ is below 1, because matrices overstate the energy lost by a weak site (Roider
+et al. 2007 fit 0.7).
 
 *Openers* bind for a fraction w/(1 + w) of the time, independent of chromatin. Together with
 poly-A/T tracts they raise the accessibility a = σ(a₀ + Σ openings), which models nucleosome
