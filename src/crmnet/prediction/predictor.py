@@ -29,7 +29,7 @@ from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import load_model
-from crmnet.statistics.uncertainty import Expression, Trust, judge
+from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions
 
 BATCH_SIZE = 256
 
@@ -176,7 +176,8 @@ class Predictor:
             return Assessed(self.predict_tokens(tokens), None)
         expression, spread = self.predict_with_spread(tokens)
         return Assessed(
-            expression, judge(self.card.calibration, self.media, tokens, expression, spread)
+            expression,
+            assess_predictions(self.card.calibration, self.media, tokens, expression, spread),
         )
 
     def predict_with_spread(self, tokens: sequence.Tokens) -> tuple[Expression, Expression]:
