@@ -56,11 +56,11 @@ def discover(
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
-    from crmnet.interpretation.discovery import Sources, discover_motifs
+    from crmnet.interpretation.discovery import DiscoverySources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
-    sources = Sources(attributions, _named(database), engine.value)
+    sources = DiscoverySources(attributions, _named(database), engine.value)
     print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks.value)))
     print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
 

@@ -322,8 +322,10 @@ def _saliency_and_expression(
     _bars(left, rows, [row.saliency for row in rows])
     left.set_title("F   mean saliency at sites", fontsize=9)
     positions = np.arange(1, len(rows))
-    left.hlines([row.anywhere for row in rows[1:]], positions - 0.4, positions + 0.4, color=INK,
-                linestyle=(0, (2, 1)), linewidth=1, label="same promoters, random sites")  # fmt: skip
+    expected = [row.anywhere for row in rows[1:]]
+    left.hlines(expected, positions - 0.4, positions + 0.4, color=INK,
+                linestyle=(0, (2, 1)), linewidth=1,
+                label="same promoters, random sites")  # fmt: skip
     left.margins(y=0.2)  # space for the legend above the bars
     left.legend(loc="upper right", fontsize=7)
     left.set_ylim(bottom=0)
