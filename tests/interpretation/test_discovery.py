@@ -41,11 +41,11 @@ def test_a_table_gives_named_motifs_and_their_sites(crmnet, tmp_path):
     table, out = tmp_path / "t.tsv", tmp_path / "m"
     planted_table(table)
     # NSI1 binds the same site as REB1, TTACCCG.
-    status, out_text, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
+    status, printed, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
     assert status == 0, err
     first = rows(out / "motifs.tsv")[0]
     assert (first["motif"], first["enriched"], first["confirmed"]) == ("D1", "high", "yes")
-    assert first["name"] in ("REB1", "NSI1") and "confirmed" in out_text
+    assert first["name"] in ("REB1", "NSI1") and "confirmed" in printed
     assert (out / "motifs.png").stat().st_size > 5_000
     assert read_motifs(out / "motifs.meme")[0].id == "D1"
     assert labelled_motifs(out / "motifs.meme")[0].name == f"D1 {first['name']}"
@@ -66,10 +66,10 @@ def test_significant_motifs_are_printed_and_other_candidates_are_counted(crmnet,
     table = tmp_path / "t.tsv"
     planted_table(table)
     with caplog.at_level("INFO", "crmnet"):
-        status, out_text, _ = crmnet("motifs", "discover", table, "-n", 250, "-o", tmp_path / "m")
+        status, printed, _ = crmnet("motifs", "discover", table, "-n", 250, "-o", tmp_path / "m")
     assert status == 0
     motifs = rows(tmp_path / "m" / "motifs.tsv")
-    lines = out_text.splitlines()
+    lines = printed.splitlines()
     assert len(lines) == len(motifs) + 1 and lines[-1].startswith("written")
     assert [line.split()[0] for line in lines[:-1]] == [m["motif"] for m in motifs]
     messages = [record.getMessage() for record in caplog.records]
@@ -142,14 +142,14 @@ out.mkdir(parents=True)
     "S1\\tMA0000.1\\t0.5\\t1\\nS1\\t{abf1.id}\\t1e-6\\t2e-4\\n\\n# Tomtom\\n")
 """,
     )
-    status, out_text, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out,
+    status, printed, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out,
                                "--engine", "streme", "--seed", 3)  # fmt: skip
     assert status == 0, err
     first = rows(out / "motifs.tsv")[0]
     assert (first["motif"], first["consensus"], first["enriched"]) == ("S1", "TTACCCGGT", "high")
     assert (first["name"], first["match_p"], first["confirmed"]) == ("ABF1", "1e-06", "yes")
     assert float(first["p"]) < 1e-10 and float(first["share"]) > 0.5 > float(first["share_other"])
-    assert "S1" in out_text and (out / "motifs.png").stat().st_size > 5_000
+    assert "S1" in printed and (out / "motifs.png").stat().st_size > 5_000
     high, low, tomtom = fake_program.calls()
     folder = out / "streme" / "high"
     assert high == ["streme", "--p", str(folder / "primary.fa"), "--n", str(folder / "control.fa"),
@@ -188,10 +188,10 @@ def test_meme_is_called_as_in_the_paper_and_its_report_is_read(crmnet, tmp_path,
 def test_streme_replaces_a_missing_meme(crmnet, tmp_path, fake_program):
     planted_table(tmp_path / "t.tsv")
     fake_program("streme", writing("--oc", 1, "streme.txt"))
-    status, out_text, err = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250,
+    status, printed, err = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250,
                                "-o", tmp_path / "m", "--engine", "meme")  # fmt: skip
     assert status == 0, err
-    assert out_text.startswith("S1")
+    assert printed.startswith("S1")
 
 
 @pytest.mark.parametrize(

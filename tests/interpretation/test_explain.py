@@ -46,14 +46,14 @@ def test_overlapping_sites_are_drawn_in_separate_rows():
 
 def test_explain_writes_all_files(crmnet, small_run, assay, tmp_path):
     out = tmp_path / "out"
-    first_rows = tmp_path / "some.tsv"
+    source = tmp_path / "some.tsv"
     text = (assay.path / "truth" / "assay.tsv", assay.path / "assay.tsv")
     lines = next(p for p in text if p.is_file()).read_text().splitlines()
-    first_rows.write_text("\n".join(lines[:4]) + "\n")
-    status, out_text, err = crmnet("explain", small_run, first_rows, "--medium", "complex", "-o", out,
+    source.write_text("\n".join(lines[:4]) + "\n")
+    status, printed, err = crmnet("explain", small_run, source, "--medium", "complex", "-o", out,
                                "--method", "integrated", "--shuffles", 2)  # fmt: skip
     assert status == 0, err
-    assert "completeness" in err and "logos-1.png" in out_text
+    assert "completeness" in err and "logos-1.png" in printed
     with np.load(out / "attributions.npz") as arrays:
         values, tokens = arrays["values"], arrays["tokens"]
         assert values.shape == (3, 4, 112) and arrays["ids"].tolist() == ["p0", "p1", "p2"]
@@ -75,10 +75,10 @@ def test_explain_writes_all_files(crmnet, small_run, assay, tmp_path):
         assert 0 <= float(site["beyond"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000
     # Three promoters are explained, two are drawn, on one page each.
-    status, out_text, err = crmnet("explain", small_run, first_rows, "--medium", "complex", "-o", out,
+    status, printed, err = crmnet("explain", small_run, source, "--medium", "complex", "-o", out,
                                "--method", "gradient", "--page", 1, "--draw", 2,
                                "--format", "svg")  # fmt: skip
-    assert status == 0 and "logos-1.svg …" in out_text, err
+    assert status == 0 and "logos-1.svg …" in printed, err
     assert sorted(path.name for path in out.glob("*.svg")) == ["logos-1.svg", "logos-2.svg"]
     assert len(rows(out / "attributions.tsv")) == 3 * 80
 
