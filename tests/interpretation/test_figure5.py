@@ -48,7 +48,7 @@ def test_statistics_by_hand():
     assert (with_site.name, with_site.promoters) == ("M", 2)
     assert with_site.saliency[0] == pytest.approx((2 + 6) / 4)
     # Means of neighbouring pairs: 1, 1/2, 0 in one promoter, 2, 3, 3/2 in the other.
-    assert with_site.anywhere == pytest.approx((0.5 + 13 / 6) / 2)
+    assert with_site.random_saliency == pytest.approx((0.5 + 13 / 6) / 2)
     assert with_site.expression[0] == pytest.approx(7.5)
     assert np.isnan(
         [*all_promoters.saliency[1:], *with_site.expression[1:]]

@@ -155,7 +155,7 @@ def test_relatives_form_families_and_unrelated_sequences_do_not():
     assert len(np.unique(family)) == 30
 
 
-def test_each_family_counts_once_at_each_end():
+def test_each_family_counts_once_in_each_group():
     expression = np.array([9.0, 8, 7, 6, 5, 4, 3, 2])
     family = np.array([1, 1, 2, 3, 4, 5, 6, 6])
     top, bottom = extremes(expression, family, 2)

@@ -11,7 +11,7 @@ from crmnet.statistics.uncertainty import (
     Interval,
     assess_predictions,
     conformal_quantile,
-    fit_difficulty,
+    fit_expected_error,
     fit_input_limits,
     pair_shares,
     percentile_of,
@@ -52,11 +52,11 @@ def test_too_few_families_for_the_level_are_an_error():
 
 def test_the_fitted_error_is_a_line_that_does_not_decrease():
     spread = np.linspace(0, 2, 50)
-    base, slope = fit_difficulty(0.5 + 2 * spread, spread)
+    base, slope = fit_expected_error(0.5 + 2 * spread, spread)
     assert (base, slope) == pytest.approx((0.5, 2))
-    assert fit_difficulty(3 - spread, spread) == (pytest.approx(2), 0)
-    assert fit_difficulty(spread, np.zeros(50)) == (pytest.approx(1), 0)
-    base, slope = fit_difficulty(np.maximum(0, spread - 1), spread)
+    assert fit_expected_error(3 - spread, spread) == (pytest.approx(2), 0)
+    assert fit_expected_error(spread, np.zeros(50)) == (pytest.approx(1), 0)
+    base, slope = fit_expected_error(np.maximum(0, spread - 1), spread)
     assert base > 0
     assert slope > 0
 

@@ -32,7 +32,7 @@ from crmnet.statistics.uncertainty import (
     InputLimits,
     Interval,
     conformal_quantile,
-    fit_difficulty,
+    fit_expected_error,
     fit_input_limits,
     reasons_unlike,
 )
@@ -236,9 +236,9 @@ def interval(one: CalibrationRows, options: CalibrateOptions) -> Interval:
     fold = (np.random.default_rng(options.seed).permutation(len(names)) % FOLDS)[family]
     scores = np.empty(len(family))
     for here in (fold == number for number in range(FOLDS)):
-        base, slope = fit_difficulty(one.error[~here], one.spread[~here])
+        base, slope = fit_expected_error(one.error[~here], one.spread[~here])
         scores[here] = one.error[here] / (base + slope * one.spread[here])
-    base, slope = fit_difficulty(one.error, one.spread)
+    base, slope = fit_expected_error(one.error, one.spread)
     quantile = conformal_quantile(scores, family, options.level)
     return Interval(
         base=base, slope=slope, quantile=quantile, rows=len(scores), families=len(names)

@@ -62,7 +62,8 @@ class DiscoverySources:
             raise ValueError(f"engine must be one of {known}; got {self.engine!r}")
         if self.engine == "modisco" and self.attributions is None:
             raise ValueError(
-                "TF-MoDISco needs attributions; give --attributions, a file of crmnet explain"
+                "TF-MoDISco needs attributions; give --attributions with the attributions.npz of "
+                "crmnet explain"
             )
 
 

@@ -83,7 +83,7 @@ class BarValues(NamedTuple):
     """Number of promoters with a site."""
     saliency: MeanInterval
     """Mean saliency at the sites; intervals are bootstrapped over promoters."""
-    anywhere: float
+    random_saliency: float
     """Expected saliency at random positions of the same promoters; NaN in the row ``all``."""
     expression: MeanInterval
     """Mean expression of the promoters, with an interval like that of saliency."""
@@ -93,8 +93,8 @@ def top_motifs(path: Path | None = None) -> list[FigureMotif]:
     """The motifs of the figure: the five of the paper, or up to five of a file.
 
     From the ``motifs.meme`` of ``crmnet motifs discover`` (with ``motifs.tsv`` in the same folder):
-    the first five that both searches found and that match a yeast motif of JASPAR; if there are
-    none, the five of the paper. From any other file: the first five.
+    the first five that are confirmed (both searches found them) and match a yeast motif of JASPAR.
+    If there are none: the five of the paper. From any other file: the first five.
     """
     if path is not None:
         motifs, table = read_motifs(path), read_discovery(path)
@@ -189,7 +189,7 @@ def _sites(inserts: Tokens, motifs: Sequence[FigureMotif]) -> list[tuple[FigureM
     sites = find_sites(inserts, [motif.motif for motif in motifs], ScanOptions())
     present = set(sites.motif.tolist())
     if not present:
-        raise ValueError("none of the motifs has a site in these promoters; give more of them")
+        raise ValueError("none of the motifs has a site in these promoters; give more promoters")
     if without_site := [motif.name for number, motif in enumerate(motifs) if number not in present]:
         log.info("figure 5: no site of %s in these promoters; left out", ", ".join(without_site))
     return [
@@ -258,7 +258,7 @@ def _write_table(path: Path, rows: Sequence[BarValues], kind: str) -> None:
     """One row for each bar; undefined numbers are left empty."""
     names = ["motif", "promoters", "saliency", "saliency_low", "saliency_high", "saliency_anywhere",
              "expression", "expression_low", "expression_high"]  # fmt: skip
-    cells = [[row.name, row.promoters, *row.saliency, row.anywhere, *row.expression]
+    cells = [[row.name, row.promoters, *row.saliency, row.random_saliency, *row.expression]
              for row in rows]  # fmt: skip
     rows_without_nan = [["" if cell != cell else cell for cell in line] for line in cells]
     columns = dict(zip(names, zip(*rows_without_nan, strict=True), strict=True))
@@ -322,7 +322,7 @@ def _saliency_and_expression(
     _bars(left, rows, [row.saliency for row in rows])
     left.set_title("F   mean saliency at sites", fontsize=9)
     positions = np.arange(1, len(rows))
-    expected = [row.anywhere for row in rows[1:]]
+    expected = [row.random_saliency for row in rows[1:]]
     left.hlines(expected, positions - 0.4, positions + 0.4, color=INK,
                 linestyle=(0, (2, 1)), linewidth=1,
                 label="same promoters, random sites")  # fmt: skip

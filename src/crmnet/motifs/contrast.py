@@ -78,10 +78,10 @@ def _root(parent: Integers, row: int) -> int:
 
 
 def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Integers, Integers]:
-    """Rows of the n highest and of the n lowest sequences, one for each family at either end.
+    """Rows of the n highest and of the n lowest sequences, one for each family in each group.
 
     Raises:
-        ValueError: If the two ends overlap.
+        ValueError: If the two groups overlap.
     """
     order = np.argsort(-expression, kind="stable")
 
@@ -93,7 +93,7 @@ def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Inte
     bottom = first_of_each(order[::-1])[:n]
     if len(np.intersect1d(top, bottom)):
         raise ValueError(
-            f"n = {n:,} sequences at either end are more than half of the "
+            f"n = {n:,} sequences in each group are more than half of the "
             f"{len(first_of_each(order)):,} families; choose a smaller n"
         )
     return top, bottom

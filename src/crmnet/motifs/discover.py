@@ -3,11 +3,12 @@
 Takes tokens, expression and families, gives motifs with p- and q-values;
 :mod:`crmnet.interpretation.discovery` names them and writes the files.
 
-The search is discriminative, like STREME (Bailey 2021), but erases no sites. Each round takes the
-k-mer with the largest z given the motifs found so far (:mod:`crmnet.motifs.residual`), makes it a
-matrix, and refines the matrix on its own sites. Afterwards all motifs are polished together, each
-on the residuals of the others. P-values come from held-out sequences in which the sites of stronger
-motifs are masked, so that fragments and variants of a motif are not confirmed as motifs.
+The search is discriminative, like STREME (Bailey 2021), but does not erase the sites of motifs
+already found. Each round takes the k-mer that adds most to a regression on these motifs (largest
+score-test z, :mod:`crmnet.motifs.residual`), makes it a matrix, and refines the matrix on its own
+sites. At the end all motifs are polished: each is refined again on the residuals of the others.
+P-values come from held-out sequences. There the sites of stronger motifs are masked, so that
+fragments and variants of a motif are not confirmed.
 
 * :func:`differential_motifs` compares the n highest with the n lowest sequences, as the paper did
   with MEME.
@@ -75,10 +76,10 @@ class DiscoverOptions:
     """Settings of the search."""
 
     n: int = 2_000
-    """Sequences at either end (:func:`differential_motifs`)."""
+    """Number of highest and number of lowest sequences (:func:`differential_motifs`)."""
     match_composition: bool = True
-    """Rank sequences within strata of equal G + C before the ends are taken. If False, the ends are
-    those of expression; their compositions may overlap too little for a comparison."""
+    """Select the highest and lowest sequences by rank within strata of equal G + C. If False, by
+    expression itself; their compositions may then overlap too little for a comparison."""
     q_value: float = 0.05
     """Motifs at or above this false discovery rate are left out."""
     held_out: float = 0.4
@@ -156,7 +157,7 @@ def differential_motifs(
     Args:
         tokens: ``(B, L)`` inserts, without adapters.
         expression: ``(B,)``, in any unit.
-        family: ``(B,)`` family labels of any type; each family counts once at either end.
+        family: ``(B,)`` family labels of any type; each family counts once in each group.
         options: Settings of the search.
 
     Returns:
@@ -172,7 +173,7 @@ def differential_motifs(
 def extreme_sequences(
     tokens: Tokens, expression: Matrix, family: npt.NDArray[Any], options: DiscoverOptions
 ) -> tuple[Integers, Booleans]:
-    """Rows of both ends, and a mask of those of the upper end; ``(2n,)`` each."""
+    """Rows of the n highest and n lowest sequences, and a mask of the highest; ``(2n,)`` each."""
     score = rank_within_strata(expression, tokens) if options.match_composition else expression
     top, bottom = extremes(score, family, options.n)
     rows = np.concatenate([top, bottom])

@@ -3,8 +3,8 @@
 Takes a model and a data set, gives a data set for ``crmnet train``. Its rows are the promoters of
 the given data set and as many promoters derived from them as requested. Each row is in one of the
 model's media and is labelled with the model's prediction. A network trained on these rows (recipe
-``yeast-fast``) reproduces the model's predictions (Hinton, Vinyals & Dean 2015). There can be more
-rows than were ever measured.
+``yeast-fast``) learns the model's predictions (Hinton, Vinyals & Dean 2015). There can be more rows
+than were ever measured.
 """
 
 from __future__ import annotations

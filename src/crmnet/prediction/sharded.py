@@ -8,11 +8,11 @@ predict``. While a job runs, its parts are in a folder beside the output:
       part-1f0c9a2b-00000000.parquet  predictions for the first rows of the input, and so on
 
 The letters in the name of a part are a hash of the job, so that another job does not use it. Every
-process reads the input and predicts the parts with its share of the numbers. Existing parts are not
-predicted again, even if the number of processes has changed. When all parts exist, the process of
-rank 0 joins them in order. Processes communicate only through this folder. Therefore they may run
-on several nodes with a shared file system, under ``torchrun`` or any launcher that sets RANK and
-WORLD_SIZE.
+process reads the input and predicts the parts whose number modulo WORLD_SIZE is its RANK. Existing
+parts are not predicted again, even if the number of processes has changed. When all parts exist,
+the process of rank 0 joins them in order. Processes communicate only through this folder. Therefore
+they may run on several nodes with a shared file system, under ``torchrun`` or any launcher that
+sets RANK and WORLD_SIZE.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A simulated reporter assay with known truth: promoters and their measured expression.
 
-Takes a size, a seed and noise settings, gives a data set folder with the truth beside it, so that
-predictions and explanations can be scored. The raw rows are ingested in the same way as real ones
-(:mod:`crmnet.data.ingest`). The true expression is defined in :mod:`crmnet.simulation.cell`.
+Takes a size, a seed and noise settings, gives a data set folder. A subfolder contains the true
+expression and sites, with which predictions and explanations can be scored. The raw rows are
+ingested in the same way as real ones (:mod:`crmnet.data.ingest`). The true expression is defined in
+:mod:`crmnet.simulation.cell`.
 
 A cell falls into a sorting bin with normal spread around the true expression of its promoter. The
 measured expression is the mean bin of a promoter's cells; with a single cell it is an integer.

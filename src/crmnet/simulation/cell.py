@@ -30,11 +30,13 @@ from crmnet.motifs.pwm import scan_scores
 
 MEDIA = ("complex", "defined")
 INSERT = 80
+"""Length of an insert, in bases."""
 SITE_OCCUPANCY = 0.2
 """A position is listed as a site if it is bound at least this fraction of the time in open DNA."""
 MIN_TRACT = 6
 """Shortest run of A or of T that counts as a tract."""
 TRACT_NAME = "poly-dA:dT"
+"""Name of tracts in the table of sites."""
 
 
 @dataclass(frozen=True)

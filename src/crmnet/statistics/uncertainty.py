@@ -155,8 +155,8 @@ def assess_predictions(
 
 def percentile_of(values: npt.ArrayLike, quantiles: Sequence[float]) -> Floats:
     """Percentiles 0–100 of values, interpolated linearly between evenly spaced quantiles."""
-    places = np.linspace(0, 100, len(quantiles))
-    return np.interp(np.asarray(values, dtype=np.float64), np.asarray(quantiles), places)
+    percentiles = np.linspace(0, 100, len(quantiles))
+    return np.interp(np.asarray(values, dtype=np.float64), np.asarray(quantiles), percentiles)
 
 
 def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: float) -> float:
@@ -190,7 +190,7 @@ def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: f
     return float(scores[order][np.searchsorted(reached, needed - 1e-9)])
 
 
-def fit_difficulty(error: Floats, spread: Floats) -> tuple[float, float]:
+def fit_expected_error(error: Floats, spread: Floats) -> tuple[float, float]:
     """Base and slope of the absolute error as a linear function of the spread, both at least 0.
 
     Fitted by least squares. If the error does not increase with the spread, or the spread does not
@@ -205,7 +205,7 @@ def fit_difficulty(error: Floats, spread: Floats) -> tuple[float, float]:
     base = float(error.mean()) - slope * float(spread.mean())
     if slope <= 0:
         return max(float(error.mean()), min_base), 0.0
-    if base < min_base:  # use a line through the smallest base
+    if base < min_base:  # fit a line through the smallest allowed base
         slope = max(0.0, float(((error - min_base) * spread).sum() / (spread**2).sum()))
         base = min_base
     return base, slope
