@@ -26,8 +26,13 @@ import numpy as np
 from crmnet.data.dataset import Dataset
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute
 from crmnet.interpretation.discovery import read_attributions
-from crmnet.motifs.contrast import extremes, without_composition
-from crmnet.motifs.discover import DiscoveredMotif, DiscoverOptions, differential, ranked
+from crmnet.motifs.contrast import extremes, rank_within_strata
+from crmnet.motifs.discover import (
+    DiscoveredMotif,
+    DiscoverOptions,
+    differential_motifs,
+    ranked_motifs,
+)
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
 from crmnet.motifs.seqlets import attributed_motifs
@@ -106,11 +111,11 @@ def main() -> None:
     inserts = np.array(data.tokens[rows])[:, INSERT]
     expression = np.array(data.labels[rows], dtype=float)
     family = np.array(data.family[rows])
-    top, bottom = extremes(without_composition(expression, inserts), family, options.n)
+    top, bottom = extremes(rank_within_strata(expression, inserts), family, options.n)
     shares = site_shares(options.dataset, rows[top], rows[bottom])
     searches: dict[str, Callable[[], list[DiscoveredMotif]]] = {
-        search.__name__: partial(search, inserts, expression, family, DiscoverOptions(n=options.n))
-        for search in (differential, ranked)
+        name: partial(search, inserts, expression, family, DiscoverOptions(n=options.n))
+        for name, search in (("differential", differential_motifs), ("ranked", ranked_motifs))
     }
     if options.run or options.attributions:
         searches = {"attributions": partial(of_attributions, options)}

@@ -28,7 +28,7 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from crmnet.benchmark.machine import forget_peak, peak_memory, times_of
+from crmnet.benchmark.machine import peak_memory, reset_peak_memory, time_calls
 from crmnet.models import build
 from crmnet.models.crmnet.training_form import Pass
 from crmnet.sequence import one_hot
@@ -87,9 +87,9 @@ def measure(
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.set_float32_matmul_precision("high")
-    forget_peak(device)
+    reset_peak_memory(device)
     step = training_step(options, form, batch_size, precision)
-    median = statistics.median(times_of(step, device, WARM_UP if on_gpu else 1, options.steps))
+    median = statistics.median(time_calls(step, device, WARM_UP if on_gpu else 1, options.steps))
     table = profile_of(step, on_gpu)
     peak = peak_memory(device)
     row: dict[str, object] = {

@@ -1,4 +1,7 @@
-"""Names for the types of NumPy arrays that many modules take and return."""
+"""Type aliases of the NumPy arrays that many modules take and return.
+
+For annotations only; imports no other module of the package.
+"""
 
 from __future__ import annotations
 

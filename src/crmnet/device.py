@@ -1,4 +1,7 @@
-"""Choose the device to compute on, and find out whether it multiplies bfloat16 numbers."""
+"""Choice of the device to compute on, and whether it computes in bfloat16.
+
+Takes a name, gives a :class:`torch.device`; used by prediction, training and the benchmark.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 numbers itself; where it does not, they are slow."""
+    """Whether the device multiplies bfloat16 numbers in hardware; emulation is slow."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":

@@ -1,4 +1,9 @@
-"""Edited sequences: sites put in, bases exchanged, two crossed. Tokens in and out; no model."""
+"""Edits of sequences: planted sites, random substitutions, crosses of two sequences.
+
+Takes tokens and gives edited copies, without a model. Used to marginalise over backgrounds
+(:mod:`crmnet.interpretation.marginalise`) and to make promoters for distillation
+(:mod:`crmnet.prediction.distil`).
+"""
 
 from __future__ import annotations
 
@@ -9,16 +14,16 @@ from crmnet.sequence import N_TOKEN, Tokens, reverse_complement
 
 
 def put(tokens: Tokens, site: Tokens, start: int, strand: str = "+") -> Tokens:
-    """Copies of the sequences with a site written over what was there.
+    """Copies of the sequences with a site written over their bases.
 
     Args:
         tokens: ``(B, L)``.
-        site: ``(W,)``; N leaves the base that is there.
-        start: Where the site's left end comes to lie, from 0.
+        site: ``(W,)``; N keeps the existing base.
+        start: Position of the site's left end, from 0.
         strand: ``-`` writes the site's reverse complement.
 
     Raises:
-        ValueError: If the site does not fit in, or the strand is neither ``+`` nor ``-``.
+        ValueError: If the site does not fit, or ``strand`` is neither ``+`` nor ``-``.
     """
     if strand not in ("+", "-"):
         raise ValueError(f"strand must be + or -; got {strand!r}")
@@ -35,12 +40,12 @@ def put(tokens: Tokens, site: Tokens, start: int, strand: str = "+") -> Tokens:
 
 
 def substitute(tokens: Tokens, rate: npt.NDArray[np.float64], rng: np.random.Generator) -> Tokens:
-    """Copies with random bases exchanged for another one.
+    """Copies with random bases replaced by one of the three other bases.
 
     Args:
         tokens: ``(B, L)``; N stays N.
-        rate: ``(B,)``, the chance of each base of a row to be exchanged.
-        rng: Where chance comes from.
+        rate: ``(B,)`` probability of a substitution at each base of the row.
+        rng: Source of random numbers.
     """
     hit = (rng.random(tokens.shape) < rate[:, None]) & (tokens != N_TOKEN)
     step = rng.integers(1, N_TOKEN, size=tokens.shape, dtype=np.uint8)
@@ -48,5 +53,5 @@ def substitute(tokens: Tokens, rate: npt.NDArray[np.float64], rng: np.random.Gen
 
 
 def cross(left: Tokens, right: Tokens, cut: npt.NDArray[np.int64]) -> Tokens:
-    """Each row of ``left`` up to its ``cut``, then that of ``right``: ``(B, L)``."""
+    """Crosses ``(B, L)``: each row of ``left`` up to its ``cut``, then the row of ``right``."""
     return np.where(np.arange(left.shape[1]) < cut[:, None], left, right)

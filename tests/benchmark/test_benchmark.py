@@ -1,4 +1,4 @@
-"""Table 1 on a tiny network: numbers that follow from others, blanks, files. Nothing is timed."""
+"""Table 1 with a tiny network: derived numbers, blank rows, files. No test asserts a duration."""
 
 import dataclasses
 import json
@@ -22,8 +22,8 @@ from crmnet.benchmark import (
     forward_flop,
     machine,
     markdown,
+    reason_for_blank,
     timed_row,
-    why_blank,
 )
 from crmnet.benchmark.report import write_benchmark
 from crmnet.figures.panels import throughput_bars
@@ -37,11 +37,11 @@ CPU = torch.device("cpu")
 
 
 def options(**changed):
-    usual = {
+    defaults = {
         "model": "crmnet-small", "model_settings": TINY, "batch_sizes": (2, 4), "device": "cpu",
         "rows": 9_600, "steps": 2, "warm_up": 1, "isolate": False,
     }  # fmt: skip
-    return BenchmarkOptions(**{**usual, **changed})
+    return BenchmarkOptions(**{**defaults, **changed})
 
 
 @pytest.fixture(autouse=True)
@@ -55,16 +55,16 @@ def result():
 
 
 def table_rows(text):
-    """Cells of the lines of all tables, without their heads."""
+    """Cells of the rows of all tables, without headers."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [row for row in cells if row[0][0].isdigit()]
 
 
-# -- what follows from the time of a step -----------------------------------------------------
+# -- numbers derived from the time of a step --------------------------------------------------
 
 
-def test_a_row_follows_from_its_step():
+def test_a_row_is_computed_from_its_step():
     # 12 M rows in steps of 4 × 1,000 are 3,000 steps of half a second: 25 minutes.
     row = timed_row(Case(1_000, "fp32", devices=4), "x", step_s=0.5, rows=12_000_000)
     assert row.epoch_min == pytest.approx(25)
@@ -72,7 +72,7 @@ def test_a_row_follows_from_its_step():
     assert row.sequences_per_s == pytest.approx(8_000)
 
 
-def test_measured_rows_hold_together(result):
+def test_numbers_of_measured_rows_are_consistent(result):
     assert [(row.batch_size, row.precision) for row in result.training] == [
         (2, "fp32"), (4, "fp32"), (2, "fp16"), (4, "fp16"),
     ]  # fmt: skip
@@ -89,7 +89,7 @@ def test_measured_rows_hold_together(result):
         assert row.sequences_per_s > 0
 
 
-def test_the_share_is_of_all_devices_together(monkeypatch):
+def test_the_share_of_the_matrix_rate_counts_all_devices(monkeypatch):
     monkeypatch.setattr(bench, "_measure_in_processes", lambda *_: Timing(0.5, None))
     monkeypatch.setattr(bench, "matrix_rate", lambda *_: 1e9)
     found = benchmark(options(devices=(4,), batch_sizes=(10,), isolate=True))
@@ -98,7 +98,7 @@ def test_the_share_is_of_all_devices_together(monkeypatch):
     assert row.matrix_share == pytest.approx(3 * found.flop_per_sequence * 80 / (4 * 1e9))
 
 
-def test_the_median_counts_and_warm_up_does_not(monkeypatch):
+def test_the_median_is_taken_without_warm_up(monkeypatch):
     durations, clock = iter([100.0, 100.0, 7.0, 1.0, 3.0]), [0.0]
 
     def step():
@@ -112,15 +112,15 @@ def test_the_median_counts_and_warm_up_does_not(monkeypatch):
 
 
 def test_the_matrix_rate_counts_a_multiply_add_as_two(monkeypatch):
-    # Larger products are tried for as long as they do not take long.
+    # Larger products are tried until one is slow.
     monkeypatch.setattr(machine, "MATRIX_SIZES", {"cpu": (10, 100, 200)})
-    monkeypatch.setattr(machine, "times_of", lambda *_: [0.25, 0.5])
+    monkeypatch.setattr(machine, "time_calls", lambda *_: [0.25, 0.5])
     assert bench.matrix_rate(CPU, "fp32", 1) == 2 * 10**3 / 0.25
-    monkeypatch.setattr(machine, "times_of", lambda *_: [0.05] * 5)
+    monkeypatch.setattr(machine, "time_calls", lambda *_: [0.05] * 5)
     assert bench.matrix_rate(CPU, "fp32", 1) == 2 * 200**3 / 0.05
 
 
-def test_the_callers_generator_and_threads_are_left_alone():
+def test_the_callers_generator_and_threads_do_not_change():
     torch.manual_seed(3)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     benchmark(options(batch_sizes=(2,)))
@@ -157,7 +157,7 @@ def test_the_papers_throughput(hardware, precision, batch_size, thousands):
 
 
 @pytest.mark.parametrize("row", PAPER_ROWS, ids=lambda row: f"{row.hardware}-{row.batch_size}")
-def test_the_papers_epochs_follow_from_its_steps(row):
+def test_the_papers_epochs_are_computed_from_its_steps(row):
     assert row.hours == pytest.approx(20 * row.epoch_min / 60, abs=0.01)
     ours = timed_row(Case(row.batch_size, row.precision, row.devices), row.hardware, row.step_s)
     # Printed epochs are 1 % longer than their steps on eight devices, and 3 % shorter on one.
@@ -180,15 +180,15 @@ def test_operations_of_the_published_network():
     projections = 8 * 2 * 14 * (4 * 256 * 3_072 + 2 * 256 * 128)
     attention = 8 * 2 * 12 * 2 * 14 * 14 * 256
     without_attention = encoder + decoder + tail + gates + dense + projections
-    # The 1.284 GFLOP that are usually named leave query · key and weights · value out.
+    # The usually quoted 1.284 GFLOP do not include query · key and weights · value.
     assert without_attention == pytest.approx(1.284e9, rel=1e-3)
     assert forward_flop(network) == without_attention + attention
 
 
-# -- rows that are left blank -----------------------------------------------------------------
+# -- blank rows ------------------------------------------------------------------------------
 
 
-def test_fp16_on_the_cpu_is_blank_and_says_why(result):
+def test_fp16_on_the_cpu_is_blank_with_a_reason(result):
     for row in (*result.training[2:], *result.inference[2:]):
         assert row.sequences_per_s is None
         assert "fp16 needs a CUDA GPU" in row.why
@@ -227,15 +227,15 @@ def test_a_row_that_does_not_fit_is_blank(error, monkeypatch):
     assert cells[4:] == [""] * 6
 
 
-def test_precisions_that_a_device_lacks_are_blank():
-    assert why_blank(RuntimeError("\"conv\" not implemented for 'Half'\nmore")) == (
+def test_precisions_that_a_device_does_not_support_are_blank():
+    assert reason_for_blank(RuntimeError("\"conv\" not implemented for 'Half'\nmore")) == (
         "\"conv\" not implemented for 'Half'"
     )
-    said = "Current CUDA Device does not support bfloat16. Please switch dtype to float16."
-    assert why_blank(RuntimeError(said)) == said
+    message = "Current CUDA Device does not support bfloat16. Please switch dtype to float16."
+    assert reason_for_blank(RuntimeError(message)) == message
 
 
-def test_other_errors_are_errors(monkeypatch):
+def test_other_errors_are_raised(monkeypatch):
     def training_step(*_):
         raise RuntimeError("shapes do not match")
 
@@ -244,12 +244,12 @@ def test_other_errors_are_errors(monkeypatch):
         benchmark(options())
 
 
-def test_more_gpus_than_there_are_is_blank(monkeypatch):
+def test_more_gpus_than_present_is_blank(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     cuda = torch.device("cuda")
-    assert bench._impossible(Case(2, "fp16", devices=2), cuda) is None
-    why = bench._impossible(Case(2, "fp16", devices=3), cuda)
-    assert why == "this machine has 2 of these devices"
+    assert bench._reason_to_skip(Case(2, "fp16", devices=2), cuda) is None
+    why = bench._reason_to_skip(Case(2, "fp16", devices=3), cuda)
+    assert why == "this machine has 2 cuda devices"
 
 
 # -- processes --------------------------------------------------------------------------------
@@ -286,22 +286,22 @@ def test_a_worker_that_fails_leaves_its_row_blank(left, error, why, monkeypatch)
     assert found.inference[0].why is None  # in this process
 
 
-def test_on_the_cpu_each_row_has_a_process_of_its_own(monkeypatch):
-    asked = []
+def test_on_the_cpu_each_row_has_its_own_process(monkeypatch):
+    cases = []
 
     def measured(case, *_):
-        asked.append(case)
+        cases.append(case)
         return Timing(1.0, 5)
 
     monkeypatch.setattr(bench, "_measure_in_processes", measured)
     benchmark(options(isolate=True, batch_sizes=(2,)))
-    assert asked == [Case(2, "fp32"), Case(2, "fp32", training=False)]
+    assert cases == [Case(2, "fp32"), Case(2, "fp32", training=False)]
 
 
-# -- what is written --------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------
 
 
-def test_files(result, tmp_path):
+def test_files_are_written(result, tmp_path):
     folder = tmp_path / "new" / "benchmark"
     write_benchmark(folder, result)
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -318,7 +318,7 @@ def test_files(result, tmp_path):
     assert found["paper"]["rows"] == ROWS
 
 
-def test_the_tables_hold_all_rows(result):
+def test_the_tables_contain_all_rows(result):
     rows = table_rows(markdown(result))
     assert [len(row) for row in rows] == [10] * (4 + 13) + [4] * 4
     v100 = rows[4]
@@ -326,13 +326,13 @@ def test_the_tables_hold_all_rows(result):
                         "2,359"]  # fmt: skip
 
 
-def test_a_benchmark_without_a_row_of_its_own_is_drawn(result, tmp_path):
+def test_a_benchmark_without_measured_rows_is_drawn(result, tmp_path):
     blank = dataclasses.replace(result, training=result.training[2:])
     write_benchmark(tmp_path, blank)
     assert (tmp_path / "benchmark.png").stat().st_size > 5_000
 
 
-def test_bars_are_as_long_as_the_rates():
+def test_the_length_of_a_bar_is_the_rate():
     ax = Figure().subplots()
     here = np.array([True, False, True])
     throughput_bars(ax, ["a", "b", "c"], np.array([30.0, 2000.0, 5.0]), here)
@@ -351,7 +351,7 @@ def test_bars_are_as_long_as_the_rates():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"batch_sizes": (8, 0)}, "batch_sizes must be at least 1; got 0"),
         ({"devices": (0,)}, "devices must be at least 1"),
@@ -361,21 +361,21 @@ def test_bars_are_as_long_as_the_rates():
         ({"model": "crmnet-smal", "model_settings": {}}, "did you mean 'crmnet-small'"),
     ],
 )
-def test_bad_options_are_refused(changed, said):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_options_are_rejected(changed, message):
+    with pytest.raises(ValueError, match=message):
         options(**changed)
 
 
 def test_the_command_prints_and_writes(result, monkeypatch, crmnet, tmp_path):
-    asked = []
-    monkeypatch.setattr(bench, "benchmark", lambda o: asked.append(o) or result)
+    requested = []
+    monkeypatch.setattr(bench, "benchmark", lambda o: requested.append(o) or result)
     words = ["benchmark", "crmnet-small", "--batch-size", 2, "--batch-size", 4,
              "--precision", "fp32", "--precision", "fp16",
              "--devices", 1, "--devices", 2, "--device", "cpu",
              "--rows", 100, "--steps", 5, "--warm-up", 1, "-o", tmp_path / "out"]  # fmt: skip
     status, out, err = crmnet(*words)
     assert status == 0, err
-    assert asked == [
+    assert requested == [
         BenchmarkOptions("crmnet-small", {}, (2, 4), ("fp32", "fp16"), (1, 2), "cpu", 100, 5, 1)
     ]
     assert out.startswith(markdown(result))
@@ -383,7 +383,7 @@ def test_the_command_prints_and_writes(result, monkeypatch, crmnet, tmp_path):
     assert (tmp_path / "out" / "benchmark.json").is_file()
 
 
-def test_the_command_explains_itself(monkeypatch, crmnet):
+def test_the_help_lists_the_options(monkeypatch, crmnet):
     monkeypatch.setenv("COLUMNS", "200")
     status, out, _ = crmnet("benchmark", "--help")
     assert status == 0
@@ -393,13 +393,13 @@ def test_the_command_explains_itself(monkeypatch, crmnet):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [(["crmnet-smal"], "did you mean"), (["--precision", "fp8"], "fp8"),
      (["--batch-size", "0"], "batch-size")],
 )  # fmt: skip
-def test_bad_use_is_status_2(words, said, monkeypatch, crmnet, tmp_path):
+def test_wrong_usage_has_status_2(words, message, monkeypatch, crmnet, tmp_path):
     monkeypatch.chdir(tmp_path)
     status, _, err = crmnet("benchmark", *words, "-o", "out")
     assert status == 2
-    assert said in err
+    assert message in err
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ from crmnet.runs.packed import PackOptions, load_card, pack
 from crmnet.sequence import decode, encode, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored
-from crmnet.statistics.uncertainty import Interval, fit_familiar
+from crmnet.statistics.uncertainty import Interval, fit_input_limits
 
 OPTIONS = CalibrateOptions(resamples=50)
 
@@ -77,7 +77,7 @@ def test_coverage_is_the_share_inside():
     tokens, _ = prepare(
         *encode(["ACGTACGA" * 10, "AACCGGTT" * 10, "ACAGATCG" * 10, "GATTACAA" * 10])
     )
-    familiar = fit_familiar(tokens, {}, 0.1)
+    familiar = fit_input_limits(tokens, {}, 0.1)
     limits = Interval(base=1, slope=0, quantile=2, rows=9, families=9)
     found = covered(one, tokens, limits, familiar, OPTIONS)
     assert (found.value, found.n, found.width) == (0.5, 4, 4)

@@ -1,4 +1,4 @@
-"""Attributions of networks whose answer is known, the paper's filter, and every method's shape."""
+"""Attributions of networks with known answers, the paper's filter, shapes of all methods."""
 
 import numpy as np
 import pytest
@@ -25,11 +25,11 @@ from support import WIDTHS
 
 WEIGHT = torch.randn(2, 4, 112, generator=torch.Generator().manual_seed(0))
 INSIDE = (np.arange(112) >= 17) & (np.arange(112) < 97)
-"""Places of an insert of 80 bases behind the 5' adapter of 17."""
+"""Positions of an insert of 80 bases after the 5' adapter of 17."""
 
 
 class Linear(nn.Module):
-    """Each base at each place adds its weight."""
+    """The sum of one weight for each base at each position."""
 
     def __init__(self):
         super().__init__()
@@ -48,8 +48,8 @@ def tokens(n=3, seed=0):
     return sequence.prepare(inserts, np.full(n, 80), "add")[0]
 
 
-def there(values, seqs):
-    """Picks the present base's entry; (B, L), N 0."""
+def observed(values, seqs):
+    """Entries of the observed bases, (B, L); 0 for N."""
     padded = np.concatenate([values, np.zeros_like(values[:, :1])], axis=1)
     return np.take_along_axis(padded, seqs[:, None].astype(int), axis=1)[:, 0]
 
@@ -62,8 +62,8 @@ def test_gradient_of_a_linear_network_is_its_weights():
         medium="defined",
         options=AttributeOptions("gradient", beyond_composition=False),
     )
-    expected = there(np.repeat(WEIGHT[1].numpy()[None], 3, 0), seqs) * INSIDE
-    np.testing.assert_allclose(there(found.values, seqs), expected, rtol=1e-6)
+    expected = observed(np.repeat(WEIGHT[1].numpy()[None], 3, 0), seqs) * INSIDE
+    np.testing.assert_allclose(observed(found.values, seqs), expected, rtol=1e-6)
     assert found.delta is None
 
 
@@ -71,9 +71,9 @@ def test_mutagenesis_of_a_linear_network_is_the_difference_of_weights():
     seqs = tokens(1)
     changes = mutagenesis(linear(), seqs, [1, -1])
     weight = (WEIGHT[0] - WEIGHT[1]).numpy()
-    expected = (weight - there(weight[None], seqs)) * INSIDE
+    expected = (weight - observed(weight[None], seqs)) * INSIDE
     np.testing.assert_allclose(changes[0], expected, atol=2e-5)
-    # The attribution is what the mean of the other three bases loses.
+    # The attribution is the prediction minus the mean over the three other bases.
     found = attribute(
         linear(),
         seqs,
@@ -84,21 +84,21 @@ def test_mutagenesis_of_a_linear_network_is_the_difference_of_weights():
     np.testing.assert_allclose(found.values.sum(axis=1)[0], -expected.sum(axis=0) / 3, atol=2e-5)
 
 
-def test_mutants_are_those_of_the_insert(monkeypatch):
-    predictor, asked = linear(), []
-    answer = predictor.predict_tokens
-    monkeypatch.setattr(predictor, "predict_tokens", lambda t: asked.append(t) or answer(t))
+def test_only_the_insert_is_mutated(monkeypatch):
+    predictor, calls = linear(), []
+    predict = predictor.predict_tokens
+    monkeypatch.setattr(predictor, "predict_tokens", lambda t: calls.append(t) or predict(t))
     seqs = tokens(2)
     seqs[1, 17:20] = sequence.N_TOKEN
     mutagenesis(predictor, seqs, [1, 0])
-    # Three of each known base, and the promoter itself.
-    assert [len(t) for t in asked] == [240 + 1, 231 + 1]
-    assert all((t[:, ~INSIDE] == seqs[0, ~INSIDE]).all() for t in asked)
+    # Three mutants of each known base, and the promoter itself.
+    assert [len(t) for t in calls] == [240 + 1, 231 + 1]
+    assert all((t[:, ~INSIDE] == seqs[0, ~INSIDE]).all() for t in calls)
 
 
 @pytest.mark.parametrize("method", ["gradient", "ism"])
 @pytest.mark.parametrize("name", MODELS)
-def test_every_network_of_the_zoo_can_be_attributed(name, method):
+def test_every_network_can_be_attributed(name, method):
     torch.manual_seed(0)
     network = build(name, n_media=2, **WIDTHS.get(name, {})).eval()
     predictor = Predictor(network, ["complex", "defined"], torch.device("cpu"))
@@ -113,19 +113,19 @@ def test_every_network_of_the_zoo_can_be_attributed(name, method):
 
 
 @pytest.mark.parametrize("method", ["integrated", "deeplift"])
-def test_a_linear_network_is_explained_completely(method):
+def test_attributions_of_a_linear_network_are_complete(method):
     seqs = tokens()
     options = AttributeOptions(method, beyond_composition=False, shuffles=4, steps=3)
     found = attribute(linear(), seqs, medium="complex", options=options)
     np.testing.assert_allclose(found.delta, 0, atol=1e-4)
     weight = np.repeat(WEIGHT[:1].numpy(), 3, 0)
-    others = [there(weight, references(seqs, options)[:, r]) for r in range(4)]
-    expected = there(weight, seqs) - np.mean(others, axis=0)
+    others = [observed(weight, references(seqs, options)[:, r]) for r in range(4)]
+    expected = observed(weight, seqs) - np.mean(others, axis=0)
     np.testing.assert_allclose(found.values.sum(axis=1), expected * (seqs < 4), atol=1e-5)
 
 
 class SiteAndComposition(nn.Module):
-    """Each letter of the insert adds its worth wherever it stands, T at ten places 1 more."""
+    """The sum of a worth for each base of the insert, and 1 for T at ten positions."""
 
     worth = torch.tensor([0.5, -1.0, 2.0, 0.25])
 
@@ -135,15 +135,15 @@ class SiteAndComposition(nn.Module):
 
 
 @pytest.mark.parametrize("method", ["ism", "gradient", "integrated", "deeplift"])
-def test_composition_is_taken_away_and_sites_stay(method):
+def test_composition_is_removed_and_sites_remain(method):
     predictor = Predictor(SiteAndComposition(), ["complex"], torch.device("cpu"), 64)
     seqs = tokens(3)
     seqs[0, 17 + 30 : 17 + 40] = 3
     seqs[1, 20:25] = sequence.N_TOKEN
     found = attribute(predictor, seqs, options=AttributeOptions(method, shuffles=3))
     along = found.values.sum(axis=1)[:, 17:97]
-    # At the site, T is worth 3/4 more than the mean of all letters and the others 1/4 less;
-    # mutagenesis compares with the other three: 1 more, 1/3 less.
+    # At the site, T is worth 3/4 more than the mean of all bases and the others 1/4 less.
+    # Mutagenesis compares with the three other bases: 1 more, 1/3 less.
     up, down = (1, -1 / 3) if method == "ism" else (0.75, -0.25)
     letters = seqs[:, 17:97]
     expected = np.zeros(letters.shape)
@@ -152,7 +152,7 @@ def test_composition_is_taken_away_and_sites_stay(method):
 
 
 class Gated(nn.Module):
-    """Squeeze-excitation and self-attention of the bases, read as a mean."""
+    """Squeeze-excitation and self-attention of the bases, then the mean."""
 
     def __init__(self):
         super().__init__()
@@ -169,15 +169,15 @@ def test_deeplift_has_a_rule_for_gates_and_attention():
     predictor = Predictor(Gated().eval(), ["complex"], torch.device("cpu"), 64)
     seqs = tokens(2)
     found = attribute(predictor, seqs, options=AttributeOptions("deeplift", shuffles=3))
-    np.testing.assert_allclose(found.delta, 0, atol=1e-3)  # 1.1 without the rules
+    np.testing.assert_allclose(found.delta, 0, atol=1e-3)  # 1.1 without these rules
 
 
 @pytest.mark.parametrize(
-    ("part", "gap"),  # without their rules 0.013, 3e-5, 0.016
+    ("part", "gap"),  # without these rules 0.013, 3e-5, 0.016
     [
         ({"stem": 6, "stem_width": 5}, 1e-6),
         ({"recurrent": 6}, 1e-6),
-        ({"readout": "mean-max"}, 1e-3),  # a kink between two of the points counts as either side
+        ({"readout": "mean-max"}, 1e-3),  # a kink between two points is assigned to one side
     ],
     ids=["stem", "recurrent", "mean-max"],
 )
@@ -216,18 +216,18 @@ def test_the_papers_filter_by_hand():
     seqs = tokens(1)
     values = np.zeros((1, 4, 112), dtype=np.float32)
     along = np.zeros(112, dtype=np.float32)
-    along[[0, 20, 30, 40, 100]] = [9, 3, 0.05, -5, 3]  # an adapter, kept, small, negative, adapter
+    along[[0, 20, 30, 40, 100]] = [9, 3, 0.05, -5, 3]  # adapter, kept, too small, negative, adapter
     values[0, 0] = along
     kept = paper_mask(values, seqs)[0].sum(axis=0)
     assert np.nonzero(kept)[0].tolist() == [20]
     along[:] = 0.2
     along[50] = 0.5
     values[0, 0] = along * (seqs[0] < 4)
-    # The mean is 0.2 and a little: only what stands out stays.
+    # The mean is slightly above 0.2: only larger values remain.
     assert np.nonzero(paper_mask(values, seqs)[0].sum(axis=0))[0].tolist() == [50]
 
 
-def test_references_keep_adapters_and_pairs():
+def test_references_keep_adapters_and_dinucleotides():
     seqs = tokens(2)
     others = references(seqs, AttributeOptions(shuffles=3))
     assert others.shape == (2, 3, 112)
@@ -237,19 +237,19 @@ def test_references_keep_adapters_and_pairs():
     assert pairs(others[0, 0, 17:97].astype(int)) == pairs(seqs[0, 17:97].astype(int))
 
 
-def test_randomised_weights_are_the_same_numbers_elsewhere():
+def test_randomised_weights_are_the_same_numbers_in_another_order():
     one, other = linear(), randomised(linear())
     a, b = one.model.weight.detach().flatten(), other.model.weight.detach().flatten()
     assert not torch.equal(a, b) and torch.equal(a.sort()[0], b.sort()[0])
 
 
 @pytest.mark.parametrize(
-    ("medium", "minus", "said"),
+    ("medium", "minus", "message"),
     [(None, None, "choose one of"), ("wine", None, "must be one of"),
      ("complex", "complex", "nothing to explain")],
 )  # fmt: skip
-def test_media_that_make_no_sense_are_refused(medium, minus, said):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_media_are_rejected(medium, minus, message):
+    with pytest.raises(ValueError, match=message):
         output_weights(linear(), medium, minus)
 
 
@@ -263,6 +263,6 @@ def test_the_unit_is_that_of_the_medium():
 
 
 @pytest.mark.parametrize("wrong", [{"method": "guess"}, {"shuffles": 0}, {"steps": 0}])
-def test_bad_options_are_refused(wrong):
+def test_invalid_options_are_rejected(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AttributeOptions(**wrong)

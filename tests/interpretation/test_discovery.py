@@ -1,4 +1,4 @@
-"""Discovery from a table to files, by this package and by other programs (stand-ins of them)."""
+"""Motif discovery from a table to files, by this package and by fakes of other programs."""
 
 import csv
 import json
@@ -7,7 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from crmnet.interpretation.discovery import Name, Sources, named, read_attributions
+from crmnet.interpretation.discovery import (
+    DiscoverySources,
+    MotifName,
+    name_motifs,
+    read_attributions,
+)
 from crmnet.interpretation.explain import labelled_motifs
 from crmnet.motifs.formats import as_meme, read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
@@ -32,15 +37,15 @@ def planted_table(path, n=900):
     return tokens
 
 
-def test_motifs_from_table_to_names_and_sites(crmnet, tmp_path):
+def test_a_table_gives_named_motifs_and_their_sites(crmnet, tmp_path):
     table, out = tmp_path / "t.tsv", tmp_path / "m"
     planted_table(table)
     # NSI1 binds the same site as REB1, TTACCCG.
-    status, said, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
+    status, printed, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
     assert status == 0, err
     first = rows(out / "motifs.tsv")[0]
     assert (first["motif"], first["enriched"], first["confirmed"]) == ("D1", "high", "yes")
-    assert first["name"] in ("REB1", "NSI1") and "confirmed" in said
+    assert first["name"] in ("REB1", "NSI1") and "confirmed" in printed
     assert (out / "motifs.png").stat().st_size > 5_000
     assert read_motifs(out / "motifs.meme")[0].id == "D1"
     assert labelled_motifs(out / "motifs.meme")[0].name == f"D1 {first['name']}"
@@ -57,31 +62,29 @@ def test_discover_needs_expression(crmnet, tmp_path):
     assert status == 2 and "no expression column" in err
 
 
-def test_a_person_sees_the_significant_motifs_and_how_many_others_there_were(
-    crmnet, tmp_path, caplog
-):
+def test_significant_motifs_are_printed_and_other_candidates_are_counted(crmnet, tmp_path, caplog):
     table = tmp_path / "t.tsv"
     planted_table(table)
     with caplog.at_level("INFO", "crmnet"):
-        status, said, _ = crmnet("motifs", "discover", table, "-n", 250, "-o", tmp_path / "m")
+        status, printed, _ = crmnet("motifs", "discover", table, "-n", 250, "-o", tmp_path / "m")
     assert status == 0
     motifs = rows(tmp_path / "m" / "motifs.tsv")
-    lines = said.splitlines()
+    lines = printed.splitlines()
     assert len(lines) == len(motifs) + 1 and lines[-1].startswith("written")
     assert [line.split()[0] for line in lines[:-1]] == [m["motif"] for m in motifs]
-    told = [record.getMessage() for record in caplog.records]
-    assert [line.split(" motifs")[0] for line in told] == [
+    messages = [record.getMessage() for record in caplog.records]
+    assert [line.split(" motifs")[0] for line in messages] == [
         f"search {letter}: {sum(m['motif'][0] == letter for m in motifs)}" for letter in "DR"
     ]
 
 
-def test_a_weak_match_is_no_name():
+def test_the_name_of_a_weak_match_is_uncertain():
     target = yeast_motifs()[0]
-    assert Name(target, 1e-5, 0.01).text == f"{target.name} (p 1e-05)"
-    assert Name(target, 5e-3, 0.9).text == f"{target.name}? (p 5e-03)"
+    assert MotifName(target, 1e-5, 0.01).text == f"{target.name} (p 1e-05)"
+    assert MotifName(target, 5e-3, 0.9).text == f"{target.name}? (p 5e-03)"
 
 
-STAND_IN = """#!{python} -SE
+FAKE_PROGRAM = """#!{python} -SE
 import json, pathlib, sys
 words = sys.argv[1:]
 with open({log!r}, "a") as log:
@@ -98,15 +101,15 @@ text = {motifs!r} if first.count("TTACCCGGT") > 20 else {none!r}
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    """Puts programs on the PATH that write down what they are called with; gives those lines."""
+def fake_program(tmp_path, monkeypatch):
+    """Installs fake programs on the PATH that record their arguments; ``calls()`` returns them."""
     folder, log = tmp_path / "bin", tmp_path / "calls.txt"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
 
     def install(name, body):
         path = folder / name
-        path.write_text(STAND_IN.format(python=sys.executable, log=str(log), body=body))
+        path.write_text(FAKE_PROGRAM.format(python=sys.executable, log=str(log), body=body))
         path.chmod(0o755)
 
     install.calls = lambda: [json.loads(line) for line in log.read_text().splitlines()]
@@ -124,12 +127,12 @@ def writing(flag, primary, name, banner=""):
     )  # fmt: skip
 
 
-def test_streme_searches_and_tomtom_names(crmnet, tmp_path, stand_in):
+def test_streme_searches_and_tomtom_names(crmnet, tmp_path, fake_program):
     table, out = tmp_path / "t.tsv", tmp_path / "m"
     planted_table(table)
     (abf1,) = yeast_motifs_named(["ABF1"])
-    stand_in("streme", writing("--oc", 1, "streme.txt"))
-    stand_in(
+    fake_program("streme", writing("--oc", 1, "streme.txt"))
+    fake_program(
         "tomtom",
         f"""
 out = pathlib.Path(words[words.index("-oc") + 1])
@@ -139,15 +142,15 @@ out.mkdir(parents=True)
     "S1\\tMA0000.1\\t0.5\\t1\\nS1\\t{abf1.id}\\t1e-6\\t2e-4\\n\\n# Tomtom\\n")
 """,
     )
-    status, said, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out,
+    status, printed, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out,
                                "--engine", "streme", "--seed", 3)  # fmt: skip
     assert status == 0, err
     first = rows(out / "motifs.tsv")[0]
     assert (first["motif"], first["consensus"], first["enriched"]) == ("S1", "TTACCCGGT", "high")
     assert (first["name"], first["match_p"], first["confirmed"]) == ("ABF1", "1e-06", "yes")
     assert float(first["p"]) < 1e-10 and float(first["share"]) > 0.5 > float(first["share_other"])
-    assert "S1" in said and (out / "motifs.png").stat().st_size > 5_000
-    high, low, tomtom = stand_in.calls()
+    assert "S1" in printed and (out / "motifs.png").stat().st_size > 5_000
+    high, low, tomtom = fake_program.calls()
     folder = out / "streme" / "high"
     assert high == ["streme", "--p", str(folder / "primary.fa"), "--n", str(folder / "control.fa"),
                     "--dna", "--oc", str(folder / "streme"), "--seed", "3"]  # fmt: skip
@@ -160,42 +163,44 @@ out.mkdir(parents=True)
     assert low[2] == str(swapped / "primary.fa")
     assert tomtom[0] == "tomtom" and tomtom[-1].endswith("targets.meme")
     assert {"-dist", "ed", "-no-ssc"} <= set(tomtom)
-    # REB1's own search down the ranking is named as well: TOMTOM said nothing of it.
+    # The motif of the ranked search, for which TOMTOM has no result, is named too.
     assert any(r["motif"].startswith("R") and r["name"] for r in rows(out / "motifs.tsv"))
 
 
-def test_meme_is_called_as_the_paper_did_and_its_report_is_read(crmnet, tmp_path, stand_in):
+def test_meme_is_called_as_in_the_paper_and_its_report_is_read(crmnet, tmp_path, fake_program):
     table, out = tmp_path / "t.tsv", tmp_path / "m"
     planted_table(table)
     banner = "*" * 80 + "\nMEME - Motif discovery tool\n" + "*" * 80 + "\n"
-    stand_in("meme", writing("-oc", 0, "meme.txt", banner))
-    stand_in("streme", "raise SystemExit('not asked')")
+    fake_program("meme", writing("-oc", 0, "meme.txt", banner))
+    fake_program("streme", "raise SystemExit('not requested')")
     status, _, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out, "--engine", "meme")
     assert status == 0, err
     first = rows(out / "motifs.tsv")[0]
     assert (first["motif"], first["consensus"]) == ("M1", "TTACCCGGT")
-    assert first["name"] in ("REB1", "NSI1")  # no TOMTOM: named by this package
+    assert first["name"] in ("REB1", "NSI1")  # without TOMTOM this package names the motif
     folder = out / "meme" / "high"
-    assert stand_in.calls()[0] == [
+    assert fake_program.calls()[0] == [
         "meme", str(folder / "primary.fa"), "-neg", str(folder / "control.fa"), "-objfun", "de",
         "-dna", "-revcomp", "-nmotifs", "20", "-oc", str(folder / "meme"), "-seed", "0",
     ]  # fmt: skip
 
 
-def test_streme_serves_where_meme_is_asked_for_and_missing(crmnet, tmp_path, stand_in):
+def test_streme_replaces_a_missing_meme(crmnet, tmp_path, fake_program):
     planted_table(tmp_path / "t.tsv")
-    stand_in("streme", writing("--oc", 1, "streme.txt"))
-    status, said, err = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250,
+    fake_program("streme", writing("--oc", 1, "streme.txt"))
+    status, printed, err = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250,
                                "-o", tmp_path / "m", "--engine", "meme")  # fmt: skip
     assert status == 0, err
-    assert said.startswith("S1")
+    assert printed.startswith("S1")
 
 
 @pytest.mark.parametrize(
     ("engine", "remedy"),
     [("streme", "meme-suite.org"), ("meme", "meme-suite.org"), ("modisco", "crmnet[modisco]")],
 )
-def test_a_program_that_is_missing_has_a_remedy(crmnet, tmp_path, stand_in, engine, remedy):
+def test_the_error_of_a_missing_program_gives_a_remedy(
+    crmnet, tmp_path, fake_program, engine, remedy
+):
     planted_table(tmp_path / "t.tsv")
     status, _, err = crmnet("motifs", "discover", tmp_path / "t.tsv", "-o", tmp_path / "m",
                             "--engine", engine, "--attributions", tmp_path / "a.npz")  # fmt: skip
@@ -203,16 +208,16 @@ def test_a_program_that_is_missing_has_a_remedy(crmnet, tmp_path, stand_in, engi
     assert not (tmp_path / "m").exists()
 
 
-def test_a_program_that_fails_is_quoted(crmnet, tmp_path, stand_in):
+def test_the_error_of_a_failed_program_quotes_its_messages(crmnet, tmp_path, fake_program):
     planted_table(tmp_path / "t.tsv")
-    stand_in("streme", "raise SystemExit('FATAL: no memory')")
+    fake_program("streme", "raise SystemExit('FATAL: no memory')")
     status, _, err = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250,
                             "-o", tmp_path / "m", "--engine", "streme")  # fmt: skip
     assert status == 2 and "status 1" in err and "FATAL: no memory" in err and "messages.txt" in err
 
 
 def attributions(path, n=400, hypothetical=True):
-    """Constructs half of which have a site that raises and half one that lowers."""
+    """Constructs: half have a site that raises expression, half a site that lowers it."""
     rng = np.random.default_rng(1)
     inserts = rng.integers(0, 4, (n, 80), dtype=np.uint8)
     up, down = encode(["TTACCCGGT"])[0][0], encode(["GTTGCCATGG"])[0][0]
@@ -236,16 +241,16 @@ else:
 """
 
 
-def test_modisco_searches_attributions(crmnet, tmp_path, stand_in):
+def test_modisco_searches_attributions(crmnet, tmp_path, fake_program):
     table, out, file = tmp_path / "t.tsv", tmp_path / "m", tmp_path / "attributions.npz"
     planted_table(table)
     tokens, every = attributions(file)
     patterns = [
-        Motif(name, name, np.eye(4)[encode([text])[0][0]].T)  # one site each, as it writes them
+        Motif(name, name, np.eye(4)[encode([text])[0][0]].T)  # one site, as in TF-MoDISco
         for name, text in (("pos_patterns.pattern_0", "TTACCCGGT"),
                            ("neg_patterns.pattern_0", "GTTGCCATGG"))
     ]  # fmt: skip
-    stand_in("modisco", MODISCO.format(motifs=as_meme(patterns)))
+    fake_program("modisco", MODISCO.format(motifs=as_meme(patterns)))
     status, _, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out,
                             "--engine", "modisco", "--attributions", file)  # fmt: skip
     assert status == 0, err
@@ -254,7 +259,7 @@ def test_modisco_searches_attributions(crmnet, tmp_path, stand_in):
         ("TTACCCGGT", "high"), ("GTTGCCATGG", "low")}  # fmt: skip
     assert all(float(r["p"]) < 1e-10 for r in found.values())
     assert any(r["motif"] == "D1" for r in rows(out / "motifs.tsv"))
-    first, second = stand_in.calls()
+    first, second = fake_program.calls()
     folder = out / "modisco"
     assert first == [
         "modisco", "motifs", "-s", str(folder / "sequences.npz"),
@@ -271,20 +276,20 @@ def test_modisco_searches_attributions(crmnet, tmp_path, stand_in):
         np.testing.assert_array_equal(values["arr_0"][0][:, 17:97], every[row][:, 17:97])
 
 
-def test_modisco_needs_every_letter(crmnet, tmp_path, stand_in):
-    stand_in("modisco", "")
+def test_modisco_needs_hypothetical_attributions(crmnet, tmp_path, fake_program):
+    fake_program("modisco", "")
     planted_table(tmp_path / "t.tsv")
     attributions(tmp_path / "a.npz", hypothetical=False)
-    said = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250, "-o", tmp_path / "m",
+    result = crmnet("motifs", "discover", tmp_path / "t.tsv", "-n", 250, "-o", tmp_path / "m",
                   "--engine", "modisco", "--attributions", tmp_path / "a.npz")  # fmt: skip
-    assert said[0] == 2 and "run crmnet explain again" in said[2]
+    assert result[0] == 2 and "crmnet explain again" in result[2]
 
 
 def test_sources_are_checked():
     with pytest.raises(ValueError, match="engine must be one of own, streme"):
-        Sources(engine="homer")
+        DiscoverySources(engine="homer")
     with pytest.raises(ValueError, match="--attributions"):
-        Sources(engine="modisco")
+        DiscoverySources(engine="modisco")
 
 
 def test_attributions_are_read_back(tmp_path):
@@ -295,15 +300,13 @@ def test_attributions_are_read_back(tmp_path):
     assert found.values[2, 20] == pytest.approx(every[2, tokens[2, 20], 20])
     np.testing.assert_array_equal(found.hypothetical, every)
     np.savez(tmp_path / "b.npz", other=tokens)
-    with pytest.raises(ValueError, match="holds no attributions"):
+    with pytest.raises(ValueError, match="contains no attributions"):
         read_attributions(tmp_path / "b.npz")
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_attributions(tmp_path / "c.npz")
 
 
-def test_what_explain_writes_of_every_letter_agrees_with_the_letters_that_are_there(
-    crmnet, small_run, tmp_path
-):
+def test_hypothetical_attributions_agree_with_those_of_observed_bases(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("TTACCCGGGTCAAGTACGTA" * 4 + "\n")
     for method in ("gradient", "masked"):
         status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "--medium", "complex",
@@ -319,5 +322,5 @@ def test_what_explain_writes_of_every_letter_agrees_with_the_letters_that_are_th
     assert read_attributions(tmp_path / "masked" / "attributions.npz").hypothetical is None
 
 
-def test_nothing_to_name():
-    assert named([], list(yeast_motifs()), None) == []
+def test_an_empty_list_of_motifs_has_no_names():
+    assert name_motifs([], list(yeast_motifs()), None) == []

@@ -16,7 +16,7 @@ def rows(path):
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def test_logo_spans_what_its_letters_add_up_to():
+def test_the_axis_of_a_logo_covers_the_sums_of_its_letters():
     heights = np.zeros((4, 3))
     heights[0, 0], heights[1, 0], heights[2, 1] = 1.0, 2.0, -1.0
     _, ax = plt.subplots()
@@ -24,19 +24,19 @@ def test_logo_spans_what_its_letters_add_up_to():
     assert ax.get_xlim() == (10, 13)
     assert ax.get_ylim() == pytest.approx((-1.2, 3.2))
     drawn = [path.get_extents() for c in ax.collections for path in c.get_paths()]
-    # A stands on the line, C on A, G hangs below: full height each, within its own column.
+    # A starts at zero, C is on A, G is below zero: each has its full height and its own column.
     for low, high, left in ((0, 1, 10), (1, 3, 10), (-1, 0, 11)):
         assert any(np.allclose((b.y0, b.y1), (low, high)) and left <= b.x0 < b.x1 <= left + 1
                    for b in drawn)  # fmt: skip
     plt.close("all")
 
 
-def test_sites_that_overlap_stand_in_rows_of_their_own():
+def test_overlapping_sites_are_drawn_in_separate_rows():
     _, ax = plt.subplots()
     sites_under(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
     assert [t.get_text() for t in ax.texts] == ["REB1", "ABF1", "RAP1"]
     arrows = [patch.get_xy() for patch in ax.patches]
-    # Flat edges end a base before the point: at the end of a + site, at the start of a - one.
+    # Flat edges end one base before the tip: at the end of a + site, at the start of a - site.
     flat = [a[(a[:, 1] != 0) & (a[:, 1] != -1)] for a in arrows]
     assert [(f[:, 0].min(), f[:, 0].max()) for f in flat] == [(0, 7), (5, 16), (40, 49)]
     assert [(a[:, 0].min(), a[:, 0].max()) for a in arrows] == [(0, 8), (4, 16), (40, 50)]
@@ -44,16 +44,16 @@ def test_sites_that_overlap_stand_in_rows_of_their_own():
     plt.close("all")
 
 
-def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
+def test_explain_writes_all_files(crmnet, small_run, assay, tmp_path):
     out = tmp_path / "out"
-    some = tmp_path / "some.tsv"
+    source = tmp_path / "some.tsv"
     text = (assay.path / "truth" / "assay.tsv", assay.path / "assay.tsv")
     lines = next(p for p in text if p.is_file()).read_text().splitlines()
-    some.write_text("\n".join(lines[:4]) + "\n")
-    status, said, err = crmnet("explain", small_run, some, "--medium", "complex", "-o", out,
+    source.write_text("\n".join(lines[:4]) + "\n")
+    status, printed, err = crmnet("explain", small_run, source, "--medium", "complex", "-o", out,
                                "--method", "integrated", "--shuffles", 2)  # fmt: skip
     assert status == 0, err
-    assert "completeness" in err and "logos-1.png" in said
+    assert "completeness" in err and "logos-1.png" in printed
     with np.load(out / "attributions.npz") as arrays:
         values, tokens = arrays["values"], arrays["tokens"]
         assert values.shape == (3, 4, 112) and arrays["ids"].tolist() == ["p0", "p1", "p2"]
@@ -74,23 +74,23 @@ def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
         assert float(site["attribution"]) == pytest.approx(here, abs=1e-4)
         assert 0 <= float(site["beyond"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000
-    # Two pages of one promoter each, of three that are explained.
-    status, said, err = crmnet("explain", small_run, some, "--medium", "complex", "-o", out,
+    # Three promoters are explained, two are drawn, on one page each.
+    status, printed, err = crmnet("explain", small_run, source, "--medium", "complex", "-o", out,
                                "--method", "gradient", "--page", 1, "--draw", 2,
                                "--format", "svg")  # fmt: skip
-    assert status == 0 and "logos-1.svg …" in said, err
+    assert status == 0 and "logos-1.svg …" in printed, err
     assert sorted(path.name for path in out.glob("*.svg")) == ["logos-1.svg", "logos-2.svg"]
     assert len(rows(out / "attributions.tsv")) == 3 * 80
 
 
-def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):
+def test_explain_requires_a_medium(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT\n")
     status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "-o", tmp_path / "out")
     assert status == 2 and "choose one of the model's media" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_what_was_done_to_sequences_is_said(crmnet, small_run, tmp_path):
+def test_changes_of_the_input_sequences_are_reported(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT" * 50 + "\n")
     status, _, err = crmnet(
         "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,
@@ -99,7 +99,7 @@ def test_what_was_done_to_sequences_is_said(crmnet, small_run, tmp_path):
     assert status == 0 and "adapters added to 1 of 1" in err and "lost their end" in err
 
 
-def test_seqlets_are_where_the_attributions_are():
+def test_seqlets_are_located_at_large_attributions():
     values = np.zeros((2, 80))
     values[0, 40:48], values[1, 20:28] = 1.0, -1.0
     up, down = extract_seqlets(values, 1), extract_seqlets(values, -1)
@@ -107,7 +107,7 @@ def test_seqlets_are_where_the_attributions_are():
     assert (down.row.tolist(), down.start.tolist(), down.total.tolist()) == ([1], [15], [-8.0])
 
 
-def test_motifs_of_attributions_are_what_was_attributed():
+def test_motifs_of_attributions_are_those_with_large_attributions():
     rng = np.random.default_rng(1)
     tokens = rng.integers(0, 4, (500, 80), dtype=np.uint8)
     values = rng.normal(0, 0.1, (500, 80))

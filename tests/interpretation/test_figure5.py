@@ -1,4 +1,4 @@
-"""Figure 5: its numbers by hand, its motifs, and the page from the command."""
+"""Figure 5: its numbers by hand, its motifs, and the figure drawn by the command."""
 
 import csv
 import logging
@@ -12,7 +12,7 @@ from torch import nn
 from crmnet.interpretation.explain import Promoters
 from crmnet.interpretation.figure5 import (
     FACTORS,
-    Subject,
+    FigureMotif,
     _example,
     figure5,
     site_statistics,
@@ -37,36 +37,38 @@ def hits(row, start, end, strand):
 
 
 def test_statistics_by_hand():
-    along = np.array([[1.0, 1, 0, 0], [0, 0, 0, 0], [0, 4, 2, 1]])
+    saliency = np.array([[1.0, 1, 0, 0], [0, 0, 0, 0], [0, 4, 2, 1]])
     expression = np.array([3.0, 6, 12])
-    everyone, having = site_statistics(
-        along, expression, [("M", hits([0, 2], [0, 1], [2, 3], ["+", "-"]))]
+    all_promoters, with_site = site_statistics(
+        saliency, expression, [("M", hits([0, 2], [0, 1], [2, 3], ["+", "-"]))]
     )
-    assert (everyone.name, everyone.promoters) == ("all", 3)
-    assert everyone.saliency[0] == pytest.approx(9 / 12)
-    assert everyone.expression[0] == pytest.approx(7)
-    assert (having.name, having.promoters) == ("M", 2)
-    assert having.saliency[0] == pytest.approx((2 + 6) / 4)
-    # Pairs of neighbours: 1, 1/2, 0 in the one, 2, 3, 3/2 in the other.
-    assert having.anywhere == pytest.approx((0.5 + 13 / 6) / 2)
-    assert having.expression[0] == pytest.approx(7.5)
-    assert np.isnan([*everyone.saliency[1:], *having.expression[1:]]).all()  # too few to say
+    assert (all_promoters.name, all_promoters.promoters) == ("all", 3)
+    assert all_promoters.saliency[0] == pytest.approx(9 / 12)
+    assert all_promoters.expression[0] == pytest.approx(7)
+    assert (with_site.name, with_site.promoters) == ("M", 2)
+    assert with_site.saliency[0] == pytest.approx((2 + 6) / 4)
+    # Means of neighbouring pairs: 1, 1/2, 0 in one promoter, 2, 3, 3/2 in the other.
+    assert with_site.random_saliency == pytest.approx((0.5 + 13 / 6) / 2)
+    assert with_site.expression[0] == pytest.approx(7.5)
+    assert np.isnan(
+        [*all_promoters.saliency[1:], *with_site.expression[1:]]
+    ).all()  # too few promoters
 
 
-def test_intervals_from_five_promoters_on():
+def test_intervals_are_given_for_five_promoters_or_more():
     expression = np.array([3.0, 6, 12, 3, 3])
-    (everyone,) = site_statistics(np.ones((5, 4)), expression, [])
-    assert everyone.saliency == (1, 1, 1)
-    mean, low, high = everyone.expression
+    (all_promoters,) = site_statistics(np.ones((5, 4)), expression, [])
+    assert all_promoters.saliency == (1, 1, 1)
+    mean, low, high = all_promoters.expression
     assert mean == pytest.approx(5.4) and 3 <= low < mean < high <= 12
 
 
 def discovered(folder, confirmed):
-    """Files as crmnet motifs discover leaves them: a stranger, REB1 turned and short, RAP1."""
+    """Files as written by crmnet motifs discover: an unknown motif, REB1 reversed and cut, RAP1."""
     reb1, rap1 = yeast_motifs_named(["REB1", "RAP1"])
-    stranger = Motif("AC", "D1", np.tile([[9.0], [9], [1], [1]], (1, 8)))
-    short = Motif("CUT", "D2", reb1.reversed.counts[:, 1:])
-    (folder / "motifs.meme").write_text(as_meme([stranger, short, rap1.renamed("X", "D3")]))
+    unknown = Motif("AC", "D1", np.tile([[9.0], [9], [1], [1]], (1, 8)))
+    short = Motif("CUT", "D2", reb1.reverse_complement.counts[:, 1:])
+    (folder / "motifs.meme").write_text(as_meme([unknown, short, rap1.renamed("X", "D3")]))
     marks = ["yes" if name in confirmed else "" for name in ("D1", "D2", "D3")]
     lines = [f"D{number}\tREB1\t0.1\t{mark}" for number, mark in enumerate(marks, 1)]
     header = "motif\tname\tmatch_p\tconfirmed"
@@ -74,38 +76,39 @@ def discovered(folder, confirmed):
     return folder / "motifs.meme"
 
 
-def test_confirmed_motifs_of_a_discovery_are_taken_and_named(tmp_path):
-    subjects = top_motifs(discovered(tmp_path, ("D1", "D2")))
-    assert [subject.name for subject in subjects] == ["D2 REB1"]
-    assert subjects[0].title.startswith("D2 REB1 (match p ") and subjects[0].p < 1e-3
-    assert subjects[0].offset == 1  # REB1, turned, has one column before
-    reb1 = yeast_motifs_named(["REB1"])[0].reversed
-    np.testing.assert_array_equal(subjects[0].known.counts, reb1.counts)
+def test_confirmed_motifs_of_a_discovery_are_used_and_named(tmp_path):
+    motifs = top_motifs(discovered(tmp_path, ("D1", "D2")))
+    assert [motif.name for motif in motifs] == ["D2 REB1"]
+    assert motifs[0].title.startswith("D2 REB1 (match p ") and motifs[0].p < 1e-3
+    assert motifs[0].offset == 1  # reversed REB1 has one more column in front
+    reb1 = yeast_motifs_named(["REB1"])[0].reverse_complement
+    np.testing.assert_array_equal(motifs[0].known.counts, reb1.counts)
 
 
-def test_without_confirmed_ones_the_papers_five_are_taken(tmp_path, caplog):
+def test_without_confirmed_motifs_those_of_the_paper_are_used(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "crmnet"):
         assert [s.name for s in top_motifs(discovered(tmp_path, ()))] == list(FACTORS)
     assert "is confirmed and known" in caplog.text
     assert [s.name for s in top_motifs()] == list(FACTORS)
 
 
-def test_of_any_other_file_the_first_five_are_taken(tmp_path):
+def test_of_any_other_file_the_first_five_are_used(tmp_path):
     motifs = yeast_motifs_named(["RAP1", "REB1", "ABF1", "AZF1", "CBF1", "GAL4"])
     (tmp_path / "mine.meme").write_text(as_meme(motifs))
-    subjects = top_motifs(tmp_path / "mine.meme")
-    assert [s.title for s in subjects][:2] == ["RAP1 (MA0359.3)", "REB1 (MA0363.3)"]
-    assert len(subjects) == 5
+    figure_motifs = top_motifs(tmp_path / "mine.meme")
+    assert [m.title for m in figure_motifs][:2] == ["RAP1 (MA0359.3)", "REB1 (MA0363.3)"]
+    assert len(figure_motifs) == 5
 
 
 @pytest.mark.parametrize(("strand", "left"), [("+", (20, 19)), ("-", (20, 20))])
-def test_columns_stand_under_what_they_were_compared_with(strand, left):
+def test_aligned_columns_are_drawn_at_the_same_positions(strand, left):
     known = Motif("K", "MA1", np.array([[9.0, 1, 9, 1], [1, 9, 1, 9], [1] * 4, [1] * 4]))
-    subject = Subject(Motif("M", "D1", known.counts[:, 1:]), known, 1)
+    figure_motif = FigureMotif(Motif("M", "D1", known.counts[:, 1:]), known, 1)
     _, axes = plt.subplots(3)
     values = np.zeros((1, 4, 80), dtype=np.float32)
-    _example(axes, "A", subject, hits([0], [20], [23], [strand]), ["p"], values)
-    # The motif covers bases 20 to 22; the known one's column more comes before, or, turned, behind.
+    _example(axes, "A", figure_motif, hits([0], [20], [23], [strand]), ["p"], values)
+    # The motif covers bases 20 to 22. The known motif has a further column, in front of it or,
+    # if reversed, behind it.
     for ax, start in zip(axes[1:], left, strict=True):
         corners = [p.get_extents().x0 for c in ax.collections for p in c.get_paths()]
         assert min(corners) == pytest.approx(start + 0.04)
@@ -113,7 +116,7 @@ def test_columns_stand_under_what_they_were_compared_with(strand, left):
 
 
 class Letters(nn.Module):
-    """1 for every G of the insert."""
+    """Counts G in the insert."""
 
     def forward(self, x_BCL):
         return x_BCL[:, 2, 17:97].sum(dim=1, keepdim=True)
@@ -124,7 +127,7 @@ def promoters(expression=None):
     return Promoters(["with", "without"], prepare(*encode(inserts), "add")[0], expression)
 
 
-def test_what_is_predicted_is_called_so_and_what_is_absent_is_left_out(tmp_path, caplog):
+def test_predicted_expression_is_labelled_and_motifs_without_site_are_left_out(tmp_path, caplog):
     predictor = Predictor(Letters(), ["complex"], torch.device("cpu"))
     with caplog.at_level(logging.INFO, "crmnet"):
         found = figure5(predictor, promoters(), tmp_path, picture="svg")

@@ -1,26 +1,26 @@
-"""Which sites are drawn, and the pages they are drawn on."""
+"""Selection of the sites to draw, and pages of logos."""
 
 import numpy as np
 import pytest
 
 from crmnet.figures.logo import Site
 from crmnet.interpretation.logos import (
-    Drawing,
-    Shown,
+    LogoOptions,
+    LogoPanel,
     logo_page,
     named_sites,
-    share_beyond,
-    sums_over,
-    that_matter,
+    share_exceeded,
+    site_sums,
+    supported_sites,
 )
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
 
-ALONG = np.array([[1.0, 0, 0, -3, 0]])
+VALUES = np.array([[1.0, 0, 0, -3, 0]])
 
 
 def hits(*places, q=0.01):
-    """Hits of motif 0 in row 0, surest first."""
+    """Hits of motif 0 in row 0, smallest p first."""
     start, end = np.array(places).T
     many = len(places)
     return Hits(np.zeros(many, int), np.zeros(many, int), start, end, np.array(["+"] * many),
@@ -29,21 +29,21 @@ def hits(*places, q=0.01):
 
 def test_sums_and_shares_by_hand():
     sites = hits((3, 5), (0, 2), (3, 4))
-    np.testing.assert_allclose(sums_over(ALONG, sites), [-3, 1, -3])
+    np.testing.assert_allclose(site_sums(VALUES, sites), [-3, 1, -3])
     # Pairs sum to 1, 0, -3, -3; single bases to 1, 0, 0, -3, 0.
-    np.testing.assert_allclose(share_beyond(ALONG, sites), [2 / 4, 1 / 4, 4 / 5])
-    # Another promoter with larger attributions does not count.
-    two = np.concatenate([ALONG, 100 * np.ones((1, 5))])
-    np.testing.assert_allclose(share_beyond(two, sites), [2 / 4, 1 / 4, 4 / 5])
+    np.testing.assert_allclose(share_exceeded(VALUES, sites), [2 / 4, 1 / 4, 4 / 5])
+    # Larger attributions in another promoter have no influence.
+    two = np.concatenate([VALUES, 100 * np.ones((1, 5))])
+    np.testing.assert_allclose(share_exceeded(two, sites), [2 / 4, 1 / 4, 4 / 5])
 
 
-def test_what_is_unsure_or_does_not_stand_out_is_left_out():
+def test_hits_with_large_q_or_weak_attributions_are_left_out():
     sites = hits((0, 2), (1, 3))
-    assert that_matter(sites, np.array([0.95, 0.5])).start.tolist() == [0]
-    assert not len(that_matter(hits((0, 2), q=0.2), np.array([1.0])).row)
+    assert supported_sites(sites, np.array([0.95, 0.5])).start.tolist() == [0]
+    assert not len(supported_sites(hits((0, 2), q=0.2), np.array([1.0])).row)
 
 
-def test_a_site_on_a_surer_one_is_not_named():
+def test_a_site_that_overlaps_a_better_one_is_not_named():
     motifs = [Motif("REB1", "M", np.ones((4, 8)))]
     assert named_sites(motifs, hits((10, 18), (12, 20), (30, 38)), 0) == [
         Site("REB1", 10, 18, "+"), Site("REB1", 30, 38, "+"),
@@ -51,11 +51,11 @@ def test_a_site_on_a_surer_one_is_not_named():
 
 
 @pytest.mark.parametrize("many", [1, 12])
-def test_a_page_says_where_and_in_which_unit(many):
+def test_a_page_labels_positions_and_unit(many):
     values = np.zeros((4, 80))
     values[0, 20:28] = 1
     sites = [Site("REB1", 20, 28, "+"), Site("ABF1", 22, 35, "-")]
-    page = logo_page([Shown("promoter", values, sites)] * many, "bins")
+    page = logo_page([LogoPanel("promoter", values, sites)] * many, "bins")
     assert page.get_supylabel() == "attribution (bins)" and "from 0" in page.get_supxlabel()
     wide, high = page.get_size_inches()
     assert wide == 7.2 and many < high < 2 * many + 0.5
@@ -66,7 +66,7 @@ def test_a_page_says_where_and_in_which_unit(many):
     assert [t.get_text() for t in under.texts] == ["REB1", "ABF1"]
 
 
-@pytest.mark.parametrize("wrong", [{"format": "gif"}, {"page": 0}, {"most": -1}])
-def test_bad_drawings_are_refused(wrong):
+@pytest.mark.parametrize("wrong", [{"format": "gif"}, {"per_page": 0}, {"max_logos": -1}])
+def test_invalid_options_are_rejected(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Drawing(**wrong)
+        LogoOptions(**wrong)

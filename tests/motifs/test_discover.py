@@ -1,4 +1,4 @@
-"""Discovery: counts by hand, planted sites come back, composition and families do not fool it."""
+"""Motif discovery: tests by hand, recovery of planted sites, robustness to composition."""
 
 import itertools
 
@@ -10,37 +10,37 @@ from crmnet.motifs.contrast import (
     composition_strata,
     exact_p,
     extremes,
+    find_families,
     minimum_hypergeometric,
-    relatives,
-    without_composition,
+    rank_within_strata,
 )
 from crmnet.motifs.discover import (
     Candidate,
     DiscoverOptions,
     contrast_motifs,
-    differential,
+    differential_motifs,
     group_test,
-    ranked,
+    ranked_motifs,
     with_p_values,
 )
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
-from crmnet.motifs.kmers import Words
+from crmnet.motifs.kmers import KmerIndex
 from crmnet.motifs.match import match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.refine import (
-    SHAPING,
-    best_cut,
+    SHAPING_LIMITS,
     best_scores,
+    best_threshold,
     erase,
     refine,
-    strength,
+    site_strength,
     trim,
     widen,
 )
-from crmnet.motifs.residual import Sequences, fit, rest_of
+from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
 from crmnet.sequence import encode
 
-QUICK = DiscoverOptions(n=300, most=4, patience=2)
+QUICK = DiscoverOptions(n=300, max_candidates=4, max_failures=2)
 
 
 def random_inserts(n, seed=0, gc=0.5):
@@ -55,10 +55,12 @@ def plant(tokens, rows, text, seed=1):
 
 
 def groups(tokens, top):
-    """Two groups, all of one composition, and what is to be explained of them at first."""
-    sequences = Sequences(tokens, np.asarray(top, float), np.zeros(len(tokens), int))
-    nothing = np.zeros((len(tokens), 0))
-    return sequences, rest_of(sequences, nothing, fit(sequences, nothing))
+    """Two groups of one composition, and the residuals of a regression without motifs."""
+    sequences = LabelledSequences(tokens, np.asarray(top, float), np.zeros(len(tokens), int))
+    no_features = np.zeros((len(tokens), 0))
+    return sequences, compute_residuals(
+        sequences, no_features, fit_regression(sequences, no_features)
+    )
 
 
 def site(text, sites=20):
@@ -84,74 +86,76 @@ def test_two_strata_by_enumeration():
     assert exact_p(hits, top, stratum) == pytest.approx(np.mean(np.array(deals) >= seen))
 
 
-def test_an_empty_stratum_says_nothing():
+def test_an_empty_stratum_does_not_change_p():
     top = np.arange(10) < 4
     one, two = (exact_p(top, top, np.full(10, number)) for number in (0, 2))
     assert two == one == pytest.approx(1 / 210)
 
 
 def test_z_by_hand():
-    # 10 of 20 have it, 8 of the 10 high ones. Residuals are 1/2 and variances 1/4: the sum is 3,
-    # and 10/4 less what the group's own mean takes, (10/4)² / (20/4), is its variance.
-    _, rest = groups(np.zeros((20, 1), np.uint8), np.arange(20) < 10)
-    assert rest.z_of(np.arange(2, 12)) == pytest.approx(3 / 1.25**0.5)
-    assert rest.turned().z_of(np.arange(2, 12)) == pytest.approx(-3 / 1.25**0.5)
+    # 10 of 20 sequences have the feature, 8 of them high. Residuals are ±1/2: their sum is 3.
+    # Variances are 1/4: that of the sum is 10/4 minus (10/4)² / (20/4) for the fitted mean.
+    _, residuals = groups(np.zeros((20, 1), np.uint8), np.arange(20) < 10)
+    assert residuals.z_score(np.arange(2, 12)) == pytest.approx(3 / 1.25**0.5)
+    assert residuals.negated().z_score(np.arange(2, 12)) == pytest.approx(-3 / 1.25**0.5)
 
 
-def test_composition_alone_is_no_enrichment():
-    # All difference lies between strata, none within.
+def test_a_difference_in_composition_alone_is_not_enrichment():
+    # The groups differ between strata only, not within them.
     stratum = np.repeat([0, 1], 100)
     top = np.arange(200) % 100 < np.where(stratum == 0, 10, 90)
-    sequences = Sequences(np.zeros((200, 1), np.uint8), top.astype(float), stratum)
-    rest = rest_of(sequences, np.zeros((200, 0)), fit(sequences, np.zeros((200, 0))))
+    sequences = LabelledSequences(np.zeros((200, 1), np.uint8), top.astype(float), stratum)
+    residuals = compute_residuals(
+        sequences, np.zeros((200, 0)), fit_regression(sequences, np.zeros((200, 0)))
+    )
     everywhere = np.r_[0:1, 10:19, 100:145, 190:195]  # a tenth of each group below, half above
-    assert rest.z_of(everywhere) == pytest.approx(0, abs=1e-6)
+    assert residuals.z_score(everywhere) == pytest.approx(0, abs=1e-6)
 
 
-def test_what_is_explained_is_no_longer_there():
+def test_a_feature_in_the_regression_leaves_no_signal_for_its_copies():
     rng = np.random.default_rng(0)
-    height = np.arange(400) < 200
-    known = (rng.random(400) < np.where(height, 0.6, 0.1)).astype(float)
-    shadow = known * (rng.random(400) < 0.8)  # says nothing that known does not
-    sequences, rest = groups(np.zeros((400, 1), np.uint8), height)
-    assert rest.z_of(np.nonzero(shadow)[0]) > 6
-    left = rest_of(sequences, known[:, None], fit(sequences, known[:, None]))
-    assert abs(left.z_of(np.nonzero(shadow)[0])) < 2
+    is_high = np.arange(400) < 200
+    known = (rng.random(400) < np.where(is_high, 0.6, 0.1)).astype(float)
+    copy = known * (rng.random(400) < 0.8)  # no information beyond known
+    sequences, residuals = groups(np.zeros((400, 1), np.uint8), is_high)
+    assert residuals.z_score(np.nonzero(copy)[0]) > 6
+    left = compute_residuals(sequences, known[:, None], fit_regression(sequences, known[:, None]))
+    assert abs(left.z_score(np.nonzero(copy)[0])) < 2
     assert left.residual.sum() == pytest.approx(0, abs=1e-6)
 
 
-def test_ranks_scatter_a_third_as_much_as_groups():
+def test_ranks_have_a_third_of_the_variance_of_groups():
     place = (np.arange(999) + 0.5) / 999
-    _, rest = groups(np.zeros((999, 1), np.uint8), place)
-    assert rest.variance.mean() == pytest.approx(1 / 12, rel=1e-3)
-    assert rest.residual.var() == pytest.approx(1 / 12, rel=1e-3)
+    _, residuals = groups(np.zeros((999, 1), np.uint8), place)
+    assert residuals.variance.mean() == pytest.approx(1 / 12, rel=1e-3)
+    assert residuals.residual.var() == pytest.approx(1 / 12, rel=1e-3)
 
 
 def test_minimum_hypergeometric_by_hand():
-    # Both hits first of four: the tail at the second rank is 1 in 6, times two hits.
+    # Both hits lead the ranking of four: the tail at rank 2 is 1 in 6, times two hits.
     assert minimum_hypergeometric(np.array([1, 1, 0, 0], bool)) == (pytest.approx(1 / 3), 2)
     assert minimum_hypergeometric(np.zeros(4, bool))[0] == 1
 
 
 def test_minimum_hypergeometric_bounds_the_true_p_value():
-    n, have = 9, 4
-    orders = [np.isin(np.arange(n), places) for places in itertools.combinations(range(n), have)]
+    n, n_hits = 9, 4
+    orders = [np.isin(np.arange(n), places) for places in itertools.combinations(range(n), n_hits)]
     p = np.array([minimum_hypergeometric(order)[0] for order in orders])
     for limit in (0.05, 0.2, 0.5):
         assert (p <= limit).mean() <= limit
 
 
-def test_relatives_are_found_and_strangers_are_not():
+def test_relatives_form_families_and_unrelated_sequences_do_not():
     tokens = random_inserts(40)
     tokens[20:30] = tokens[:10]
     tokens[20:30, 30] = (tokens[20:30, 30] + 1) % 4
-    tokens[38:] = 0  # two runs of A share no origin
-    family = relatives(tokens)
+    tokens[38:] = 0  # homopolymers are not relatives
+    family = find_families(tokens)
     assert (family[20:30] == family[:10]).all()
     assert len(np.unique(family)) == 30
 
 
-def test_each_family_counts_once_at_an_end():
+def test_each_family_counts_once_in_each_group():
     expression = np.array([9.0, 8, 7, 6, 5, 4, 3, 2])
     family = np.array([1, 1, 2, 3, 4, 5, 6, 6])
     top, bottom = extremes(expression, family, 2)
@@ -160,145 +164,145 @@ def test_each_family_counts_once_at_an_end():
         extremes(expression, family, 4)
 
 
-def test_ranks_without_composition_do_not_follow_it():
+def test_ranks_within_strata_do_not_correlate_with_composition():
     tokens = np.concatenate([random_inserts(500, 1, 0.3), random_inserts(500, 2, 0.7)])
     expression = np.arange(1000.0)
-    place = without_composition(expression, tokens, 10)
+    place = rank_within_strata(expression, tokens, 10)
     gc = np.isin(tokens, (1, 2)).mean(axis=1)
     assert np.corrcoef(expression, gc)[0, 1] > 0.8
     assert abs(np.corrcoef(place, gc)[0, 1]) < 0.15
 
 
-def test_best_scores_equal_a_loop_and_no_site_covers_n():
+def test_best_scores_equal_a_plain_loop_and_no_site_covers_n():
     motif = Motif("M", "M", np.random.default_rng(0).integers(1, 9, (4, 3)).astype(float))
     tokens = random_inserts(5)[:, :8]
     tokens[0, 3] = 4
     matrix = motif.log_odds()
-    score, start, turned = best_scores(tokens, motif)
+    score, start, reverse = best_scores(tokens, motif)
     for row, letters in enumerate(tokens.tolist()):
         windows = [letters[i : i + 3] for i in range(6)]
         other = [[3 - b if b < 4 else 4 for b in w[::-1]] for w in windows]
         read = [[-99 if 4 in w else sum(matrix[b, i] for i, b in enumerate(w)) for w in strand]
                 for strand in (windows, other)]  # fmt: skip
         assert score[row] == pytest.approx(np.max(read), rel=1e-5)
-        assert read[int(turned[row])][start[row]] == pytest.approx(np.max(read), rel=1e-5)
+        assert read[int(reverse[row])][start[row]] == pytest.approx(np.max(read), rel=1e-5)
 
 
-def test_the_best_word_is_the_planted_one():
+def test_the_best_kmer_is_the_planted_one():
     tokens = random_inserts(400)
     plant(tokens, range(0, 100), "GATTACA")
-    words = Words(tokens, 10)
-    _, rest = groups(tokens, np.arange(400) < 200)
-    word = words.best(rest)
-    spelled = "".join("ACGTN"[i] for i in word.letters)
+    kmers = KmerIndex(tokens, 10)
+    _, residuals = groups(tokens, np.arange(400) < 200)
+    kmer = kmers.take_best(residuals)
+    spelled = "".join("ACGTN"[i] for i in kmer.letters)
     assert spelled.strip("N") in ("GATTAC", "ATTACA", "GATTACA", "GTAATC", "TGTAAT", "TGTAATC")
-    assert word.z > 5 and words.having(word).sum() >= 100
-    assert words.best(rest).letters != word.letters  # no word is offered twice
-    assert Words(tokens, 10).best(rest.turned()).z == -word.z
+    assert kmer.z > 5 and kmers.contains(kmer).sum() >= 100
+    assert kmers.take_best(residuals).letters != kmer.letters  # no k-mer is returned twice
+    assert KmerIndex(tokens, 10).take_best(residuals.negated()).z == -kmer.z
 
 
-def test_words_are_the_same_on_both_strands_and_avoid_n():
+def test_kmers_are_the_same_on_both_strands_and_avoid_n():
     tokens = np.stack([encode([text])[0][0] for text in ("GATTACAA", "TTGTAATC", "GATNACAA")])
-    words = Words(tokens, 1)
-    _, eight = words.found[2]
+    kmers = KmerIndex(tokens, 1)
+    _, eight = kmers.occurrences[2]
     assert len(eight) == 2 and eight[0] == eight[1]
 
 
-def test_a_matrix_grows_from_its_sites_to_what_was_planted():
+def test_a_matrix_grows_from_a_kmer_to_the_planted_site():
     tokens, top = random_inserts(1000), np.arange(1000) < 500
     plant(tokens, range(0, 200), "TGACTCATGC")
-    _, rest = groups(tokens, top)
-    motif, threshold, z = refine(widen(site("GACTCA"), 4), tokens, rest, SHAPING, 10)
+    _, residuals = groups(tokens, top)
+    motif, threshold, z = refine(widen(site("GACTCA"), 4), tokens, residuals, SHAPING_LIMITS, 10)
     assert motif.consensus in ("TGACTCATGC", "GCATGAGTCA") and z > 12
     hits = best_scores(tokens, motif)[0] >= threshold
     assert hits[:200].all() and hits[200:].mean() < 0.03
 
 
-def test_a_matrix_never_grows_wider_than_the_sequences():
+def test_a_matrix_is_never_wider_than_the_sequences():
     tokens, top = random_inserts(600)[:, :9], np.arange(600) < 300
     tokens[:100, 1:8] = encode(["GATTACA"])[0][0]
-    _, rest = groups(tokens, top)
-    motif, _, z = refine(widen(site("GATTACA"), 4), tokens, rest, SHAPING, 10)
+    _, residuals = groups(tokens, top)
+    motif, _, z = refine(widen(site("GATTACA"), 4), tokens, residuals, SHAPING_LIMITS, 10)
     assert "GATTACA" in motif.consensus and motif.width <= 9 and z > 8
 
 
-def test_the_cut_is_where_sites_stop_telling_groups_apart():
+def test_the_threshold_is_where_scores_stop_separating_the_groups():
     score = np.arange(100.0)[::-1]
-    _, rest = groups(np.zeros((100, 1), np.uint8), np.arange(100) < 40)
-    z, threshold = best_cut(score, rest, 10, floor=20)
+    _, residuals = groups(np.zeros((100, 1), np.uint8), np.arange(100) < 40)
+    z, threshold = best_threshold(score, residuals, 10, min_score=20)
     assert threshold == pytest.approx(60, abs=2) and z > 8
 
 
-def test_strength_is_nothing_for_a_weak_site_and_one_for_the_consensus():
+def test_strength_is_0_for_a_weak_site_and_1_for_the_consensus():
     motif = site("GATTACAT")
     tokens = np.stack([encode([t])[0][0] for t in ("CCGATTACATCC", "CCCCCCCCCCCC")])
-    strong, weak = strength(best_scores(tokens, motif)[0], motif)
+    strong, weak = site_strength(best_scores(tokens, motif)[0], motif)
     assert strong == pytest.approx(1, abs=1e-5) and weak == 0
 
 
-def test_erasing_covers_every_site_on_both_strands():
+def test_erasing_masks_every_site_on_both_strands():
     tokens = encode(["GATTACACCCTGTAATCCC"])[0]
     erase(tokens, site("GATTACA"), 7.0)
     assert "".join("ACGTN"[i] for i in tokens[0]) == "NNNNNNNCCCNNNNNNNCC"
 
 
-def test_edges_that_say_nothing_are_cut_off():
+def test_uninformative_edges_are_trimmed():
     assert trim(widen(site("GATTACA"), 3)).consensus == "GATTACA"
 
 
-def test_a_fragment_of_a_better_motif_is_not_confirmed_beside_it():
+def test_a_fragment_of_a_stronger_motif_is_not_confirmed():
     tokens, top = random_inserts(600), np.arange(600) < 300
     plant(tokens, range(0, 100), "TGACTCATGC")
     sequences, _ = groups(tokens, top)
-    whole = Candidate(site("TGACTCATGC"), 12.0, True, 9.0)
+    complete = Candidate(site("TGACTCATGC"), 12.0, True, 9.0)
     fragment = Candidate(site("CTCATGC"), 8.0, True, 7.0)
     alone = with_p_values([fragment], sequences, group_test(sequences))
-    both = with_p_values([fragment, whole], sequences, group_test(sequences))
+    both = with_p_values([fragment, complete], sequences, group_test(sequences))
     assert alone[0].p < 1e-20
     assert both[0].p < 1e-20 and both[0].motif.consensus == "TGACTCATGC"
     assert both[1].p > 0.01
 
 
-def test_planted_factors_come_back_under_their_names():
+def test_planted_factors_are_found_and_named():
     tokens, top = random_inserts(1600), np.arange(1600) < 800
     reb1, rox1 = (m.consensus for m in yeast_motifs_named(["REB1", "ROX1"]))
     plant(tokens, range(0, 150), reb1)
     plant(tokens, range(800, 950), rox1)
-    found = contrast_motifs(tokens, top, DiscoverOptions(most=4, patience=2))
+    found = contrast_motifs(tokens, top, DiscoverOptions(max_candidates=4, max_failures=2))
     assert [f.enriched for f in found] in (["high", "low"], ["low", "high"])
     best = match([f.motif for f in found], yeast_motifs()).best()
     names = {f.enriched: yeast_motifs()[i].name for f, i in zip(found, best, strict=True)}
-    # NSI1's matrix is REB1's, a base longer.
+    # NSI1's matrix is REB1's with one more base.
     assert names["high"] in ("REB1", "NSI1") and names["low"] == "ROX1"
     for f in found:
         assert f.q < 1e-6 and f.share > 0.15 > f.share_other
         assert f.e == f.motif.evalue
 
 
-def test_nothing_is_found_where_only_composition_differs():
+def test_no_motif_is_found_if_only_composition_differs():
     tokens = np.concatenate([random_inserts(400, 3, 0.6), random_inserts(400, 4, 0.5)])
     assert contrast_motifs(tokens, np.arange(800) < 400, QUICK) == []
 
 
-def test_both_ways_of_ranking_find_what_drives_expression():
+def test_both_searches_find_the_site_that_drives_expression():
     tokens = random_inserts(2000)
     plant(tokens, range(0, 400), "TTACCCGGT")
     expression = np.random.default_rng(5).normal(0, 1, 2000)
     expression[:400] += 2
     expression += 8 * np.isin(tokens, (1, 2)).mean(axis=1)
     family = np.arange(2000)
-    for search in (differential, ranked):
+    for search in (differential_motifs, ranked_motifs):
         found = search(tokens, expression, family, QUICK)
         assert found[0].enriched == "high"
         assert "TACCCG" in found[0].motif.consensus or "CGGGTA" in found[0].motif.consensus
 
 
 @pytest.mark.parametrize("wrong", [{"held_out": 1.0}, {"q_value": 0}, {"n": 0}])
-def test_bad_options_are_refused(wrong):
+def test_invalid_options_are_rejected(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DiscoverOptions(**wrong)
 
 
-def test_strata_are_about_equal_in_size():
+def test_strata_have_similar_sizes():
     sizes = np.bincount(composition_strata(random_inserts(3000), 6))
     assert len(sizes) == 6 and sizes.min() > 300

@@ -1,4 +1,4 @@
-"""Matrices by hand, scanning against a plain loop, and JASPAR's copy."""
+"""Matrices by hand, scanning compared with a plain loop, and the copy of JASPAR."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
-from crmnet.motifs.pwm import Motif, scan
+from crmnet.motifs.pwm import Motif, scan_scores
 from crmnet.sequence import encode
 
 COUNTS = np.array([[3.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 4.0]])
@@ -47,18 +47,18 @@ def test_width_and_consensus():
     "counts",
     [np.ones((3, 5)), np.ones(4), np.ones((4, 0)), np.zeros((4, 2)), np.full((4, 2), -1.0)],
 )
-def test_counts_that_are_no_matrix_are_refused(counts):
+def test_counts_that_are_not_a_matrix_are_rejected(counts):
     with pytest.raises(ValueError, match="BAD"):
         Motif("BAD", "X2", counts)
 
 
-def test_one_negative_count_is_refused():
+def test_one_negative_count_is_rejected():
     with pytest.raises(ValueError, match="below zero"):
         Motif("BAD", "X2", np.array([[5.0], [-1.0], [0.0], [0.0]]))
 
 
 def read(matrix, window):
-    """Score of one window, base by base; N (4) counts nothing."""
+    """Score of one window, base by base; N (4) scores 0."""
     return sum(matrix[base, i] for i, base in enumerate(window) if base < 4)
 
 
@@ -86,7 +86,7 @@ TOKENS = st.tuples(st.integers(1, 4), st.integers(1, 14)).flatmap(
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(TOKENS, st.lists(MATRIX, min_size=1, max_size=3))
 def test_scan_equals_a_plain_loop(tokens, matrices):
-    scores = scan(tokens, matrices)
+    scores = scan_scores(tokens, matrices)
     assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores, scan_by_loop(tokens, matrices))
 
@@ -94,38 +94,38 @@ def test_scan_equals_a_plain_loop(tokens, matrices):
 def test_scan_finds_a_site_on_either_strand():
     matrix = motif().log_odds()
     tokens, _ = encode(["GGATGG", "GGAGGG"])  # AT and AG in the middle
-    forward, reverse = scan(tokens, [matrix])[:, 0].transpose(1, 0, 2)
+    forward, reverse = scan_scores(tokens, [matrix])[:, 0].transpose(1, 0, 2)
     assert forward[0].argmax() == 2
     assert forward[0, 2] == pytest.approx(np.log(2.6 * 3.4), rel=1e-6)
     assert reverse[0, 2] == pytest.approx(np.log(2.6 * 3.4), rel=1e-6)  # AT is its own complement
-    assert reverse[1, 2] == pytest.approx(np.log(1.0 * 3.4), rel=1e-6)  # AG, read back: CT
+    assert reverse[1, 2] == pytest.approx(np.log(1.0 * 3.4), rel=1e-6)  # AG, reversed: CT
     assert forward[1, 2] == pytest.approx(np.log(2.6 * 0.2), rel=1e-6)
 
 
-def test_a_sequence_of_n_scores_zero_until_the_matrix_runs_over_the_end():
-    scores = scan(np.full((1, 5), 4, dtype=np.uint8), [motif().log_odds()])
+def test_a_sequence_of_n_scores_zero_where_the_matrix_fits():
+    scores = scan_scores(np.full((1, 5), 4, dtype=np.uint8), [motif().log_odds()])
     np.testing.assert_array_equal(scores[0, 0], [[0, 0, 0, 0, -np.inf]] * 2)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
 def test_a_matrix_wider_than_the_sequence_fits_nowhere(length):
-    scores = scan(np.zeros((1, length), dtype=np.uint8), [np.ones((4, 5))])
+    scores = scan_scores(np.zeros((1, length), dtype=np.uint8), [np.ones((4, 5))])
     assert np.isneginf(scores).all()
 
 
-def test_scan_leaves_its_arguments_alone():
+def test_scan_does_not_change_its_arguments():
     tokens, matrix = np.zeros((1, 4), dtype=np.uint8), np.ones((4, 2))
     tokens.flags.writeable = matrix.flags.writeable = False
-    scan(tokens, [matrix])
+    scan_scores(tokens, [matrix])
 
 
-def test_jaspar_knows_the_factors_of_yeast_promoters():
+def test_jaspar_contains_the_factors_of_yeast_promoters():
     names = {motif.name for motif in yeast_motifs()}
     assert {"REB1", "ABF1", "RAP1", "GCN4", "MCM1", "CBF1", "GAL4", "UME6"} <= names
     assert len(yeast_motifs()) > 150
 
 
-def test_jaspar_matrices_are_ordered_and_have_their_own_ids():
+def test_jaspar_matrices_have_unique_ids_in_order():
     ids = [motif.id for motif in yeast_motifs()]
     assert ids == sorted(set(ids))
 
@@ -134,12 +134,12 @@ def test_jaspar_matrices_are_ordered_and_have_their_own_ids():
     ("name", "core"),
     [("REB1", "TTACCC"), ("CBF1", "CACGTG"), ("GCN4", "TGACTC"), ("MCM1", "CC")],
 )
-def test_consensus_holds_the_known_core(name, core):
+def test_the_consensus_contains_the_known_core(name, core):
     (found,) = yeast_motifs_named([name])
     assert core in found.consensus
 
 
-def test_named_motifs_come_in_the_order_asked_for_whatever_the_case():
+def test_named_motifs_keep_the_requested_order_in_any_case():
     found = yeast_motifs_named(["RAP1", "abf1", "REB1"])
     assert [motif.name for motif in found] == ["RAP1", "ABF1", "REB1"]
 

@@ -14,7 +14,7 @@ from crmnet.sequence import decode, one_hot
 
 @pytest.fixture(scope="module")
 def predictor(small_run, tmp_path_factory):
-    """Both strands: what is hardest to export."""
+    """A model that predicts on both strands: the most difficult one to export."""
     path = tmp_path_factory.mktemp("packed") / "m.safetensors"
     pack([small_run], path, PackOptions(reverse_complement=True))
     return Predictor.load(path, device="cpu")
@@ -56,14 +56,14 @@ def test_a_program_of_torch_export_predicts_the_same(predictor, assay, tmp_path)
     with torch.inference_mode():
         found = program(one_hot(torch.from_numpy(tokens))).numpy()
     np.testing.assert_allclose(found, predictor.predict_tokens(tokens), rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match=r"name ONNX \*\.onnx"):
+    with pytest.raises(ValueError, match=r"name the ONNX file \*\.onnx"):
         export_onnx(predictor, tmp_path / "n.pt2")
-    with pytest.raises(ValueError, match=r"named \*\.pt2"):
+    with pytest.raises(ValueError, match=r"torch\.export \*\.pt2"):
         export_program(predictor, tmp_path / "m.pt")
 
 
-def test_a_file_that_predicts_otherwise_is_not_written(predictor, tmp_path, monkeypatch):
+def test_a_file_with_other_predictions_is_not_written(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr("crmnet.prediction.export.TOLERANCE", -1.0)
-    with pytest.raises(ValueError, match="predicts otherwise than PyTorch"):
+    with pytest.raises(ValueError, match="differs from PyTorch"):
         export_program(predictor, tmp_path / "m.pt2")
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
 
 class CountBases(nn.Module):
-    """Output 0 counts A, output 1 counts T: predictions that can be counted by hand."""
+    """Output 0 counts A, output 1 counts T, so that predictions can be checked by hand."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +37,7 @@ def test_inserts_get_adapters_and_constructs_keep_theirs(counter):
     assert predicted.tolist() == [[48 + FLANK_A, 16 + FLANK_T]] * 2
 
 
-def test_flanks_none_leaves_the_sequence_alone(counter):
+def test_flanks_none_does_not_change_the_sequence(counter):
     assert counter.predict(["AAT"], flanks="none").tolist() == [[2, 1]]
 
 
@@ -59,12 +59,12 @@ def test_rescaled_puts_outputs_back_into_units():
     assert network(torch.tensor([[1.0, 2.0]])).tolist() == [[12.0, 1.0]]
 
 
-def test_one_text_is_not_a_list_of_sequences(counter):
+def test_a_single_string_is_not_a_list_of_sequences(counter):
     with pytest.raises(ValueError, match=r"write \[sequence\]"):
         counter.predict("ACGT")
 
 
-def test_bad_letters_name_the_sequence(counter):
+def test_errors_name_the_sequence_with_an_invalid_letter(counter):
     with pytest.raises(ValueError, match=r"sequence number 2: letter 'X' at position 3"):
         counter.predict(["ACGT", "ACXT"])
 
@@ -74,7 +74,7 @@ def write(path, text):
     return path
 
 
-def test_joined_files_repeat_their_header(counter, tmp_path):
+def test_a_repeated_header_in_joined_files_is_ignored(counter, tmp_path):
     path = tmp_path / "joined.tsv"
     path.write_text("id\tsequence\na\tAAT\n\nid\tsequence\nb\tT\n")
     (answered,) = predict_file(counter, path, flanks="none")
@@ -111,7 +111,7 @@ def test_files_of_every_kind(counter, tmp_path, text, ids):
         (">a\nAC\n>\nAX\n", r"'2 \(.*in, line 3\)'"),
     ],
 )
-def test_bad_files_are_named(counter, tmp_path, text, message):
+def test_errors_name_file_and_line(counter, tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         list(predict_file(counter, write(tmp_path / "in", text)))
 
@@ -124,7 +124,7 @@ def test_a_large_file_is_read_in_blocks(counter, tmp_path, monkeypatch):
     assert max(sizes) <= 201
 
 
-def test_precision_is_asked_for_and_checked(small_run):
+def test_precision_is_an_option_with_known_values(small_run):
     exact, rounded = (Predictor.load(small_run, precision=p) for p in ("fp32", "bf16"))
     sequences = ["ACGTT" * 16, "TTACC" * 16]
     assert not np.array_equal(exact.predict(sequences), rounded.predict(sequences))
@@ -150,7 +150,7 @@ def test_units_are_named_where_they_are_known(counter):
     assert list(unit_lines(unknown, ["complex"])) == []
 
 
-def test_the_input_is_never_written_over(crmnet, small_run, tmp_path):
+def test_the_input_is_never_overwritten(crmnet, small_run, tmp_path):
     file = tmp_path / "s.fa"
     file.write_text(">one\n" + "ACGT" * 20 + "\n")
     status, _, error = crmnet("predict", small_run, file, "-o", file)

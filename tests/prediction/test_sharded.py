@@ -1,4 +1,4 @@
-"""Predictions in parts: by hand in one process, and by two real ones of which one is killed."""
+"""Predictions in parts: by hand in one process, and by two processes of which one is killed."""
 
 import dataclasses
 import os
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from crmnet.prediction.predictor import Predictor
-from crmnet.prediction.sharded import PartsJob, Place, predict_parts
+from crmnet.prediction.sharded import ProcessRank, ShardedJob, predict_sharded
 from crmnet.sequence import decode
 
 
@@ -37,87 +37,89 @@ def job(tmp_path, name="out.tsv", **options):
     path = tmp_path / "in.txt"
     if not path.exists():
         written(tmp_path)
-    return PartsJob(path, tmp_path / name, ("complex",), "none", **options)
+    return ShardedJob(path, tmp_path / name, ("complex",), "none", **options)
 
 
 @pytest.mark.parametrize("name", ["out.tsv", "out.csv", "out.parquet"])
 def test_parts_are_joined_in_order(counter, tmp_path, name):
-    this = job(tmp_path, name, rows=3)
-    predict_parts(counter, this, Place(1, 2))
-    numbers = [p.stem[-8:] for p in sorted(this.folder.glob("part-*.parquet"))]
+    sharded_job = job(tmp_path, name, rows=3)
+    predict_sharded(counter, sharded_job, ProcessRank(1, 2))
+    numbers = [p.stem[-8:] for p in sorted(sharded_job.folder.glob("part-*.parquet"))]
     assert numbers == ["00000001", "00000003"]
-    assert predict_parts(counter, this, Place(0, 2)).total == 6
-    assert [p.name for p in this.folder.iterdir()] == ["job.json"]
-    before = this.output.stat().st_mtime_ns
-    assert predict_parts(counter, this, Place(1, 2)).total == 0  # one that comes late
-    assert this.output.stat().st_mtime_ns == before
+    assert predict_sharded(counter, sharded_job, ProcessRank(0, 2)).total == 6
+    assert [p.name for p in sharded_job.folder.iterdir()] == ["job.json"]
+    before = sharded_job.output.stat().st_mtime_ns
+    assert (
+        predict_sharded(counter, sharded_job, ProcessRank(1, 2)).total == 0
+    )  # a process that starts late
+    assert sharded_job.output.stat().st_mtime_ns == before
     if name.endswith("parquet"):
-        table = polars.read_parquet(this.output)
+        table = polars.read_parquet(sharded_job.output)
     else:
-        table = polars.read_csv(this.output, separator="\t" if name.endswith("tsv") else ",")
+        table = polars.read_csv(sharded_job.output, separator="\t" if name.endswith("tsv") else ",")
     assert table["id"].cast(int).to_list() == list(range(1, 11))
     assert table["expression"].to_list() == list(range(10))
 
 
-def test_a_restart_predicts_only_what_is_missing_with_any_number_of_processes(counter, tmp_path):
-    this = job(tmp_path, rows=2)
-    predict_parts(counter, this, Place(1, 2))  # parts 1 and 3 of 0–4
-    assert predict_parts(counter, this, Place(0, 1)).total == 6
-    rows = this.output.read_text().splitlines()
+def test_a_restart_predicts_missing_parts_with_any_number_of_processes(counter, tmp_path):
+    sharded_job = job(tmp_path, rows=2)
+    predict_sharded(counter, sharded_job, ProcessRank(1, 2))  # parts 1 and 3 of 0–4
+    assert predict_sharded(counter, sharded_job, ProcessRank(0, 1)).total == 6
+    rows = sharded_job.output.read_text().splitlines()
     assert rows == ["id\texpression", *(f"{i + 1}\t{i}.0" for i in range(10))]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda t: {"rows": 4}, r"rows was 3, is 4"),
+        (lambda t: {"rows": 4}, r"rows was 3, now it is 4"),
         (lambda t: written(t, 12) and {"rows": 3}, "bytes was"),
     ],
 )
-def test_parts_of_another_job_are_refused(counter, tmp_path, change, said):
-    predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
-    with pytest.raises(ValueError, match=said):
-        predict_parts(counter, job(tmp_path, **change(tmp_path)), Place(1, 2))
+def test_parts_of_another_job_are_an_error(counter, tmp_path, change, message):
+    predict_sharded(counter, job(tmp_path, rows=3), ProcessRank(1, 2))
+    with pytest.raises(ValueError, match=message):
+        predict_sharded(counter, job(tmp_path, **change(tmp_path)), ProcessRank(1, 2))
 
 
-def test_parts_of_another_precision_are_not_mixed_in(counter, tmp_path):
-    predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
+def test_parts_of_another_precision_are_an_error(counter, tmp_path):
+    predict_sharded(counter, job(tmp_path, rows=3), ProcessRank(1, 2))
     rounded = dataclasses.replace(counter, precision="bf16")
-    with pytest.raises(ValueError, match="precision was 'fp32', is 'bf16'"):
-        predict_parts(rounded, job(tmp_path, rows=3), Place(1, 2))
+    with pytest.raises(ValueError, match="precision was 'fp32', now it is 'bf16'"):
+        predict_sharded(rounded, job(tmp_path, rows=3), ProcessRank(1, 2))
 
 
-def test_input_of_the_same_size_written_anew_is_another_job(counter, tmp_path):
-    predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
+def test_a_changed_input_of_the_same_size_is_another_job(counter, tmp_path):
+    predict_sharded(counter, job(tmp_path, rows=3), ProcessRank(1, 2))
     os.utime(tmp_path / "in.txt", (1, 1))
-    with pytest.raises(ValueError, match="its input has been written anew since"):
-        predict_parts(counter, job(tmp_path, rows=3), Place(1, 2))
+    with pytest.raises(ValueError, match="its input has changed since"):
+        predict_sharded(counter, job(tmp_path, rows=3), ProcessRank(1, 2))
 
 
-def test_an_output_that_cannot_be_is_refused_before_any_work(counter, tmp_path):
+def test_an_invalid_output_is_an_error_before_any_work(counter, tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError, match="name a file in it"):
-        predict_parts(counter, job(tmp_path, "folder"), Place())
+        predict_sharded(counter, job(tmp_path, "folder"), ProcessRank())
     with pytest.raises(ValueError, match=r"written as \.tsv, \.csv or \.parquet"):
         job(tmp_path, "out.xlsx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.txt"]
 
 
-def test_what_is_joined_makes_room_for_another_job_and_for_a_lost_output(counter, tmp_path):
-    predict_parts(counter, job(tmp_path, rows=3), Place())
-    assert predict_parts(counter, job(tmp_path, rows=4), Place()).total == 10
+def test_after_joining_another_job_or_a_lost_output_is_predicted(counter, tmp_path):
+    predict_sharded(counter, job(tmp_path, rows=3), ProcessRank())
+    assert predict_sharded(counter, job(tmp_path, rows=4), ProcessRank()).total == 10
     job(tmp_path).output.unlink()
-    assert predict_parts(counter, job(tmp_path, rows=4), Place()).total == 10
+    assert predict_sharded(counter, job(tmp_path, rows=4), ProcessRank()).total == 10
     assert len(job(tmp_path).output.read_text().splitlines()) == 11
 
 
-def test_places_and_jobs_are_checked(tmp_path):
-    assert Place.from_environment({}) is None
-    assert Place.from_environment({"RANK": "1", "WORLD_SIZE": "4"}) == Place(1, 4)
+def test_ranks_and_jobs_are_checked(tmp_path):
+    assert ProcessRank.from_environment({}) is None
+    assert ProcessRank.from_environment({"RANK": "1", "WORLD_SIZE": "4"}) == ProcessRank(1, 4)
     with pytest.raises(ValueError, match="RANK must be between"):
-        Place(2, 2)
+        ProcessRank(2, 2)
     with pytest.raises(ValueError, match="parts need files"):
-        PartsJob(tmp_path / "in", tmp_path.__class__("-"), ("complex",))
+        ShardedJob(tmp_path / "in", tmp_path.__class__("-"), ("complex",))
 
 
 def start(rank, words):
@@ -129,12 +131,12 @@ def start(rank, words):
     )  # fmt: skip
 
 
-def test_two_processes_and_a_kill_end_as_one_process_does(assay, small_run, tmp_path):
+def test_two_processes_and_a_kill_give_the_result_of_one_process(assay, small_run, tmp_path):
     sequences = decode(assay.tokens) * 3
     (tmp_path / "in.txt").write_text("\n".join(sequences))
     out = tmp_path / "out.parquet"
     words = ["predict", small_run, tmp_path / "in.txt", "-o", out, "--part-rows", 100]
-    # Rank 1 never comes, so rank 0 does its own nine parts and waits; it is killed meanwhile.
+    # Rank 1 is not started: rank 0 predicts its nine parts and waits. It is killed before the end.
     killed = start(0, words)
     parts = out.with_name("out.parquet.parts")
     while len(list(parts.glob("part-*.parquet"))) < 2:
@@ -148,7 +150,7 @@ def test_two_processes_and_a_kill_end_as_one_process_does(assay, small_run, tmp_
     assert second.wait() == 0, second.stderr.read()
     second.communicate()
     after = {p.name: p.stat().st_mtime_ns for p in parts.glob("part-*.parquet")}
-    assert before.items() <= after.items()  # what was done is not done again
+    assert before.items() <= after.items()  # existing parts are not predicted again
     first = start(0, words)
     assert first.wait() == 0, first.stderr.read()
     first.communicate()

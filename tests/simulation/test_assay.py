@@ -1,4 +1,4 @@
-"""The simulated assay against its own truth."""
+"""The simulated assay compared with its own truth."""
 
 import csv
 import dataclasses
@@ -11,7 +11,7 @@ import pytest
 from crmnet import sequence
 from crmnet.simulation import assay as simulation
 from crmnet.simulation.assay import AssayOptions, simulate, sort_cells
-from crmnet.simulation.cell import FACTORS, MEDIA, TRACT_NAME, Binding, Cell, find_sites
+from crmnet.simulation.cell import FACTORS, MEDIA, TRACT_NAME, Binding, Cell, find_true_sites
 
 INSERT_START, INSERT_END = 17, 97
 SD_OF_A_CELL = np.sqrt(1.3**2 + 1 / 12)
@@ -29,9 +29,9 @@ def assay(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def crowded(tmp_path_factory):
-    """Many cells for each promoter, so that labels are close to the truth."""
-    folder = tmp_path_factory.mktemp("crowded") / "made"
+def many_cells(tmp_path_factory):
+    """Many cells for each promoter, so that labels are close to the true expression."""
+    folder = tmp_path_factory.mktemp("many_cells") / "made"
     return simulate(AssayOptions(200, seed=2, cells=400), folder)
 
 
@@ -52,7 +52,7 @@ def files_of(folder):
 # -- sorting ----------------------------------------------------------------------------------
 
 
-def test_many_cells_have_the_mean_and_spread_they_should():
+def test_measurements_have_the_expected_mean_and_spread():
     n, cells = 4000, 4
     measured = sort_cells(np.full(n, 8.3, np.float32), np.full(n, cells), np.random.default_rng(0))
     sd = SD_OF_A_CELL / np.sqrt(cells)
@@ -75,7 +75,7 @@ def test_cells_stay_within_the_bins():
     assert (measured.min(), measured.max()) == (0, 17)
 
 
-def test_one_cell_gives_whole_labels(tmp_path):
+def test_one_cell_gives_integer_labels(tmp_path):
     labels = simulate(AssayOptions(50, seed=3, cells=1), tmp_path / "one").labels
     assert (labels == np.rint(labels)).all()
     assert len(set(labels.tolist())) > 3
@@ -98,7 +98,7 @@ def test_another_seed_gives_another_assay(tmp_path):
     assert not (first.tokens == other.tokens).all(axis=1).any()
 
 
-def test_the_folder_holds_what_is_promised(assay):
+def test_the_folder_contains_the_documented_files(assay):
     names = {str(name) for name in files_of(assay.path)}
     truth = {f"truth/{name}" for name in ("promoters.tsv", "sites.tsv", "cell.json")}
     assert names - truth == {
@@ -123,11 +123,11 @@ def test_rows_of_data_set_assay_and_truth_are_in_the_same_order(assay):
 
 def test_tokens_are_the_inserts_in_their_adapters(assay):
     raw = rows_of(assay.path / "assay.tsv")
-    wanted = [sequence.ADAPTER_5 + row["sequence"] + sequence.ADAPTER_3 for row in raw]
-    assert sequence.decode(np.asarray(assay.tokens)) == wanted
+    expected = [sequence.ADAPTER_5 + row["sequence"] + sequence.ADAPTER_3 for row in raw]
+    assert sequence.decode(np.asarray(assay.tokens)) == expected
 
 
-def test_true_expression_is_that_of_the_tokens(assay, cell):
+def test_true_expression_matches_the_tokens(assay, cell):
     true = rows_of(assay.path / "truth" / "promoters.tsv")
     binding = cell.binding(np.asarray(assay.tokens))
     for number, medium in enumerate(MEDIA):
@@ -135,7 +135,7 @@ def test_true_expression_is_that_of_the_tokens(assay, cell):
         np.testing.assert_allclose(cell.expression(binding, number), written, atol=1e-4)
 
 
-def test_sites_are_where_they_say(assay, cell):
+def test_sites_are_at_the_listed_positions(assay, cell):
     factors = [factor.name for factor in cell.factors]
     checked = 0
     for row, site in sites_of(assay):
@@ -145,10 +145,10 @@ def test_sites_are_where_they_say(assay, cell):
         window = assay.tokens[row, int(site["start"]) : int(site["end"])]
         strands = {"+": window, "-": np.array([3, 2, 1, 0, 4])[window[::-1]]}
         padded = np.vstack([cell.matrices[number], np.full(cell.widths[number], np.nan)])
-        padded = np.nan_to_num(padded)  # N counts nothing
+        padded = np.nan_to_num(padded)  # N scores 0
         score = {s: padded[w, np.arange(len(w))].sum() for s, w in strands.items()}
-        # Bound 0.2 of the time: K·w = 0.25, of which the better strand has at least half; and the
-        # logarithm of w is 0.35 times what the score lacks.
+        # Bound 0.2 of the time: K·w = 0.25, of which the better strand has at least half. The
+        # logarithm of w is 0.35 times the score minus the best score.
         least = np.log(0.125 / max(cell.factors[number].concentration)) / 0.35
         assert score[site["strand"]] - cell.best[number] >= least - 1e-4
         assert score[site["strand"]] >= max(score.values()) - 1e-4
@@ -156,7 +156,7 @@ def test_sites_are_where_they_say(assay, cell):
     assert checked > 200
 
 
-def test_tract_sites_are_whole_runs_of_a_or_t(assay):
+def test_tract_sites_are_complete_runs_of_a_or_t(assay):
     checked = 0
     for row, site in sites_of(assay):
         if site["factor"] != TRACT_NAME:
@@ -177,15 +177,15 @@ def test_sites_touch_the_insert_and_are_in_order(assay):
 
 
 def without_site(cell, binding, row, site):
-    """One promoter's binding, and the same with the site taken away."""
-    whole = Binding(*(part[row : row + 1] for part in binding))
-    weight, tract = whole.weight.copy(), whole.tract.copy()
+    """One promoter's binding, and the same without the site."""
+    intact = Binding(*(part[row : row + 1] for part in binding))
+    weight, tract = intact.weight.copy(), intact.tract.copy()
     if site["factor"] == TRACT_NAME:
         tract[0, int(site["start"]) : int(site["end"]) - 5] = 0
     else:
         factor = [f.name for f in cell.factors].index(site["factor"])
         weight[0, factor, int(site["start"])] = 0
-    return whole, whole._replace(weight=weight, tract=tract)
+    return intact, intact._replace(weight=weight, tract=tract)
 
 
 def test_the_effect_of_a_site_is_its_knock_out(assay, cell):
@@ -193,9 +193,9 @@ def test_the_effect_of_a_site_is_its_knock_out(assay, cell):
     sites = sites_of(assay)
     assert {TRACT_NAME, "REB1", "UME6"} <= {site["factor"] for _, site in sites}
     for row, site in sites[:300]:
-        whole, without = without_site(cell, binding, row, site)
+        intact, knocked_out = without_site(cell, binding, row, site)
         for number, medium in enumerate(MEDIA):
-            effect = cell.expression(whole, number)[0] - cell.expression(without, number)[0]
+            effect = cell.expression(intact, number)[0] - cell.expression(knocked_out, number)[0]
             assert float(site[f"effect_{medium}"]) == pytest.approx(effect, abs=1e-4)
 
 
@@ -214,18 +214,18 @@ def truth_of(dataset):
     return np.array([[float(row[f"expression_{medium}"]) for medium in MEDIA] for row in true])
 
 
-def test_labels_are_the_truth_of_the_rows_own_medium(crowded):
-    columns = [MEDIA.index(crowded.media[number]) for number in crowded.medium]
-    own = truth_of(crowded)[np.arange(len(crowded)), columns]
-    middle = (own > 5) & (own < 12)  # no cell of these is cut off at bins 0 and 17
+def test_labels_are_the_true_expression_in_the_medium_of_the_row(many_cells):
+    columns = [MEDIA.index(many_cells.media[number]) for number in many_cells.medium]
+    own = truth_of(many_cells)[np.arange(len(many_cells)), columns]
+    middle = (own > 5) & (own < 12)  # none of their cells is clipped at bins 0 and 17
     assert middle.sum() > 50
-    away = np.abs(crowded.labels[middle] - own[middle])
+    away = np.abs(many_cells.labels[middle] - own[middle])
     assert away.max() < 5 * SD_OF_A_CELL / np.sqrt(400)
 
 
-def test_both_media_are_measured_and_differ(crowded):
-    assert sorted(crowded.media) == sorted(MEDIA)
-    true = truth_of(crowded)
+def test_both_media_are_measured_and_differ(many_cells):
+    assert sorted(many_cells.media) == sorted(MEDIA)
+    true = truth_of(many_cells)
     assert (np.abs(true[:, 0] - true[:, 1]) > 0.2).mean() > 0.5
 
 
@@ -237,13 +237,13 @@ def members(dataset):
     return found
 
 
-def test_native_like_families_are_an_ancestor_and_near_mutants(assay):
+def test_native_like_families_are_an_ancestor_and_close_mutants(assay):
     native = {name: rows for name, rows in members(assay).items() if name.startswith("native")}
     assert sorted(map(len, native.values())) == [4] * 15  # 20 % of 300
     for rows in native.values():
         tokens = np.asarray(assay.tokens[rows])
         differences = (tokens[:, None] != tokens).sum(axis=2)
-        assert differences.max(axis=1).min() <= 3, "no member is near to all the others"
+        assert differences.max(axis=1).min() <= 3, "no member is close to all others"
         assert differences.max() > 0
 
 
@@ -260,7 +260,7 @@ def test_the_data_set_keeps_the_families(assay):
 
 
 @pytest.mark.parametrize(("share", "sources"), [(0.0, {"random"}), (1.0, {"native-like"})])
-def test_all_of_one_source(tmp_path, share, sources):
+def test_all_promoters_from_one_source(tmp_path, share, sources):
     dataset = simulate(AssayOptions(10, native_share=share), tmp_path / "made")
     assert {row["source"] for row in rows_of(dataset.path / "assay.tsv")} == sources
     assert len(dataset) == 10
@@ -277,8 +277,8 @@ def test_native_like_promoters_are_rich_in_a_and_t(tmp_path):
     assert abs(at_rich[~native].mean() - 0.5) < 5 * 0.5 / np.sqrt(200 * 80)
 
 
-def test_blocks_join_without_a_seam(tmp_path, monkeypatch):
-    monkeypatch.setattr(simulation, "BLOCK", 20)
+def test_blocks_are_joined_without_gaps(tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation, "BLOCK_SIZE", 20)
     seen = []
     dataset = simulate(AssayOptions(50, native_share=0.3), tmp_path / "made", progress=seen.append)
     assert seen == [20, 40, 50]
@@ -291,15 +291,15 @@ def test_blocks_join_without_a_seam(tmp_path, monkeypatch):
     assert len({bytes(row) for row in np.asarray(dataset.tokens)}) > 45
 
 
-def test_sites_of_a_later_block_carry_its_ids(tmp_path, monkeypatch, cell):
-    monkeypatch.setattr(simulation, "BLOCK", 20)
+def test_sites_of_a_later_block_have_its_ids(tmp_path, monkeypatch, cell):
+    monkeypatch.setattr(simulation, "BLOCK_SIZE", 20)
     dataset = simulate(AssayOptions(45), tmp_path / "made")
-    found = find_sites(cell, cell.binding(np.asarray(dataset.tokens)))
+    found = find_true_sites(cell, cell.binding(np.asarray(dataset.tokens)))
     written = [(row, site["factor"], int(site["start"])) for row, site in sites_of(dataset)]
     assert sorted(written) == sorted(zip(found.row, found.name, found.start, strict=True))
 
 
-def test_the_cell_is_described_whole(assay):
+def test_all_parameters_of_the_cell_are_written(assay):
     described = json.loads((assay.path / "truth" / "cell.json").read_text())
     assert described["options"] == dataclasses.asdict(AssayOptions(300, seed=1))
     assert [factor["name"] for factor in described["factors"]] == [f.name for f in FACTORS]
@@ -307,7 +307,7 @@ def test_the_cell_is_described_whole(assay):
     assert described["media"] == list(MEDIA)
 
 
-# -- what is refused --------------------------------------------------------------------------
+# -- what is rejected -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -323,12 +323,12 @@ def test_the_cell_is_described_whole(assay):
         ("sites", float("nan")),
     ],
 )
-def test_impossible_options_are_refused_by_name(name, value):
+def test_invalid_options_are_rejected_by_name(name, value):
     with pytest.raises(ValueError, match=f"^{name} must be"):
         AssayOptions(**{name: value})
 
 
-def test_an_existing_folder_is_left_alone(tmp_path):
+def test_an_existing_folder_is_not_changed(tmp_path):
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "mine.txt").write_text("precious")
     with pytest.raises(FileExistsError, match="--overwrite"):
@@ -344,9 +344,9 @@ def test_overwrite_replaces_the_folder(tmp_path):
     assert not (tmp_path / "made" / "old.txt").exists()
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_a_failure_on_the_way_leaves_what_was_there(tmp_path, there):
-    if there:
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_interruption_leaves_existing_files_unchanged(tmp_path, existing):
+    if existing:
         simulate(AssayOptions(5), tmp_path / "made")
     before = files_of(tmp_path)
 
@@ -356,4 +356,4 @@ def test_a_failure_on_the_way_leaves_what_was_there(tmp_path, there):
     with pytest.raises(KeyboardInterrupt):
         simulate(AssayOptions(6), tmp_path / "made", overwrite=True, progress=fail)
     assert files_of(tmp_path) == before
-    assert [p.name for p in tmp_path.iterdir()] == ["made"] * there
+    assert [p.name for p in tmp_path.iterdir()] == ["made"] * existing

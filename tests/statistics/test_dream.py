@@ -1,4 +1,4 @@
-"""The DREAM score by hand, its lists of rows, and its intervals."""
+"""The DREAM score computed by hand, its lists of rows, and its intervals."""
 
 import numpy as np
 import pytest
@@ -29,11 +29,11 @@ def scored(seed=0, family=None):
     return Scored("dream", measured, predicted, np.arange(N) if family is None else family)
 
 
-def test_the_weights_are_the_challenges():
+def test_the_weights_add_up_to_those_of_the_challenge():
     assert sum(subset.weight for subset in SUBSETS.values()) == pytest.approx(4.65)
 
 
-def test_lists_are_read_without_their_repeats(tmp_path):
+def test_duplicates_in_lists_are_ignored(tmp_path):
     subsets = read_subsets(write_lists(tmp_path), N)
     assert subsets["all"].tolist() == list(range(N))
     assert subsets["high"].tolist() == list(range(0, N, 2))
@@ -49,8 +49,8 @@ def test_the_score_is_the_weighted_mean_of_its_parts(tmp_path):
 
     values = r2(one.measured[::2], one.predicted[::2])
     pairs = r2(np.diff(one.measured), np.diff(one.predicted))
-    whole = r2(one.measured, one.predicted)
-    expected = (whole + (4 * 0.3 + 0.5) * values + (1.25 + 0.3 + 0.4) * pairs) / 4.65
+    complete = r2(one.measured, one.predicted)
+    expected = (complete + (4 * 0.3 + 0.5) * values + (1.25 + 0.3 + 0.4) * pairs) / 4.65
     assert found.pearson.value == pytest.approx(expected)
     assert found.subsets["snv"]["r2"].value == pytest.approx(pairs)
     assert found.subsets["yeast"]["n"] == 20
@@ -58,7 +58,7 @@ def test_the_score_is_the_weighted_mean_of_its_parts(tmp_path):
         assert estimate.low < estimate.value < estimate.high
 
 
-def test_the_truth_scores_one(tmp_path):
+def test_perfect_predictions_score_one(tmp_path):
     one = scored()
     perfect = Scored("dream", one.measured, 2 * one.measured + 1, one.family)
     found = dream_score(perfect, read_subsets(write_lists(tmp_path), N), resamples=20)
@@ -74,14 +74,14 @@ def test_a_missing_list_and_rows_beyond_the_end_are_errors(tmp_path):
         read_subsets(tmp_path, N)
 
 
-def test_a_list_without_its_column_is_named(tmp_path):
+def test_a_list_without_its_column_is_an_error(tmp_path):
     write_lists(tmp_path)
     (tmp_path / "low_exp_seqs.csv").write_text("row\n1\n")
-    with pytest.raises(ValueError, match=r"low_exp_seqs\.csv, line 1: no column pos"):
+    with pytest.raises(ValueError, match=r"low_exp_seqs\.csv, line 1: expected a column pos"):
         read_subsets(tmp_path, N)
 
 
-def test_the_command_adds_the_score(crmnet, tmp_path):
+def test_the_command_prints_and_saves_the_score(crmnet, tmp_path):
     one = scored()
     rows = "".join(f"{m},{p}\n" for m, p in zip(one.measured, one.predicted, strict=True))
     (tmp_path / "t.csv").write_text("measured,predicted\n" + rows)

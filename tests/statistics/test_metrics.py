@@ -1,4 +1,4 @@
-"""Metrics by hand and against scipy, the family bootstrap against a plain one, the ceiling."""
+"""Metrics by hand and compared with scipy; the family bootstrap compared with a plain one."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crmnet.data.leaks import Seen
+from crmnet.evaluation.report import save_metrics
 from crmnet.evaluation.score_sets import score_table
 from crmnet.statistics.metrics import (
     ESTIMATES,
@@ -21,7 +22,6 @@ from crmnet.statistics.metrics import (
     bootstrap,
     noise_ceiling,
     resamples_for,
-    save_metrics,
     score,
     summarise,
 )
@@ -51,13 +51,13 @@ def test_perfect_predictions():
 
 
 def test_reversed_predictions():
-    # Errors −3, −1, 1, 3; measurements spread 2.25 + 0.25 + 0.25 + 2.25 = 5 around their mean.
+    # Errors −3, −1, 1, 3; squared deviations of the measurements: 2.25 + 0.25 + 0.25 + 2.25 = 5.
     assert score(MEASURED, MEASURED[::-1]) == pytest.approx(
         {"pearson": -1, "spearman": -1, "r2": 1 - 20 / 5, "mse": 5, "mae": 2, "mse_affine": 0}
     )
 
 
-def test_scale_and_offset_hurt_r2_but_not_correlation():
+def test_scale_and_offset_reduce_r2_but_not_correlation():
     found = score(MEASURED, 2 * MEASURED + 1)  # errors 2, 3, 4, 5
     assert found == pytest.approx(
         {
@@ -79,11 +79,11 @@ def test_one_wrong_prediction_by_hand():
     assert found["spearman"] == pytest.approx(1)
     assert found["r2"] == pytest.approx(1 - 16 / 5)
     assert (found["mse"], found["mae"]) == pytest.approx((4, 1))
-    # The best line leaves (1 - r²) of the spread: (5 - 11² / 29) / 4.
+    # The best line leaves 1 − r² of the squared deviations: (5 − 11² / 29) / 4.
     assert found["mse_affine"] == pytest.approx((5 - 121 / 29) / 4)
 
 
-def test_the_mean_as_prediction_has_r2_zero_and_no_correlation():
+def test_a_constant_prediction_of_the_mean_has_r2_zero_and_no_correlation():
     found = score(MEASURED, np.full(4, 2.5))
     assert found["r2"] == pytest.approx(0)
     assert found["mse"] == pytest.approx(1.25)
@@ -91,8 +91,8 @@ def test_the_mean_as_prediction_has_r2_zero_and_no_correlation():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1e9 + 0.1])
-def test_constant_measurements_define_neither_correlation_nor_r2(value):
-    # Means of such values are rounded, which must not pass for a spread.
+def test_correlation_and_r2_of_constant_measurements_are_undefined(value):
+    # Rounding errors of the mean must not count as variance.
     found = score(np.full(7, value), np.arange(7.0))
     assert [name for name in METRICS if math.isnan(found[name])] == ["pearson", "spearman", "r2"]
 
@@ -111,14 +111,14 @@ def test_correlations_equal_scipy_with_ties(pairs):
     assert found["spearman"] == pytest.approx(stats.spearmanr(measured, predicted)[0], abs=1e-9)
 
 
-def test_a_large_offset_costs_no_precision():
+def test_a_large_offset_does_not_reduce_precision():
     measured, predicted = noisy(200)
     near, far = score(measured, predicted), score(measured + 1e7, predicted + 1e7)
     assert far == pytest.approx(near, rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [0, 2])
-def test_too_few_rows_are_refused(n):
+def test_too_few_rows_are_an_error(n):
     with pytest.raises(ValueError, match=rf"few: {n} rows"):
         ungrouped(np.zeros(n), np.zeros(n), "few")
 
@@ -139,30 +139,30 @@ def test_weighted_ranks_are_the_ranks_of_repeated_values(pairs):
 
 
 def intervals_by_repetition(scored, resamples, seed):
-    """The same draws, but with the drawn rows written out and scored one by one."""
+    """The same resamples, but with the rows written out and scored one by one."""
     rng = np.random.default_rng(seed)
     names = np.unique(scored.family)
-    drawn_scores = []
+    resampled_scores = []
     for _ in range(resamples):
-        drawn = rng.integers(len(names), size=len(names))
-        rows = np.concatenate([np.nonzero(scored.family == names[i])[0] for i in drawn])
-        drawn_scores.append(score(scored.measured[rows], scored.predicted[rows]))
+        sampled = rng.integers(len(names), size=len(names))
+        rows = np.concatenate([np.nonzero(scored.family == names[i])[0] for i in sampled])
+        resampled_scores.append(score(scored.measured[rows], scored.predicted[rows]))
     return {
-        name: np.percentile([found[name] for found in drawn_scores], [2.5, 97.5])
+        name: np.percentile([found[name] for found in resampled_scores], [2.5, 97.5])
         for name in METRICS
     }
 
 
-def test_bootstrap_equals_a_plain_one_that_repeats_rows():
+def test_bootstrap_equals_a_plain_bootstrap_that_repeats_rows():
     measured, predicted = noisy(40)
     family = np.array(list("abbcccddddeeeeefghhiij" + "klmnopqrstuvwxyzkk"))
-    scored = Scored("set", measured.round(), predicted.round(), family)  # rounded: with ties
+    scored = Scored("set", measured.round(), predicted.round(), family)  # rounded, to have ties
     found = bootstrap(scored, resamples=40, seed=7)
     for name, (low, high) in intervals_by_repetition(scored, 40, seed=7).items():
         assert (found[name].low, found[name].high) == pytest.approx((low, high), abs=1e-9)
 
 
-def test_estimates_hold_the_value_of_the_whole_set():
+def test_the_value_of_an_estimate_is_that_of_the_complete_set():
     measured, predicted = noisy(50)
     found = bootstrap(ungrouped(measured, predicted), resamples=20)
     values = score(measured, predicted)
@@ -170,7 +170,7 @@ def test_estimates_hold_the_value_of_the_whole_set():
     assert tuple(found) == ESTIMATES
 
 
-def test_the_interval_of_the_mean_error_is_that_of_theory():
+def test_the_interval_of_the_mean_error_agrees_with_theory():
     measured, predicted = noisy(500)
     estimate = bootstrap(ungrouped(measured, predicted))["mse"]
     squared = (measured - predicted) ** 2
@@ -185,7 +185,7 @@ def test_intervals_contain_the_value_of_ordinary_data(seed):
         assert estimate.low < estimate.value < estimate.high
 
 
-def test_a_seed_gives_the_same_intervals_again():
+def test_the_same_seed_gives_the_same_intervals():
     scored = ungrouped(*noisy(60))
     first, again, other = (bootstrap(scored, resamples=50, seed=n) for n in (1, 1, 2))
     assert all(first[name] == again[name] for name in METRICS)
@@ -197,7 +197,7 @@ def copied(scored, times, family):
                   family)  # fmt: skip
 
 
-def test_copies_within_families_change_no_interval():
+def test_copies_within_families_do_not_change_intervals():
     once = ungrouped(*noisy(30))
     thrice = copied(once, 3, np.repeat(once.family, 3))
     alone, together = (bootstrap(s, resamples=100, seed=3) for s in (once, thrice))
@@ -205,16 +205,14 @@ def test_copies_within_families_change_no_interval():
         assert vars(together[name]) == pytest.approx(vars(alone[name]), abs=1e-9)
 
 
-def test_copies_taken_for_independent_rows_feign_certainty():
+def test_copies_treated_as_independent_rows_make_intervals_too_narrow():
     once = ungrouped(*noisy(60))
-    honest = bootstrap(copied(once, 9, np.repeat(once.family, 9)), resamples=300)
-    feigned = bootstrap(copied(once, 9, np.arange(540)), resamples=300)
+    by_family = bootstrap(copied(once, 9, np.repeat(once.family, 9)), resamples=300)
+    by_row = bootstrap(copied(once, 9, np.arange(540)), resamples=300)
     for name in METRICS:
-        honest_width = honest[name].high - honest[name].low
-        # Nine copies each: a third of the width, give or take the draws.
-        assert (feigned[name].high - feigned[name].low) / honest_width == pytest.approx(
-            1 / 3, rel=0.3
-        )
+        width = by_family[name].high - by_family[name].low
+        # Nine copies each: a third of the width, up to sampling noise.
+        assert (by_row[name].high - by_row[name].low) / width == pytest.approx(1 / 3, rel=0.3)
 
 
 def test_names_and_order_of_families_do_not_matter():
@@ -232,8 +230,8 @@ def test_undefined_metrics_have_undefined_intervals():
     assert all(math.isfinite(number) for number in vars(found["mse"]).values())
 
 
-def test_resamples_without_spread_are_left_out_of_the_interval():
-    # Of three rows a resample is one row three times, 1 in 9, and has no correlation.
+def test_resamples_without_variance_are_ignored():
+    # One in nine resamples of three rows is one row three times and has no correlation.
     measured = np.array([0.1, 1 / 3, 0.77])
     found = bootstrap(ungrouped(measured, 2 * measured), resamples=200)
     for name in ("pearson", "spearman"):
@@ -241,36 +239,36 @@ def test_resamples_without_spread_are_left_out_of_the_interval():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_rounding_makes_up_no_spread(seed):
+def test_rounding_errors_do_not_count_as_variance(seed):
     measured = np.random.default_rng(seed).random(3) * 10
     found = bootstrap(ungrouped(measured, measured + 1), resamples=200)["r2"]
-    # Least spread of a resample that has any: the two nearest values, one of them twice.
+    # Smallest variance above 0 of a resample: the two nearest values, one of them twice.
     spread = np.diff(np.sort(measured)).min() ** 2 * 2 / 3
     assert found.low >= 1 - 3 / spread - 1e-6
 
 
 @pytest.mark.parametrize(
-    ("rows", "wanted", "drawn"),
+    ("rows", "wanted", "expected"),
     [(100, 1000, 1000), (200_000, 1000, 1000), (400_000, 1000, 500), (10**7, 1000, 200),
      (10**7, 50, 50)],
 )  # fmt: skip
-def test_large_sets_draw_fewer_resamples(rows, wanted, drawn):
-    assert resamples_for(rows, wanted) == drawn
+def test_large_sets_use_fewer_resamples(rows, wanted, expected):
+    assert resamples_for(rows, wanted) == expected
 
 
 # -- metrics.json -----------------------------------------------------------------------------
 
 
-def refuse(text):
+def reject(text):
     raise AssertionError(f"{text} is not JSON")
 
 
 def saved(folder, sets, **options):
     save_metrics(folder, summarise(sets, **options))
-    return json.loads((folder / "metrics.json").read_text(), parse_constant=refuse)
+    return json.loads((folder / "metrics.json").read_text(), parse_constant=reject)
 
 
-def test_metrics_json_has_the_promised_layout(tmp_path):
+def test_metrics_json_has_the_documented_layout(tmp_path):
     measured, predicted = noisy(30)
     scored = Scored("test", measured, predicted, np.repeat(np.arange(10), 3), left_out=2,
                     families_by="homology")  # fmt: skip
@@ -288,14 +286,14 @@ def test_metrics_json_has_the_promised_layout(tmp_path):
         assert estimate["low"] <= estimate["value"] <= estimate["high"]
 
 
-def test_metrics_json_holds_the_estimates(tmp_path):
+def test_metrics_json_contains_the_estimates(tmp_path):
     scored = ungrouped(*noisy(30))
     found = saved(tmp_path, [scored], resamples=25, seed=4)["sets"]["set"]
     for name, estimate in bootstrap(scored, resamples=25, seed=4).items():
         assert found[name] == (vars(estimate) if name in METRICS else dict.fromkeys(found[name]))
 
 
-def test_rows_that_training_data_hold_are_scored_apart(tmp_path):
+def test_rows_in_the_training_data_are_scored_separately(tmp_path):
     measured, predicted = noisy(30)
     rows = np.arange(30) % 3 == 0
     scored = Scored("test", measured, predicted, np.arange(30), seen=Seen(rows, "hq", "near"))
@@ -307,7 +305,7 @@ def test_rows_that_training_data_hold_are_scored_apart(tmp_path):
         assert {m: found[name][m] for m in METRICS} == {m: alone[m] for m in METRICS}
 
 
-def test_few_seen_rows_are_counted_and_not_scored(tmp_path):
+def test_few_seen_rows_are_counted_but_not_scored(tmp_path):
     scored = ungrouped(MEASURED, MEASURED + 1)
     seen = Seen(np.array([True, False, False, False]), "hq", "exact")
     found = saved(tmp_path, [replace(scored, seen=seen)], resamples=10)["sets"]["set"]["against"]
@@ -315,13 +313,13 @@ def test_few_seen_rows_are_counted_and_not_scored(tmp_path):
     assert (found["unseen"]["n"], found["unseen"]["mse"]["value"]) == (3, 1)
 
 
-def test_what_is_not_defined_is_null(tmp_path):
+def test_undefined_values_are_null(tmp_path):
     found = saved(tmp_path, [ungrouped(MEASURED, np.ones(4))], resamples=10)["sets"]["set"]
     assert found["pearson"] == {"value": None, "low": None, "high": None}
     assert found["mse"]["value"] == pytest.approx((0 + 1 + 4 + 9) / 4)
 
 
-def test_two_sets_of_one_name_are_refused():
+def test_two_sets_with_the_same_name_are_an_error():
     with pytest.raises(ValueError, match="two sets are named 'set'"):
         summarise([ungrouped(*noisy(10)), ungrouped(*noisy(12))], resamples=10)
 
@@ -398,11 +396,11 @@ def test_the_affine_fit_equals_least_squares():
     assert score(measured, 3 - 2 * predicted)["mse_affine"] == pytest.approx(left)
 
 
-def test_constant_predictions_fitted_are_the_mean():
+def test_the_affine_fit_of_constant_predictions_is_the_mean():
     assert score(MEASURED, np.ones(4))["mse_affine"] == pytest.approx(5 / 4)
 
 
-def test_the_noise_ceiling_is_what_the_truth_reaches():
+def test_the_noise_ceiling_is_the_r_of_the_true_values():
     rng = np.random.default_rng(0)
     truth = rng.normal(0, 2, 20_000)
     one, two = truth + rng.normal(0, 1, (2, 20_000))
@@ -413,7 +411,7 @@ def test_the_noise_ceiling_is_what_the_truth_reaches():
     assert found["mean"].low < found["mean"].value < found["mean"].high
 
 
-def test_replicates_that_disagree_have_no_ceiling():
+def test_negatively_correlated_replicates_have_no_ceiling():
     found = noise_ceiling(ungrouped(MEASURED, MEASURED[::-1]), resamples=20)
     assert math.isnan(found["mean"].value)
 

@@ -1,9 +1,9 @@
-"""Table 1 of the paper on this machine: what a training step takes, and how fast predictions come.
+"""Table 1 of the paper on this machine: time of a training step and throughput of inference.
 
-Takes the name of a network and what to vary (batch size, precision, number of devices), gives a
-:class:`BenchmarkResult` and its Markdown; :mod:`crmnet.reports.dataset_page` saves both. A step is
-that of :mod:`crmnet.training.train` on random sequences: one-hot on the device, forward, Huber
-loss, backward, Adam. Reading rows and validating are no part of it.
+Takes the name of a network, batch sizes, precisions and numbers of devices, gives a
+:class:`BenchmarkResult`; :mod:`crmnet.benchmark.report` saves it. A step is the one of
+:mod:`crmnet.training.train` on random sequences: one-hot encoding on the device, forward, Huber
+loss, backward, Adam. Reading of rows and validation are not included.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from crmnet.benchmark.machine import (
     describe_machine,
-    forget_peak,
     forward_flop,
     matrix_rate,
     peak_memory,
-    times_of,
+    reset_peak_memory,
+    time_calls,
 )
 from crmnet.benchmark.rows import (
     CPU_BATCH_SIZES,
@@ -77,120 +77,122 @@ __all__ = [
     "matrix_rate",
     "measure",
     "peak_memory",
+    "reason_for_blank",
     "timed_row",
-    "why_blank",
 ]
 
 log = logging.getLogger("crmnet")
 
 
 def benchmark(options: BenchmarkOptions) -> BenchmarkResult:
-    """Measure every row that is asked for.
+    """Measure every requested row.
 
-    Rows that the device has no memory or no arithmetic for are left blank and say why.
+    A row is left blank, with its reason, if the device lacks the memory or the arithmetic for it.
 
     Raises:
         ValueError: If this machine has no such device.
     """
-    bench = _Bench(options)
-    o = bench.options
+    runner = _Benchmark(options)
+    chosen = runner.options
     return BenchmarkResult(
-        options=o,
-        machine=bench.machine,
-        parameters=bench.parameters,
-        flop_per_sequence=bench.flop_per_sequence,
+        options=chosen,
+        machine=runner.machine,
+        parameters=runner.parameters,
+        flop_per_sequence=runner.flop_per_sequence,
         training=tuple(
-            bench.training_row(Case(batch_size, precision, devices))
+            runner.training_row(Case(batch_size, precision, devices))
             for devices, precision, batch_size in itertools.product(
-                o.devices, o.precisions, o.batch_sizes
+                chosen.devices, chosen.precisions, chosen.batch_sizes
             )
         ),
         inference=tuple(
-            bench.inference_row(Case(batch_size, precision, training=False))
-            for precision, batch_size in itertools.product(o.precisions, o.batch_sizes)
+            runner.inference_row(Case(batch_size, precision, training=False))
+            for precision, batch_size in itertools.product(chosen.precisions, chosen.batch_sizes)
         ),
     )
 
 
-class _Bench:
-    """What the rows share: device, network, and matrix rates that are measured once."""
+class _Benchmark:
+    """State shared by all rows: device, network, and matrix rates, each measured once."""
 
     def __init__(self, options: BenchmarkOptions) -> None:
         self.device = choose_device(options.device)
-        usual = CPU_BATCH_SIZES if self.device.type == "cpu" else GPU_BATCH_SIZES
-        self.options = dataclasses.replace(options, batch_sizes=options.batch_sizes or usual)
+        default_sizes = CPU_BATCH_SIZES if self.device.type == "cpu" else GPU_BATCH_SIZES
+        self.options = dataclasses.replace(
+            options, batch_sizes=options.batch_sizes or default_sizes
+        )
         with torch.device("meta"):  # shapes without values: nothing is allocated or computed
-            outline = build(options.model, **options.model_settings)
-        self.parameters = sum(count_parameters(outline))
-        self.flop_per_sequence = forward_flop(outline, _length(options))
+            network = build(options.model, **options.model_settings)
+        self.parameters = sum(count_parameters(network))
+        self.flop_per_sequence = forward_flop(network, _length(options))
         self.machine = describe_machine(self.device)
-        self.rate = functools.cache(functools.partial(matrix_rate, self.device))
+        self.cached_matrix_rate = functools.cache(functools.partial(matrix_rate, self.device))
 
     def training_row(self, case: Case) -> TrainingRow:
         hardware = self.machine["hardware"]
-        timing = self._attempt(case)
+        timing = self._try_case(case)
         if isinstance(timing, str):
             return TrainingRow(case.batch_size, hardware, case.devices, case.precision, why=timing)
         row = timed_row(case, hardware, timing.step_s, self.options.rows)
-        rate = self.rate(case.precision, _threads(case, self.device))
-        needed = 3 * self.flop_per_sequence * case.batch_size / timing.step_s
+        rate = self.cached_matrix_rate(case.precision, _threads(case, self.device))
+        operations = 3 * self.flop_per_sequence * case.batch_size / timing.step_s
         return dataclasses.replace(
             row,
             memory_bytes=timing.memory_bytes,
             matrix_flop_per_s=rate,
-            matrix_share=needed / rate,
+            matrix_share=operations / rate,
         )
 
     def inference_row(self, case: Case) -> InferenceRow:
-        timing = self._attempt(case)
+        timing = self._try_case(case)
         if isinstance(timing, str):
             return InferenceRow(case.batch_size, case.precision, why=timing)
         return InferenceRow(
             case.batch_size, case.precision, case.batch_size / timing.step_s, timing.memory_bytes
         )
 
-    def _attempt(self, case: Case) -> Timing | str:
-        """What was measured, or why nothing was."""
-        timing = _impossible(case, self.device) or self._run(case)
+    def _try_case(self, case: Case) -> Timing | str:
+        """The timing, or the reason why the row is left blank."""
+        timing = _reason_to_skip(case, self.device) or self._run_case(case)
         if isinstance(timing, str):
             log.info("%s: left blank, %s", case, timing)
         else:
             log.info("%s: %.4g s", case, timing.step_s)
         return timing
 
-    def _run(self, case: Case) -> Timing | str:
+    def _run_case(self, case: Case) -> Timing | str:
         if case.devices > 1 or (self.options.isolate and self.device.type == "cpu"):
             return _measure_in_processes(case, self.options, self.device)
         try:
             return measure(case, self.options, self.device)
         except (RuntimeError, MemoryError) as error:
-            why = why_blank(error)
+            why = reason_for_blank(error)
             if why is None:
                 raise
             return why
 
 
-def _impossible(case: Case, device: torch.device) -> str | None:
+def _reason_to_skip(case: Case, device: torch.device) -> str | None:
     if case.precision == "fp16" and device.type != "cuda":
-        return f"fp16 needs a CUDA GPU; on {device.type} take bf16"
-    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, case.devices)
-    if case.devices > there:
-        return f"this machine has {there} of these devices"
+        return f"fp16 needs a CUDA GPU; on {device.type} use bf16"
+    present = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, case.devices)
+    if case.devices > present:
+        return f"this machine has {present} {device.type} devices"
     return None
 
 
-NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
-NO_ARITHMETIC = ("not implemented for", "does not support", "not supported")
+MEMORY_ERRORS = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
+ARITHMETIC_ERRORS = ("not implemented for", "does not support", "not supported")
 
 
-def why_blank(error: Exception) -> str | None:
-    """Why a row that failed so is left blank; None if that is an error like any other."""
-    said = str(error).lower()
+def reason_for_blank(error: Exception) -> str | None:
+    """Reason to leave a row blank after this error; None if the error must be raised."""
+    message = str(error).lower()
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "out of memory"
-    if any(words in said for words in NO_MEMORY):
+    if any(phrase in message for phrase in MEMORY_ERRORS):
         return "out of memory"
-    if any(words in said for words in NO_ARITHMETIC):
+    if any(phrase in message for phrase in ARITHMETIC_ERRORS):
         return str(error).strip().splitlines()[0]
     return None
 
@@ -198,18 +200,18 @@ def why_blank(error: Exception) -> str | None:
 def measure(case: Case, options: BenchmarkOptions, device: torch.device) -> Timing:
     """Time the steps of one case in this process.
 
-    The process group must stand already if there are several devices. The caller's random
-    generators are left as they were.
+    With several devices the process group must already exist. The state of the caller's random
+    generators does not change.
     """
-    forget_peak(device)
+    reset_peak_memory(device)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         make = training_step if case.training else inference_step
-        times = times_of(make(case, options, device), device, options.warm_up, options.steps)
+        times = time_calls(make(case, options, device), device, options.warm_up, options.steps)
     return Timing(statistics.median(times), peak_memory(device))
 
 
-class _AsTrained(nn.Module):
-    """A network called as training calls it."""
+class _TrainingForward(nn.Module):
+    """A network in its training form."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -222,12 +224,12 @@ class _AsTrained(nn.Module):
 def training_step(
     case: Case, options: BenchmarkOptions, device: torch.device
 ) -> Callable[[], None]:
-    """A step of the paper's training on one batch of random sequences and labels, ready to call.
+    """A function that runs one training step of the paper on random sequences and labels.
 
-    Gradients are averaged over the processes of the group, if there is one.
+    With several devices gradients are averaged over the process group.
     """
     network = build(options.model, **options.model_settings).to(device).train()
-    model: nn.Module = _AsTrained(network, PRECISIONS[case.precision])
+    model: nn.Module = _TrainingForward(network, PRECISIONS[case.precision])
     if case.devices > 1:
         where = [device] if device.type == "cuda" else None
         model = DistributedDataParallel(model, device_ids=where)
@@ -251,7 +253,7 @@ def training_step(
 def inference_step(
     case: Case, options: BenchmarkOptions, device: torch.device
 ) -> Callable[[], None]:
-    """The prediction of one batch of random sequences, ready to call."""
+    """A function that predicts one batch of random sequences."""
     plain = build(options.model, **options.model_settings)
     network = for_inference(plain, device, PRECISIONS[case.precision])
     tokens = _random_tokens(case, options, device)
@@ -287,35 +289,35 @@ def _autocast(case: Case, device: torch.device) -> contextlib.AbstractContextMan
 def _measure_in_processes(
     case: Case, options: BenchmarkOptions, device: torch.device
 ) -> Timing | str:
-    """Time a case with a process for each device: the slowest's seconds, the largest's memory."""
+    """Time a case with one process a device; gives the largest time and the largest memory."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = (case, options, device.type, _threads(case, device), folder)
         try:
             spawn(_worker, arguments, nprocs=case.devices)  # type: ignore[no-untyped-call]
         except ProcessException as error:
-            return _why_ended(error, Path(folder))
+            return _reason_for_end(error, Path(folder))
         files = sorted(Path(folder).glob("*.json"))
         timings = [Timing(*json.loads(file.read_text())) for file in files]
     memory = [timing.memory_bytes for timing in timings if timing.memory_bytes is not None]
     return Timing(max(timing.step_s for timing in timings), max(memory, default=None))
 
 
-def _why_ended(error: ProcessException, folder: Path) -> str:
-    # One process runs out of memory, the others then miss it: what it said itself counts.
-    said = sorted(folder.glob("*.why"))
-    if said:
-        return said[0].read_text()
-    last = str(error).strip().splitlines()[-1]
-    if "SIGKILL" in last:
-        return "the system ended the process, as it does when memory runs out"
-    return f"a process failed: {last}"
+def _reason_for_end(error: ProcessException, folder: Path) -> str:
+    # If one process runs out of memory, the others lose contact with it: its own reason is right.
+    reasons = sorted(folder.glob("*.why"))
+    if reasons:
+        return reasons[0].read_text()
+    last_line = str(error).strip().splitlines()[-1]
+    if "SIGKILL" in last_line:
+        return "the system ended the process, probably because memory ran out"
+    return f"a process failed: {last_line}"
 
 
 def _worker(
     rank: int, case: Case, options: BenchmarkOptions, kind: str, threads: int, folder: str
 ) -> NoReturn:
-    """A process of a case, to its end; leaves RANK.json, or RANK.why if it does not fit."""
-    os.dup2(2, 1)  # gloo greets on stdout, where the caller may be writing a table
+    """Main function of one process; writes RANK.json, or RANK.why if the row stays blank."""
+    os.dup2(2, 1)  # gloo prints on stdout, where the caller may write a table
     device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
         torch.cuda.set_device(device)
@@ -331,9 +333,9 @@ def _worker(
             )
         timing = measure(case, options, device)
     except Exception as error:
-        why = why_blank(error)
-        if why is not None:
-            Path(folder, f"{rank}.why").write_text(why)
+        reason = reason_for_blank(error)
+        if reason is not None:
+            Path(folder, f"{rank}.why").write_text(reason)
         raise
     Path(folder, f"{rank}.json").write_text(json.dumps(timing))
     if case.devices > 1:

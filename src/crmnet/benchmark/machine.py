@@ -1,4 +1,8 @@
-"""The clock, and what a device can do: matrix rate, peak memory, name."""
+"""Timing of calls, and properties of a device: matrix rate, peak memory, name.
+
+Takes a device and functions or networks, gives numbers and descriptions for
+:mod:`crmnet.benchmark`; used by the scripts in ``benchmarks/`` too.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +25,13 @@ from crmnet.runs.record import versions
 from crmnet.sequence import LENGTH
 
 MATRIX_SIZES = {"cpu": (256, 512, 1024, 2048), "gpu": (1024, 4096)}
-"""Of the square products whose best rate is taken as what the device can do."""
+"""Sizes of square matrix products; their best rate is the matrix rate of the device."""
 
 
-def times_of(
+def time_calls(
     work: Callable[[], Any], device: torch.device, warm_up: int, steps: int
 ) -> list[float]:
-    """Seconds of each call of ``work`` behind the first ``warm_up``."""
+    """Seconds of each of ``steps`` calls of ``work``, after ``warm_up`` calls that do not count."""
     for _ in range(warm_up):
         work()
     times = []
@@ -41,7 +45,7 @@ def times_of(
 
 
 def _synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that it was told; a CPU has when a call returns."""
+    """Wait until the device has finished its work; a CPU has when a call returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -49,22 +53,23 @@ def _synchronise(device: torch.device) -> None:
 
 
 def forward_flop(network: nn.Module, length: int = LENGTH) -> int:
-    """Operations of one sequence's forward pass in matrix products and convolutions.
+    """Floating-point operations of one sequence's forward pass.
 
-    A multiplication and its addition are two. Padding counts like any other position.
+    Matrix products and convolutions are counted; a multiply-add is 2. Padding counts like any other
+    position.
     """
-    where = next(network.parameters()).device
+    device = next(network.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, 4, length, device=where))
+        network.eval()(torch.zeros(1, 4, length, device=device))
     return int(counter.get_total_flops())
 
 
 def matrix_rate(device: torch.device, precision: str, threads: int) -> float:
-    """Operations per second of the best square matrix product on one device, multiply-add = 2.
+    """Operations per second of the fastest square matrix product on one device, multiply-add = 2.
 
-    Sizes grow until they take long: where bf16 is emulated, a product of 2,048 takes a minute.
+    Sizes grow until a product is slow: with emulated bf16, one of size 2,048 takes a minute.
     """
-    before = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     generator = torch.Generator(device).manual_seed(0)
     best = 0.0
@@ -72,20 +77,20 @@ def matrix_rate(device: torch.device, precision: str, threads: int) -> float:
         for size in MATRIX_SIZES["cpu" if device.type == "cpu" else "gpu"]:
             matrix = torch.rand(size, size, generator=generator, device=device)
             matrix = matrix.to(PRECISIONS[precision])
-            times = times_of(functools.partial(torch.matmul, matrix, matrix), device, 1, 5)
+            times = time_calls(functools.partial(torch.matmul, matrix, matrix), device, 1, 5)
             best = max(best, 2 * size**3 / min(times))
             if sum(times) > 0.5:  # the next size takes eight times as long
                 break
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)
     return best
 
 
-def forget_peak(device: torch.device) -> None:
-    """Let :func:`peak_memory` start anew, where the system can."""
+def reset_peak_memory(device: torch.device) -> None:
+    """Reset the peak that :func:`peak_memory` reports, if the system supports it."""
     gc.collect()
     if device.type == "cuda":
-        torch.cuda.synchronize(device)  # makes sure that CUDA has been started
+        torch.cuda.synchronize(device)  # initialises CUDA
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -94,10 +99,10 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Most bytes held at any moment; None where nobody counts them.
+    """Largest number of bytes in use at any time; None if not available.
 
-    On CUDA those of the device's tensors. On the CPU the peak resident size of this process, Python
-    and torch included.
+    On CUDA: the tensors on the device. On the CPU: the peak resident size of this process, with
+    Python and torch.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
@@ -105,17 +110,17 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """What was measured on: hardware, threads, versions."""
+    """Description of the machine: hardware, threads, versions."""
     cpu, threads = _cpu_name(), torch.get_num_threads()
-    found: dict[str, Any] = {"hardware": f"{cpu}, {threads} threads", "cpu": cpu}
+    description: dict[str, Any] = {"hardware": f"{cpu}, {threads} threads", "cpu": cpu}
     if device.type == "cuda":
-        found["hardware"] = torch.cuda.get_device_name(device)
-        found["devices_present"] = torch.cuda.device_count()
-        found["device_memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
-        found["cuda"] = torch.version.cuda
+        description["hardware"] = torch.cuda.get_device_name(device)
+        description["devices_present"] = torch.cuda.device_count()
+        description["device_memory_bytes"] = torch.cuda.get_device_properties(device).total_memory
+        description["cuda"] = torch.version.cuda
     elif device.type != "cpu":
-        found["hardware"] = f"{cpu} ({device.type})"
-    return {**found, "device": device.type, "threads": threads, "versions": versions()}
+        description["hardware"] = f"{cpu} ({device.type})"
+    return {**description, "device": device.type, "threads": threads, "versions": versions()}
 
 
 def _cpu_name() -> str:

@@ -1,4 +1,7 @@
-"""Files of a benchmark: Table 1 as Markdown and JSON, and a figure of the throughput."""
+"""Files of a benchmark: Table 1 as Markdown and JSON, and a figure of the throughput.
+
+Takes a :class:`crmnet.benchmark.BenchmarkResult`, writes a folder; called by ``crmnet benchmark``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from crmnet.reports.figures import save_figure
 
 
 def write_benchmark(folder: Path, result: BenchmarkResult) -> None:
-    """Leave ``benchmark.md``, ``benchmark.json`` and ``benchmark.png``."""
+    """Write ``benchmark.md``, ``benchmark.json`` and ``benchmark.png``."""
     write_text_atomically(folder / "benchmark.md", markdown(result))
     write_text_atomically(folder / "benchmark.json", json.dumps(as_json(result), indent=2) + "\n")
     with matplotlib.rc_context(STYLE):
@@ -25,10 +28,10 @@ def write_benchmark(folder: Path, result: BenchmarkResult) -> None:
 
 
 def benchmark_page(result: BenchmarkResult) -> Figure:
-    """Training throughput of the rows that fitted, above the paper's."""
+    """Bar chart of training throughput: measured rows on top, the paper's rows below."""
     measured = [
-        (row, row.sequences_per_s, here)
-        for rows, here in ((result.training, True), (PAPER_ROWS, False))
+        (row, row.sequences_per_s, on_this_machine)
+        for rows, on_this_machine in ((result.training, True), (PAPER_ROWS, False))
         for row in rows
         if row.sequences_per_s is not None
     ]
@@ -37,6 +40,6 @@ def benchmark_page(result: BenchmarkResult) -> Figure:
         figure.subplots(),
         [f"{r.devices} × {r.hardware}, {r.precision}, {r.batch_size:,}" for r, _, _ in measured],
         np.array([rate for _, rate, _ in measured]),
-        np.array([here for _, _, here in measured]),
+        np.array([on_this_machine for _, _, on_this_machine in measured]),
     )
     return figure

@@ -1,4 +1,8 @@
-"""What the benchmark is asked and what it answers: options, cases, rows, the paper's own rows."""
+"""Options and results of the benchmark, and the rows of Table 1 of the paper.
+
+Plain data classes for :mod:`crmnet.benchmark`; the field names of results are keys of
+``benchmark.json``.
+"""
 
 from __future__ import annotations
 
@@ -11,45 +15,45 @@ import torch
 from crmnet.models import configure
 
 EPOCHS = 20
-"""Of the column of hours, as in the paper."""
+"""Number of epochs in the column of hours, as in the paper."""
 ROWS = 30_722_376
-"""Rows of an epoch of the paper: its complex medium."""
+"""Rows of an epoch in the paper: its complex medium."""
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CPU_BATCH_SIZES = (32, 128)
 GPU_BATCH_SIZES = (1024, 4096, 8192, 16384)
-"""The paper's."""
+"""Those of the paper."""
 
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """What to measure: a row for each number of devices × precision × batch size."""
+    """What to measure: one row for each number of devices × precision × batch size."""
 
     model: str = "crmnet"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     batch_sizes: tuple[int, ...] = ()
-    """Rows per step and device; () takes the paper's on a GPU, 32 and 128 on a CPU."""
+    """Rows per step and device. If empty: those of the paper on a GPU, 32 and 128 on a CPU."""
     precisions: tuple[str, ...] = ("fp32",)
     devices: tuple[int, ...] = (1,)
-    """On the CPU: processes, which share its threads."""
+    """Numbers of devices. On the CPU these are processes, which share its threads."""
     device: str = "auto"
     rows: int = ROWS
     """Rows of an epoch."""
     steps: int = 10
-    """Steps that count, of which the median is taken."""
+    """Measured steps; the median is reported."""
     warm_up: int = 3
-    """Steps before them: the first ones choose kernels and claim memory."""
+    """Steps before these, not measured: the first steps select kernels and allocate memory."""
     isolate: bool = True
-    """On the CPU, measure each row in a process of its own. Its peak memory is then its own, and a
-    process that the system ends for want of memory does not take the other rows along."""
+    """On the CPU, measure each row in a separate process. Its peak memory is then separate too, and
+    the other rows survive if the system ends a process that needs too much memory."""
 
     def __post_init__(self) -> None:
-        configure(self.model, **self.model_settings)  # says what is wrong with them
-        least = {"batch_sizes": 1, "devices": 1, "rows": 1, "steps": 1, "warm_up": 0}
-        for name, bound in least.items():
+        configure(self.model, **self.model_settings)  # raises an error if they are invalid
+        minima = {"batch_sizes": 1, "devices": 1, "rows": 1, "steps": 1, "warm_up": 0}
+        for name, minimum in minima.items():
             value = getattr(self, name)
-            smallest = min(value, default=bound) if isinstance(value, tuple) else value
-            if smallest < bound:
-                raise ValueError(f"{name} must be at least {bound}; got {smallest}")
+            smallest = min(value, default=minimum) if isinstance(value, tuple) else value
+            if smallest < minimum:
+                raise ValueError(f"{name} must be at least {minimum}; got {smallest}")
         for precision in self.precisions:
             if precision not in PRECISIONS:
                 known = ", ".join(PRECISIONS)
@@ -58,7 +62,7 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure."""
+    """One measurement."""
 
     batch_size: int
     """Rows per step and device."""
@@ -72,17 +76,17 @@ class Case:
 
 
 class Timing(NamedTuple):
-    """What was measured."""
+    """Result of one measurement."""
 
     step_s: float
-    """Median of the steps that count."""
+    """Median seconds of a step."""
     memory_bytes: int | None
-    """Most held at any moment; see :func:`peak_memory`."""
+    """Peak memory; see :func:`crmnet.benchmark.machine.peak_memory`."""
 
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """A line of Table 1; None is what could not be measured, and ``why`` says why not."""
+    """A row of Table 1; values are None if they could not be measured, for the reason ``why``."""
 
     batch_size: int
     """Rows per step and device."""
@@ -92,21 +96,21 @@ class TrainingRow:
     step_s: float | None = None
     epoch_min: float | None = None
     hours: float | None = None
-    """Of ``EPOCHS`` epochs."""
+    """Hours of ``EPOCHS`` epochs."""
     sequences_per_s: float | None = None
-    """Of all devices together."""
+    """Sum over all devices."""
     memory_bytes: int | None = None
-    """Of the device that holds most."""
+    """Peak memory of the device that uses most."""
     matrix_flop_per_s: float | None = None
-    """Of one device, measured: see :func:`matrix_rate`."""
+    """Measured rate of one device; see :func:`crmnet.benchmark.machine.matrix_rate`."""
     matrix_share: float | None = None
-    """Operations of the step per second, as a share of the devices' matrix rates."""
+    """Operations per second of the step, as a fraction of the devices' matrix rates."""
     why: str | None = None
 
 
 @dataclass(frozen=True)
 class InferenceRow:
-    """How fast one device predicts; None is what could not be measured."""
+    """Inference throughput of one device; values are None if they could not be measured."""
 
     batch_size: int
     precision: str
@@ -117,13 +121,13 @@ class InferenceRow:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """All that was measured, and on what."""
+    """All measurements, and a description of the machine."""
 
     options: BenchmarkOptions
     machine: Mapping[str, Any]
     parameters: int
     flop_per_sequence: int
-    """Forward, multiply-add = 2; a training step takes three times as much."""
+    """Operations of a forward pass, multiply-add = 2; a training step has three times as many."""
     training: tuple[TrainingRow, ...]
     inference: tuple[InferenceRow, ...]
 
@@ -131,7 +135,7 @@ class BenchmarkResult:
 def _paper_row(
     batch_size: int, hardware: str, devices: int, precision: str, times: tuple[float, float, float]
 ) -> TrainingRow:
-    rate = batch_size * devices / times[0]  # the paper does not print it
+    rate = batch_size * devices / times[0]  # not printed in the paper
     return TrainingRow(batch_size, hardware, devices, precision, *times, sequences_per_s=rate)
 
 
@@ -154,12 +158,12 @@ PAPER_ROWS = (
 
 
 def timed_row(case: Case, hardware: str, step_s: float, rows: int = ROWS) -> TrainingRow:
-    """The row of Table 1 that follows from the seconds of a step; ``rows`` are those of an epoch.
+    """The row of Table 1 computed from the seconds of a step; ``rows`` is the size of an epoch.
 
-    The last step of an epoch counts by the share of it that is filled.
+    An incomplete last step of an epoch counts proportionally.
     """
-    together = case.batch_size * case.devices
-    epoch_min = step_s * rows / together / 60
+    global_batch = case.batch_size * case.devices
+    epoch_min = step_s * rows / global_batch / 60
     return TrainingRow(
         case.batch_size,
         hardware,
@@ -168,5 +172,5 @@ def timed_row(case: Case, hardware: str, step_s: float, rows: int = ROWS) -> Tra
         step_s=step_s,
         epoch_min=epoch_min,
         hours=EPOCHS * epoch_min / 60,
-        sequences_per_s=together / step_s,
+        sequences_per_s=global_batch / step_s,
     )

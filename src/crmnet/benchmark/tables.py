@@ -1,4 +1,8 @@
-"""A benchmark's result as JSON and as Markdown, the paper's rows below this machine's."""
+"""Result of a benchmark as JSON and as Markdown, with the paper's rows below those measured here.
+
+Takes a :class:`crmnet.benchmark.rows.BenchmarkResult`, gives text; :mod:`crmnet.benchmark.report`
+writes it to files.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from crmnet.benchmark.rows import (
 
 
 def as_json(result: BenchmarkResult) -> dict[str, Any]:
-    """What ``benchmark.json`` holds; what could not be measured is null."""
+    """Contents of ``benchmark.json``; values that could not be measured are null."""
     paper = [dataclasses.asdict(row) for row in PAPER_ROWS]
     return {
         **dataclasses.asdict(result),
@@ -26,15 +30,15 @@ def as_json(result: BenchmarkResult) -> dict[str, Any]:
     }
 
 
-TRAINING_HEAD = (
+TRAINING_HEADER = (
     "local batch", "hardware", "devices", "precision", "s/step", "min/epoch", f"h, {EPOCHS} epochs",
     "sequences/s", "peak GB", "share of matrix rate",
 )  # fmt: skip
-INFERENCE_HEAD = ("batch", "precision", "sequences/s", "peak GB")
+INFERENCE_HEADER = ("batch", "precision", "sequences/s", "peak GB")
 
 
 def markdown(result: BenchmarkResult) -> str:
-    """Both tables, the paper's rows below this machine's, with what a reader must know."""
+    """Both tables, with the paper's rows, and notes on how the numbers were measured."""
     paper = [
         _training_cells(dataclasses.replace(row, hardware=f"{row.hardware} (paper)"))
         for row in PAPER_ROWS
@@ -42,41 +46,43 @@ def markdown(result: BenchmarkResult) -> str:
     lines = [
         f"# {result.options.model} on {result.machine['hardware']}",
         "",
-        *_about(result),
+        *_notes(result),
         "",
         "## Training",
         "",
-        *_table(TRAINING_HEAD, [*map(_training_cells, result.training), *paper]),
+        *_table(TRAINING_HEADER, [*map(_training_cells, result.training), *paper]),
         "",
-        *_blanks([(f"{r.batch_size:,} × {r.devices}, {r.precision}", r) for r in result.training]),
+        *_blank_reasons(
+            [(f"{r.batch_size:,} × {r.devices}, {r.precision}", r) for r in result.training]
+        ),
         "## Inference, one device",
         "",
-        *_table(INFERENCE_HEAD, [*map(_inference_cells, result.inference)]),
+        *_table(INFERENCE_HEADER, [*map(_inference_cells, result.inference)]),
         "",
-        *_blanks([(f"{r.batch_size:,}, {r.precision}", r) for r in result.inference]),
+        *_blank_reasons([(f"{r.batch_size:,}, {r.precision}", r) for r in result.inference]),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _about(result: BenchmarkResult) -> list[str]:
-    o, forward = result.options, result.flop_per_sequence / 1e9
-    counted = "resident size of the process" if result.machine["device"] == "cpu" else "tensors"
+def _notes(result: BenchmarkResult) -> list[str]:
+    options, gflop = result.options, result.flop_per_sequence / 1e9
+    memory_kind = "resident size of the process" if result.machine["device"] == "cpu" else "tensors"
     rates = {
         f"{row.precision} {row.matrix_flop_per_s / 1e12:.3g} TFLOP/s"
         for row in result.training
-        if row.matrix_flop_per_s is not None and row.devices == min(o.devices)
+        if row.matrix_flop_per_s is not None and row.devices == min(options.devices)
     }
     lines = [
-        f"- {result.parameters:,} parameters, {forward:.4g} GFLOP per sequence forward "
-        "(multiply-add = 2), three times that in training.",
-        f"- Median of {o.steps} steps after {o.warm_up} of warm-up, random sequences; reading rows "
-        "and validating are left out. fp16 and bf16 are mixed precision.",
-        f"- An epoch here is {o.rows:,} rows; the paper's rows are the published network on "
-        f"{ROWS:,}, as printed there.",
-        f"- Peak memory: {counted}, of the device that holds most.",
+        f"- {result.parameters:,} parameters, {gflop:.4g} GFLOP per sequence in the forward pass "
+        "(multiply-add = 2), three times as many in training.",
+        f"- Median of {options.steps} steps after {options.warm_up} warm-up steps, on random "
+        "sequences, without reading rows and validation. fp16 and bf16 are mixed precision.",
+        f"- An epoch here has {options.rows:,} rows. The paper's rows are as printed there: the "
+        f"published network with {ROWS:,} rows an epoch.",
+        f"- Peak memory: {memory_kind}, on the device that uses most.",
     ]
     if rates:
-        lines.append(f"- Best square matrix product on one device: {', '.join(sorted(rates))}.")
+        lines.append(f"- Fastest square matrix product on one device: {', '.join(sorted(rates))}.")
     return [*lines, f"- torch {result.machine['versions']['torch']}."]
 
 
@@ -108,14 +114,14 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_line(head), "|" + "---|" * len(head), *map(_line, rows)]
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [_line(header), "|" + "---|" * len(header), *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _blanks(rows: Sequence[tuple[str, TrainingRow | InferenceRow]]) -> list[str]:
-    said = [f"- {name}: {row.why}" for name, row in rows if row.why is not None]
-    return ["Left blank:", "", *said, ""] if said else []
+def _blank_reasons(rows: Sequence[tuple[str, TrainingRow | InferenceRow]]) -> list[str]:
+    reasons = [f"- {name}: {row.why}" for name, row in rows if row.why is not None]
+    return ["Left blank:", "", *reasons, ""] if reasons else []

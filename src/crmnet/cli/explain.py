@@ -97,7 +97,7 @@ def explain(
     from crmnet.interpretation.attribute import AttributeOptions, unit_of
     from crmnet.interpretation.explain import explain as run_explain
     from crmnet.interpretation.explain import labelled_motifs, read_promoters
-    from crmnet.interpretation.logos import Drawing
+    from crmnet.interpretation.logos import LogoOptions
     from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device.value)
@@ -114,7 +114,7 @@ def explain(
               "more", file=sys.stderr)  # fmt: skip
     found = run_explain(
         predictor, some, output, media=(medium, minus), options=options, motifs=named,
-        drawing=Drawing(format.value, page, draw),
+        drawing=LogoOptions(format.value, page, draw),
     )  # fmt: skip
     if found.delta is not None:
         _say_completeness(abs(found.delta), unit_of(predictor, medium, minus), method)
@@ -126,7 +126,7 @@ def explain(
         from crmnet.interpretation.figure5 import top_motifs
 
         run_figure5(
-            predictor, promoters, output, media=(medium, minus), subjects=top_motifs(motifs),
+            predictor, promoters, output, media=(medium, minus), motifs=top_motifs(motifs),
             picture=format.value, seed=seed,
         )  # fmt: skip
         print(f"written: {output}/figure5.{format.value}, figure5.tsv")

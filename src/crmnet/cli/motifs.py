@@ -56,11 +56,11 @@ def discover(
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
-    from crmnet.interpretation.discovery import Sources, discover_motifs
+    from crmnet.interpretation.discovery import DiscoverySources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
-    options = DiscoverOptions(n=n, matched=not plain, q_value=q_value, seed=seed)
-    sources = Sources(attributions, _named(database), engine.value)
+    options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
+    sources = DiscoverySources(attributions, _named(database), engine.value)
     print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks.value)))
     print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
 
@@ -91,7 +91,7 @@ def scan(
     width = int(sequence_lengths(promoters.tokens).max())
     hits = find_sites(promoters.tokens[:, :width], wanted, ScanOptions(p_value=p_value))
     with reader_may_leave():
-        write_sites(output, promoters.ids, wanted, hits.where(hits.q <= q_value))
+        write_sites(output, promoters.ids, wanted, hits.select(hits.q <= q_value))
 
 
 def match(

@@ -23,7 +23,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from crmnet.prediction.sharded import Place
+    from crmnet.prediction.sharded import ProcessRank
 
 
 def predict(
@@ -73,11 +73,11 @@ def predict(
     )
     wanted = [medium] if medium else predictor.media
     if place is not None:
-        from crmnet.prediction.sharded import PART_ROWS, PartsJob, predict_parts
+        from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
-        job = PartsJob(file, output, tuple(wanted), flanks.value, part_rows or PART_ROWS)
+        job = ShardedJob(file, output, tuple(wanted), flanks.value, part_rows or PART_ROWS)
         with Counter("sequences") as counter:
-            done = predict_parts(predictor, job, place, counter)
+            done = predict_sharded(predictor, job, place, counter)
         for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
             print(line, file=sys.stderr)
         return
@@ -95,13 +95,13 @@ def predict(
         print(line, file=sys.stderr)
 
 
-def _place(part_rows: int | None) -> Place | None:
+def _place(part_rows: int | None) -> ProcessRank | None:
     """This process among those of ``torchrun``, on a GPU of its own; None to write no parts."""
-    from crmnet.prediction.sharded import Place
+    from crmnet.prediction.sharded import ProcessRank
 
-    place = Place.from_environment()
+    place = ProcessRank.from_environment()
     if place is None:
-        return Place() if part_rows is not None else None
+        return ProcessRank() if part_rows is not None else None
     import torch
 
     if torch.cuda.is_available():

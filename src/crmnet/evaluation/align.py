@@ -27,7 +27,7 @@ from crmnet.data.splits import Kinship, families, told_by
 from crmnet.evaluation.score_sets import score_table, table_tokens
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import Tokens
-from crmnet.statistics.metrics import FEWEST, Scored
+from crmnet.statistics.metrics import MIN_ROWS, Scored
 
 log = logging.getLogger("crmnet")
 
@@ -201,7 +201,7 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Hashes | None]]) -> 
             f"{name}: some files have a sequence column and some have not; rows cannot be matched"
         )
     shared = [key for key in places[leader] if all(key in place for place in places.values())]
-    if len(shared) < FEWEST:
+    if len(shared) < MIN_ROWS:
         raise ValueError(
             f"{name}: {' and '.join(models)} have {len(shared)} rows in common; they are not "
             "predictions for the same set"
@@ -209,7 +209,7 @@ def _together(name: str, models: Mapping[str, tuple[Scored, Hashes | None]]) -> 
     most = max(len(scored.measured) for scored, _ in models.values())
     seen = models[leader][0].seen
     unseen = shared if seen is None else [k for k in shared if not seen.rows[places[leader][k]]]
-    if len(unseen) < FEWEST:
+    if len(unseen) < MIN_ROWS:
         assert seen is not None
         raise ValueError(
             f"{name}: {seen.data} holds {len(shared) - len(unseen)} of its {len(shared)} rows; "

@@ -29,12 +29,12 @@ from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_fo
 from crmnet.statistics.uncertainty import (
     Calibration,
     Coverage,
-    Familiar,
+    InputLimits,
     Interval,
     conformal_quantile,
-    fit_difficulty,
-    fit_familiar,
-    unlike,
+    fit_expected_error,
+    fit_input_limits,
+    reasons_unlike,
 )
 
 QUANTILES = 101
@@ -215,7 +215,7 @@ def _calibration(
         level=options.level,
         data={"name": dataset.name, "fingerprint": dataset.fingerprint, "rows": len(dataset)},
         intervals={one.medium: interval(one, options) for one in found},
-        familiar=fit_familiar(
+        familiar=fit_input_limits(
             np.asarray(dataset.tokens), {one.medium: one.spread for one in found}, options.tail
         ),
     )
@@ -236,9 +236,9 @@ def interval(one: CalibrationRows, options: CalibrateOptions) -> Interval:
     fold = (np.random.default_rng(options.seed).permutation(len(names)) % FOLDS)[family]
     scores = np.empty(len(family))
     for here in (fold == number for number in range(FOLDS)):
-        base, slope = fit_difficulty(one.error[~here], one.spread[~here])
+        base, slope = fit_expected_error(one.error[~here], one.spread[~here])
         scores[here] = one.error[here] / (base + slope * one.spread[here])
-    base, slope = fit_difficulty(one.error, one.spread)
+    base, slope = fit_expected_error(one.error, one.spread)
     quantile = conformal_quantile(scores, family, options.level)
     return Interval(
         base=base, slope=slope, quantile=quantile, rows=len(scores), families=len(names)
@@ -270,14 +270,14 @@ def covered(
     one: CalibrationRows,
     tokens: npt.NDArray[np.uint8],
     interval: Interval,
-    familiar: Familiar,
+    familiar: InputLimits,
     options: CalibrateOptions,
 ) -> Coverage:
     """Share of measurements inside their intervals, its ends resampled by family."""
     half = interval.half_width(one.spread)
     inside = (one.error <= half).astype(np.float64)
     ends = _share_ends(inside, one.scored.family, options)
-    flagged = unlike(familiar, tokens, {one.medium: one.spread})
+    flagged = reasons_unlike(familiar, tokens, {one.medium: one.spread})
     return Coverage(
         n=len(inside),
         families=len(np.unique(one.scored.family)),

@@ -22,9 +22,9 @@ from crmnet.statistics.metrics import (
     Estimate,
     Scored,
     estimate,
+    point_estimates,
     resample,
     resamples_for,
-    values_of,
 )
 
 ALPHA = 0.05
@@ -109,7 +109,7 @@ def compare_two(
     _check_same_rows(a, b)
     drawn = resamples_for(len(a.measured), resamples)
     first, second = (resample(s, drawn, seed, ranks=metric == "spearman")[metric] for s in (a, b))
-    return difference(values_of(a)[metric] - values_of(b)[metric], first - second)
+    return difference(point_estimates(a)[metric] - point_estimates(b)[metric], first - second)
 
 
 def difference(value: float, samples: Floats) -> Difference:
@@ -148,7 +148,7 @@ def compare(
     for scored in contest.models.values():
         _check_same_rows(first, scored)
     drawn = resamples_for(len(first.measured), resamples)
-    values = {name: values_of(scored) for name, scored in contest.models.items()}
+    values = {name: point_estimates(scored) for name, scored in contest.models.items()}
     samples = {name: resample(scored, drawn, seed) for name, scored in contest.models.items()}
     found = [
         Pair(a, b, difference(values[a][metric] - values[b][metric],

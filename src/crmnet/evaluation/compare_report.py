@@ -23,7 +23,7 @@ from crmnet.files import write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
 from crmnet.reports.wording import METRIC_TITLES, json_values, markdown_row, with_interval
-from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, finite
+from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, none_if_undefined
 
 
 def write_comparison(folder: Path, results: Sequence[Result]) -> None:
@@ -62,7 +62,7 @@ def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
                 },
                 "pairs": [
                     {"a": p.a, "b": p.b, "metric": r.metric, **json_values(vars(p.difference)),
-                     "p_corrected": finite(p.p_corrected)}
+                     "p_corrected": none_if_undefined(p.p_corrected)}
                     for p in r.pairs
                 ],
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,16 @@ from matplotlib.figure import Figure
 from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.figures.panels import annotate_metrics, density_scatter
 from crmnet.figures.style import STYLE
+from crmnet.files import write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
 from crmnet.reports.wording import METRIC_TITLES, with_interval
-from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored, save_metrics
+from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored
 
 
 def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
     """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
-    save_metrics(folder, dict(summary))
+    save_metrics(folder, summary)
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "row", "family", "measured", "predicted"]
     asked = any(scored.seen is not None for scored in sets)
@@ -43,6 +45,11 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
             )
     with matplotlib.rc_context(STYLE):
         save_figure(scatter_page(sets, summary), folder / "scatter.png")
+
+
+def save_metrics(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write ``metrics.json``."""
+    write_text_atomically(folder / "metrics.json", json.dumps(dict(summary), indent=2) + "\n")
 
 
 def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:

@@ -1,15 +1,16 @@
-"""What each base contributes to a prediction: ``(B, 4, L)`` for any network and any medium.
+"""Attributions: the contribution of each base to a prediction, for any network and medium.
 
-All methods take a plain module, one-hot ``(B, 4, L)`` → ``(B, M)``, and a weight for each of its
-outputs: one for a medium, +1 and −1 for the difference of two. What comes back is zero except at
-the bases that are there, and zero at the adapters, which are the same in every promoter. Unless
-told otherwise it is without composition: see :func:`without_composition`.
+Takes a predictor and sequences, gives ``(B, 4, L)`` in the unit of expression, for the tables,
+logos and motif searches of this folder. All methods take a plain module, one-hot ``(B, 4, L)`` →
+``(B, M)``, and a weight for each output: 1 for one medium, +1 and −1 for the difference of two.
+Attributions are non-zero only at the observed bases of the insert; the adapters are the same in
+every promoter. By default the effect of composition is removed (:func:`without_composition`).
 
-    gradient     input × gradient (the paper's saliency)
-    masked       the same, as the paper draws it: see :func:`paper_mask`
-    integrated   integrated gradients (Sundararajan et al. 2017) from shuffles of the sequence
-    deeplift     DeepLIFT/SHAP through tangermeme, from the same shuffles
-    ism          in-silico mutagenesis: what the mean of the three other bases would lose
+    gradient     input × gradient (saliency in the paper)
+    masked       the same with the paper's filter: :func:`paper_mask`
+    integrated   integrated gradients (Sundararajan et al. 2017), shuffled sequences as references
+    deeplift     DeepLIFT/SHAP by tangermeme, with the same references
+    ism          in-silico mutagenesis: prediction minus the mean over the three other bases
 """
 
 from __future__ import annotations
@@ -35,26 +36,27 @@ from crmnet.prediction.predictor import Predictor
 Attributions = npt.NDArray[np.float32]
 METHODS = ("ism", "gradient", "masked", "integrated", "deeplift")
 MASK_BELOW = 0.1
-"""Saliency under this is not drawn (paper, section 2.6)."""
+"""Smallest saliency that is drawn (paper, section 2.6)."""
 WITHOUT_RULE = (SqueezeExcitation, MultiHeadAttention, MotifStem, BiLSTM, ReadOut)
-"""Layers that no rule of DeepLIFT's own fits: most multiply what they compute from the sequence."""
+"""Modules without a DeepLIFT rule; most multiply two values that depend on the sequence."""
 POINTS = 8
-"""Points at which the gradient of such a layer is averaged on the way from its reference."""
+"""Points between reference and input at which the gradient of such a module is averaged."""
 INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
 """The middle 80 bases of a construct."""
 
 
 @dataclass(frozen=True)
 class AttributeOptions:
-    """How to attribute."""
+    """Method of attribution and its settings."""
 
     method: str = "ism"
+    """One of :data:`METHODS`."""
     beyond_composition: bool = True
-    """Without what each letter does wherever it stands; ``masked`` is the paper's, and keeps it."""
+    """Remove the average effect of each base (composition). ``masked`` keeps it, like the paper."""
     shuffles: int = 10
-    """Shuffled references of each sequence (integrated, deeplift); pairs of bases are kept."""
+    """Shuffled references of each sequence (integrated, deeplift), with the same dinucleotides."""
     steps: int = 25
-    """Points on the way from a reference (integrated)."""
+    """Points between reference and sequence (integrated)."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -70,28 +72,29 @@ DEFAULTS = AttributeOptions()
 
 
 class Attribution(NamedTuple):
-    """Attributions of some sequences, in the unit of expression."""
+    """Attributions of B sequences, in the unit of expression."""
 
     values: Attributions
-    """``(B, 4, L)``, zero but at the bases that are there, and at the adapters."""
+    """``(B, 4, L)``, non-zero only at the observed bases of the insert."""
     delta: npt.NDArray[np.float32] | None
-    """``(B,)`` how far the values, composition included, are from adding up to prediction less mean
-    reference, for the methods that promise it; else None."""
+    """``(B,)`` completeness error: the sum of the attributions, composition included, minus the
+    difference between the prediction and the mean prediction of the references. None for methods
+    without this property."""
     hypothetical: Attributions | None = None
-    """``(B, 4, L)`` the same for every letter at every place, as TF-MoDISco takes it; None of
-    ``masked``, which is a picture."""
+    """``(B, 4, L)`` the same for every possible base at every position of the insert, as TF-MoDISco
+    needs it; None for ``masked``, which is for drawing only."""
 
 
 class LetterAttributions(NamedTuple):
-    """What a method says of every letter at every place."""
+    """Result of one method, before composition is removed."""
 
     plain: npt.NDArray[np.floating]
-    """``(B, 4, L)``: at the base that is there, the method's own attribution."""
+    """``(B, 4, L)`` for every base; at an observed base, the attribution of the method."""
     delta: npt.NDArray[np.float32] | None = None
 
 
 class Combined(nn.Module):
-    """One number from a network's outputs: ``(B, 4, L)`` → ``(B, 1)``."""
+    """A network whose outputs are combined into one: ``(B, 4, L)`` → ``(B, 1)``."""
 
     weights: Tensor
 
@@ -105,10 +108,10 @@ class Combined(nn.Module):
 
 
 def output_weights(predictor: Predictor, medium: str | None, minus: str | None = None) -> list[int]:
-    """Weights of the outputs for a medium, or for one less another.
+    """Weights of the model's outputs for ``medium``, or for ``medium`` minus another medium.
 
     Raises:
-        ValueError: If the model does not know a medium, or is not told which of several.
+        ValueError: If the model has no such medium, or ``medium`` is None and it has several.
     """
     if medium is None and len(predictor.media) > 1:
         raise ValueError(f"choose one of the model's media: {', '.join(predictor.media)}")
@@ -117,12 +120,12 @@ def output_weights(predictor: Predictor, medium: str | None, minus: str | None =
     if minus is not None:
         weights[predictor.medium_index(minus)] -= 1
     if not any(weights):
-        raise ValueError(f"{medium} less {minus} is one output less itself: nothing to explain")
+        raise ValueError(f"{medium} minus {minus} is one output minus itself: nothing to explain")
     return weights
 
 
 def unit_of(predictor: Predictor, medium: str | None, minus: str | None = None) -> str | None:
-    """Unit of what is attributed: ``bins``, another of the training labels, or None, not known."""
+    """Unit of the attributions: ``bins``, another unit of training labels, or None if unknown."""
     names = [medium or predictor.media[0], *([minus] if minus else [])]
     units = {predictor.unit(name) for name in names}
     unit = units.pop() if len(units) == 1 else None
@@ -170,8 +173,8 @@ def mutagenesis(
 ) -> Attributions:
     """Change of the prediction by every single substitution, ``(B, 4, L)``.
 
-    0 at the base that is there, where it is N, and at the adapters: the 80 bases of the insert have
-    240 mutants, which the predictor's fast form answers for.
+    0 at observed bases, at N and at the adapters. The 80 bases of an insert have 240 mutants, which
+    are predicted with the inference form of the model.
     """
     changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     vector = np.array(weights, dtype=np.float32)
@@ -186,26 +189,27 @@ def mutagenesis(
 
 
 def _inside(length: int) -> npt.NDArray[np.bool_]:
-    """``(L,)`` true at the insert's places."""
+    """``(L,)`` True at the positions of the insert."""
     inside = np.zeros(length, dtype=bool)
     inside[INSERT] = True
     return inside
 
 
 def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
-    """What letters say where they stand, beyond what they say anywhere in that promoter.
+    """Attributions without the average effect of each base in its promoter.
 
-    A promoter's G + C alone moves expression by bins, in the simulated cell as in the real library,
-    so every base gets a share of it that hides the sites. From each place the mean over the four
-    letters is taken (one-hot inputs never leave the plane on which it is constant: Majdandzic et
-    al. 2023), and then from each letter its median over the insert's places.
+    The G + C content of a promoter alone changes expression by several bins, in the simulated cell
+    and in the real library. Every base receives a part of this effect, which hides the sites. Two
+    values are subtracted: at each position the mean over the four bases, because one-hot inputs
+    stay in the plane on which it is constant (Majdandzic et al. 2023); then from each base its
+    median over the positions of the insert.
 
     Args:
-        table: ``(B, 4, L)`` a value for every letter at every place.
+        table: ``(B, 4, L)`` a value for every possible base at every position.
         tokens: ``(B, L)``.
 
     Returns:
-        ``(B, 4, L)``.
+        ``(B, 4, L)`` float32.
     """
     centred = table - table.mean(axis=1, keepdims=True)
     for row, letters in zip(centred, tokens[:, INSERT], strict=True):
@@ -216,10 +220,10 @@ def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens
 
 
 def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
-    """The paper's filter of saliency for its logos and its Figure 5F (section 2.6).
+    """The paper's filter of saliency, used in its logos and in Figure 5F (section 2.6).
 
-    Per sequence, what is below the mean over its known bases is set to 0, then what is below 0.1;
-    adapters are set to 0, so that only the middle 80 bases are left.
+    Values below the mean over the known bases of a sequence are set to 0, then values below 0.1.
+    The adapters are set to 0 too, so that only the middle 80 bases remain.
     """
     known = tokens < sequence.N_TOKEN
     along = values.sum(axis=1)
@@ -229,7 +233,7 @@ def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
 
 
 def _present(values: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
-    """``values`` at the bases that are there, 0 elsewhere; ``(B, 4, L)``."""
+    """``values`` at the observed bases, 0 elsewhere; ``(B, 4, L)``."""
     return (values * (np.arange(4)[:, None] == tokens[:, None, :])).astype(np.float32)
 
 
@@ -260,10 +264,10 @@ def _gradient(
 
 
 def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.Tokens:
-    """``(B, R, L)`` shuffles that keep each sequence's pairs of bases; adapters are not moved.
+    """Dinucleotide shuffles ``(B, R, L)`` of the inserts; the adapters are not shuffled.
 
-    Adapters are the same in all sequences, so a reference without them would explain the assay's
-    construct and not the promoter.
+    All sequences have the same adapters. With references without adapters, attributions would
+    explain the construct of the assay instead of the promoter.
     """
     inserts = np.repeat(tokens[:, INSERT], options.shuffles, axis=0)
     shuffled = np.repeat(tokens, options.shuffles, axis=0)
@@ -276,29 +280,29 @@ def _integrated(
 ) -> LetterAttributions:
     values = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     delta = np.zeros(len(tokens), dtype=np.float32)
-    # Midpoints of equal steps: exact for a quadratic, and neither end is taken twice.
-    points = ((torch.arange(options.steps) + 0.5) / options.steps).to(_device(network))
-    for row, others in enumerate(references(tokens, options)):
-        here, there = _one_hot(network, tokens[row : row + 1]), _one_hot(network, others)
-        path = there[:, None] + points[None, :, None, None] * (here - there)[:, None]
-        steps = torch.cat(
-            [gradients(network, part) for part in torch.split(path.flatten(0, 1), batch_size)]
-        )
-        slope = steps.view(path.shape).mean(dim=1)
-        gap = (_predicted(network, here, 1) - _predicted(network, there, batch_size).mean()).item()
-        delta[row] = (slope * (here - there)).mean(dim=0).sum().item() - gap
-        values[row] = _of_every_letter(slope, there).mean(dim=0).cpu().numpy()
+    # Midpoints of equal steps: exact for a quadratic function; neither end is used twice.
+    fractions = ((torch.arange(options.steps) + 0.5) / options.steps).to(_device(network))
+    for row, shuffled in enumerate(references(tokens, options)):
+        x_BCL, r_RCL = _one_hot(network, tokens[row : row + 1]), _one_hot(network, shuffled)
+        points = r_RCL[:, None] + fractions[None, :, None, None] * (x_BCL - r_RCL)[:, None]
+        batches = torch.split(points.flatten(0, 1), batch_size)
+        slopes = torch.cat([gradients(network, batch) for batch in batches])
+        slope_RCL = slopes.view(points.shape).mean(dim=1)
+        mean_reference = _predicted(network, r_RCL, batch_size).mean()
+        difference = (_predicted(network, x_BCL, 1) - mean_reference).item()
+        delta[row] = (slope_RCL * (x_BCL - r_RCL)).mean(dim=0).sum().item() - difference
+        values[row] = _for_every_base(slope_RCL, r_RCL).mean(dim=0).cpu().numpy()
     return LetterAttributions(values, delta)
 
 
 def _predicted(network: nn.Module, x_BCL: Tensor, batch_size: int) -> Tensor:
-    """What a one-output network says, ``(B,)``, a batch at a time."""
+    """Predictions of a one-output network, ``(B,)``, in batches."""
     with torch.inference_mode():
         return torch.cat([network(part)[:, 0] for part in torch.split(x_BCL, batch_size)])
 
 
-def _of_every_letter(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
-    """What each letter would contribute in place of the reference's, ``(..., 4, L)``."""
+def _for_every_base(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
+    """Contribution of each possible base compared with the reference's base, ``(..., 4, L)``."""
     return slope_BCL - (slope_BCL * other_BCL).sum(dim=-2, keepdim=True)
 
 
@@ -312,28 +316,29 @@ def _deeplift(
             "DeepLIFT/SHAP needs tangermeme: pip install 'crmnet[interpret]'"
         ) from error
     x_BCL = _one_hot(network, tokens)
-    others = references(tokens, options)
-    r_BRCL = _one_hot(network, others.reshape(-1, tokens.shape[1])).view(*others.shape[:2], 4, -1)
+    shuffled = references(tokens, options)
+    r_NCL = _one_hot(network, shuffled.reshape(-1, tokens.shape[1]))
+    r_BRCL = r_NCL.view(*shuffled.shape[:2], 4, -1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about deltas, which are reported
+        warnings.simplefilter("ignore")  # tangermeme warns of deltas, which are reported here
         multipliers = deep_lift_shap(
             network, x_BCL, references=r_BRCL, batch_size=batch_size, raw_outputs=True,
             device=_device(network), warning_threshold=float("inf"), only_warn=True,
             additional_nonlinear_ops=dict.fromkeys(WITHOUT_RULE, integrated_gradients_op(POINTS)),
         )  # fmt: skip
     slope_BRCL = multipliers.detach().to(r_BRCL.device)
-    given = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
-    base = _predicted(network, r_BRCL.flatten(0, 1), batch_size).view(others.shape[:2])
-    gap = _predicted(network, x_BCL, batch_size) - base.mean(dim=1)
-    delta = (given.sum(dim=(1, 2)) - gap).cpu().numpy()
-    return LetterAttributions(_of_every_letter(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
+    summed = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)
+    mean_reference = _predicted(network, r_NCL, batch_size).view(shuffled.shape[:2]).mean(dim=1)
+    difference = _predicted(network, x_BCL, batch_size) - mean_reference
+    delta = (summed.sum(dim=(1, 2)) - difference).cpu().numpy()
+    return LetterAttributions(_for_every_base(slope_BRCL, r_BRCL).mean(dim=1).cpu().numpy(), delta)
 
 
 def randomised(predictor: Predictor, seed: int = 0) -> Predictor:
-    """The same network with every weight shuffled within its tensor: it knows nothing.
+    """The same network with the weights of each tensor shuffled: it has learned nothing.
 
-    The sanity check of Adebayo et al. (2018): attributions that look the same for it say nothing
-    about the trained network.
+    For the sanity check of Adebayo et al. (2018): a method whose attributions look the same for
+    this network does not explain the trained network.
     """
     model = copy.deepcopy(predictor.model)
     generator = torch.Generator().manual_seed(seed)

@@ -1,6 +1,7 @@
-"""Motif discovery from a table to files: every search there is data for, names, tables, logos.
+"""Motif discovery from a table of sequences and expression to named motifs, tables and logos.
 
-Joins :mod:`crmnet.motifs` and :mod:`crmnet.figures`; what ``crmnet motifs discover`` runs.
+Takes a file, runs all searches of :mod:`crmnet.motifs` for which it has data, names the motifs and
+writes a folder; called by ``crmnet motifs discover``.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ from crmnet.files import write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.interpretation.explain import NAMED, Promoters, read_promoters
 from crmnet.motifs import programs
-from crmnet.motifs.contrast import relatives
-from crmnet.motifs.discover import DiscoveredMotif, DiscoverOptions, differential, ends, ranked
+from crmnet.motifs.contrast import find_families
+from crmnet.motifs.discover import (
+    DiscoveredMotif,
+    DiscoverOptions,
+    differential_motifs,
+    extreme_sequences,
+    ranked_motifs,
+)
 from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
@@ -32,21 +39,22 @@ from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
 
-CONFIRMED = 1e-3
-"""Match p-value at which two searches have found the same motif."""
-GUESS = "#888888"
+MAX_CONFIRMING_P = 1e-3
+"""Match p-value below which motifs of two searches count as the same motif."""
+UNCERTAIN_COLOUR = "#888888"
+"""Colour of uncertain names in the figure."""
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What a discovery looks at besides the table, and what it looks with."""
+class DiscoverySources:
+    """Data besides the table, and the program that searches."""
 
     attributions: Path | None = None
     """``attributions.npz`` of ``crmnet explain``."""
     database: Sequence[Motif] | None = None
-    """Motifs to name by; JASPAR's yeast factors by default."""
+    """Motifs that give names; None means the yeast factors of JASPAR."""
     engine: str = "own"
-    """Who searches, one of :data:`crmnet.motifs.programs.ENGINES`; ``own`` is this package."""
+    """One of :data:`crmnet.motifs.programs.ENGINES`; ``own`` is the search of this package."""
 
     def __post_init__(self) -> None:
         if self.engine not in programs.ENGINES:
@@ -54,12 +62,13 @@ class Sources:
             raise ValueError(f"engine must be one of {known}; got {self.engine!r}")
         if self.engine == "modisco" and self.attributions is None:
             raise ValueError(
-                "TF-MoDISco works on attributions; give --attributions, which crmnet explain writes"
+                "TF-MoDISco needs attributions; give --attributions with the attributions.npz of "
+                "crmnet explain"
             )
 
 
-class Name(NamedTuple):
-    """The database's best match for a motif."""
+class MotifName(NamedTuple):
+    """The best match of a motif in the database."""
 
     target: Motif
     p: float
@@ -67,7 +76,7 @@ class Name(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The name for a person, with its p; a question mark behind a guess."""
+        """Name with the p-value of the match; uncertain names end in a question mark."""
         return f"{self.target.name}{'' if self.p < NAMED else '?'} (p {self.p:.0e})"
 
 
@@ -75,162 +84,181 @@ def discover_motifs(
     file: Path,
     folder: Path,
     options: DiscoverOptions,
-    sources: Sources = Sources(),
+    sources: DiscoverySources = DiscoverySources(),
     *,
     flanks: sequence.Flanks = "auto",
 ) -> list[str]:
-    """Search a table of sequences and expression in every way there is data for, and name.
+    """Discover motifs in a table of sequences and expression, and name them.
 
-    Leaves ``motifs.meme``, ``motifs.tsv`` and ``motifs.png`` in ``folder``, and what another
-    program wrote in a folder of its name; a motif of the first search is confirmed where one of the
-    ranked search resembles it (match p < CONFIRMED).
+    Runs every search for which there is data. Writes ``motifs.meme``, ``motifs.tsv`` and
+    ``motifs.png`` to ``folder``, and the files of an external program to a subfolder with its name.
+    A motif of the first search is confirmed if a motif of the ranked search matches it (match p <
+    MAX_CONFIRMING_P).
+
+    Args:
+        file: FASTA, TSV, CSV or lines, with a column of expression.
+        folder: Output folder.
+        options: Settings of the searches.
+        sources: Attributions, database of names, and search program.
+        flanks: As in :func:`crmnet.sequence.prepare`.
 
     Returns:
-        The table as lines for a person.
+        The table as lines of text, one for each motif.
 
     Raises:
         ValueError: If the file has no expression column, or too few sequences for ``options.n``.
         FileNotFoundError: If the engine is not on the PATH.
     """
-    program = None if sources.engine == "own" else programs.installed(sources.engine)
+    program = None if sources.engine == "own" else programs.find_program(sources.engine)
     promoters = read_promoters(file, flanks=flanks)
     if promoters.expression is None:
-        raise ValueError(f"{file} has no expression column; motifs need one to be discovered")
+        raise ValueError(f"{file} has no expression column, which motif discovery needs")
     folder.mkdir(parents=True, exist_ok=True)
-    found, confirmed = _searched(promoters, folder, options, sources, program)
-    motifs = [f.motif for f in found]
+    discovered, confirmed = _run_searches(promoters, folder, options, sources, program)
+    motifs = [entry.motif for entry in discovered]
     targets = list(yeast_motifs() if sources.database is None else sources.database)
-    suite = program in ("streme", "meme") and programs.present("tomtom")
-    names = named(motifs, targets, folder / "tomtom" if suite else None)
+    use_tomtom = program in ("streme", "meme") and programs.is_installed("tomtom")
+    names = name_motifs(motifs, targets, folder / "tomtom" if use_tomtom else None)
     write_text_atomically(folder / "motifs.meme", as_meme(motifs))
-    _write_table(folder / "motifs.tsv", found, names, confirmed)
-    if found:
+    _write_table(folder / "motifs.tsv", discovered, names, confirmed)
+    if discovered:
         with matplotlib.rc_context(STYLE):
-            save_figure(motif_page(found, names), folder / "motifs.png")
+            save_figure(motif_page(discovered, names), folder / "motifs.png")
     return [
-        f"{m.id:4} {f.enriched:5} {m.consensus:18} q {f.q:.1e}  {f.share:6.1%} / "
-        f"{f.share_other:6.1%}  {name.text}{'  confirmed' if m.id in confirmed else ''}"
-        for m, f, name in zip(motifs, found, names, strict=True)
-    ] or ["no motif is more frequent at either end than chance allows"]
+        f"{motif.id:4} {entry.enriched:5} {motif.consensus:18} q {entry.q:.1e}  "
+        f"{entry.share:6.1%} / {entry.share_other:6.1%}  {name.text}"
+        f"{'  confirmed' if motif.id in confirmed else ''}"
+        for motif, entry, name in zip(motifs, discovered, names, strict=True)
+    ] or ["no motif is significantly more frequent in high or in low sequences"]
 
 
-def _searched(
+def _run_searches(
     promoters: Promoters,
     folder: Path,
     options: DiscoverOptions,
-    sources: Sources,
+    sources: DiscoverySources,
     program: str | None,
 ) -> tuple[list[DiscoveredMotif], set[str]]:
-    """The motifs of all searches, and the ids of those that two of them found."""
+    """The motifs of all searches, and the ids of confirmed motifs."""
     assert promoters.expression is not None
     inserts = promoters.tokens[:, INSERT]
-    family = relatives(inserts)
+    family = find_families(inserts)
     if program in ("streme", "meme"):
-        rows, top = ends(inserts, promoters.expression, family, options)
-        found = programs.program_motifs(inserts[rows], top, program, folder / program, options)
+        rows, top = extreme_sequences(inserts, promoters.expression, family, options)
+        discovered = programs.program_motifs(inserts[rows], top, program, folder / program, options)
     else:
-        found = differential(inserts, promoters.expression, family, options)
-    by_rank = ranked(inserts, promoters.expression, family, options)
-    confirmed = confirmations(found, by_rank)
-    found += by_rank
+        discovered = differential_motifs(inserts, promoters.expression, family, options)
+    ranked = ranked_motifs(inserts, promoters.expression, family, options)
+    confirmed = confirmed_ids(discovered, ranked)
+    discovered += ranked
     if sources.attributions is not None:
         attributed = read_attributions(sources.attributions)
         if program == "modisco":
-            found += programs.modisco_motifs(attributed, INSERT, folder / "modisco", options)
+            discovered += programs.modisco_motifs(attributed, INSERT, folder / "modisco", options)
         else:
-            found += attributed_motifs(
+            discovered += attributed_motifs(
                 attributed.tokens[:, INSERT], attributed.values[:, INSERT], options
             )
-    return found, confirmed
+    return discovered, confirmed
 
 
-def named(motifs: Sequence[Motif], targets: Sequence[Motif], tomtom: Path | None) -> list[Name]:
-    """The best match of each motif; TOMTOM's, where it has a folder to work in.
+def name_motifs(
+    motifs: Sequence[Motif], targets: Sequence[Motif], tomtom: Path | None
+) -> list[MotifName]:
+    """The best match of each motif, by TOMTOM if ``tomtom`` is a folder for its files.
 
-    A motif of which TOMTOM says nothing gets the match of :mod:`crmnet.motifs.match`.
+    A motif without a result of TOMTOM gets the match of :mod:`crmnet.motifs.match`.
     """
     if not motifs:
         return []
     matches = match(motifs, targets)
     names = [
-        Name(targets[best], float(p[best]), float(q[best]))
+        MotifName(targets[best], float(p[best]), float(q[best]))
         for best, p, q in zip(matches.best().tolist(), matches.p, matches.q, strict=True)
     ]
     if tomtom is None:
         return names
     by_id = {target.id: target for target in targets}
-    said = {
-        query: Name(by_id[target], p, q)
-        for query, (target, p, q) in programs.tomtom_names(motifs, targets, tomtom).items()
+    by_tomtom = {
+        motif_id: MotifName(by_id[target], p, q)
+        for motif_id, (target, p, q) in programs.tomtom_names(motifs, targets, tomtom).items()
     }
-    return [said.get(motif.id, name) for motif, name in zip(motifs, names, strict=True)]
+    return [by_tomtom.get(motif.id, name) for motif, name in zip(motifs, names, strict=True)]
 
 
 def _write_table(
-    path: Path, found: Sequence[DiscoveredMotif], names: Sequence[Name], confirmed: set[str]
+    path: Path,
+    discovered: Sequence[DiscoveredMotif],
+    names: Sequence[MotifName],
+    confirmed: set[str],
 ) -> None:
     table: dict[str, list[Any]] = {
-        "motif": [f.motif.id for f in found],
-        "consensus": [f.motif.consensus for f in found],
-        "enriched": [f.enriched for f in found],
-        "p": [f.p for f in found],
-        "e": [f.e for f in found],
-        "q": [f.q for f in found],
-        "share": [f.share for f in found],
-        "share_other": [f.share_other for f in found],
+        "motif": [entry.motif.id for entry in discovered],
+        "consensus": [entry.motif.consensus for entry in discovered],
+        "enriched": [entry.enriched for entry in discovered],
+        "p": [entry.p for entry in discovered],
+        "e": [entry.e for entry in discovered],
+        "q": [entry.q for entry in discovered],
+        "share": [entry.share for entry in discovered],
+        "share_other": [entry.share_other for entry in discovered],
         "name": [name.target.name for name in names],
         "target": [name.target.id for name in names],
         "match_p": [name.p for name in names],
         "match_q": [name.q for name in names],
-        "confirmed": ["yes" if f.motif.id in confirmed else "" for f in found],
+        "confirmed": ["yes" if entry.motif.id in confirmed else "" for entry in discovered],
     }
     with TableWriter(path, list(table)) as writer:
         writer.write(table)
 
 
-def confirmations(found: Sequence[DiscoveredMotif], by_rank: Sequence[DiscoveredMotif]) -> set[str]:
-    """Ids of the motifs that a motif of the other search resembles, in the same direction.
+def confirmed_ids(
+    discovered: Sequence[DiscoveredMotif], ranked: Sequence[DiscoveredMotif]
+) -> set[str]:
+    """Ids of the motifs that match a ranked motif enriched in the same direction.
 
-    The database stands in the comparison as well, so that it is measured against all yeast motifs.
+    JASPAR's yeast motifs are targets too, so that the null distribution covers all yeast motifs.
     """
     confirmed: set[str] = set()
     for direction in ("high", "low"):
-        mine = [f.motif for f in found if f.enriched == direction]
-        theirs = [f.motif for f in by_rank if f.enriched == direction]
-        if mine and theirs:
-            p = match(mine, [*theirs, *yeast_motifs()]).p[:, : len(theirs)]
-            confirmed |= {m.id for m, best in zip(mine, p.min(axis=1), strict=True)
-                          if best < CONFIRMED}  # fmt: skip
+        motifs = [entry.motif for entry in discovered if entry.enriched == direction]
+        targets = [entry.motif for entry in ranked if entry.enriched == direction]
+        if motifs and targets:
+            p = match(motifs, [*targets, *yeast_motifs()]).p[:, : len(targets)]
+            confirmed |= {motif.id for motif, best in zip(motifs, p.min(axis=1), strict=True)
+                          if best < MAX_CONFIRMING_P}  # fmt: skip
     return confirmed
 
 
 def read_attributions(path: Path) -> programs.AttributedConstructs:
-    """Constructs and their attributions, of an ``attributions.npz``.
+    """Constructs and their attributions from an ``attributions.npz``.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        ValueError: If the file contains something else.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; crmnet explain writes attributions.npz")
     with np.load(path, allow_pickle=False) as arrays:
         if not {"values", "tokens"} <= set(arrays.files):
-            raise ValueError(f"{path} holds no attributions; crmnet explain writes them")
-        every: npt.NDArray[np.float32] | None = None
+            raise ValueError(f"{path} contains no attributions; crmnet explain writes them")
+        hypothetical: npt.NDArray[np.float32] | None = None
         if "hypothetical" in arrays.files:
-            every = arrays["hypothetical"]
-        return programs.AttributedConstructs(arrays["tokens"], arrays["values"].sum(axis=1), every)
+            hypothetical = arrays["hypothetical"]
+        return programs.AttributedConstructs(
+            arrays["tokens"], arrays["values"].sum(axis=1), hypothetical
+        )
 
 
-def motif_page(found: Sequence[DiscoveredMotif], names: Sequence[Name]) -> Figure:
-    """Logos of motifs, three in a row; names that are guesses in grey."""
-    lines = -(-len(found) // 3)
-    figure = Figure(figsize=(10, 1.25 * lines), layout="constrained")
-    axes = figure.subplots(lines, 3, squeeze=False).ravel()
-    for ax, f, name in zip(axes, found, names, strict=False):
-        motif_logo(ax, f.motif.counts)
-        ax.set_title(f"{f.motif.id}  {name.text}   {f.enriched}, q {f.q:.0e}", fontsize=8,
-                     color="black" if name.p < NAMED else GUESS)  # fmt: skip
-    for ax in axes[len(found) :]:
+def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]) -> Figure:
+    """Logos of motifs, three in a row; uncertain names are grey."""
+    rows = -(-len(discovered) // 3)
+    figure = Figure(figsize=(10, 1.25 * rows), layout="constrained")
+    axes = figure.subplots(rows, 3, squeeze=False).ravel()
+    for ax, entry, name in zip(axes, discovered, names, strict=False):
+        motif_logo(ax, entry.motif.counts)
+        title = f"{entry.motif.id}  {name.text}   {entry.enriched}, q {entry.q:.0e}"
+        color = "black" if name.p < NAMED else UNCERTAIN_COLOUR
+        ax.set_title(title, fontsize=8, color=color)
+    for ax in axes[len(discovered) :]:
         ax.axis("off")
     return figure

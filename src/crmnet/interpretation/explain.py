@@ -30,14 +30,14 @@ from crmnet.interpretation.attribute import (
     unit_of,
 )
 from crmnet.interpretation.logos import (
-    DRAWING,
-    Drawing,
-    Shown,
+    DEFAULT_LOGOS,
+    LogoOptions,
+    LogoPanel,
     logo_page,
     named_sites,
-    share_beyond,
-    sums_over,
-    that_matter,
+    share_exceeded,
+    site_sums,
+    supported_sites,
 )
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
@@ -114,16 +114,16 @@ def explain(
     media: tuple[str | None, str | None] = (None, None),
     options: AttributeOptions = DEFAULTS,
     motifs: Sequence[Motif] | None = None,
-    drawing: Drawing = DRAWING,
+    drawing: LogoOptions = DEFAULT_LOGOS,
 ) -> Attribution:
     """Attribute, find sites, draw and write.
 
     Leaves ``attributions.npz`` (values and hypothetical ``(B, 4, L)``, tokens, ids, delta),
     ``attributions.tsv`` (one row a base), ``attributions.bedgraph`` (one track; the insert's first
     base is 0), ``sites.tsv`` (with the sum of attributions over each, and
-    :func:`crmnet.interpretation.logos.share_beyond`) and ``logos-1.png``, ``logos-2.png``, … in
+    :func:`crmnet.interpretation.logos.share_exceeded`) and ``logos-1.png``, ``logos-2.png``, … in
     ``folder``. Under a logo stand the sites that matter
-    (:func:`crmnet.interpretation.logos.that_matter`).
+    (:func:`crmnet.interpretation.logos.supported_sites`).
 
     Args:
         predictor: The model.
@@ -139,18 +139,18 @@ def explain(
     hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
     write_attributions(folder, promoters, found)
     values = along(found)
-    beyond = share_beyond(values, hits)
-    more = {"attribution": sums_over(values, hits), "beyond": beyond}
+    beyond = share_exceeded(values, hits)
+    more = {"attribution": site_sums(values, hits), "beyond": beyond}
     write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, more)
-    hits = that_matter(hits, beyond)
-    titles = _titles(predictor, promoters.first(drawing.most), media)
-    shown = [
-        Shown(title, found.values[row][:, INSERT], named_sites(motifs, hits, row))
+    hits = supported_sites(hits, beyond)
+    titles = _titles(predictor, promoters.first(drawing.max_logos), media)
+    panels = [
+        LogoPanel(title, found.values[row][:, INSERT], named_sites(motifs, hits, row))
         for row, title in enumerate(titles)
     ]
     with matplotlib.rc_context(STYLE):
-        for page, first in enumerate(range(0, len(shown), drawing.page), 1):
-            figure = logo_page(shown[first : first + drawing.page], unit_of(predictor, *media))
+        for page, first in enumerate(range(0, len(panels), drawing.per_page), 1):
+            figure = logo_page(panels[first : first + drawing.per_page], unit_of(predictor, *media))
             save_figure(figure, folder / f"logos-{page}.{drawing.format}")
     return found
 

@@ -1,7 +1,9 @@
-"""The paper's Figure 5: what the network sees at the sites of the motifs that drive expression.
+"""Figure 5 of the paper: saliency at the sites of five motifs, and expression of their promoters.
 
-A–E: an example promoter for each of five motifs, its saliency over the known motif; F: saliency at
-each motif's sites against all positions; G: expression of the promoters that have it against all.
+Takes a model, promoters and motifs, writes the figure and its numbers; called by ``crmnet explain
+--figure5``. Panels A–E: for each of five motifs, an example promoter with its saliency above the
+known motif. F: saliency at the sites of each motif, compared with all positions. G: expression of
+the promoters with a site, compared with all promoters.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute, unit_of
 from crmnet.interpretation.explain import NAMED, Promoters, asked, predict_asked, read_discovery
-from crmnet.interpretation.logos import WIDTH, sums_over
+from crmnet.interpretation.logos import WIDTH, site_sums
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
 from crmnet.motifs.match import match
@@ -37,82 +39,91 @@ from crmnet.sequence import Tokens
 log = logging.getLogger("crmnet")
 
 FACTORS = ("NHP10", "REB1", "ABF1", "AZF1", "RAP1")
-"""The paper's five."""
+"""The five factors of the paper."""
 PANELS = 5
+"""Number of example panels, A–E."""
 RESAMPLES = 1000
-FEWEST = 5
-"""Promoters from which an interval is given."""
+MIN_PROMOTERS = 5
+"""Fewest promoters for which an interval is given."""
 
 
-Estimate = tuple[float, float, float]
-"""A mean, and the ends of its 95 % interval; these are NaN where there are too few promoters."""
+MeanInterval = tuple[float, float, float]
+"""A mean and the ends of its 95 % interval, which are NaN for too few promoters."""
 
 
-class Subject(NamedTuple):
+class FigureMotif(NamedTuple):
     """A motif of the figure."""
 
     motif: Motif
-    """Whose sites are looked for."""
+    """Motif whose sites are searched."""
     known: Motif | None = None
-    """What a discovered motif resembles, turned to its direction."""
+    """The known motif that a discovered motif matches, on the same strand."""
     offset: int = 0
-    """Column of ``known`` under the first one of ``motif``."""
+    """Column of ``known`` that is aligned with the first column of ``motif``."""
     p: float = 0.0
-    """Of the match."""
+    """p-value of the match."""
 
     @property
     def name(self) -> str:
+        """Name of the motif, with that of the known motif if there is one."""
         return f"{self.motif.id} {self.known.name}" if self.known else self.motif.name
 
     @property
     def title(self) -> str:
-        more = f"(match p {self.p:.0e})" if self.known else f"({self.motif.id})"
-        return f"{self.name} {more}"
+        """Name with the match p-value or the id."""
+        detail = f"(match p {self.p:.0e})" if self.known else f"({self.motif.id})"
+        return f"{self.name} {detail}"
 
 
-class Row(NamedTuple):
-    """One bar of panels F and G."""
+class BarValues(NamedTuple):
+    """One bar in each of the panels F and G."""
 
     name: str
     promoters: int
-    saliency: Estimate
-    """Bootstrapped over promoters, as is expression."""
-    anywhere: float
-    """Mean saliency in the same promoters if the sites lay at random places; NaN for all."""
-    expression: Estimate
+    """Number of promoters with a site."""
+    saliency: MeanInterval
+    """Mean saliency at the sites; intervals are bootstrapped over promoters."""
+    random_saliency: float
+    """Expected saliency at random positions of the same promoters; NaN in the row ``all``."""
+    expression: MeanInterval
+    """Mean expression of the promoters, with an interval like that of saliency."""
 
 
-def top_motifs(path: Path | None = None) -> list[Subject]:
-    """The motifs of the figure: the paper's five, or five of a file.
+def top_motifs(path: Path | None = None) -> list[FigureMotif]:
+    """The motifs of the figure: the five of the paper, or up to five of a file.
 
-    Of the ``motifs.meme`` of ``crmnet motifs discover``, whose table stands beside it, the first
-    five that both searches found and that resemble one of JASPAR's yeast motifs; the paper's if
-    there is none. Of any other file, the first five.
+    From the ``motifs.meme`` of ``crmnet motifs discover`` (with ``motifs.tsv`` in the same folder):
+    the first five that are confirmed (both searches found them) and match a yeast motif of JASPAR.
+    If there are none: the five of the paper. From any other file: the first five.
     """
     if path is not None:
         motifs, table = read_motifs(path), read_discovery(path)
         if not table:
-            return [Subject(motif) for motif in motifs[:PANELS]]
-        found = _named([m for m in motifs if m.id in table and table[m.id]["confirmed"]])
-        if found:
-            return found[:PANELS]
-        log.info("figure 5: no motif of %s is confirmed and known; the paper's are drawn", path)
-    return [Subject(motif) for motif in yeast_motifs_named(FACTORS)]
+            return [FigureMotif(motif) for motif in motifs[:PANELS]]
+        known = _with_known_motif([m for m in motifs if m.id in table and table[m.id]["confirmed"]])
+        if known:
+            return known[:PANELS]
+        log.info(
+            "figure 5: no motif of %s is confirmed and known; using the motifs of the paper", path
+        )
+    return [FigureMotif(motif) for motif in yeast_motifs_named(FACTORS)]
 
 
-def _named(motifs: Sequence[Motif]) -> list[Subject]:
-    """Those that resemble a yeast motif of JASPAR, with the likest."""
+def _with_known_motif(motifs: Sequence[Motif]) -> list[FigureMotif]:
+    """The motifs that match a yeast motif of JASPAR, with their best match."""
     if not motifs:
         return []
     targets = yeast_motifs()
-    found = match(motifs, targets)
-    subjects = []
-    for row, (motif, best) in enumerate(zip(motifs, found.best().tolist(), strict=True)):
-        known = targets[best] if found.strand[row, best] == "+" else targets[best].reversed
-        p, offset = float(found.p[row, best]), int(found.offset[row, best])
+    matches = match(motifs, targets)
+    named = []
+    for row, (motif, best) in enumerate(zip(motifs, matches.best().tolist(), strict=True)):
+        known = targets[best]
+        if matches.strand[row, best] == "-":
+            known = known.reverse_complement
+        p, offset = float(matches.p[row, best]), int(matches.offset[row, best])
         if p < NAMED:
-            subjects.append(Subject(motif, known, offset, p))
-    return subjects
+            named.append(FigureMotif(motif, known, offset, p))
+    return named
 
 
 def figure5(
@@ -121,126 +132,136 @@ def figure5(
     folder: Path,
     *,
     media: tuple[str | None, str | None] = (None, None),
-    subjects: Sequence[Subject] | None = None,
+    motifs: Sequence[FigureMotif] | None = None,
     picture: str = "png",
     seed: int = 0,
-) -> list[Row]:
-    """Draw Figure 5 for a file of promoters; leaves ``figure5.png`` and ``figure5.tsv``.
+) -> list[BarValues]:
+    """Draw Figure 5 for a set of promoters; writes ``figure5.png`` and ``figure5.tsv``.
 
-    Expression is the measured one where the file has it, else, and for a difference of media, the
-    predicted one; axis and table say which. Motifs without a site are left out, and logged.
+    Expression is measured expression if the file contains it. Otherwise, and for a difference of
+    media, it is predicted; axis and table state which. Motifs without a site are left out and
+    logged.
 
     Args:
         predictor: The model.
-        promoters: All that the numbers are of.
-        folder: Where to; it must be there.
-        media: Medium, and one to subtract.
-        subjects: From :func:`top_motifs`, five at most; None takes the paper's.
+        promoters: Promoters for examples and numbers.
+        folder: Output folder; must exist.
+        media: Medium, and a medium to subtract.
+        motifs: Up to five motifs, from :func:`top_motifs`; None means those of the paper.
         picture: Format of the figure: png, svg or pdf.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
-        The numbers of panels F and G; the first row is of all promoters and positions.
+        The numbers of panels F and G; the first row is for all promoters and positions.
 
     Raises:
         ValueError: If no motif has a site in any promoter.
     """
-    subjects = list(subjects or top_motifs())[:PANELS]
+    motifs = list(motifs or top_motifs())[:PANELS]
     options = AttributeOptions("masked")
-    found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
-    values = found.values[:, :, INSERT]
-    hits = _sites(promoters.tokens[:, INSERT], subjects)
+    attribution = attribute(
+        predictor, promoters.tokens, medium=media[0], minus=media[1], options=options
+    )
+    values = attribution.values[:, :, INSERT]
+    hits = _sites(promoters.tokens[:, INSERT], motifs)
     unit = unit_of(predictor, *media) or "expression"
-    # The difference of two media is not what a file's column holds.
+    # A file contains measurements in one medium, not differences of two media.
     measured = promoters.expression if media[1] is None else None
     if measured is None:
         kind, scale = "predicted", f"{unit} in {asked(predictor, media)}"
         expression = predict_asked(predictor, promoters.tokens, media)
     else:
         kind, scale, expression = "measured", "", measured
-    along = values.sum(axis=1).astype(float)
-    rows = site_statistics(along, expression, [(s.name, mine) for s, mine in hits], seed)
-    _write(folder / "figure5.tsv", rows, kind)
+    saliency = values.sum(axis=1).astype(float)
+    named_hits = [(motif.name, motif_hits) for motif, motif_hits in hits]
+    rows = site_statistics(saliency, expression, named_hits, seed)
+    _write_table(folder / "figure5.tsv", rows, kind)
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
-        below = _examples(figure, promoters.ids, values, hits)
-        _saliency_and_expression(below, rows, (unit, scale), kind)
+        lower_part = _examples(figure, promoters.ids, values, hits)
+        _saliency_and_expression(lower_part, rows, (unit, scale), kind)
         save_figure(figure, folder / f"figure5.{picture}")
     return rows
 
 
-def _sites(inserts: Tokens, subjects: Sequence[Subject]) -> list[tuple[Subject, Hits]]:
-    """The motifs that have sites, with these."""
-    sites = find_sites(inserts, [subject.motif for subject in subjects], ScanOptions())
-    having = set(sites.motif.tolist())
-    if not having:
-        raise ValueError("none of the motifs has a site in these promoters; give more of them")
-    if absent := [s.name for n, s in enumerate(subjects) if n not in having]:
-        log.info("figure 5: no site of %s in these promoters; left out", ", ".join(absent))
-    return [(s, sites.of(n)) for n, s in enumerate(subjects) if n in having]
+def _sites(inserts: Tokens, motifs: Sequence[FigureMotif]) -> list[tuple[FigureMotif, Hits]]:
+    """The motifs that have sites, and their sites."""
+    sites = find_sites(inserts, [motif.motif for motif in motifs], ScanOptions())
+    present = set(sites.motif.tolist())
+    if not present:
+        raise ValueError("none of the motifs has a site in these promoters; give more promoters")
+    if without_site := [motif.name for number, motif in enumerate(motifs) if number not in present]:
+        log.info("figure 5: no site of %s in these promoters; left out", ", ".join(without_site))
+    return [
+        (motif, sites.of_motif(number)) for number, motif in enumerate(motifs) if number in present
+    ]
 
 
 def site_statistics(
-    along: Floats, expression: Floats, hits: Sequence[tuple[str, Hits]], seed: int = 0
-) -> list[Row]:
-    """Saliency at each motif's sites and expression of the promoters that have it.
+    saliency: Floats, expression: Floats, hits: Sequence[tuple[str, Hits]], seed: int = 0
+) -> list[BarValues]:
+    """Saliency at the sites of each motif, and expression of the promoters with a site.
 
     Args:
-        along: ``(B, L)`` saliency of each base.
+        saliency: ``(B, L)`` saliency of each base.
         expression: ``(B,)``.
         hits: Name of each motif, and its sites on the same coordinates.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        A row named ``all`` for all promoters and positions, then one row for each motif.
     """
-    everyone = np.ones(len(along))
-    estimate = partial(_estimate, seed=seed)
-    rows = [Row("all", len(along), estimate(along.sum(1), everyone * along.shape[1]), np.nan,
-                estimate(expression, everyone))]  # fmt: skip
-    for name, mine in hits:
-        covered = np.zeros(along.shape, dtype=bool)
-        for row, start, end in zip(mine.row, mine.start, mine.end, strict=True):
+    ones = np.ones(len(saliency))
+    mean_interval = partial(_bootstrap_ratio, seed=seed)
+    mean_saliency = mean_interval(saliency.sum(1), ones * saliency.shape[1])
+    rows = [BarValues("all", len(saliency), mean_saliency, np.nan, mean_interval(expression, ones))]
+    for name, motif_hits in hits:
+        covered = np.zeros(saliency.shape, dtype=bool)
+        for row, start, end in zip(motif_hits.row, motif_hits.start, motif_hits.end, strict=True):
             covered[row, start:end] = True
-        having = covered.any(axis=1)
-        count = covered.sum(1)[having]
-        elsewhere = _anywhere(along[having], int(mine.end[0] - mine.start[0]))
+        with_site = covered.any(axis=1)
+        count = covered.sum(1)[with_site]
+        width = int(motif_hits.end[0] - motif_hits.start[0])
+        random_saliency = _random_saliency(saliency[with_site], width)
         rows.append(
-            Row(
+            BarValues(
                 name,
                 len(count),
-                estimate((along * covered).sum(1)[having], count),
-                float((elsewhere * count).sum() / count.sum()),
-                estimate(expression[having], everyone[having]),
+                mean_interval((saliency * covered).sum(1)[with_site], count),
+                float((random_saliency * count).sum() / count.sum()),
+                mean_interval(expression[with_site], ones[with_site]),
             )
         )
     return rows
 
 
-def _anywhere(along: Floats, width: int) -> Floats:
-    """Mean saliency at a random place of that width in each promoter, ``(B,)``."""
-    return np.lib.stride_tricks.sliding_window_view(along, width, axis=1).mean(axis=(1, 2))
+def _random_saliency(saliency: Floats, width: int) -> Floats:
+    """Mean saliency over all windows of this width in each promoter, ``(B,)``."""
+    return np.lib.stride_tricks.sliding_window_view(saliency, width, axis=1).mean(axis=(1, 2))
 
 
-def _estimate(total: Floats, count: Floats, seed: int) -> Estimate:
-    """Ratio of the totals of promoters' sums and counts."""
+def _bootstrap_ratio(total: Floats, count: Floats, seed: int) -> MeanInterval:
+    """Ratio of the summed totals and counts, with an interval bootstrapped over promoters."""
     mean = float(total.sum() / count.sum())
-    if len(total) < FEWEST:
+    if len(total) < MIN_PROMOTERS:
         return mean, np.nan, np.nan
     rng = np.random.default_rng(seed)
     ratios = []
     for _ in range(RESAMPLES):
-        chosen = rng.integers(len(total), size=len(total))
-        ratios.append(total[chosen].sum() / count[chosen].sum())
+        sampled = rng.integers(len(total), size=len(total))
+        ratios.append(total[sampled].sum() / count[sampled].sum())
     low, high = np.quantile(ratios, [0.025, 0.975])
     return mean, float(low), float(high)
 
 
-def _write(path: Path, rows: Sequence[Row], kind: str) -> None:
-    """One row a bar; a number that there is not is left empty."""
+def _write_table(path: Path, rows: Sequence[BarValues], kind: str) -> None:
+    """One row for each bar; undefined numbers are left empty."""
     names = ["motif", "promoters", "saliency", "saliency_low", "saliency_high", "saliency_anywhere",
              "expression", "expression_low", "expression_high"]  # fmt: skip
-    cells = [[row.name, row.promoters, *row.saliency, row.anywhere, *row.expression]
+    cells = [[row.name, row.promoters, *row.saliency, row.random_saliency, *row.expression]
              for row in rows]  # fmt: skip
-    filled = [["" if cell != cell else cell for cell in line] for line in cells]  # NaN
-    columns = dict(zip(names, zip(*filled, strict=True), strict=True))
+    rows_without_nan = [["" if cell != cell else cell for cell in line] for line in cells]
+    columns = dict(zip(names, zip(*rows_without_nan, strict=True), strict=True))
     with TableWriter(path, [*names, "expression_is"]) as table:
         table.write({**columns, "expression_is": [kind] * len(rows)})
 
@@ -249,60 +270,63 @@ def _examples(
     figure: Figure,
     ids: Sequence[str],
     values: npt.NDArray[np.float32],
-    hits: Sequence[tuple[Subject, Hits]],
+    hits: Sequence[tuple[FigureMotif, Hits]],
 ) -> Figure:
-    """Panels A–E on the upper part of a figure, sized to hold them; gives the lower part."""
-    heights = [(1.0, 0.45, 0.45) if subject.known else (1.0, 0.45) for subject, _ in hits]
-    above = sum(sum(each) + 0.65 for each in heights)
-    figure.set_size_inches(WIDTH, above + 2.6)
-    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=[above, 2.6])).tolist()
-    ratios = [height for each in heights for height in each]
+    """Draw panels A–E on the upper part of a figure, set its size, and return the lower part."""
+    heights = [(1.0, 0.45, 0.45) if motif.known else (1.0, 0.45) for motif, _ in hits]
+    upper_height = sum(sum(panel_heights) + 0.65 for panel_heights in heights)
+    figure.set_size_inches(WIDTH, upper_height + 2.6)
+    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=[upper_height, 2.6])).tolist()
+    ratios = [height for panel_heights in heights for height in panel_heights]
     axes = iter(upper.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
-    for letter, (subject, mine), each in zip("ABCDE", hits, heights, strict=False):
-        _example([next(axes) for _ in each], letter, subject, mine, ids, values)
+    for letter, (motif, motif_hits), panel_heights in zip("ABCDE", hits, heights, strict=False):
+        _example([next(axes) for _ in panel_heights], letter, motif, motif_hits, ids, values)
     return lower
 
 
 def _example(
     axes: Sequence[Axes],
     letter: str,
-    subject: Subject,
+    figure_motif: FigureMotif,
     hits: Hits,
     ids: Sequence[str],
     values: npt.NDArray[np.float32],
 ) -> None:
-    """The promoter whose site of the motif has the highest saliency, over the motifs' logos."""
-    best = int(np.argmax(sums_over(values.sum(axis=1), hits)))
+    """Draw the promoter with the most salient site of the motif, above the logos of the motifs."""
+    best = int(np.argmax(site_sums(values.sum(axis=1), hits)))
     row, start, end = int(hits.row[best]), int(hits.start[best]), int(hits.end[best])
     strand = str(hits.strand[best])
-    top, length = axes[0], values.shape[2]
-    logo(top, values[row])
-    number_positions(top, length)
-    top.axvspan(start, end, color=GREY, alpha=0.25, linewidth=0, zorder=0)
-    top.set_title(f"{letter}   {subject.title}, on {strand} in {ids[row]}", fontsize=9)
-    top.set_ylabel("saliency", fontsize=7)
-    drawn = [(subject.motif, start)]
-    if subject.known:  # its columns stand under those that they were compared with
-        behind = end + subject.offset - subject.known.width
-        drawn.append((subject.known, start - subject.offset if strand == "+" else behind))
+    logo_axes, length = axes[0], values.shape[2]
+    logo(logo_axes, values[row])
+    number_positions(logo_axes, length)
+    logo_axes.axvspan(start, end, color=GREY, alpha=0.25, linewidth=0, zorder=0)
+    logo_axes.set_title(f"{letter}   {figure_motif.title}, on {strand} in {ids[row]}", fontsize=9)
+    logo_axes.set_ylabel("saliency", fontsize=7)
+    drawn_motifs = [(figure_motif.motif, start)]
+    if figure_motif.known:  # aligned columns are drawn at the same positions
+        on_reverse = end + figure_motif.offset - figure_motif.known.width
+        left = start - figure_motif.offset if strand == "+" else on_reverse
+        drawn_motifs.append((figure_motif.known, left))
     side, align = (0.995, "right") if start < length / 2 else (0.005, "left")
-    for under, (motif, left) in zip(axes[1:], drawn, strict=True):
-        motif_logo(under, (motif if strand == "+" else motif.reversed).counts, left)
-        under.set_xlim(0, length)
-        under.text(side, 0.95, motif.id, transform=under.transAxes, fontsize=7, va="top", ha=align)
+    for ax, (motif, left) in zip(axes[1:], drawn_motifs, strict=True):
+        motif_logo(ax, (motif if strand == "+" else motif.reverse_complement).counts, left)
+        ax.set_xlim(0, length)
+        ax.text(side, 0.95, motif.id, transform=ax.transAxes, fontsize=7, va="top", ha=align)
 
 
 def _saliency_and_expression(
-    figure: Figure, rows: Sequence[Row], units: tuple[str, str], kind: str
+    figure: Figure, rows: Sequence[BarValues], units: tuple[str, str], kind: str
 ) -> None:
-    """Panels F and G."""
+    """Draw panels F and G."""
     left, right = figure.subplots(1, 2)
     _bars(left, rows, [row.saliency for row in rows])
     left.set_title("F   mean saliency at sites", fontsize=9)
-    place = np.arange(1, len(rows))
-    left.hlines([row.anywhere for row in rows[1:]], place - 0.4, place + 0.4, color=INK,
-                linestyle=(0, (2, 1)), linewidth=1, label="same promoters, any place")  # fmt: skip
-    left.margins(y=0.2)  # room for the legend above the bars
+    positions = np.arange(1, len(rows))
+    expected = [row.random_saliency for row in rows[1:]]
+    left.hlines(expected, positions - 0.4, positions + 0.4, color=INK,
+                linestyle=(0, (2, 1)), linewidth=1,
+                label="same promoters, random sites")  # fmt: skip
+    left.margins(y=0.2)  # space for the legend above the bars
     left.legend(loc="upper right", fontsize=7)
     left.set_ylim(bottom=0)
     _bars(right, rows, [row.expression for row in rows])
@@ -312,12 +336,12 @@ def _saliency_and_expression(
         ax.set_ylabel(unit, fontsize=8)
 
 
-def _bars(ax: Axes, rows: Sequence[Row], estimates: Sequence[Estimate]) -> None:
-    place = np.arange(len(rows))
+def _bars(ax: Axes, rows: Sequence[BarValues], estimates: Sequence[MeanInterval]) -> None:
+    positions = np.arange(len(rows))
     mean, low, high = np.array(estimates).T
-    ax.bar(place, mean, color=[GREY, *[BLUE] * (len(rows) - 1)], width=0.65)
-    ax.errorbar(place, mean, yerr=[mean - low, high - mean], fmt="none", ecolor=INK,
+    ax.bar(positions, mean, color=[GREY, *[BLUE] * (len(rows) - 1)], width=0.65)
+    ax.errorbar(positions, mean, yerr=[mean - low, high - mean], fmt="none", ecolor=INK,
                 elinewidth=0.9, capsize=2.5)  # fmt: skip
     labels = ["\n".join([*row.name.split(), f"n = {row.promoters:,}"]) for row in rows]
-    ax.set_xticks(place, labels, fontsize=7)
+    ax.set_xticks(positions, labels, fontsize=7)
     ax.tick_params(axis="y", labelsize=7)

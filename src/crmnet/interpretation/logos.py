@@ -1,7 +1,7 @@
-"""Pages of logos: each promoter's attributions over the sites of known factors that matter.
+"""Pages of logos: the attributions of each promoter above its sites of known factors.
 
-Takes attributions and hits of :mod:`crmnet.motifs`, gives matplotlib figures;
-:mod:`crmnet.interpretation.explain` saves them.
+Takes attributions and hits of :mod:`crmnet.motifs.scan`, selects the sites that the attributions
+support, gives matplotlib figures; :mod:`crmnet.interpretation.explain` saves them.
 """
 
 from __future__ import annotations
@@ -18,106 +18,112 @@ from crmnet.figures.logo import Site, logo, number_positions, sites_under, stack
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
 
-SURE = 0.1
-"""Highest q of a site that is drawn."""
-BEYOND = 0.9
-"""Share of places of its width whose attributions such a site must exceed."""
-MOST = 8
-"""Sites drawn under a promoter."""
+MAX_Q = 0.1
+"""Largest q-value of a site that is drawn."""
+MIN_SHARE_EXCEEDED = 0.9
+"""Smallest :func:`share_exceeded` of a site that is drawn."""
+MAX_SITES = 8
+"""Largest number of sites below one promoter."""
 WIDTH = 7.2
-"""Inches; two columns of a journal."""
+"""Width of a page in inches: two columns of a journal."""
 FORMATS = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """How pictures are made."""
+class LogoOptions:
+    """Format and number of logos."""
 
     format: str = "png"
-    page: int = 6
-    """Promoters on a page; six fill a printed one."""
-    most: int = 24
-    """Promoters drawn; the others are in the tables alone."""
+    per_page: int = 6
+    """Promoters on a page; six fill a printed page."""
+    max_logos: int = 24
+    """Largest number of promoters that are drawn; the others appear only in the tables."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {self.format!r}")
-        if self.page < 1 or self.most < 0:
+        if self.per_page < 1 or self.max_logos < 0:
             raise ValueError(
-                f"page must be at least 1 and most at least 0; got {self.page} and {self.most}"
+                "per_page must be at least 1 and max_logos at least 0; "
+                f"got {self.per_page} and {self.max_logos}"
             )
 
 
-DRAWING = Drawing()
-CHUNK = 100_000
-"""Sites compared at once with all places of their promoters."""
+DEFAULT_LOGOS = LogoOptions()
+CHUNK_SIZE = 100_000
+"""Number of sites that are compared at once with all positions of their promoters."""
 
 
-class Shown(NamedTuple):
-    """One promoter of a page."""
+class LogoPanel(NamedTuple):
+    """One promoter on a page."""
 
     title: str
     values: AnyFloats
     """``(4, L)`` attributions of the insert."""
     sites: list[Site]
+    """Sites to draw below the logo."""
 
 
-def sums_over(along: AnyFloats, hits: Hits) -> Floats:
-    """The sum of ``(B, L)`` over each site, ``(H,)``."""
-    total = _running(along)
+def site_sums(values: AnyFloats, hits: Hits) -> Floats:
+    """Sum of the values ``(B, L)`` over each of H sites, ``(H,)``."""
+    total = _running_sums(values)
     return total[hits.row, hits.end] - total[hits.row, hits.start]
 
 
-def share_beyond(along: AnyFloats, hits: Hits) -> Floats:
-    """How each site stands out from chance, ``(H,)`` between 0 and 1.
+def share_exceeded(values: AnyFloats, hits: Hits) -> Floats:
+    """How strongly each site stands out in its promoter, ``(H,)`` between 0 and 1.
 
-    The share of all places of its width in the same promoter whose sum over ``(B, L)`` is nearer
-    to zero than the site's.
+    This is the fraction of all windows of the site's width in the same promoter whose absolute sum
+    of the values ``(B, L)`` is smaller than the site's. The column is called ``beyond`` in
+    ``sites.tsv``.
     """
-    total, sums, widths = _running(along), np.abs(sums_over(along, hits)), hits.end - hits.start
-    share = np.empty(len(sums))
+    total, sizes = _running_sums(values), np.abs(site_sums(values, hits))
+    widths = hits.end - hits.start
+    share = np.empty(len(sizes))
     for width in np.unique(widths):
-        anywhere = np.abs(total[:, width:] - total[:, :-width])
-        mine = np.nonzero(widths == width)[0]
-        for some in np.array_split(mine, len(mine) // CHUNK + 1):
-            share[some] = (anywhere[hits.row[some]] < sums[some, None]).mean(axis=1)
+        all_windows = np.abs(total[:, width:] - total[:, :-width])
+        of_width = np.nonzero(widths == width)[0]
+        for chunk in np.array_split(of_width, len(of_width) // CHUNK_SIZE + 1):
+            share[chunk] = (all_windows[hits.row[chunk]] < sizes[chunk, None]).mean(axis=1)
     return share
 
 
-def _running(along: AnyFloats) -> Floats:
-    return np.concatenate([np.zeros((len(along), 1)), np.cumsum(along, axis=1)], axis=1)
+def _running_sums(values: AnyFloats) -> Floats:
+    return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
 
 
-def that_matter(hits: Hits, share: Floats) -> Hits:
-    """The hits that are sure (q at most SURE) and stand out (share at least BEYOND)."""
-    return hits.where((hits.q <= SURE) & (share >= BEYOND))
+def supported_sites(hits: Hits, share: Floats) -> Hits:
+    """Hits with q at most MAX_Q whose :func:`share_exceeded` is at least MIN_SHARE_EXCEEDED."""
+    return hits.select((hits.q <= MAX_Q) & (share >= MIN_SHARE_EXCEEDED))
 
 
 def named_sites(motifs: Sequence[Motif], hits: Hits, row: int) -> list[Site]:
-    """The surest hits of one sequence that do not lie on surer ones."""
-    mine = np.nonzero(hits.row == row)[0]
-    chosen: list[Site] = []
-    for i in mine[np.argsort(hits.p[mine], kind="stable")]:
+    """Hits of one sequence, smallest p first, without those whose middle lies on an earlier hit."""
+    rows = np.nonzero(hits.row == row)[0]
+    sites: list[Site] = []
+    for i in rows[np.argsort(hits.p[rows], kind="stable")]:
         start, end = int(hits.start[i]), int(hits.end[i])
         middle = (start + end) / 2
-        if all(not site.start <= middle <= site.end for site in chosen) and len(chosen) < MOST:
-            chosen.append(Site(motifs[hits.motif[i]].name, start, end, str(hits.strand[i])))
-    return chosen
+        if all(not site.start <= middle <= site.end for site in sites) and len(sites) < MAX_SITES:
+            sites.append(Site(motifs[hits.motif[i]].name, start, end, str(hits.strand[i])))
+    return sites
 
 
-def logo_page(shown: Sequence[Shown], unit: str | None) -> Figure:
-    """Logos of some promoters' inserts, one under another, each over its sites."""
-    strips = [0.17 * max([0.3, *(row + 1 for row in stacked(one.sites))]) for one in shown]
-    ratios = [height for strip in strips for height in (0.75, strip)]
+def logo_page(panels: Sequence[LogoPanel], unit: str | None) -> Figure:
+    """Logos of several inserts, one below another, each with its sites below."""
+    strip_heights = [
+        0.17 * max([0.3, *(row + 1 for row in stacked(panel.sites))]) for panel in panels
+    ]
+    ratios = [height for strip in strip_heights for height in (0.75, strip)]
     # Titles and numbers of positions take 0.4 inches of each promoter.
-    figure = Figure(figsize=(WIDTH, sum(ratios) + 0.4 * len(shown) + 0.3), layout="constrained")
-    axes = figure.subplots(2 * len(shown), 1, squeeze=False, height_ratios=ratios)[:, 0]
-    for top, under, one in zip(axes[::2], axes[1::2], shown, strict=True):
-        logo(top, one.values)
-        number_positions(top, one.values.shape[1])
-        top.set_title(one.title, fontsize=8)
-        sites_under(under, one.sites)
-        under.set_xlim(top.get_xlim())
+    figure = Figure(figsize=(WIDTH, sum(ratios) + 0.4 * len(panels) + 0.3), layout="constrained")
+    axes = figure.subplots(2 * len(panels), 1, squeeze=False, height_ratios=ratios)[:, 0]
+    for top, below, panel in zip(axes[::2], axes[1::2], panels, strict=True):
+        logo(top, panel.values)
+        number_positions(top, panel.values.shape[1])
+        top.set_title(panel.title, fontsize=8)
+        sites_under(below, panel.sites)
+        below.set_xlim(top.get_xlim())
     figure.supylabel(f"attribution ({unit or 'expression'})", fontsize=8)
     figure.supxlabel("position on the insert, from 0", fontsize=8)
     return figure

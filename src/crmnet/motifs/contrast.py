@@ -1,8 +1,12 @@
-"""Which sequences are compared with which, and how unlikely a difference between them is.
+"""Comparison of high and low promoters at equal G + C content, with each family counted once.
 
-Two traps make a plain comparison of high with low promoters useless. Expression goes with G + C, so
-the high ones are richer in every G- and C-rich word; and rows made from one another repeat their
-words. Here sequences are therefore compared within strata of equal G + C, and a family counts once.
+Takes tokens, expression and families, gives strata of composition, extreme rows and p-values for
+:mod:`crmnet.motifs.discover`.
+
+A plain comparison of high with low promoters is misleading for two reasons. Expression correlates
+with G + C content, so high promoters contain more of every G- and C-rich k-mer. And rows derived
+from one another contain the same k-mers. Therefore sequences are compared within strata of equal
+G + C content, and each family counts once.
 """
 
 from __future__ import annotations
@@ -17,48 +21,51 @@ from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.pwm import Matrix
 from crmnet.sequence import Tokens
 
-STRATA = 12
-"""Classes of G + C, with about as many sequences each."""
-SHARED = 18
-"""Bases in a row that only relatives have in common."""
-VARIED = 6
-"""Different triplets that such a stretch must have; runs and repeats are nobody's mark."""
+N_STRATA = 12
+"""Number of G + C classes, which hold about the same number of sequences each."""
+SHARED_BASES = 18
+"""Two sequences are relatives if this many consecutive bases agree at the same position."""
+MIN_TRIPLETS = 6
+"""Distinct triplets that the shared bases must contain. Homopolymers and repeats contain fewer and
+occur in unrelated sequences."""
 
 
-def gc_share(tokens: Tokens) -> Matrix:
-    """Share of G and C among the known bases of each row, ``(B,)``."""
+def gc_content(tokens: Tokens) -> Matrix:
+    """Fraction of G and C among the known bases of each row, ``(B,)``."""
     known = np.maximum((tokens < 4).sum(axis=1), 1)
     return ((tokens == 1) | (tokens == 2)).sum(axis=1) / known
 
 
-def composition_strata(tokens: Tokens, strata: int = STRATA) -> Integers:
-    """Classes of equal G + C, ``(B,)``, as equal in size as ties allow."""
+def composition_strata(tokens: Tokens, strata: int = N_STRATA) -> Integers:
+    """Class of G + C content of each row, ``(B,)``, from 0; sizes are as equal as ties allow."""
     if not len(tokens):
         return np.zeros(0, dtype=np.int64)
-    share = gc_share(tokens)
+    share = gc_content(tokens)
     edges = np.unique(np.quantile(share, np.linspace(0, 1, strata + 1)[1:-1]))
     return np.searchsorted(edges, share, side="right")
 
 
-def relatives(tokens: Tokens) -> Integers:
-    """Family of each sequence, ``(B,)``: those that share SHARED bases at the same place.
+def find_families(tokens: Tokens) -> Integers:
+    """Family number of each sequence, ``(B,)``.
 
-    Steps of a trajectory and mutants of a fragment do; two random promoters of 80 bases do once in
-    a billion pairs.
+    Sequences that share SHARED_BASES consecutive bases at the same position belong to one family.
+    Steps of a trajectory and mutants of a fragment do. Two random promoters of 80 bases do in one
+    of a billion pairs.
     """
     parent = np.arange(len(tokens))
-    windows = np.lib.stride_tricks.sliding_window_view(tokens, SHARED, axis=1)
-    power = 5 ** np.arange(SHARED, dtype=np.int64)
-    for place in range(0, windows.shape[1]):
-        window = windows[:, place].astype(np.int64)
-        triplets = np.sort(window[:, :-2] * 25 + window[:, 1:-1] * 5 + window[:, 2:], axis=1)
-        varied = (np.diff(triplets, axis=1) != 0).sum(axis=1) + 1 >= VARIED
-        fine = np.nonzero(varied & (window < 4).all(axis=1))[0]
-        code = window[fine] @ power
+    windows = np.lib.stride_tricks.sliding_window_view(tokens, SHARED_BASES, axis=1)
+    power = 5 ** np.arange(SHARED_BASES, dtype=np.int64)
+    for start in range(0, windows.shape[1]):
+        bases = windows[:, start].astype(np.int64)
+        triplets = np.sort(bases[:, :-2] * 25 + bases[:, 1:-1] * 5 + bases[:, 2:], axis=1)
+        is_varied = (np.diff(triplets, axis=1) != 0).sum(axis=1) + 1 >= MIN_TRIPLETS
+        usable = np.nonzero(is_varied & (bases < 4).all(axis=1))[0]
+        code = bases[usable] @ power
         order = np.argsort(code, kind="stable")
-        same = np.nonzero(np.diff(code[order]) == 0)[0]
-        for one, other in np.stack([fine[order[same]], fine[order[same + 1]]], axis=1).tolist():
-            a, b = _root(parent, one), _root(parent, other)
+        repeated = np.nonzero(np.diff(code[order]) == 0)[0]
+        pairs = np.stack([usable[order[repeated]], usable[order[repeated + 1]]], axis=1)
+        for first, second in pairs.tolist():
+            a, b = _root(parent, first), _root(parent, second)
             parent[max(a, b)] = min(a, b)
     return np.array([_root(parent, row) for row in range(len(tokens))], dtype=np.int64)
 
@@ -71,7 +78,11 @@ def _root(parent: Integers, row: int) -> int:
 
 
 def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Integers, Integers]:
-    """Rows of the n highest and the n lowest, one of each family at either end."""
+    """Rows of the n highest and of the n lowest sequences, one for each family in each group.
+
+    Raises:
+        ValueError: If the two groups overlap.
+    """
     order = np.argsort(-expression, kind="stable")
 
     def first_of_each(rows: Integers) -> Integers:
@@ -82,61 +93,62 @@ def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Inte
     bottom = first_of_each(order[::-1])[:n]
     if len(np.intersect1d(top, bottom)):
         raise ValueError(
-            f"{n:,} sequences at either end are more than half of {len(first_of_each(order)):,} "
-            "families; ask for fewer"
+            f"n = {n:,} sequences in each group are more than half of the "
+            f"{len(first_of_each(order)):,} families; choose a smaller n"
         )
     return top, bottom
 
 
 def exact_p(hits: Booleans, top: Booleans, stratum: Integers) -> float:
-    """Chance of as many hits in the top group, the hits of each stratum being dealt at random.
+    """One-sided p-value of the number of hits in the top group, given the hits of each stratum.
 
-    One-sided and exact: the strata's hypergeometric distributions, convolved.
+    Exact: under the null hypothesis the hits of a stratum are distributed hypergeometrically over
+    its sequences; the distributions of all strata are convolved.
 
     Args:
-        hits: ``(B,)`` sequences that have the feature.
-        top: ``(B,)`` whether a sequence is of the group in which it is looked for.
+        hits: ``(B,)`` True for sequences that have the feature.
+        top: ``(B,)`` True for sequences of the group that is tested for enrichment.
         stratum: ``(B,)`` class of composition, from 0.
     """
     strata = int(stratum.max(initial=0)) + 1
-    sizes, cells = (
+    sizes, counts = (
         np.bincount((2 * stratum + top)[rows], minlength=2 * strata).reshape(strata, 2)
         for rows in (np.ones(len(hits), dtype=bool), hits)
     )
     density = np.ones(1)
-    for (low, high), have in zip(sizes.tolist(), cells.sum(axis=1).tolist(), strict=True):
-        if not have:  # says nothing; of an empty stratum scipy's distribution is not defined
+    for (low, high), with_hit in zip(sizes.tolist(), counts.sum(axis=1).tolist(), strict=True):
+        if not with_hit:  # no information; scipy does not define the case of an empty stratum
             continue
-        dealt = np.arange(min(have, high) + 1)
-        density = np.convolve(density, hypergeom.pmf(dealt, low + high, have, high))
-    return float(min(1.0, density[int(cells[:, 1].sum()) :].sum()))
+        in_top = np.arange(min(with_hit, high) + 1)
+        density = np.convolve(density, hypergeom.pmf(in_top, low + high, with_hit, high))
+    return float(min(1.0, density[int(counts[:, 1].sum()) :].sum()))
 
 
 def minimum_hypergeometric(hits: Booleans) -> tuple[float, int]:
-    """The mHG test (Eden et al. 2007) of whether hits crowd at the top of a ranking.
+    """The mHG test (Eden et al. 2007): are hits enriched at the top of a ranking?
 
     Args:
-        hits: ``(N,)`` in rank order.
+        hits: ``(N,)`` True for hits, in rank order.
 
     Returns:
-        An upper bound of the p-value (the smallest hypergeometric tail over all cuts, times the
-        number of hits), and the cut that gives it: how many ranks are the top.
+        An upper bound of the p-value, and the cutoff (number of top ranks) that gives it. The bound
+        is the smallest hypergeometric tail over all cutoffs, times the number of hits.
     """
-    n, have = len(hits), int(hits.sum())
-    if have in (0, n):
+    n, n_hits = len(hits), int(hits.sum())
+    if n_hits in (0, n):
         return 1.0, n
     ranks = np.nonzero(hits)[0] + 1
-    tails = hypergeom.sf(np.arange(have), n, have, ranks)
+    tails = hypergeom.sf(np.arange(n_hits), n, n_hits, ranks)
     best = int(tails.argmin())
-    return float(min(1.0, tails[best] * have)), int(ranks[best])
+    return float(min(1.0, tails[best] * n_hits)), int(ranks[best])
 
 
-def without_composition(expression: Matrix, tokens: Tokens, strata: int = 50) -> Matrix:
-    """Each sequence's rank among those of its own G + C, ``(B,)``; 0 lowest, 1 highest."""
+def rank_within_strata(expression: Matrix, tokens: Tokens, strata: int = 50) -> Matrix:
+    """Relative rank of each sequence within its G + C stratum, ``(B,)``: 0 lowest, 1 highest."""
     stratum = composition_strata(tokens, strata)
-    ranked = np.empty(len(expression))
+    relative_rank = np.empty(len(expression))
     for number in np.unique(stratum):
-        mine = np.nonzero(stratum == number)[0]
-        place = np.argsort(np.argsort(expression[mine], kind="stable"))
-        ranked[mine] = (place + 0.5) / len(mine)
-    return ranked
+        rows = np.nonzero(stratum == number)[0]
+        order = np.argsort(np.argsort(expression[rows], kind="stable"))
+        relative_rank[rows] = (order + 0.5) / len(rows)
+    return relative_rank

@@ -1,17 +1,22 @@
-"""New motifs from sequences and their expression: high against low, or down a whole ranking.
+"""De novo motif discovery from sequences and their expression.
 
-The search is discriminative, as STREME's is (Bailey 2021), but nothing is erased on the way: the
-word that says most about what the motifs so far leave unexplained becomes a matrix
-(:mod:`crmnet.motifs.residual`), the matrix is sharpened on its own sites, and the search goes on.
-Then all motifs are polished side by side, each on what the others leave. The p-values come from
-sequences that the search has not seen, in which the sites of better motifs are covered, so that
-fragments and variants of a motif are not confirmed beside it.
+Takes tokens, expression and families, gives motifs with p- and q-values;
+:mod:`crmnet.interpretation.discovery` names them and writes the files.
 
-* :func:`differential` takes the n highest against the n lowest, as the paper ran MEME.
-* :func:`ranked` takes the whole list, without choosing n, as DRIMust and rGADEM do: what counts is
-  the minimum hypergeometric over all cuts.
+The search is discriminative, like STREME (Bailey 2021), but does not erase the sites of motifs
+already found. Each round takes the k-mer that adds most to a regression on these motifs (largest
+score-test z, :mod:`crmnet.motifs.residual`), makes it a matrix, and refines the matrix on its own
+sites. At the end all motifs are polished: each is refined again on the residuals of the others.
+P-values come from held-out sequences. There the sites of stronger motifs are masked, so that
+fragments and variants of a motif are not confirmed.
 
-Both compare sequences of equal composition and count a family once (:mod:`crmnet.motifs.contrast`).
+* :func:`differential_motifs` compares the n highest with the n lowest sequences, as the paper did
+  with MEME.
+* :func:`ranked_motifs` uses the complete ranking, without a choice of n, like DRIMust and rGADEM.
+  Its p-value is the minimum hypergeometric over all cutoffs.
+
+Both compare sequences of equal composition and count each family once
+(:mod:`crmnet.motifs.contrast`).
 """
 
 from __future__ import annotations
@@ -31,60 +36,62 @@ from crmnet.motifs.contrast import (
     exact_p,
     extremes,
     minimum_hypergeometric,
-    without_composition,
+    rank_within_strata,
 )
-from crmnet.motifs.kmers import Words
+from crmnet.motifs.kmers import KmerIndex
 from crmnet.motifs.pwm import Matrix, Motif
 from crmnet.motifs.refine import (
-    POLISHING,
-    SHAPING,
-    START,
+    POLISHING_LIMITS,
+    SEED_SITES,
+    SHAPING_LIMITS,
     best_scores,
     erase,
     refine,
-    strength,
+    site_strength,
     widen,
 )
-from crmnet.motifs.residual import Sequences, fit, rest_of
+from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
 from crmnet.motifs.scan import q_values
 from crmnet.sequence import Tokens
 
 log = logging.getLogger("crmnet")
 
-POLISHES = 2
-"""Rounds after the search, in which every motif is refined on what the others leave."""
-LEAST_Z = 3.0
-"""The search ends when no word leans as far; by chance, the farthest of so many words would."""
-GATE = 0.05
-"""Candidates are kept for the polish, and their sites covered for weaker ones, if held-out
-sequences are rarer than this by chance."""
-GROW, WIDEST = 2, 20
-"""Free columns that a polish adds on either side, and how wide the matrix may then be."""
-HIGHER, LOWER = 2 / 3, 1 / 3
-"""Heights of the groups whose shares of sites are told: all, where there are two groups."""
+POLISHING_ROUNDS = 2
+"""Rounds after the search, in which every motif is refined on the residuals of the others."""
+MIN_Z = 3.0
+"""The search ends when the largest ``|z|`` is smaller. Among so many k-mers the largest one reaches
+this value by chance."""
+MAX_CANDIDATE_P = 0.05
+"""Largest held-out p-value of a candidate that is polished, and whose sites are masked before
+weaker candidates are tested."""
+ADDED_COLUMNS, MAX_WIDTH = 2, 20
+"""Columns that polishing adds at each edge, and the largest width that may result."""
+HIGH_RESPONSE, LOW_RESPONSE = 2 / 3, 1 / 3
+"""Responses above and below which sequences count as high and low in the reported shares of sites.
+With two groups these are all sequences."""
 
 
 @dataclass(frozen=True)
 class DiscoverOptions:
-    """How to search."""
+    """Settings of the search."""
 
     n: int = 2_000
-    """Sequences at either end (:func:`differential`)."""
-    matched: bool = True
-    """Rank sequences among those of their own G + C before the ends are taken. Otherwise the ends
-    are those of expression itself, which may have too little composition in common to compare."""
+    """Number of highest and number of lowest sequences (:func:`differential_motifs`)."""
+    match_composition: bool = True
+    """Select the highest and lowest sequences by rank within strata of equal G + C. If False, by
+    expression itself; their compositions may then overlap too little for a comparison."""
     q_value: float = 0.05
-    """Motifs above this false discovery rate are left out."""
+    """Motifs at or above this false discovery rate are left out."""
     held_out: float = 0.4
-    """Share of the sequences that p-values come from."""
-    most: int = 60
-    """Candidates of each pass."""
-    patience: int = 8
-    """A pass ends after so many candidates in a row that held-out sequences do not confirm."""
-    fewest: int = 10
-    """Sequences that must have a word or a motif."""
-    search: int = 4_000
-    """Sequences in each group that the search looks at; the others of a large set only test."""
+    """Fraction of the sequences used for p-values only."""
+    max_candidates: int = 60
+    """Largest number of candidates in one search."""
+    max_failures: int = 8
+    """A search ends after this many candidates in a row that held-out sequences do not confirm."""
+    min_sequences: int = 10
+    """Fewest sequences that must contain a k-mer or a motif."""
+    max_search_sequences: int = 4_000
+    """Largest number of sequences of each group that are searched; the rest give p-values."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -92,7 +99,8 @@ class DiscoverOptions:
             raise ValueError(f"held_out must be between 0 and 1; got {self.held_out}")
         if not 0 < self.q_value <= 1:
             raise ValueError(f"q_value must be above 0 and at most 1; got {self.q_value}")
-        for name in ("n", "most", "patience", "fewest", "search"):
+        counts = ("n", "max_candidates", "max_failures", "min_sequences", "max_search_sequences")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
@@ -101,72 +109,73 @@ DEFAULTS = DiscoverOptions()
 
 
 class DiscoveredMotif(NamedTuple):
-    """A motif and what speaks for it."""
+    """A motif and the evidence for it."""
 
     motif: Motif
-    """Counts of its sites in the sequences of the search."""
+    """Counts of its sites in the searched sequences."""
     threshold: float
-    """Score (natural-log odds over even bases, pseudocount 1) from which a place is a site."""
+    """Lowest score of a site: log-odds (natural logarithm) over a uniform background, pseudocount
+    1."""
     enriched: str
-    """``high`` or ``low``: where its sites are more frequent."""
+    """``high`` or ``low``: the group with more sites."""
     p: float
-    """One-sided, from held-out sequences."""
+    """One-sided p-value from held-out sequences."""
     e: float
     """p times the number of candidates tested."""
     q: float
-    """Benjamini and Hochberg's, over the candidates tested."""
+    """Benjamini-Hochberg q-value over the candidates tested."""
     share: float
-    """Share of held-out sequences of its group that have a site."""
+    """Fraction of held-out sequences of the enriched group that have a site."""
     share_other: float
-    """The same of the other group."""
+    """The same for the other group."""
 
 
 class Candidate(NamedTuple):
-    """A motif that is not yet tested."""
+    """A motif before its final test."""
 
     motif: Motif
     threshold: float
     high: bool
-    """Whether its sites are more frequent in high sequences."""
+    """True if its sites are enriched in high sequences."""
     z: float
-    """How far they lean there, beyond what other motifs explain, in the sequences of the search."""
+    """Score-test z of its sites in the searched sequences, given the other motifs."""
     p: float = 1.0
 
 
-Test = Callable[[Booleans, bool], float]
-"""Held-out sequences with a site, and whether high ones should have more of them → p."""
+HeldOutTest = Callable[[Booleans, bool], float]
+"""p-value from a mask of held-out sequences with a site, and whether high ones should have more."""
 
 
-def differential(
+def differential_motifs(
     tokens: Tokens,
     expression: Matrix,
     family: npt.NDArray[Any],
     options: DiscoverOptions = DEFAULTS,
 ) -> list[DiscoveredMotif]:
-    """Motifs of the highest against the lowest sequences, and the other way round.
+    """Motifs enriched in the highest or in the lowest sequences, compared with each other.
 
     Args:
         tokens: ``(B, L)`` inserts, without adapters.
-        expression: ``(B,)``.
-        family: ``(B,)`` whatever tells families apart; each is taken once at either end.
-        options: How many, how strict.
+        expression: ``(B,)``, in any unit.
+        family: ``(B,)`` family labels of any type; each family counts once in each group.
+        options: Settings of the search.
 
     Returns:
-        Motifs with q below the limit, most certain first, ids ``D1``, ``D2``, …
+        Motifs below ``options.q_value``, smallest p first, with ids ``D1``, ``D2``, …
 
     Raises:
-        ValueError: If there are fewer than 2n families.
+        ValueError: If there are fewer than 2 n families.
     """
-    rows, top = ends(tokens, expression, family, options)
+    rows, top = extreme_sequences(tokens, expression, family, options)
     return contrast_motifs(tokens[rows], top, options)
 
 
-def ends(
+def extreme_sequences(
     tokens: Tokens, expression: Matrix, family: npt.NDArray[Any], options: DiscoverOptions
 ) -> tuple[Integers, Booleans]:
-    """The rows of both ends, and which of them are of the upper one: ``(2n,)`` each."""
-    height = without_composition(expression, tokens) if options.matched else expression
-    top, bottom = extremes(height, family, options.n)
+    """Rows of the n highest and n lowest sequences, and a mask of the highest; ``(2n,)`` each."""
+    score = rank_within_strata(expression, tokens) if options.match_composition else expression
+    top, bottom = extremes(score, family, options.n)
     rows = np.concatenate([top, bottom])
     return rows, np.arange(len(rows)) < len(top)
 
@@ -174,112 +183,127 @@ def ends(
 def contrast_motifs(
     tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS, letter: str = "D"
 ) -> list[DiscoveredMotif]:
-    """Motifs of two groups of sequences that are there already; see :func:`differential`.
+    """Motifs of two given groups of sequences; see :func:`differential_motifs`.
 
-    Ids begin with ``letter``.
+    Args:
+        tokens: ``(B, L)`` inserts, without adapters.
+        top: ``(B,)`` True for the high group.
+        options: Settings of the search; ``n`` is not used.
+        letter: First letter of the ids.
     """
-    learn, test = two_groups(tokens, top, options)
-    return significant(*_search(learn, test, group_test(test), options), options, letter)
+    search, test = search_and_test_sets(tokens, top, options)
+    return significant_motifs(*_search(search, test, group_test(test), options), options, letter)
 
 
-def two_groups(
+def search_and_test_sets(
     tokens: Tokens, top: Booleans, options: DiscoverOptions
-) -> tuple[Sequences, Sequences]:
-    """Two groups as heights of 1 and 0: the sequences to search in and those to test on."""
-    sequences = Sequences(tokens, top.astype(float), composition_strata(tokens))
-    learn, test = _split(top, options)
-    return sequences.rows(learn), sequences.rows(test)
+) -> tuple[LabelledSequences, LabelledSequences]:
+    """Split two groups (response 1 and 0) into sequences to search and held-out sequences."""
+    sequences = LabelledSequences(tokens, top.astype(float), composition_strata(tokens))
+    search, test = _split(top, options)
+    return sequences.take(search), sequences.take(test)
 
 
-def group_test(test: Sequences) -> Test:
-    """The exact test of two groups within strata of composition."""
-    top = test.height > HIGHER
+def group_test(test: LabelledSequences) -> HeldOutTest:
+    """Exact test of two groups within strata of composition."""
+    top = test.response > HIGH_RESPONSE
     return lambda hits, high: exact_p(hits, top if high else ~top, test.stratum)
 
 
-def ranked(
+def ranked_motifs(
     tokens: Tokens,
     expression: Matrix,
     family: npt.NDArray[Any],
     options: DiscoverOptions = DEFAULTS,
 ) -> list[DiscoveredMotif]:
-    """Motifs whose sites crowd at the top, or at the bottom, of the whole ranking.
+    """Motifs whose sites are enriched at the top or at the bottom of the complete ranking.
 
-    Sequences are ranked among those of their own G + C, so composition ranks nothing. The search
-    explains ranks; p-values are minimum hypergeometric ones over every cut of the held-out ranking,
-    ids ``R1``, ``R2``, … Shares are those of the upper (lower) third and of the rest.
+    Sequences are ranked within strata of equal G + C, so that composition has no influence. The
+    search explains relative ranks. P-values are minimum hypergeometric over all cutoffs of the
+    held-out ranking. ``share`` refers to the upper (lower) third, ``share_other`` to the rest.
+    Ids are ``R1``, ``R2``, …; arguments as for :func:`differential_motifs`, without ``n``.
     """
     _, rows = np.unique(family, return_index=True)
     rng = np.random.default_rng(options.seed)
-    place = without_composition(expression[rows], tokens[rows])
-    if len(rows) > 3 * options.search:
-        kept = rng.permutation(len(rows))[: 3 * options.search]
-        rows, place = rows[kept], place[kept]
-    sequences = Sequences(tokens[rows], place, composition_strata(tokens[rows]))
-    learn, test = (sequences.rows(part) for part in _split(place > 0.5, options))
-    order = np.argsort(-test.height, kind="stable")
+    rank = rank_within_strata(expression[rows], tokens[rows])
+    if len(rows) > 3 * options.max_search_sequences:
+        sampled = rng.permutation(len(rows))[: 3 * options.max_search_sequences]
+        rows, rank = rows[sampled], rank[sampled]
+    sequences = LabelledSequences(tokens[rows], rank, composition_strata(tokens[rows]))
+    search, test = (sequences.take(part) for part in _split(rank > 0.5, options))
+    order = np.argsort(-test.response, kind="stable")
 
     def p_value(hits: Booleans, high: bool) -> float:
         return minimum_hypergeometric(hits[order if high else order[::-1]])[0]
 
-    return significant(*_search(learn, test, p_value, options), options, "R")
+    return significant_motifs(*_search(search, test, p_value, options), options, "R")
 
 
-def _split(top: Booleans, options: DiscoverOptions) -> tuple[Integers, Integers]:
-    """Rows to search in and rows to test on, each with its share of both groups."""
+def _split(is_high: Booleans, options: DiscoverOptions) -> tuple[Integers, Integers]:
+    """Rows to search and held-out rows, with the same proportion of both groups."""
     rng = np.random.default_rng(options.seed)
-    learn, test = [], []
+    search, test = [], []
     for group in (True, False):
-        rows = rng.permutation(np.nonzero(top == group)[0])
-        size = min(options.search, round(len(rows) * (1 - options.held_out)))
-        learn.append(rows[:size])
-        test.append(rows[size:])
-    return np.concatenate(learn), np.concatenate(test)
+        group_rows = rng.permutation(np.nonzero(is_high == group)[0])
+        n_search = round(len(group_rows) * (1 - options.held_out))
+        n_search = min(options.max_search_sequences, n_search)
+        search.append(group_rows[:n_search])
+        test.append(group_rows[n_search:])
+    return np.concatenate(search), np.concatenate(test)
 
 
 def _search(
-    learn: Sequences, test: Sequences, p_value: Test, options: DiscoverOptions
+    search: LabelledSequences,
+    test: LabelledSequences,
+    p_value: HeldOutTest,
+    options: DiscoverOptions,
 ) -> tuple[list[DiscoveredMotif], int]:
-    """What held-out sequences do not rule out, and how many candidates there were."""
-    candidates = _candidates(learn, test, options)
-    kept = [c for c in candidates if c.p < GATE]
-    for _ in range(POLISHES):
-        kept = _polished(kept, learn, options)
-    return described(with_p_values(kept, test, p_value), test), len(candidates)
+    """Polished candidates with p-values from ``test``, and the number of candidates tried."""
+    candidates = _candidates(search, test, options)
+    kept = [c for c in candidates if c.p < MAX_CANDIDATE_P]
+    for _ in range(POLISHING_ROUNDS):
+        kept = _polished(kept, search, options)
+    return with_shares(with_p_values(kept, test, p_value), test), len(candidates)
 
 
-def _candidates(learn: Sequences, test: Sequences, options: DiscoverOptions) -> list[Candidate]:
-    """Words made motifs, each with the p of its held-out score test beyond those before it."""
-    words = Words(learn.tokens, options.fewest)
-    learned: list[Matrix] = []
-    held: list[Matrix] = []
-    spelled: list[Matrix] = []  # a word that came to nothing would else come again
-    found: list[Candidate] = []
+def _candidates(
+    search: LabelledSequences, test: LabelledSequences, options: DiscoverOptions
+) -> list[Candidate]:
+    """Motifs grown from k-mers, each with a held-out p-value given the candidates before it."""
+    kmers = KmerIndex(search.tokens, options.min_sequences)
+    search_features: list[Matrix] = []
+    test_features: list[Matrix] = []
+    kmer_features: list[Matrix] = []  # otherwise a k-mer without a good motif would return
+    candidates: list[Candidate] = []
     failures = 0
-    while len(found) < options.most and failures < options.patience:
-        features = _columns([*learned, *spelled], len(learn.tokens))
-        fitted = fit(learn, features)
-        rest = rest_of(learn, features, fitted)
-        word = words.best(rest)
-        if word is None or abs(word.z) < LEAST_Z:
+    while len(candidates) < options.max_candidates and failures < options.max_failures:
+        features = _columns([*search_features, *kmer_features], len(search.tokens))
+        regression = fit_regression(search, features)
+        residuals = compute_residuals(search, features, regression)
+        kmer = kmers.take_best(residuals)
+        if kmer is None or abs(kmer.z) < MIN_Z:
             break
-        high = word.z > 0
-        start = Motif("?", "?", word.matrix() * START)
+        high = kmer.z > 0
+        start = Motif("?", "?", kmer.matrix() * SEED_SITES)
         motif, threshold, z = refine(
-            start, learn.tokens, rest if high else rest.turned(), SHAPING, options.fewest
+            start,
+            search.tokens,
+            residuals if high else residuals.negated(),
+            SHAPING_LIMITS,
+            options.min_sequences,
         )
-        fitted = fitted._replace(slope=fitted.slope[: len(learned)])
-        rest = rest_of(test, _columns(held, len(test.tokens)), fitted)
+        regression = regression._replace(slope=regression.slope[: len(search_features)])
+        residuals = compute_residuals(test, _columns(test_features, len(test.tokens)), regression)
         score = best_scores(test.tokens, motif)[0]
-        z_test = rest.z_of(np.nonzero(score >= threshold)[0])
+        z_test = residuals.z_score(np.nonzero(score >= threshold)[0])
         p = float(norm.sf(z_test if high else -z_test))
-        found.append(Candidate(motif, threshold, high, z, p))
-        failures = 0 if p < GATE else failures + 1
-        log.debug("candidate %s: z %.1f, held-out p %.1e", motif.consensus, word.z, p)
-        learned.append(strength(best_scores(learn.tokens, motif)[0], motif))
-        held.append(strength(score, motif))
-        spelled.append(words.having(word).astype(float))
-    return found
+        candidates.append(Candidate(motif, threshold, high, z, p))
+        failures = 0 if p < MAX_CANDIDATE_P else failures + 1
+        log.debug("candidate %s: z %.1f, held-out p %.1e", motif.consensus, kmer.z, p)
+        search_features.append(site_strength(best_scores(search.tokens, motif)[0], motif))
+        test_features.append(site_strength(score, motif))
+        kmer_features.append(kmers.contains(kmer).astype(float))
+    return candidates
 
 
 def _columns(features: Sequence[Matrix], rows: int) -> Matrix:
@@ -287,66 +311,77 @@ def _columns(features: Sequence[Matrix], rows: int) -> Matrix:
 
 
 def _polished(
-    candidates: Sequence[Candidate], learn: Sequences, options: DiscoverOptions
+    candidates: Sequence[Candidate], search: LabelledSequences, options: DiscoverOptions
 ) -> list[Candidate]:
-    """Every candidate refined on what the others leave unexplained, the strongest first."""
+    """Every candidate refined on the residuals of the others, strongest first."""
     polished = sorted(candidates, key=lambda c: -c.z)
-    strengths = [strength(best_scores(learn.tokens, c.motif)[0], c.motif) for c in polished]
+    strengths = [site_strength(best_scores(search.tokens, c.motif)[0], c.motif) for c in polished]
     for number, (motif, _, high, *_) in enumerate(polished):
-        others = _columns(strengths[:number] + strengths[number + 1 :], len(learn.tokens))
-        rest = rest_of(learn, others, fit(learn, others))
-        start = widen(motif, min(GROW, max(0, (WIDEST - motif.width) // 2)))
+        others = _columns(strengths[:number] + strengths[number + 1 :], len(search.tokens))
+        residuals = compute_residuals(search, others, fit_regression(search, others))
+        start = widen(motif, min(ADDED_COLUMNS, max(0, (MAX_WIDTH - motif.width) // 2)))
         motif, threshold, z = refine(
-            start, learn.tokens, rest if high else rest.turned(), POLISHING, options.fewest
+            start,
+            search.tokens,
+            residuals if high else residuals.negated(),
+            POLISHING_LIMITS,
+            options.min_sequences,
         )
         polished[number] = Candidate(motif, threshold, high, z)
-        strengths[number] = strength(best_scores(learn.tokens, motif)[0], motif)
+        strengths[number] = site_strength(best_scores(search.tokens, motif)[0], motif)
     return polished
 
 
 def with_p_values(
-    candidates: Sequence[Candidate], test: Sequences, p_value: Test
+    candidates: Sequence[Candidate], test: LabelledSequences, p_value: HeldOutTest
 ) -> list[Candidate]:
-    """Candidates with their p-values, strongest first: sites of the better ones are covered."""
-    tokens = test.tokens.copy()
-    judged = []
-    for c in sorted(candidates, key=lambda c: -c.z):
-        p = p_value(best_scores(tokens, c.motif)[0] >= c.threshold, c.high)
-        judged.append(c._replace(p=p))
-        if p < GATE:
-            erase(tokens, c.motif, c.threshold)
-    return judged
+    """Candidates with p-values, strongest first.
 
-
-def described(candidates: Sequence[Candidate], test: Sequences) -> list[DiscoveredMotif]:
-    """Candidates with the shares of held-out sequences that have their sites."""
-    found = []
-    for c in candidates:
-        hits = best_scores(test.tokens, c.motif)[0] >= c.threshold
-        group = test.height > HIGHER if c.high else test.height < LOWER
-        shares = float(hits[group].mean()), float(hits[~group].mean())
-        where = "high" if c.high else "low"
-        found.append(DiscoveredMotif(c.motif, c.threshold, where, c.p, 1.0, 1.0, *shares))
-    return found
-
-
-def significant(
-    found: Sequence[DiscoveredMotif], tried: int, options: DiscoverOptions, letter: str
-) -> list[DiscoveredMotif]:
-    """Those below the limit of q among all that were tried, most certain first, with ids.
-
-    Says how many the others were.
+    After each test with p below MAX_CANDIDATE_P its sites are masked for the weaker candidates.
     """
-    q = q_values(np.array([f.p for f in found]), tried)
+    tokens = test.tokens.copy()
+    tested = []
+    for candidate in sorted(candidates, key=lambda candidate: -candidate.z):
+        p = p_value(best_scores(tokens, candidate.motif)[0] >= candidate.threshold, candidate.high)
+        tested.append(candidate._replace(p=p))
+        if p < MAX_CANDIDATE_P:
+            erase(tokens, candidate.motif, candidate.threshold)
+    return tested
+
+
+def with_shares(candidates: Sequence[Candidate], test: LabelledSequences) -> list[DiscoveredMotif]:
+    """Candidates with the fractions of held-out sequences of either group that have a site."""
+    motifs = []
+    for candidate in candidates:
+        hits = best_scores(test.tokens, candidate.motif)[0] >= candidate.threshold
+        group = test.response > HIGH_RESPONSE if candidate.high else test.response < LOW_RESPONSE
+        shares = float(hits[group].mean()), float(hits[~group].mean())
+        where = "high" if candidate.high else "low"
+        motif, threshold, p = candidate.motif, candidate.threshold, candidate.p
+        motifs.append(DiscoveredMotif(motif, threshold, where, p, 1.0, 1.0, *shares))
+    return motifs
+
+
+def significant_motifs(
+    discovered: Sequence[DiscoveredMotif], tried: int, options: DiscoverOptions, letter: str
+) -> list[DiscoveredMotif]:
+    """The motifs below ``options.q_value``, smallest p first, with E- and q-values and ids.
+
+    Logs how many candidates are left out. ``tried`` is the number of all candidates; ids are
+    ``letter`` and a number from 1.
+    """
+    q = q_values(np.array([entry.p for entry in discovered]), tried)
     kept = [
-        f._replace(e=f.p * tried, q=float(value))
-        for f, value in zip(found, q, strict=True)
+        entry._replace(e=entry.p * tried, q=float(value))
+        for entry, value in zip(discovered, q, strict=True)
         if value < options.q_value
     ]
-    kept.sort(key=lambda f: f.p)
+    kept.sort(key=lambda entry: entry.p)
     log.info("search %s: %d motifs at q < %g, %d other candidates",
              letter, len(kept), options.q_value, tried - len(kept))  # fmt: skip
     return [
-        f._replace(motif=Motif(f.motif.consensus, f"{letter}{n}", f.motif.counts, f.e))
-        for n, f in enumerate(kept, 1)
+        entry._replace(
+            motif=Motif(entry.motif.consensus, f"{letter}{n}", entry.motif.counts, entry.e)
+        )
+        for n, entry in enumerate(kept, 1)
     ]

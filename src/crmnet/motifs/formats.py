@@ -1,8 +1,9 @@
-"""Motif files: MEME's minimal format and JASPAR's, read and written without loss.
+"""Motif files in MEME's minimal format and in JASPAR's, read and written without loss of counts.
 
-MEME files hold probabilities and one number of sites. Many JASPAR matrices count a different number
-of sites in each column, so those totals are written as a comment line, which other programs skip
-and :func:`read_motifs` turns back into the very counts.
+Takes files, gives :class:`crmnet.motifs.pwm.Motif` objects, and turns motifs back into text. MEME
+files hold probabilities and one number of sites. Many JASPAR matrices have a different number of
+sites in each column. :func:`as_meme` writes these numbers as a comment line, which other programs
+skip and from which :func:`read_motifs` restores the exact counts.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import numpy as np
 from crmnet.motifs.pwm import UNIFORM, Motif
 from crmnet.sequence import LETTERS
 
-SITES = 20
-"""Sites that a MEME matrix without ``nsites=`` stands for, as MEME itself assumes."""
-DIGITS = 9
-"""Decimals that counts survive with."""
-BANNER = 10
-"""Lines within which a MEME file says so."""
-TOTALS = "# sites per column:"
+DEFAULT_SITES = 20
+"""Number of sites of a MEME matrix without ``nsites=``; MEME assumes the same."""
+COUNT_DECIMALS = 9
+"""Decimals to which counts are restored."""
+VERSION_LINES = 10
+"""A MEME file states its version within this many lines."""
+TOTALS_PREFIX = "# sites per column:"
 
 
 def read_motifs(path: Path) -> list[Motif]:
@@ -30,24 +31,25 @@ def read_motifs(path: Path) -> list[Motif]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is neither, holds no motif, or a matrix is broken; names file and line.
+        ValueError: If the file has another format, no motif or a broken matrix; the error names
+            file and line.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such motif file")
     lines = path.read_text(encoding="utf-8").splitlines()
-    first = next((line for line in lines if line.strip()), "")
+    first_line = next((line for line in lines if line.strip()), "")
     # MEME's own report has a banner above its version.
-    if any(line.startswith("MEME version") for line in lines[:BANNER]):
+    if any(line.startswith("MEME version") for line in lines[:VERSION_LINES]):
         motifs = _read_meme(lines, path)
-    elif first.startswith(">"):
+    elif first_line.startswith(">"):
         motifs = _read_jaspar(lines, path)
     else:
         raise ValueError(
-            f"{path}, line 1: {first[:40]!r} opens neither a MEME file ('MEME version 4') nor a "
-            "JASPAR one ('>ID NAME')"
+            f"{path}, line 1: {first_line[:40]!r} starts neither a MEME file ('MEME version 4') "
+            "nor a JASPAR file ('>ID NAME')"
         )
     if not motifs:
-        raise ValueError(f"{path} holds no motifs")
+        raise ValueError(f"{path} contains no motifs")
     return motifs
 
 
@@ -60,35 +62,36 @@ def as_meme(motifs: Sequence[Motif], background: Sequence[float] = UNIFORM) -> s
     ]
     for motif in motifs:
         totals = motif.counts.sum(axis=0)
-        even = np.all(totals == totals[0])
-        comment = "" if even else f"{TOTALS} {' '.join(map(_number, totals))}\n"
+        equal_totals = np.all(totals == totals[0])
+        numbers = " ".join(map(_format_number, totals))
+        comment = "" if equal_totals else f"{TOTALS_PREFIX} {numbers}\n"
         rows = "\n".join(" ".join(repr(float(v)) for v in row) for row in (motif.counts / totals).T)
         parts.append(
-            f"\nMOTIF {_word(motif.id)} {_word(motif.name)}\n{comment}"
+            f"\nMOTIF {_single_word(motif.id)} {_single_word(motif.name)}\n{comment}"
             f"letter-probability matrix: alength= 4 w= {motif.width} "
-            f"nsites= {_number(totals.max())} E= {motif.evalue!r}\n{rows}\n"
+            f"nsites= {_format_number(totals.max())} E= {motif.evalue!r}\n{rows}\n"
         )
     return "".join(parts)
 
 
 def as_jaspar(motifs: Sequence[Motif]) -> str:
-    """The text of a JASPAR file with the counts of these motifs; E-values have no place in it."""
+    """The text of a JASPAR file with the counts of these motifs; the format has no E-values."""
     parts = []
     for motif in motifs:
         rows = "".join(
-            f"{base}  [ {' '.join(map(_number, row))} ]\n"
+            f"{base}  [ {' '.join(map(_format_number, row))} ]\n"
             for base, row in zip("ACGT", motif.counts, strict=True)
         )
-        parts.append(f">{_word(motif.id)}\t{_word(motif.name)}\n{rows}")
+        parts.append(f">{_single_word(motif.id)}\t{_single_word(motif.name)}\n{rows}")
     return "\n".join(parts)
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(float(value))
 
 
-def _word(text: str) -> str:
-    """Ids and names are single words in both formats."""
+def _single_word(text: str) -> str:
+    """The text itself, checked: ids and names are single words in both formats."""
     if not text or re.search(r"\s", text):
         raise ValueError(f"motif ids and names must be single words; got {text!r}")
     return text
@@ -104,40 +107,42 @@ def _read_meme(lines: Sequence[str], path: Path) -> list[Motif]:
         if line.startswith("ALPHABET=") and line.split("=")[1].strip().upper() != "ACGT":
             raise ValueError(f"{path}, line {number}: the alphabet must be ACGT; got {line!r}")
         if line.startswith("MOTIF"):
-            words = line.split()[1:]
-            if not words:
-                raise ValueError(f"{path}, line {number}: MOTIF needs a name behind it")
-            name, totals = (words[0], words[-1] if len(words) == 1 else words[1]), None
-        elif line.startswith(TOTALS):
-            totals = np.array(_numbers(line.removeprefix(TOTALS).split(), path, number))
+            fields = line.split()[1:]
+            if not fields:
+                raise ValueError(f"{path}, line {number}: MOTIF must be followed by a name")
+            name, totals = (fields[0], fields[-1] if len(fields) == 1 else fields[1]), None
+        elif line.startswith(TOTALS_PREFIX):
+            totals = np.array(_numbers(line.removeprefix(TOTALS_PREFIX).split(), path, number))
         elif line.startswith("letter-probability matrix"):
             keys = dict(re.findall(r"(\w+)=\s*(\S+)", line))
             rows, number = _matrix(lines, number, path, keys.get("w"))
-            sites = _numbers([keys.get("nsites", str(SITES)), keys.get("E", "0")], path, number)
+            fields = [keys.get("nsites", str(DEFAULT_SITES)), keys.get("E", "0")]
+            sites, evalue = _numbers(fields, path, number)
             shares = np.array(rows).T
             if not np.allclose(shares.sum(axis=0), 1, atol=0.01):
                 raise ValueError(f"{path}, line {number}: the rows of {name[0]} must add up to 1")
-            counts = (shares * (totals if totals is not None else sites[0] or SITES)).round(DIGITS)
-            motifs.append(_motif(name[1], name[0], counts, sites[1], path, number))
+            per_column = totals if totals is not None else sites or DEFAULT_SITES
+            counts = (shares * per_column).round(COUNT_DECIMALS)
+            motifs.append(_motif(name[1], name[0], counts, evalue, path, number))
     return motifs
 
 
 def _matrix(
     lines: Sequence[str], number: int, path: Path, width: str | None
 ) -> tuple[list[list[float]], int]:
-    """Rows of four numbers from line index ``number`` on, and the index behind them."""
+    """Rows of four numbers from line index ``number`` on, and the index of the line after them."""
     rows: list[list[float]] = []
     while number < len(lines):
-        words = lines[number].split()
-        if not words and not rows:
+        fields = lines[number].split()
+        if not fields and not rows:
             number += 1
             continue
-        if not words or not re.match(r"[-+.\d]", words[0]) or words[0].startswith("--"):
+        if not fields or not re.match(r"[-+.\d]", fields[0]) or fields[0].startswith("--"):
             break
         number += 1
-        if len(words) != 4:
-            raise ValueError(f"{path}, line {number}: four numbers expected; got {len(words)}")
-        rows.append(_numbers(words, path, number))
+        if len(fields) != 4:
+            raise ValueError(f"{path}, line {number}: expected four numbers; got {len(fields)}")
+        rows.append(_numbers(fields, path, number))
     if not rows or (width is not None and len(rows) != int(width)):
         raise ValueError(f"{path}, line {number}: the matrix has {len(rows)} rows, not w= {width}")
     return rows, number
@@ -155,13 +160,13 @@ def _read_jaspar(lines: Sequence[str], path: Path) -> list[Motif]:
                 raise ValueError(f"{path}, line {number}: {header[0]} has {len(rows)} rows, not 4")
             header, rows = line[1:].split(), []
             if not header:
-                raise ValueError(f"{path}, line {number}: '>' needs an id behind it")
+                raise ValueError(f"{path}, line {number}: '>' must be followed by an id")
             continue
-        found = re.fullmatch(r"\s*(?:([ACGTacgt])\s*)?\[?\s*([^\[\]]*?)\s*\]?\s*", line)
+        match = re.fullmatch(r"\s*(?:([ACGTacgt])\s*)?\[?\s*([^\[\]]*?)\s*\]?\s*", line)
         base = LETTERS[len(rows)]
-        if not header or found is None or (found[1] or base).upper() != base:
-            raise ValueError(f"{path}, line {number}: a row of counts of {base} expected")
-        rows.append(_numbers(found[2].split(), path, number))
+        if not header or match is None or (match[1] or base).upper() != base:
+            raise ValueError(f"{path}, line {number}: expected a row of counts of {base}")
+        rows.append(_numbers(match[2].split(), path, number))
         if len({len(row) for row in rows}) != 1:
             raise ValueError(f"{path}, line {number}: the four rows must have the same length")
         if len(rows) == 4:
@@ -180,8 +185,8 @@ def _motif(name: str, id: str, counts: np.ndarray, evalue: float, path: Path, nu
         raise ValueError(f"{path}, line {number}: {error}") from error
 
 
-def _numbers(words: Sequence[str], path: Path, number: int) -> list[float]:
+def _numbers(fields: Sequence[str], path: Path, number: int) -> list[float]:
     try:
-        return [float(word) for word in words]
+        return [float(field) for field in fields]
     except ValueError as error:
-        raise ValueError(f"{path}, line {number}: {error}; numbers expected") from error
+        raise ValueError(f"{path}, line {number}: {error}; expected numbers") from error

@@ -1,6 +1,7 @@
-"""JASPAR's matrices of yeast factors, read from the copy that pyjaspar carries; no network.
+"""JASPAR's matrices of yeast factors, read offline from the copy in the package pyjaspar.
 
-Release JASPAR2026, CORE collection, *Saccharomyces cerevisiae* (taxon 4932).
+Gives :class:`crmnet.motifs.pwm.Motif` objects: release JASPAR2026, CORE collection, *Saccharomyces
+cerevisiae* (taxon 4932). They name motifs, mark sites in logos and drive the simulated cell.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ YEAST_TAXON = "4932"
 
 @cache
 def yeast_motifs() -> tuple[Motif, ...]:
-    """All yeast matrices of JASPAR CORE, in the order of their ids."""
+    """All yeast matrices of JASPAR CORE, ordered by id; names are in upper case."""
     from pyjaspar import jaspardb
 
-    found = jaspardb(release=RELEASE).fetch_motifs(
+    records = jaspardb(release=RELEASE).fetch_motifs(
         collection="CORE", tax_group="fungi", species=[YEAST_TAXON]
     )
     motifs = [
         Motif(m.name.upper(), m.matrix_id, np.array([m.counts[b] for b in "ACGT"], dtype=float))
-        for m in found
+        for m in records
     ]
     return tuple(sorted(motifs, key=lambda motif: motif.id))
 
 
 def yeast_motifs_named(names: Sequence[str]) -> list[Motif]:
-    """The matrix of each named factor.
+    """The matrices of these factors, in the given order; case does not matter.
 
     Raises:
         ValueError: If JASPAR has no yeast factor of that name.

@@ -1,7 +1,9 @@
-"""Short words that high sequences have and low ones lack: where a motif search begins.
+"""Short k-mers that are enriched in high or in low sequences: starting points of a motif search.
 
-Words are read on both strands, and counted once in a sequence however often it has them. Besides
-6-, 7- and 8-letter words there are pairs of triplets with a gap, as many factors bind in pairs.
+Takes tokens and residuals (:mod:`crmnet.motifs.residual`), gives the k-mer with the largest
+score-test z; :mod:`crmnet.motifs.discover` grows it into a motif. K-mers are read on both strands
+and counted once a sequence. Besides 6-, 7- and 8-mers there are pairs of triplets with a gap,
+because many factors bind as dimers.
 """
 
 from __future__ import annotations
@@ -13,84 +15,86 @@ import numpy.typing as npt
 
 from crmnet.arrays import Booleans
 from crmnet.motifs.pwm import Matrix
-from crmnet.motifs.residual import Rest
+from crmnet.motifs.residual import Residuals
 from crmnet.sequence import N_TOKEN, Tokens
 
 PATTERNS: tuple[tuple[int, ...], ...] = (
     *(tuple(range(k)) for k in (6, 7, 8)),
     *((0, 1, 2, 3 + gap, 4 + gap, 5 + gap) for gap in range(2, 12)),
 )
-"""Places of a word's letters; each is its own mirror image."""
-SURE = 0.9
-"""Share of the word's own letter in a column of the matrix that a search starts from."""
+"""Offsets of a k-mer's letters. Each pattern is symmetric, so both strands use the same one."""
+SEED_PROBABILITY = 0.9
+"""Probability of the k-mer's own letter in a column of the initial matrix."""
 FLANK = 4
-"""Free columns on either side of a word, for the matrix to grow into."""
+"""Uninformative columns on either side of a k-mer, which refinement can fill."""
 
 Occurrences = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
-"""Rows, and codes of the words in them, a row's repeats left out."""
+"""Rows, and codes of the k-mers in them; a k-mer is listed once for each row."""
 
 
-class Word(NamedTuple):
-    """A word and how far it leans."""
+class Kmer(NamedTuple):
+    """A k-mer and its enrichment."""
 
     letters: tuple[int, ...]
-    """Tokens, N in a gap."""
+    """Tokens; N in a gap."""
     z: float
-    """Above 0 to the high sequences, below 0 to the low ones."""
+    """Score-test z: positive if enriched in high sequences, negative if enriched in low ones."""
     pattern: int
-    """Which of PATTERNS it is of."""
+    """Index into PATTERNS."""
     code: int
-    """Its number among the words of that pattern."""
+    """Number of the k-mer among all of its pattern."""
 
     def matrix(self) -> Matrix:
-        """``(4, W)`` probabilities to start from, with free columns around it."""
+        """``(4, W)`` probabilities of the initial matrix, uninformative columns included."""
         shares = np.full((4, len(self.letters) + 2 * FLANK), 0.25)
         for place, token in enumerate(self.letters, FLANK):
             if token != N_TOKEN:
-                shares[:, place] = (1 - SURE) / 3
-                shares[token, place] = SURE
+                shares[:, place] = (1 - SEED_PROBABILITY) / 3
+                shares[token, place] = SEED_PROBABILITY
         return shares
 
 
-class Words:
-    """All words of some sequences, found once."""
+class KmerIndex:
+    """All k-mers of a set of sequences."""
 
-    def __init__(self, tokens: Tokens, fewest: int) -> None:
-        """Words of ``(B, L)``; those in fewer than ``fewest`` sequences are no candidates."""
+    def __init__(self, tokens: Tokens, min_sequences: int) -> None:
+        """Find the k-mers of ``(B, L)``; those in fewer than ``min_sequences`` rows are ignored."""
         self.rows = len(tokens)
-        self.found = [_occurrences(tokens, offsets) for offsets in PATTERNS]
+        self.occurrences = [_occurrences(tokens, offsets) for offsets in PATTERNS]
         self.usable = [
-            np.bincount(code, minlength=4 ** len(offsets)) >= fewest
-            for offsets, (_, code) in zip(PATTERNS, self.found, strict=True)
+            np.bincount(code, minlength=4 ** len(offsets)) >= min_sequences
+            for offsets, (_, code) in zip(PATTERNS, self.occurrences, strict=True)
         ]
 
-    def best(self, rest: Rest) -> Word | None:
-        """The word that leans most either way and was not taken before; it is taken now."""
-        best: Word | None = None
-        strata = len(rest.total)
-        for number, (offsets, (row, code)) in enumerate(zip(PATTERNS, self.found, strict=True)):
+    def take_best(self, residuals: Residuals) -> Kmer | None:
+        """Return the k-mer with the largest ``|z|``, or None, and exclude it from later calls."""
+        best: Kmer | None = None
+        strata = len(residuals.stratum_variance)
+        for number, (offsets, (row, code)) in enumerate(
+            zip(PATTERNS, self.occurrences, strict=True)
+        ):
             usable = np.nonzero(self.usable[number])[0]
             if not len(usable):
                 continue
-            many = 4 ** len(offsets)
-            lean = np.bincount(code, rest.residual[row], many)[usable]
-            cell = code.astype(np.int64) * strata + rest.stratum[row]
-            spread = np.bincount(cell, rest.variance[row], many * strata).reshape(many, strata)
-            z = rest.z(lean, spread[usable])
-            found = int(np.abs(z).argmax())
-            if best is None or abs(z[found]) > abs(best.z):
-                letters = _letters(int(usable[found]), offsets)
-                best = Word(letters, float(z[found]), number, int(usable[found]))
+            n_codes = 4 ** len(offsets)
+            residual_sum = np.bincount(code, residuals.residual[row], n_codes)[usable]
+            cell = code.astype(np.int64) * strata + residuals.stratum[row]
+            variance_sum = np.bincount(cell, residuals.variance[row], n_codes * strata)
+            z = residuals.z_scores(residual_sum, variance_sum.reshape(n_codes, strata)[usable])
+            index = int(np.abs(z).argmax())
+            if best is None or abs(z[index]) > abs(best.z):
+                letters = _letters(int(usable[index]), offsets)
+                best = Kmer(letters, float(z[index]), number, int(usable[index]))
         if best is not None:
             self.usable[best.pattern][best.code] = False
         return best
 
-    def having(self, word: Word) -> Booleans:
-        """Which sequences have a word, ``(B,)``."""
-        row, code = self.found[word.pattern]
-        having = np.zeros(self.rows, dtype=bool)
-        having[row[code == word.code]] = True
-        return having
+    def contains(self, kmer: Kmer) -> Booleans:
+        """Which sequences contain a k-mer, ``(B,)``."""
+        row, code = self.occurrences[kmer.pattern]
+        with_kmer = np.zeros(self.rows, dtype=bool)
+        with_kmer[row[code == kmer.code]] = True
+        return with_kmer
 
 
 def _occurrences(tokens: Tokens, offsets: tuple[int, ...]) -> Occurrences:

@@ -1,13 +1,15 @@
-"""Names for motifs: each is compared with those of a database, as TOMTOM does.
+"""Comparison of motifs with a database by TOMTOM's method, to name them.
 
-Two motifs are slid along each other on both strands; where they overlap, the Euclidean distances
-of their columns add up. How unusual such a sum is comes from the distances of the query's columns
-to all columns of the database (Gupta et al. 2007): their distributions, in BINS steps, are
-convolved for every stretch of the query, so the p-value of a placement is exact on that grid. A
-pair's p-value is its best placement's, corrected for the number of placements.
+Takes two lists of motifs, gives p-, E- and q-values for each pair (:class:`Matches`). Two motifs
+are aligned at every offset on both strands, and the Euclidean distances of the aligned columns are
+summed. The null distribution of such a sum comes from the distances between the query's columns
+and all columns of the database (Gupta et al. 2007). The distributions of the columns, in BINS
+steps, are convolved for every range of query columns, so the p-value of an alignment is exact on
+this grid. The p-value of a pair is that of its best alignment, corrected for the number of
+alignments.
 
-Written in numpy because a compiled implementation (memelite) waits most of a minute for its
-compiler on first use.
+Written in numpy, because the implementation of memelite compiles for most of a minute on first
+use.
 """
 
 from __future__ import annotations
@@ -23,21 +25,21 @@ from crmnet.motifs.scan import q_values
 
 BINS = 100
 MIN_OVERLAP = 5
-"""Fewest columns that two motifs must share, or all of the narrower one."""
+"""Fewest columns in which two motifs must overlap; narrower motifs must overlap completely."""
 
 
 class Matches(NamedTuple):
-    """Every query against every target, ``(Q, T)`` each."""
+    """Comparison of every query with every target, ``(Q, T)`` each."""
 
     p: Matrix
     e: Matrix
     """p times the number of targets."""
     q: Matrix
-    """Benjamini and Hochberg's, over the targets of one query."""
+    """Benjamini-Hochberg q-value over the targets of one query."""
     offset: npt.NDArray[np.int64]
-    """Column of the (turned) target under the query's first column, in the best placement."""
+    """Column of the target, on ``strand``, that is aligned with the query's first column."""
     strand: npt.NDArray[np.str_]
-    """``-`` where the target was turned round."""
+    """``-`` if the target's reverse complement is aligned."""
     overlap: npt.NDArray[np.int64]
 
     def best(self) -> npt.NDArray[np.int64]:
@@ -53,68 +55,72 @@ def match(queries: Sequence[Motif], targets: Sequence[Motif]) -> Matches:
     """
     if not targets:
         raise ValueError("there are no motifs to compare with")
-    both = [motif.probabilities() for motif in targets]
-    both += [motif.reversed.probabilities() for motif in targets]
-    widths = np.array([matrix.shape[1] for matrix in both])
-    rows = [_match_one(query.probabilities(), both, widths) for query in queries]
+    matrices = [motif.probabilities() for motif in targets]
+    matrices += [motif.reverse_complement.probabilities() for motif in targets]
+    widths = np.array([matrix.shape[1] for matrix in matrices])
+    rows = [_match_one(query.probabilities(), matrices, widths) for query in queries]
     n = len(targets)
     shape = (len(queries), n)
     p = np.array([row[0] for row in rows]).reshape(shape)
-    q = np.array([q_values(line, n) for line in p]).reshape(shape)
-    offset, turned, overlap = (
+    q = np.array([q_values(row_p, n) for row_p in p]).reshape(shape)
+    offset, reverse, overlap = (
         np.array([row[i] for row in rows], dtype=np.int64).reshape(shape) for i in (1, 2, 3)
     )
-    return Matches(p, p * n, q, offset, np.array(["+", "-"])[turned], overlap)
+    return Matches(p, p * n, q, offset, np.array(["+", "-"])[reverse], overlap)
 
 
 def _match_one(
-    query: Matrix, both: list[Matrix], widths: npt.NDArray[np.int64]
+    query: Matrix, matrices: list[Matrix], widths: npt.NDArray[np.int64]
 ) -> tuple[Matrix, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """p, offset, whether turned, and overlap of the best placement on each target, ``(T,)``."""
-    wide, many = query.shape[1], len(both)
-    columns = np.concatenate(both, axis=1)
+    """p, offset, 1 for the reverse strand, and overlap of the best alignment; each ``(T,)``."""
+    query_width, n_matrices = query.shape[1], len(matrices)
+    columns = np.concatenate(matrices, axis=1)
     distance = np.sqrt(((query[:, :, None] - columns[:, None, :]) ** 2).sum(axis=0))
-    # Nearness in whole steps, 0 the farthest: high sums are rare, as scores are.
-    nearness = np.rint((1 - distance / distance.max()) * (BINS - 1)).astype(np.int64)
-    tail = _tails(nearness)
-    padded = np.zeros((wide, many, int(widths.max()) + 2 * wide), dtype=np.int64)
+    # Similarity in whole steps, 0 for the farthest pair: large sums are rare, as in scanning.
+    similarity = np.rint((1 - distance / distance.max()) * (BINS - 1)).astype(np.int64)
+    tail = _tails(similarity)
+    padded = np.zeros(
+        (query_width, n_matrices, int(widths.max()) + 2 * query_width), dtype=np.int64
+    )
     ends = np.cumsum(widths)
     for number, (end, width) in enumerate(zip(ends.tolist(), widths.tolist(), strict=True)):
-        padded[:, number, wide : wide + width] = nearness[:, end - width : end]
-    best = np.full(many, np.inf)
-    best_offset, best_overlap = np.zeros(many, np.int64), np.zeros(many, np.int64)
-    tried = np.zeros(many, np.int64)
-    needed = np.minimum(MIN_OVERLAP, np.minimum(wide, widths))
-    here = np.arange(wide)
-    for offset in range(-wide + 1, int(widths.max())):
+        padded[:, number, query_width : query_width + width] = similarity[:, end - width : end]
+    best = np.full(n_matrices, np.inf)
+    best_offset, best_overlap = np.zeros(n_matrices, np.int64), np.zeros(n_matrices, np.int64)
+    tried = np.zeros(n_matrices, np.int64)
+    needed = np.minimum(MIN_OVERLAP, np.minimum(query_width, widths))
+    query_columns = np.arange(query_width)
+    for offset in range(-query_width + 1, int(widths.max())):
         first = max(0, -offset)
-        last = np.clip(widths - offset, 0, wide)
+        last = np.clip(widths - offset, 0, query_width)
         allowed = last - first >= needed
         if not allowed.any():
             continue
-        total = padded[here, :, wide + offset + here].sum(axis=0)
-        p = np.ones(many)
+        total = padded[query_columns, :, query_width + offset + query_columns].sum(axis=0)
+        p = np.ones(n_matrices)
         p[allowed] = tail[first, last[allowed], total[allowed]]
         tried += allowed
         better = allowed & (p < best)
         best[better], best_offset[better] = p[better], offset
         best_overlap[better] = (last - first)[better]
-    half = many // 2
-    turned = (best[half:] < best[:half]).astype(np.int64)
-    chosen = np.arange(half) + half * turned
+    half = n_matrices // 2
+    reverse = (best[half:] < best[:half]).astype(np.int64)
+    chosen = np.arange(half) + half * reverse
     placements = tried[:half] + tried[half:]
     corrected = -np.expm1(placements * np.log1p(-np.minimum(best[chosen], 1 - 1e-12)))
-    return corrected, best_offset[chosen], turned, best_overlap[chosen]
+    return corrected, best_offset[chosen], reverse, best_overlap[chosen]
 
 
-def _tails(nearness: npt.NDArray[np.int64]) -> Matrix:
-    """``(W, W + 1, S)``: chance that columns a to b of the query reach each sum on random ones."""
-    wide = len(nearness)
-    density = np.array([np.bincount(row, minlength=BINS) for row in nearness]) / nearness.shape[1]
-    tails = np.ones((wide, wide + 1, wide * (BINS - 1) + 2))
-    for first in range(wide):
+def _tails(similarity: npt.NDArray[np.int64]) -> Matrix:
+    """Probability that columns a to b of the query reach each sum by chance: ``(W, W + 1, S)``."""
+    query_width = len(similarity)
+    density = (
+        np.array([np.bincount(row, minlength=BINS) for row in similarity]) / similarity.shape[1]
+    )
+    tails = np.ones((query_width, query_width + 1, query_width * (BINS - 1) + 2))
+    for first in range(query_width):
         summed = np.ones(1)
-        for last in range(first, wide):
+        for last in range(first, query_width):
             summed = np.convolve(summed, density[last])
             tail = np.cumsum(summed[::-1])[::-1]
             tails[first, last + 1, : len(tail)] = np.clip(tail, 0, 1)

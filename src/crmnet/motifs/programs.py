@@ -1,8 +1,9 @@
-"""Other programs that find and name motifs: STREME, MEME and TOMTOM, and TF-MoDISco.
+"""External programs that find and name motifs: STREME, MEME, TOMTOM and TF-MoDISco.
 
-Each is run as a program of its own, where it is installed, and its motifs are read back from a MEME
-file. What is written for it and what it writes stays in a folder. The programs search; p-values
-come from sequences they have not seen, as for the search of :mod:`crmnet.motifs.discover`.
+Takes tokens and groups or attributions, gives motifs like :mod:`crmnet.motifs.discover`; used by
+:mod:`crmnet.interpretation.discovery`. Each program runs in a subprocess if it is installed. Its
+inputs and outputs stay in a folder, and its motifs are read from a MEME file. The programs only
+search; p-values come from held-out sequences, as for this package's own search.
 """
 
 from __future__ import annotations
@@ -23,101 +24,118 @@ from crmnet.motifs.discover import (
     Candidate,
     DiscoveredMotif,
     DiscoverOptions,
-    described,
     group_test,
-    significant,
-    two_groups,
+    search_and_test_sets,
+    significant_motifs,
     with_p_values,
+    with_shares,
 )
 from crmnet.motifs.formats import as_meme, read_motifs
 from crmnet.motifs.pwm import Motif
-from crmnet.motifs.refine import POLISHING, START, best_cut, best_scores, floor_of, trim
-from crmnet.motifs.residual import Sequences, fit, rest_of
-from crmnet.motifs.seqlets import stretches
+from crmnet.motifs.refine import (
+    POLISHING_LIMITS,
+    SEED_SITES,
+    best_scores,
+    best_threshold,
+    score_at_p,
+    trim,
+)
+from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
+from crmnet.motifs.seqlets import seqlets_and_background
 from crmnet.sequence import Tokens, decode
 
 log = logging.getLogger("crmnet")
 
 ENGINES = ("own", "streme", "meme", "modisco")
-MEME_SUITE = "install the MEME suite (meme-suite.org) and put its programs on the PATH"
-REMEDY = {
-    "streme": MEME_SUITE,
-    "meme": MEME_SUITE,
+MEME_SUITE_HINT = "install the MEME suite (meme-suite.org) and put its programs on the PATH"
+INSTALL_HINTS = {
+    "streme": MEME_SUITE_HINT,
+    "meme": MEME_SUITE_HINT,
     "modisco": "pip install 'crmnet[modisco]'",
 }
 MEME_MOTIFS = 20
-"""Motifs that MEME is asked for in each direction; STREME stops by itself."""
-SEQLETS = 5000
-"""TF-MoDISco's limit for seqlets of either sign."""
-STRETCH = 11
-"""Bases around the core of an important stretch, as TF-MoDISco's seqlets have 30 bases."""
-MESSAGES = "messages.txt"
-TAIL = 3
-"""Lines of a failed program's messages that are shown."""
+"""Number of motifs that MEME searches for in each direction. STREME has its own stopping rule."""
+MAX_SEQLETS = 5000
+"""TF-MoDISco's largest number of seqlets of either sign."""
+SEQLET_FLANK = 11
+"""Bases on either side of a seqlet's core: 30 bases together, like TF-MoDISco's seqlets."""
+MESSAGES_FILE = "messages.txt"
+SHOWN_LINES = 3
+"""Number of last lines of its messages that the error of a failed program shows."""
 
 
-def present(program: str) -> bool:
+def is_installed(program: str) -> bool:
     """Whether a program is on the PATH."""
     return shutil.which(program) is not None
 
 
-def installed(engine: str) -> str:
-    """The program to run: of ``meme`` it is STREME where MEME is missing.
+def find_program(engine: str) -> str:
+    """Name of the program to run; for ``meme`` this is STREME if MEME is not installed.
 
     Raises:
-        FileNotFoundError: If it is not on the PATH; says how to get it.
+        FileNotFoundError: If the program is not on the PATH; the error tells how to install it.
     """
     for program in ("meme", "streme") if engine == "meme" else (engine,):
-        if present(program):
+        if is_installed(program):
             return program
-    raise FileNotFoundError(f"{engine} is not on the PATH: {REMEDY[engine]}, or use --engine own")
+    raise FileNotFoundError(
+        f"{engine} is not on the PATH: {INSTALL_HINTS[engine]}, or use --engine own"
+    )
 
 
-def run(words: Sequence[str | Path], folder: Path) -> None:
-    """Run a program to its end; its messages go into MESSAGES in ``folder``.
+def run_program(command: Sequence[str | Path], folder: Path) -> None:
+    """Run a program and wait for its end; append its messages to MESSAGES_FILE in ``folder``.
 
     Raises:
-        ValueError: If it fails; shows the last lines of what it said.
+        ValueError: If its exit status is not 0; the error shows the last lines of its messages.
     """
-    messages = folder / MESSAGES
-    log.info("%s is running; its messages go to %s", words[0], messages)
+    messages = folder / MESSAGES_FILE
+    log.info("%s is running; its messages go to %s", command[0], messages)
     with messages.open("a", encoding="utf-8") as file:
         status = subprocess.run(
-            [str(word) for word in words], stdout=file, stderr=subprocess.STDOUT, check=False
+            [str(argument) for argument in command],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
         ).returncode
     if status:
-        said = messages.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = messages.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise ValueError(
-            f"{words[0]} ended with status {status}: {' / '.join(said[-TAIL:])} (all of it is in "
-            f"{messages})"
+            f"{command[0]} ended with status {status}: {' / '.join(lines[-SHOWN_LINES:])} "
+            f"(complete messages: {messages})"
         )
 
 
 def program_motifs(
     tokens: Tokens, top: Booleans, program: str, folder: Path, options: DiscoverOptions
 ) -> list[DiscoveredMotif]:
-    """Motifs that STREME or MEME finds in either of two groups, the other being the control.
+    """Motifs that STREME or MEME finds in either of two groups, with the other as control.
 
     Args:
         tokens: ``(B, L)`` inserts.
-        top: ``(B,)`` which are of the upper group.
-        program: ``streme`` or ``meme``, on the PATH.
-        folder: Gets ``high`` and ``low``, with the sequences and all that the program writes.
-        options: How many are held out, and how strict; ids count from ``S1`` or ``M1``.
+        top: ``(B,)`` True for the high group.
+        program: ``streme`` or ``meme``; must be on the PATH.
+        folder: Receives ``high`` and ``low``, with the sequences and all output of the program.
+        options: Settings of the search; ids count from ``S1`` or ``M1``.
     """
-    learn, test = two_groups(tokens, top, options)
+    search, test = search_and_test_sets(tokens, top, options)
     candidates: list[Candidate] = []
     for high in (True, False):
-        place = folder / ("high" if high else "low")
-        place.mkdir(parents=True, exist_ok=True)
-        files = place / "primary.fa", place / "control.fa"
+        direction_folder = folder / ("high" if high else "low")
+        direction_folder.mkdir(parents=True, exist_ok=True)
+        files = direction_folder / "primary.fa", direction_folder / "control.fa"
         for file, group in zip(files, (high, not high), strict=True):
-            file.write_text(_as_fasta(learn.tokens[(learn.height == 1) == group]), encoding="utf-8")
-        run([program, *_arguments(program, *files, place / program, options)], place)
-        found = _results(place / program / f"{program}.txt")
-        candidates += [_as_candidate(motif, learn, high, options) for motif in found]
-    judged = with_p_values(candidates, test, group_test(test))
-    return significant(described(judged, test), len(judged), options, program[0].upper())
+            file.write_text(
+                _as_fasta(search.tokens[(search.response == 1) == group]), encoding="utf-8"
+            )
+        run_program(
+            [program, *_arguments(program, *files, direction_folder / program, options)],
+            direction_folder,
+        )
+        motifs = _read_results(direction_folder / program / f"{program}.txt")
+        candidates += [_as_candidate(motif, search, high, options) for motif in motifs]
+    tested = with_p_values(candidates, test, group_test(test))
+    return significant_motifs(with_shares(tested, test), len(tested), options, program[0].upper())
 
 
 def _arguments(
@@ -133,59 +151,67 @@ def _arguments(
 
 
 class AttributedConstructs(NamedTuple):
-    """Constructs and what each base contributes to a prediction."""
+    """Constructs and the contribution of each base to a prediction."""
 
     tokens: Tokens
     """``(B, L)``."""
     values: npt.NDArray[np.floating]
-    """``(B, L)`` of the base that is there."""
+    """``(B, L)``, for the observed base."""
     hypothetical: npt.NDArray[np.floating] | None
-    """``(B, 4, L)`` of every base, were it there; None where nobody said."""
+    """``(B, 4, L)``, for each possible base; None if not available."""
 
 
 def modisco_motifs(
     attributed: AttributedConstructs, insert: slice, folder: Path, options: DiscoverOptions
 ) -> list[DiscoveredMotif]:
-    """Motifs that TF-MoDISco finds; its positive patterns are ``high``.
+    """Motifs that TF-MoDISco finds; its positive patterns are ``high``, its negative ones ``low``.
 
-    It sees all but the held-out sequences. Thresholds come from the important stretches
-    (:mod:`crmnet.motifs.seqlets`) of those it saw, p-values from those of the others.
+    TF-MoDISco does not see the held-out sequences. Score thresholds come from seqlets
+    (:mod:`crmnet.motifs.seqlets`) of the sequences it sees, p-values from those of the others.
 
     Args:
-        attributed: Constructs; attributions of the adapters are taken for 0.
-        insert: Where the inserts are.
-        folder: Gets what is written for the program and by it.
-        options: How many are held out, and how strict; ids count from ``T1``.
+        attributed: Constructs; attributions of the adapters are treated as 0.
+        insert: Positions of the inserts.
+        folder: Receives all input and output of the program.
+        options: Settings of the search; ids count from ``T1``.
+
+    Raises:
+        ValueError: If there are no hypothetical attributions, or the program fails.
     """
     order = np.random.default_rng(options.seed).permutation(len(attributed.tokens))
     seen, unseen = np.split(order, [round(len(order) * (1 - options.held_out))])
     patterns = _modisco(attributed, seen, insert, folder)
-    found: list[DiscoveredMotif] = []
-    tried = 0
+    discovered: list[DiscoveredMotif] = []
+    n_tested = 0
     for sign, prefix, where in ((1, "pos", "high"), (-1, "neg", "low")):
-        mine = [motif for motif in patterns if motif.id.startswith(prefix)]
-        learn, test = (
-            stretches(attributed.tokens[rows, insert], attributed.values[rows, insert], sign,
-                      options.seed, STRETCH)
+        of_sign = [motif for motif in patterns if motif.id.startswith(prefix)]
+        search, test = (
+            seqlets_and_background(
+                attributed.tokens[rows, insert],
+                attributed.values[rows, insert],
+                sign,
+                options.seed,
+                SEQLET_FLANK,
+            )
             for rows in (seen, unseen)
-        )  # fmt: skip
-        if not (mine and learn.height.any() and test.height.any()):
+        )
+        if not (of_sign and search.response.any() and test.response.any()):
             continue
-        candidates = [_as_candidate(motif, learn, True, options) for motif in mine]
-        judged = with_p_values(candidates, test, group_test(test))
-        found += [f._replace(enriched=where) for f in described(judged, test)]
-        tried += len(judged)
-    return significant(found, tried, options, "T")
+        candidates = [_as_candidate(motif, search, True, options) for motif in of_sign]
+        tested = with_p_values(candidates, test, group_test(test))
+        discovered += [entry._replace(enriched=where) for entry in with_shares(tested, test)]
+        n_tested += len(tested)
+    return significant_motifs(discovered, n_tested, options, "T")
 
 
 def _modisco(
     attributed: AttributedConstructs, rows: Integers, insert: slice, folder: Path
 ) -> list[Motif]:
-    """The patterns of some constructs."""
+    """The patterns of the constructs ``rows``."""
     if attributed.hypothetical is None:
         raise ValueError(
-            "the attributions say nothing of letters that are not there, which TF-MoDISco needs; "
-            "run crmnet explain again, with a method other than masked"
+            "TF-MoDISco needs attributions of bases that are not observed; the file has none. Run "
+            "crmnet explain again with a method other than masked"
         )
     folder.mkdir(parents=True, exist_ok=True)
     inside = np.zeros(attributed.tokens.shape[1], dtype=bool)
@@ -199,34 +225,37 @@ def _modisco(
     for name, file in files.items():
         np.savez_compressed(file, arrays[name])
     results, meme = folder / "results.h5", folder / "motifs.meme"
-    # The window has to be told: the default, 400, is wider than any construct.
-    run(
+    # The default window of 400 bases is wider than any construct.
+    run_program(
         ["modisco", "motifs", "-s", files["sequences"], "-a", files["hypothetical"],
-         "-n", str(SEQLETS), "-o", results, "-w", str(letters.shape[1] // 2 * 2 - 2)],
+         "-n", str(MAX_SEQLETS), "-o", results, "-w", str(letters.shape[1] // 2 * 2 - 2)],
         folder,
     )  # fmt: skip
-    run(["modisco", "meme", "-i", results, "-o", meme, "-t", "PFM", "-q"], folder)
-    return _results(meme)
+    run_program(["modisco", "meme", "-i", results, "-o", meme, "-t", "PFM", "-q"], folder)
+    return _read_results(meme)
 
 
 def tomtom_names(
     motifs: Sequence[Motif], targets: Sequence[Motif], folder: Path
 ) -> dict[str, tuple[str, float, float]]:
-    """TOMTOM's best target for each motif: from id to the target's id, p and q.
+    """TOMTOM's best target for each motif: motif id → target id, p and q.
 
     Raises:
-        ValueError: If TOMTOM fails, or leaves no table.
+        ValueError: If TOMTOM fails or writes no table.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "motifs.meme", folder / "targets.meme"
-    for file, some in zip(files, (motifs, targets), strict=True):
-        file.write_text(as_meme(some), encoding="utf-8")
+    for file, group in zip(files, (motifs, targets), strict=True):
+        file.write_text(as_meme(group), encoding="utf-8")
     out = folder / "tomtom"
-    run(["tomtom", "-no-ssc", "-oc", out, "-dist", "ed", "-min-overlap", "5", "-thresh", "1",
-         *files], folder)  # fmt: skip
+    run_program(
+        ["tomtom", "-no-ssc", "-oc", out, "-dist", "ed", "-min-overlap", "5", "-thresh", "1",
+         *files],
+        folder,
+    )  # fmt: skip
     table = out / "tomtom.tsv"
     if not table.is_file():
-        raise ValueError(f"tomtom left no {table}; what it said is in {folder / MESSAGES}")
+        raise ValueError(f"tomtom wrote no {table}; see its messages in {folder / MESSAGES_FILE}")
     best: dict[str, tuple[str, float, float]] = {}
     with table.open(newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines, delimiter="\t"):
@@ -236,26 +265,27 @@ def tomtom_names(
     return best
 
 
-def _results(path: Path) -> list[Motif]:
-    """The motifs a program has left; none is no error."""
+def _read_results(path: Path) -> list[Motif]:
+    """The motifs in a program's output; the list may be empty."""
     if not path.is_file():
-        raise ValueError(f"the program left no {path}; what it said is in {MESSAGES} beside it")
+        raise ValueError(f"the program wrote no {path}; see {MESSAGES_FILE} in the same folder")
     return read_motifs(path) if "\nMOTIF" in path.read_text(encoding="utf-8") else []
 
 
 def _as_candidate(
-    motif: Motif, learn: Sequences, high: bool, options: DiscoverOptions
+    motif: Motif, search: LabelledSequences, high: bool, options: DiscoverOptions
 ) -> Candidate:
-    """Where its sites begin and how far they lean, in the sequences that the program saw."""
+    """The motif with its threshold and z in the sequences that the program searched."""
     total = motif.counts.sum(axis=0)
-    # Too few sites, such as the one that TF-MoDISco states, would drown in the pseudocount.
-    short = trim(Motif("?", "?", motif.counts / total * max(START, float(total.max()))))
-    nothing = np.zeros((len(learn.tokens), 0))
-    rest = rest_of(learn, nothing, fit(learn, nothing))
-    score = best_scores(learn.tokens, short)[0]
-    floor = floor_of(short, POLISHING.chance)
-    z, threshold = best_cut(score, rest if high else rest.turned(), options.fewest, floor)
-    return Candidate(short, threshold, high, z)
+    # With few sites (TF-MoDISco reports one) the pseudocount would flatten the matrix.
+    trimmed = trim(Motif("?", "?", motif.counts / total * max(SEED_SITES, float(total.max()))))
+    no_features = np.zeros((len(search.tokens), 0))
+    residuals = compute_residuals(search, no_features, fit_regression(search, no_features))
+    score = best_scores(search.tokens, trimmed)[0]
+    min_score = score_at_p(trimmed, POLISHING_LIMITS.p_value)
+    direction = residuals if high else residuals.negated()
+    z, threshold = best_threshold(score, direction, options.min_sequences, min_score)
+    return Candidate(trimmed, threshold, high, z)
 
 
 def _as_fasta(tokens: Tokens) -> str:

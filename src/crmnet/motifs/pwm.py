@@ -1,6 +1,7 @@
-"""Position weight matrices: counts → probabilities → log-odds, and scores along sequences.
+"""Position weight matrices: counts → probabilities → log-odds, and their scores along sequences.
 
-Takes tokens, gives arrays; knows no model and no file.
+Takes tokens and counts, gives arrays; the base of the motif modules, independent of files and
+networks.
 """
 
 from __future__ import annotations
@@ -21,25 +22,28 @@ UNIFORM = (0.25, 0.25, 0.25, 0.25)
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """A binding motif as counted sites."""
+    """A binding motif as counts of its sites."""
 
     name: str
     """The factor, such as REB1."""
     id: str
-    """Where it is from, such as MA0363.3."""
+    """Identifier in its source, such as MA0363.3."""
     counts: Matrix
     """``(4, W)``, rows A, C, G, T."""
     evalue: float = 0.0
-    """How many motifs as good chance alone would give; 0 where nobody said."""
+    """Expected number of motifs this good by chance; 0 if unknown."""
 
     def __post_init__(self) -> None:
         if self.counts.ndim != 2 or self.counts.shape[0] != 4 or not self.counts.shape[1]:
             raise ValueError(f"{self.name}: counts must be (4, width); got {self.counts.shape}")
         if (self.counts < 0).any() or (self.counts.sum(axis=0) <= 0).any():
-            raise ValueError(f"{self.name}: every column needs counts, and none below zero")
+            raise ValueError(
+                f"{self.name}: every column must contain counts, and no count may be below zero"
+            )
 
     @property
     def width(self) -> int:
+        """Number of columns."""
         return int(self.counts.shape[1])
 
     @property
@@ -52,35 +56,35 @@ class Motif:
         return replace(self, name=name, id=id)
 
     @property
-    def reversed(self) -> Motif:
-        """The same motif read on the other strand."""
+    def reverse_complement(self) -> Motif:
+        """The same motif on the other strand."""
         return replace(self, counts=self.counts[::-1, ::-1])
 
     @property
     def information(self) -> Matrix:
-        """Bits in each column over even odds, ``(W,)``, between 0 and 2."""
-        share = self.counts / self.counts.sum(axis=0)
-        return 2 + np.sum(share * np.log2(np.where(share > 0, share, 1)), axis=0)
+        """Information of each column in bits over a uniform background, ``(W,)``, from 0 to 2."""
+        probability = self.counts / self.counts.sum(axis=0)
+        return 2 + np.sum(probability * np.log2(np.where(probability > 0, probability, 1)), axis=0)
 
     def probabilities(self, pseudocount: float = 1.0) -> Matrix:
-        """``(4, W)``; the pseudocount is spread evenly over the bases of each column."""
+        """``(4, W)`` probabilities; the pseudocount is divided evenly among the four bases."""
         return (self.counts + pseudocount / 4) / (self.counts.sum(axis=0) + pseudocount)
 
     def log_odds(self, background: Sequence[float] = UNIFORM, pseudocount: float = 1.0) -> Matrix:
-        """``(4, W)`` natural logarithms of probability over background."""
+        """``(4, W)`` natural logarithms of probability divided by background."""
         return np.log(self.probabilities(pseudocount) / np.asarray(background)[:, None])
 
 
-def scan(tokens: Tokens, matrices: Sequence[Matrix]) -> npt.NDArray[np.float32]:
-    """Score matrices at every start on both strands.
+def scan_scores(tokens: Tokens, matrices: Sequence[Matrix]) -> npt.NDArray[np.float32]:
+    """Score matrices at every position on both strands.
 
     Args:
         tokens: ``(B, L)``.
         matrices: Each ``(4, W)``, scores of the bases A, C, G, T; widths may differ.
 
     Returns:
-        ``(B, F, 2, L)``: score of matrix F with its left end at each position, read forward and
-        as the reverse complement. N counts 0. Where a matrix would run over the end: −inf.
+        ``(B, F, 2, L)``: score of matrix F with its left end at each position, on the forward and
+        on the reverse strand. N scores 0. −inf where the matrix extends beyond the sequence.
     """
     width = max(matrix.shape[1] for matrix in matrices)
     kernels = np.zeros((len(matrices), 2, 4, width), dtype=np.float32)
@@ -90,8 +94,8 @@ def scan(tokens: Tokens, matrices: Sequence[Matrix]) -> npt.NDArray[np.float32]:
     length = tokens.shape[1]
     with torch.inference_mode():
         x_BCL = functional.pad(one_hot(torch.from_numpy(np.array(tokens))), (0, width - 1))
-        scored = functional.conv1d(x_BCL, torch.from_numpy(kernels).flatten(0, 1))
-    scores = scored.numpy().reshape(len(tokens), len(matrices), 2, length)
+        scanned = functional.conv1d(x_BCL, torch.from_numpy(kernels).flatten(0, 1))
+    scores = scanned.numpy().reshape(len(tokens), len(matrices), 2, length)
     for number, matrix in enumerate(matrices):
         scores[:, number, :, max(0, length - matrix.shape[1] + 1) :] = -np.inf
     return scores

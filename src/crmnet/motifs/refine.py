@@ -1,8 +1,8 @@
-"""From a word or a rough matrix to a motif: sharpened on the sites that tell sequences apart.
+"""Refinement of a k-mer or rough matrix into a motif, from the sites that separate high from low.
 
-Takes tokens and what is to be explained of their height (:mod:`crmnet.motifs.residual`), gives a
-matrix and the score from which a place is a site. Scoring is compiled by numba: a second or two
-on its first use ever.
+Takes tokens and residuals (:mod:`crmnet.motifs.residual`), gives a matrix and its score threshold
+for a site to :mod:`crmnet.motifs.discover`. Scoring is compiled by numba, which takes one or two
+seconds on the first use after installation.
 """
 
 from __future__ import annotations
@@ -15,155 +15,161 @@ from numba import njit
 
 from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.pwm import Matrix, Motif
-from crmnet.motifs.residual import Rest
-from crmnet.motifs.scan import GRID, ScanOptions, grid_scores, p_values
+from crmnet.motifs.residual import Residuals
+from crmnet.motifs.scan import STEPS_PER_BIT, ScanOptions, grid_scores, p_values
 from crmnet.sequence import N_TOKEN, Tokens
 
-CUTS = 40
-"""Score thresholds tried for a matrix."""
-ROUNDS = 7
-"""Refinements of a matrix at most."""
-LOOSE_ROUNDS = 3
-"""The first of them, in which the matrix still takes shape."""
-UNKNOWN = -20.0
-"""Log-odds of an N, so that no site covers one."""
-EDGE = 0.35
-"""Bits below which a column at the edge of a motif is cut off."""
-REACH = 2e-3
-"""A place has strength if its score is reached by at most this share of random words."""
-START = 20.0
-"""Sites that a matrix to start from stands for."""
+N_THRESHOLDS = 40
+"""Number of score thresholds tried for a matrix."""
+MAX_ROUNDS = 7
+"""Largest number of refinements of a matrix."""
+PERMISSIVE_ROUNDS = 3
+"""Number of first rounds with the permissive p-value, in which the matrix takes shape."""
+N_SCORE = -20.0
+"""Log-odds of an N: so low that no site covers an N."""
+MIN_EDGE_BITS = 0.35
+"""Edge columns with less information are trimmed."""
+STRENGTH_P = 2e-3
+"""A site has a strength above 0 if at most this fraction of random k-mers scores as high."""
+SEED_SITES = 20.0
+"""Number of sites that an initial matrix is taken to be made of."""
 
 
-class Strictness(NamedTuple):
-    """How rare, among random words, the score of a site must be."""
+class SiteLimits(NamedTuple):
+    """Largest p-values of a site, as the fraction of random k-mers that score as high."""
 
-    chance: float
-    loose: float
-    """While the matrix takes shape."""
+    p_value: float
+    permissive_p: float
+    """In the first PERMISSIVE_ROUNDS rounds."""
 
 
-SHAPING = Strictness(4e-4, 1e-3)
-"""For a new word: in one random promoter in twenty. Weaker sites would mix two motifs into one."""
-POLISHING = Strictness(1e-3, 1e-3)
-"""For a motif among others that claim their own sites: here weak ones say more than they blur."""
+SHAPING_LIMITS = SiteLimits(4e-4, 1e-3)
+"""For a new k-mer: a site in one of twenty random promoters. With weaker sites two motifs would
+merge into one."""
+POLISHING_LIMITS = SiteLimits(1e-3, 1e-3)
+"""For a motif whose competitors are in the regression: here weak sites help more than they blur."""
 
 
 def best_scores(tokens: Tokens, motif: Motif) -> tuple[Matrix, Integers, Booleans]:
-    """Best score of each sequence, where it starts, and whether on the reverse strand; ``(B,)``.
+    """Best site of each sequence: score, start, whether on the reverse strand; each ``(B,)``.
 
-    Scores are natural-log odds; a place that covers an N loses more than any letter would.
+    Scores are log-odds (natural logarithm). An N costs more than any base.
     """
-    matrix = np.vstack([motif.log_odds(), np.full(motif.width, UNKNOWN)]).astype(np.float32)
-    turned = np.ascontiguousarray(matrix[[3, 2, 1, 0, 4], ::-1])
-    score, place, strand = _best_places(np.ascontiguousarray(tokens), matrix, turned)
-    return score, place, strand
+    matrix = np.vstack([motif.log_odds(), np.full(motif.width, N_SCORE)]).astype(np.float32)
+    reverse_matrix = np.ascontiguousarray(matrix[[3, 2, 1, 0, 4], ::-1])
+    score, start, is_reverse = _best_sites(np.ascontiguousarray(tokens), matrix, reverse_matrix)
+    return score, start, is_reverse
 
 
 @njit(cache=True)
-def _best_places(
-    tokens: Tokens, matrix: npt.NDArray[np.float32], turned: npt.NDArray[np.float32]
+def _best_sites(
+    tokens: Tokens, matrix: npt.NDArray[np.float32], reverse_matrix: npt.NDArray[np.float32]
 ) -> tuple[Matrix, Integers, Booleans]:  # pragma: no cover - compiled
-    many, width = len(tokens), matrix.shape[1]
-    score = np.full(many, -np.inf)
-    place, strand = np.zeros(many, np.int64), np.zeros(many, np.bool_)
-    for row in range(many):
+    n, width = len(tokens), matrix.shape[1]
+    score = np.full(n, -np.inf)
+    best_start, is_reverse = np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    for row in range(n):
         for start in range(tokens.shape[1] - width + 1):
             forward = reverse = np.float32(0)
             for column in range(width):
                 letter = tokens[row, start + column]
                 forward += matrix[letter, column]
-                reverse += turned[letter, column]
+                reverse += reverse_matrix[letter, column]
             if forward > score[row]:
-                score[row], place[row], strand[row] = forward, start, False
+                score[row], best_start[row], is_reverse[row] = forward, start, False
             if reverse > score[row]:
-                score[row], place[row], strand[row] = reverse, start, True
-    return score, place, strand
+                score[row], best_start[row], is_reverse[row] = reverse, start, True
+    return score, best_start, is_reverse
 
 
-def strength(score: Matrix, motif: Motif) -> Matrix:
-    """How strong a sequence's best site is: 0 at REACH and below, 1 for the consensus."""
-    floor, highest = floor_of(motif, REACH), float(motif.log_odds().max(axis=0).sum())
+def site_strength(score: Matrix, motif: Motif) -> Matrix:
+    """Strength of scores ``(B,)``: 0 up to the score at STRENGTH_P, 1 for the consensus."""
+    floor, highest = score_at_p(motif, STRENGTH_P), float(motif.log_odds().max(axis=0).sum())
     return np.maximum(score - floor, 0) / max(highest - floor, 1e-3)
 
 
-def floor_of(motif: Motif, chance: float) -> float:
-    """The lowest score, in natural-log odds, that at most this share of random words reach."""
-    low, table = p_values(grid_scores(motif, ScanOptions()))
-    rare = int(np.argmax(table <= max(chance, table[-1])))
-    next_there = int(np.nonzero(table == table[rare])[0][-1])
-    # Halfway between two scores that words can have, as the grid rounds either.
-    return float((low + (rare - 1 + next_there) / 2) / GRID * np.log(2))
+def score_at_p(motif: Motif, p_value: float) -> float:
+    """Lowest score (natural log-odds) that at most this fraction of random k-mers reach."""
+    lowest, table = p_values(grid_scores(motif, ScanOptions()))
+    index = int(np.argmax(table <= max(p_value, table[-1])))
+    next_reachable = int(np.nonzero(table == table[index])[0][-1])
+    # Halfway between two scores that occur, because rounding to the grid can move either.
+    return float((lowest + (index - 1 + next_reachable) / 2) / STEPS_PER_BIT * np.log(2))
 
 
 def refine(
-    start: Motif, tokens: Tokens, rest: Rest, strictness: Strictness, fewest: int
+    start: Motif, tokens: Tokens, residuals: Residuals, limits: SiteLimits, min_sequences: int
 ) -> tuple[Motif, float, float]:
-    """Sharpen a matrix on its own sites until it explains no more.
+    """Refine a matrix on its own sites, and keep the version with the largest z.
 
     Args:
-        start: The matrix, with free columns where it may grow.
-        tokens: ``(B, L)`` the sequences.
-        rest: What is to be explained of them.
-        strictness: How weak a site may be.
-        fewest: Sequences that must have a site.
+        start: Initial matrix, with uninformative columns where it may grow.
+        tokens: ``(B, L)`` sequences.
+        residuals: Residuals of these sequences, which the motif should explain.
+        limits: Largest p-values of a site.
+        min_sequences: Fewest sequences that must have a site.
 
     Returns:
-        The motif, cut to its informative columns; the score from which a place is a site; and how
-        far its sites lean to the high sequences (z).
+        The motif, trimmed to its informative columns; its score threshold for a site; and the z of
+        its sites, positive if they are enriched in high sequences.
     """
-    motif = start = _fitting(start, tokens.shape[1])
+    motif = start = _cropped(start, tokens.shape[1])
     best: tuple[float, float, Motif] | None = None
     before: Integers = np.zeros(0, np.int64)
-    for step in range(ROUNDS):
-        score, place, turned = best_scores(tokens, motif)
-        threshold = best_cut(score, rest, fewest, floor_of(motif, strictness.chance))[1]
-        if step < LOOSE_ROUNDS:  # a word has one spelling: let sites with another one in
-            threshold = min(threshold, floor_of(motif, strictness.loose))
+    for step in range(MAX_ROUNDS):
+        score, site_start, reverse = best_scores(tokens, motif)
+        min_score = score_at_p(motif, limits.p_value)
+        threshold = best_threshold(score, residuals, min_sequences, min_score)[1]
+        if step < PERMISSIVE_ROUNDS:  # a k-mer has one spelling: admit sites with another one
+            threshold = min(threshold, score_at_p(motif, limits.permissive_p))
         hits = np.nonzero(score >= threshold)[0]
-        if step > LOOSE_ROUNDS and np.array_equal(hits, before):
+        if step > PERMISSIVE_ROUNDS and np.array_equal(hits, before):
             break
         before = hits
-        sites = _sites(tokens[hits], place[hits], turned[hits], motif.width)
-        counts = _excess_counts(sites, rest.residual[hits])
+        sites = _sites(tokens[hits], site_start[hits], reverse[hits], motif.width)
+        counts = _excess_counts(sites, residuals.residual[hits])
         if counts is None:
             break
         motif = Motif("?", "?", counts)
-        short = trim(motif)
-        score = best_scores(tokens, short)[0]
-        z, threshold = best_cut(score, rest, fewest, floor_of(short, strictness.chance))
+        trimmed = trim(motif)
+        score = best_scores(tokens, trimmed)[0]
+        min_score = score_at_p(trimmed, limits.p_value)
+        z, threshold = best_threshold(score, residuals, min_sequences, min_score)
         if best is None or z > best[0]:
-            best = z, threshold, short
+            best = z, threshold, trimmed
     if best is None:
-        short = trim(start)
-        score = best_scores(tokens, short)[0]
-        best = *best_cut(score, rest, fewest, floor_of(short, strictness.chance)), short
+        trimmed = trim(start)
+        score = best_scores(tokens, trimmed)[0]
+        min_score = score_at_p(trimmed, limits.p_value)
+        best = *best_threshold(score, residuals, min_sequences, min_score), trimmed
     return best[2], best[1], best[0]
 
 
-def best_cut(score: Matrix, rest: Rest, fewest: int, floor: float) -> tuple[float, float]:
-    """The threshold at which sites lean most to the high sequences: z and score.
+def best_threshold(
+    score: Matrix, residuals: Residuals, min_sequences: int, min_score: float
+) -> tuple[float, float]:
+    """The z and the score threshold at which sites are most enriched in high sequences.
 
-    Only thresholds of ``floor`` or more are tried, unless ``fewest`` sequences need a lower one.
+    Thresholds below ``min_score`` are tried only if fewer than ``min_sequences`` reach it.
     """
     order = np.argsort(-score, kind="stable")
-    strata = len(rest.total)
-    last = min(len(score), max(int((score >= floor).sum()), fewest))
-    ends = np.unique(np.geomspace(min(fewest, last), last, CUTS).astype(int))
-    part = np.searchsorted(ends, np.arange(last), side="right")
-    first = order[:last]
-    lean = np.bincount(part, rest.residual[first], len(ends)).cumsum()
-    cell = part * strata + rest.stratum[first]
-    spread = np.bincount(cell, rest.variance[first], len(ends) * strata)
-    z = rest.z(lean, spread.reshape(len(ends), strata).cumsum(axis=0))
-    found = int(z.argmax())
-    return float(z[found]), float(score[order[ends[found] - 1]])
+    strata = len(residuals.stratum_variance)
+    last = min(len(score), max(int((score >= min_score).sum()), min_sequences))
+    ends = np.unique(np.geomspace(min(min_sequences, last), last, N_THRESHOLDS).astype(int))
+    bin = np.searchsorted(ends, np.arange(last), side="right")
+    ranked = order[:last]
+    residual_sum = np.bincount(bin, residuals.residual[ranked], len(ends)).cumsum()
+    cell = bin * strata + residuals.stratum[ranked]
+    variance_sum = np.bincount(cell, residuals.variance[ranked], len(ends) * strata)
+    z = residuals.z_scores(residual_sum, variance_sum.reshape(len(ends), strata).cumsum(axis=0))
+    best = int(z.argmax())
+    return float(z[best]), float(score[order[ends[best] - 1]])
 
 
 def _excess_counts(sites: Tokens, residual: Matrix) -> Matrix | None:
-    """Letters of the sites of high sequences less those of low ones, ``(4, W)``.
+    """Letter counts at the sites of high sequences minus those of low ones, ``(4, W)``.
 
-    Each counts as much as its sequence is unexplained: 1 where the odds were even.
+    A site is weighted by twice its sequence's residual: 1 if both groups were equally likely.
     """
     is_base = sites == np.arange(4)[:, None, None]
     net = (is_base * residual[:, None]).sum(axis=1)
@@ -172,22 +178,22 @@ def _excess_counts(sites: Tokens, residual: Matrix) -> Matrix | None:
     return excess if (excess.sum(axis=0) > 1).all() else None
 
 
-def _sites(tokens: Tokens, start: Integers, turned: Booleans, width: int) -> Tokens:
-    """The sites' letters, ``(K, W)``, all read in the motif's direction."""
+def _sites(tokens: Tokens, start: Integers, reverse: Booleans, width: int) -> Tokens:
+    """Letters of the sites, ``(K, W)``, all on the motif's strand."""
     sites = np.take_along_axis(tokens, start[:, None] + np.arange(width), axis=1)
-    return np.where(turned[:, None], (3 - sites)[:, ::-1], sites).astype(np.uint8)
+    return np.where(reverse[:, None], (3 - sites)[:, ::-1], sites).astype(np.uint8)
 
 
-def _fitting(motif: Motif, width: int) -> Motif:
-    """No wider than the sequences are; what is too much goes from both edges."""
+def _cropped(motif: Motif, width: int) -> Motif:
+    """The motif cut to at most ``width`` columns, equally at both edges."""
     surplus = max(0, motif.width - width)
     first = surplus // 2
     return Motif(motif.name, motif.id, motif.counts[:, first : motif.width - surplus + first])
 
 
 def trim(motif: Motif) -> Motif:
-    """Without the uninformative columns at both edges, though at least four remain."""
-    informative = np.nonzero(motif.information >= EDGE)[0]
+    """The motif without uninformative edge columns, but with at least four columns."""
+    informative = np.nonzero(motif.information >= MIN_EDGE_BITS)[0]
     if not len(informative):
         return motif
     first, last = int(informative[0]), int(informative[-1]) + 1
@@ -197,15 +203,15 @@ def trim(motif: Motif) -> Motif:
 
 
 def widen(motif: Motif, columns: int) -> Motif:
-    """With free columns at both edges."""
+    """The motif with this many uninformative columns added at each edge."""
     share = motif.counts / motif.counts.sum(axis=0)
     free = np.full((4, columns), 0.25)
-    sites = max(START, float(motif.counts.sum(axis=0).max()))
+    sites = max(SEED_SITES, float(motif.counts.sum(axis=0).max()))
     return Motif(motif.name, motif.id, np.hstack([free, share, free]) * sites)
 
 
 def erase(tokens: Tokens, motif: Motif, threshold: float) -> None:
-    """Put N over every site, in place; one after another, as a sequence may have several."""
+    """Write N over every site, in place; several passes, because a sequence may have several."""
     rows = np.arange(len(tokens))
     for _ in range(4):
         score, start, _ = best_scores(tokens[rows], motif)

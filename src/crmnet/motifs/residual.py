@@ -1,9 +1,12 @@
-"""What the motifs found so far leave unexplained, and how far a feature leans to it.
+"""Regression of expression on known motifs, and score tests of features on its residuals.
 
-A logistic regression predicts from the strengths of the found motifs, and from the stratum of
-G + C, how high each sequence stands. A word or a matrix is then judged by the score test: what it
-would add to that prediction. So a fragment or a variant of a motif that is there already says
-nothing new, and nothing has to be erased, which would damage the sites of others.
+Takes sequences with a response between 0 and 1 and the site strengths of the motifs found so far,
+gives residuals and z-scores for :mod:`crmnet.motifs.kmers` and :mod:`crmnet.motifs.refine`.
+
+A logistic regression predicts the response from the strengths of these motifs and from the G + C
+stratum. A score test then measures how much a k-mer or a matrix would add to the prediction. A
+fragment or a variant of a motif in the regression adds nothing. Sites need not be erased, which
+would damage the sites of other motifs.
 """
 
 from __future__ import annotations
@@ -19,31 +22,32 @@ from crmnet.sequence import Tokens
 
 Numbers = npt.NDArray[np.number[Any]]
 
-RIDGE = 3.0
-"""Penalty on the square of a motif's coefficient: a Gaussian prior of this precision."""
-FREE = 1e-3
-"""The same for a stratum's intercept, so that an empty one has a solution."""
-STEPS = 8
-"""Newton's steps at most."""
+SLOPE_PENALTY = 3.0
+"""Penalty on the squared coefficient of a motif: the precision of a Gaussian prior."""
+INTERCEPT_PENALTY = 1e-3
+"""Penalty on a stratum's squared intercept, so that a solution exists for an empty stratum."""
+MAX_STEPS = 8
+"""Largest number of Newton steps."""
 
 
-class Sequences(NamedTuple):
-    """Sequences and where they stand."""
+class LabelledSequences(NamedTuple):
+    """Sequences with the response that the regression explains."""
 
     tokens: Tokens
-    """``(B, L)`` inserts, without the adapters that all share."""
-    height: Matrix
-    """``(B,)`` between 0, lowest, and 1, highest; of two groups, 0 and 1."""
+    """``(B, L)`` inserts, without the adapters that all sequences share."""
+    response: Matrix
+    """``(B,)`` relative rank of expression, from 0 (lowest) to 1 (highest). Two groups have the
+    values 0 and 1."""
     stratum: Integers
     """``(B,)`` class of composition, from 0."""
 
-    def rows(self, chosen: Integers) -> Sequences:
-        """Some of the sequences."""
-        return Sequences(self.tokens[chosen], self.height[chosen], self.stratum[chosen])
+    def take(self, rows: Integers) -> LabelledSequences:
+        """The sequences of these rows."""
+        return LabelledSequences(self.tokens[rows], self.response[rows], self.stratum[rows])
 
 
-class Fitted(NamedTuple):
-    """A regression of height."""
+class Regression(NamedTuple):
+    """Coefficients of the regression, in logits."""
 
     intercept: Matrix
     """``(S,)`` one for each stratum."""
@@ -51,73 +55,80 @@ class Fitted(NamedTuple):
     """``(K,)`` one for each feature."""
 
 
-class Rest(NamedTuple):
-    """What a regression leaves of some sequences' height."""
+class Residuals(NamedTuple):
+    """Residuals of the regression for a set of sequences."""
 
     residual: Matrix
-    """``(B,)``; in each stratum the sum is 0."""
+    """``(B,)``; the sum is 0 in each stratum."""
     variance: Matrix
-    """``(B,)`` expected square of the residual."""
+    """``(B,)`` expected squared residual."""
     stratum: Integers
 
-    def turned(self) -> Rest:
-        """The same of the reversed heights."""
+    def negated(self) -> Residuals:
+        """Residuals with the opposite sign: low sequences become high ones."""
         return self._replace(residual=-self.residual)
 
     @property
-    def total(self) -> Numbers:
-        """Variance in each stratum, ``(S,)``."""
+    def stratum_variance(self) -> Numbers:
+        """Sum of the variances in each stratum, ``(S,)``."""
         return np.bincount(self.stratum, self.variance)
 
-    def z(self, lean: Numbers, spread: Numbers) -> Matrix:
-        """How far features lean to the high sequences, in standard deviations.
+    def z_scores(self, residual_sum: Numbers, variance_sum: Numbers) -> Matrix:
+        """Score-test z of features; positive for features enriched in high sequences.
 
         Args:
-            lean: ``(...)`` sum of the residuals of the sequences that have the feature.
-            spread: ``(..., S)`` sum of their variances, in each stratum.
+            residual_sum: ``(...)`` sum of the residuals of the sequences that have the feature.
+            variance_sum: ``(..., S)`` sum of their variances in each stratum.
         """
-        total = np.maximum(self.total, 1e-9)
-        variance = (spread - spread**2 / total).sum(axis=-1)
-        return np.asarray(lean / np.sqrt(np.where(variance > 1e-9, variance, np.inf)), dtype=float)
+        stratum_variance = np.maximum(self.stratum_variance, 1e-9)
+        variance = (variance_sum - variance_sum**2 / stratum_variance).sum(axis=-1)
+        return np.asarray(
+            residual_sum / np.sqrt(np.where(variance > 1e-9, variance, np.inf)), dtype=float
+        )
 
-    def z_of(self, hits: Integers) -> float:
-        """The same of one feature, ``hits`` being the rows that have it."""
-        spread = np.bincount(self.stratum[hits], self.variance[hits], len(self.total))
-        return float(self.z(np.asarray(self.residual[hits].sum()), spread))
+    def z_score(self, rows: Integers) -> float:
+        """Score-test z of one feature; ``rows`` are the sequences that have it."""
+        variance_sum = np.bincount(
+            self.stratum[rows], self.variance[rows], len(self.stratum_variance)
+        )
+        return float(self.z_scores(np.asarray(self.residual[rows].sum()), variance_sum))
 
 
-def fit(sequences: Sequences, features: Matrix) -> Fitted:
-    """Ridge logistic regression of height on features ``(B, K)``, an intercept per stratum."""
+def fit_regression(sequences: LabelledSequences, features: Matrix) -> Regression:
+    """Ridge logistic regression of the response on features ``(B, K)``, one intercept a stratum."""
     strata = int(sequences.stratum.max(initial=0)) + 1
     design = np.hstack([np.eye(strata)[sequences.stratum], features])
-    penalty = np.r_[np.full(strata, FREE), np.full(features.shape[1], RIDGE)]
-    slope = np.zeros(design.shape[1])
-    for _ in range(STEPS):
-        predicted = _logistic(design @ slope)
+    penalty = np.r_[np.full(strata, INTERCEPT_PENALTY), np.full(features.shape[1], SLOPE_PENALTY)]
+    coefficients = np.zeros(design.shape[1])
+    for _ in range(MAX_STEPS):
+        predicted = _logistic(design @ coefficients)
         weight = predicted * (1 - predicted) + 1e-6
-        gradient = design.T @ (sequences.height - predicted) - penalty * slope
+        gradient = design.T @ (sequences.response - predicted) - penalty * coefficients
         curvature = (design.T * weight) @ design + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient)
-        slope += step
+        coefficients += step
         if np.abs(step).max() < 1e-4:
             break
-    return Fitted(slope[:strata], slope[strata:])
+    return Regression(coefficients[:strata], coefficients[strata:])
 
 
-def rest_of(sequences: Sequences, features: Matrix, fitted: Fitted) -> Rest:
-    """What ``fitted`` leaves unexplained of sequences, of these or of others.
+def compute_residuals(
+    sequences: LabelledSequences, features: Matrix, regression: Regression
+) -> Residuals:
+    """Residuals of these sequences, which may be others than those of the fit.
 
-    The variance is that of two groups, scaled to what the heights have: ranks scatter less.
+    ``features`` is ``(B, K)``. The variance is that of a binary response, scaled to the variance of
+    the given response: relative ranks vary less than two groups do.
     """
     stratum = sequences.stratum
-    predicted = _logistic(fitted.intercept[stratum] + features @ fitted.slope)
-    residual = sequences.height - predicted
+    predicted = _logistic(regression.intercept[stratum] + features @ regression.slope)
+    residual = sequences.response - predicted
     variance = predicted * (1 - predicted)
-    total = np.maximum(np.bincount(stratum, variance), 1e-9)
-    residual -= variance * (np.bincount(stratum, residual) / total)[stratum]
-    mean = float(sequences.height.mean())
-    scale = float(sequences.height.var()) / max(mean * (1 - mean), 1e-9)
-    return Rest(residual, scale * variance, stratum)
+    stratum_variance = np.maximum(np.bincount(stratum, variance), 1e-9)
+    residual -= variance * (np.bincount(stratum, residual) / stratum_variance)[stratum]
+    mean = float(sequences.response.mean())
+    scale = float(sequences.response.var()) / max(mean * (1 - mean), 1e-9)
+    return Residuals(residual, scale * variance, stratum)
 
 
 def _logistic(x: Matrix) -> Matrix:

@@ -1,8 +1,10 @@
-"""Sites of motifs in sequences, with p- and q-values: what FIMO gives.
+"""Sites of motifs in sequences, with p- and q-values like FIMO.
 
-A score is a sum of log-odds in bits, rounded to a grid of 1/100 bit, so that the p-value of every
-score is exact: the share of all words, under the background, that score as high, by convolving the
-columns' distributions (Staden 1989).
+Takes tokens and motifs, gives :class:`Hits`, for the tables and logos of
+:mod:`crmnet.interpretation`. A score is a sum of log-odds in bits, rounded to a grid of 1/100 bit.
+The p-value of a score is the fraction of random k-mers of the motif's width, under the background,
+that score as high. It is exact on this grid: the distributions of the columns are convolved (Staden
+1989).
 """
 
 from __future__ import annotations
@@ -15,24 +17,23 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Integers
-from crmnet.motifs.pwm import UNIFORM, Matrix, Motif
-from crmnet.motifs.pwm import scan as scores_along
+from crmnet.motifs.pwm import UNIFORM, Matrix, Motif, scan_scores
 from crmnet.sequence import N_TOKEN, Tokens
 
-GRID = 100
-"""Steps per bit."""
-BLOCK = 512
+STEPS_PER_BIT = 100
+"""Grid steps in one bit."""
+BLOCK_SIZE = 512
 """Sequences scored at a time."""
 
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """What counts as a site."""
+    """Definition of a site."""
 
     p_value: float = 1e-4
-    """A hit's score is reached by at most this share of random words."""
+    """Largest fraction of random k-mers that score as high as a hit."""
     background: tuple[float, float, float, float] = UNIFORM
-    """Shares of A, C, G, T in random words."""
+    """Probabilities of A, C, G, T in random k-mers."""
     pseudocount: float = 1.0
     both_strands: bool = True
 
@@ -41,7 +42,8 @@ class ScanOptions:
             raise ValueError(f"p_value must be above 0 and at most 1; got {self.p_value}")
         if min(self.background) <= 0 or abs(sum(self.background) - 1) > 1e-3:
             raise ValueError(
-                f"background must be four shares above 0 that add up to 1; got {self.background}"
+                "background must be four probabilities above 0 that add up to 1; "
+                f"got {self.background}"
             )
 
 
@@ -49,102 +51,105 @@ class Hits(NamedTuple):
     """Sites, ordered by motif, sequence and start; one entry each."""
 
     row: Integers
-    """Which sequence."""
+    """Index of the sequence."""
     motif: Integers
-    """Which motif, by its place in the list."""
+    """Index of the motif in the given list."""
     start: Integers
     """First base, from 0."""
     end: Integers
     """One past the last base."""
     strand: npt.NDArray[np.str_]
     score: npt.NDArray[np.float64]
-    """Bits."""
+    """Log-odds in bits."""
     p: npt.NDArray[np.float64]
     q: npt.NDArray[np.float64]
-    """Benjamini and Hochberg's, over all places that were tried with the same motif."""
+    """Benjamini-Hochberg q-value over all positions tested with the same motif."""
 
-    def where(self, chosen: npt.NDArray[np.bool_]) -> Hits:
-        """Some of the hits."""
-        return Hits(**{name: column[chosen] for name, column in self._asdict().items()})
+    def select(self, mask: npt.NDArray[np.bool_]) -> Hits:
+        """The hits where ``mask`` is True."""
+        return Hits(**{name: column[mask] for name, column in self._asdict().items()})
 
-    def of(self, motif: int) -> Hits:
-        """The hits of one motif."""
-        return self.where(self.motif == motif)
+    def of_motif(self, motif: int) -> Hits:
+        """The hits of the motif with this index."""
+        return self.select(self.motif == motif)
 
 
 def grid_scores(motif: Motif, options: ScanOptions) -> Integers:
-    """Log-odds of each base in each column, ``(4, W)``, in whole steps of 1/GRID bit."""
+    """Log-odds of each base in each column, ``(4, W)``, as integers in steps of 1/100 bit."""
     bits = motif.log_odds(options.background, options.pseudocount) / np.log(2)
-    return np.rint(bits * GRID).astype(np.int64)
+    return np.rint(bits * STEPS_PER_BIT).astype(np.int64)
 
 
 def p_values(scores: Integers, background: Sequence[float] = UNIFORM) -> tuple[int, Matrix]:
-    """Share of random words that score at least as high, for every score there can be.
+    """p-values of all possible scores of a matrix.
 
     Args:
-        scores: ``(4, W)`` whole numbers.
-        background: Shares of A, C, G, T.
+        scores: ``(4, W)`` integers.
+        background: Probabilities of A, C, G, T.
 
     Returns:
-        The lowest possible score, and ``(S,)`` whose entry i belongs to that score plus i.
+        The lowest possible score, and ``(S,)`` whose entry i is the p-value of that score plus i:
+        the fraction of random k-mers that score at least as high.
     """
     lowest = int(scores.min(axis=0).sum())
     density = np.ones(1)
     for column in scores.T:
         steps = column - column.min()
-        wider = np.zeros(len(density) + int(steps.max()))
+        convolved = np.zeros(len(density) + int(steps.max()))
         for step, share in zip(steps.tolist(), background, strict=True):
-            wider[step : step + len(density)] += share * density
-        density = wider
+            convolved[step : step + len(density)] += share * density
+        density = convolved
     return lowest, np.minimum(np.cumsum(density[::-1])[::-1], 1.0)
 
 
 def find_sites(
     tokens: Tokens, motifs: Sequence[Motif], options: ScanOptions = ScanOptions()
 ) -> Hits:
-    """Every place on either strand that scores high enough; none that covers an N.
+    """All positions on either strand that score high enough; none of them covers an N.
 
     Args:
         tokens: ``(B, L)``.
-        motifs: What to look for.
+        motifs: Motifs to search for.
         options: Threshold and background.
 
     Returns:
-        The hits. A motif that is its own complement is hit on both strands, as in FIMO.
+        The hits. A palindromic motif is reported on both strands, as in FIMO.
     """
     matrices = [grid_scores(motif, options) for motif in motifs]
     kernels = [matrix.astype(float) for matrix in matrices]
     tables = [p_values(matrix, options.background) for matrix in matrices]
-    cuts = np.array([low + np.argmax(table <= options.p_value) if table[-1] <= options.p_value
-                     else np.inf for low, table in tables])  # fmt: skip
+    thresholds = np.array([
+        lowest + np.argmax(table <= options.p_value) if table[-1] <= options.p_value else np.inf
+        for lowest, table in tables
+    ])  # fmt: skip
     widths = np.array([motif.width for motif in motifs])
-    covered = _free_of_n(tokens, widths)
+    fits = _free_of_n(tokens, widths)
     strands = 2 if options.both_strands else 1
     parts = []
-    for start in range(0, len(tokens), BLOCK):
-        block = scores_along(tokens[start : start + BLOCK], kernels)[:, :, :strands]
-        found = (block >= cuts[:, None, None]) & covered[start : start + BLOCK, :, None]
-        row, motif, strand, place = np.nonzero(found)
-        parts.append((row + start, motif, strand, place, block[row, motif, strand, place]))
-    row, motif, strand, place, score = map(np.concatenate, zip(*parts, strict=True))
-    order = np.lexsort((place, row, motif))
-    row, motif, strand, place, score = (
-        column[order] for column in (row, motif, strand, place, score)
+    for first in range(0, len(tokens), BLOCK_SIZE):
+        block = scan_scores(tokens[first : first + BLOCK_SIZE], kernels)[:, :, :strands]
+        is_site = (block >= thresholds[:, None, None]) & fits[first : first + BLOCK_SIZE, :, None]
+        row, motif, strand, start = np.nonzero(is_site)
+        parts.append((row + first, motif, strand, start, block[row, motif, strand, start]))
+    row, motif, strand, start, score = map(np.concatenate, zip(*parts, strict=True))
+    order = np.lexsort((start, row, motif))
+    row, motif, strand, start, score = (
+        column[order] for column in (row, motif, strand, start, score)
     )
     p = np.empty(len(row))
     q = np.empty(len(row))
-    for number, (low, table) in enumerate(tables):
-        mine = motif == number
-        p[mine] = table[score[mine].astype(np.int64) - low]
-        q[mine] = q_values(p[mine], int(covered[:, number].sum()) * strands)
-    ends = place + widths[motif]
-    return Hits(row, motif, place, ends, np.array(["+", "-"])[strand], score / GRID, p, q)
+    for number, (lowest, table) in enumerate(tables):
+        of_this = motif == number
+        p[of_this] = table[score[of_this].astype(np.int64) - lowest]
+        q[of_this] = q_values(p[of_this], int(fits[:, number].sum()) * strands)
+    ends = start + widths[motif]
+    return Hits(row, motif, start, ends, np.array(["+", "-"])[strand], score / STEPS_PER_BIT, p, q)
 
 
 def q_values(p: Matrix, tests: int) -> Matrix:
-    """Benjamini and Hochberg's q of the smallest p-values of ``tests`` tests, in the given order.
+    """Benjamini-Hochberg q-values of the smallest p-values of ``tests`` tests, in the given order.
 
-    Of a list that was cut at a threshold these are upper bounds, and exact well below it.
+    If ``p`` was truncated at a threshold, these are upper bounds, exact well below the threshold.
     """
     order = np.argsort(p, kind="stable")
     raw = p[order] * tests / np.arange(1, len(p) + 1)
@@ -154,7 +159,7 @@ def q_values(p: Matrix, tests: int) -> Matrix:
 
 
 def _free_of_n(tokens: Tokens, widths: Integers) -> npt.NDArray[np.bool_]:
-    """``(B, F, L)``: starts where a motif fits in and covers no N."""
+    """``(B, F, L)``: True at starts where a motif fits into the sequence and covers no N."""
     before = np.cumsum(np.pad(tokens == N_TOKEN, ((0, 0), (1, 0))), axis=1)
     free = np.zeros((len(tokens), len(widths), tokens.shape[1]), dtype=bool)
     for number, width in enumerate(widths.tolist()):

@@ -1,8 +1,9 @@
-"""Motifs from attributions: the stretches that a model finds important, gathered by what they say.
+"""Motifs from attributions: k-mers that are enriched where a model attributes most.
 
-A *seqlet* is a stretch whose attributions add up to more than those of other places. The words that
-seqlets share, and stretches the model does not care about lack, become motifs in the same way as
-those of :mod:`crmnet.motifs.discover`: the groups compared are seqlets and unimportant stretches.
+Takes inserts and the attribution of each base, gives motifs like :mod:`crmnet.motifs.discover`, for
+:mod:`crmnet.interpretation.discovery`. A *seqlet* is a window whose attributions have a larger sum
+than those of other windows. Motifs are discovered by comparing seqlets with windows of low
+importance.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ import numpy.typing as npt
 from crmnet.arrays import Integers
 from crmnet.motifs.contrast import composition_strata
 from crmnet.motifs.discover import DEFAULTS, DiscoveredMotif, DiscoverOptions, contrast_motifs
-from crmnet.motifs.residual import Sequences
+from crmnet.motifs.residual import LabelledSequences
 from crmnet.sequence import Tokens
 
 CORE = 8
-"""Bases whose attributions are summed."""
+"""Number of bases whose attributions are summed."""
 FLANK = 5
-"""Bases around the core that a seqlet has as well."""
+"""Bases that a seqlet has on either side of its core."""
 WIDTH = CORE + 2 * FLANK
-PER_SEQUENCE = 3
-"""Seqlets of either sign taken from a sequence at most."""
+MAX_PER_SEQUENCE = 3
+"""Largest number of seqlets of either sign from one sequence."""
 
 
 class Seqlets(NamedTuple):
-    """Stretches of a core and its flanks."""
+    """Seqlets, one entry each; the flanks are included."""
 
     row: Integers
     start: Integers
+    """First base of the left flank."""
     total: npt.NDArray[np.float64]
     """Sum of the attributions of the core."""
 
@@ -39,42 +41,42 @@ class Seqlets(NamedTuple):
 def extract_seqlets(
     values: npt.NDArray[np.floating], sign: int, share: float = 0.05, flank: int = FLANK
 ) -> Seqlets:
-    """The strongest stretches of one sign that do not overlap.
+    """The strongest windows of one sign, with cores that do not overlap.
 
     Args:
         values: ``(B, L)`` attribution of each base.
-        sign: +1 for what raises the prediction, −1 for what lowers it.
-        share: Of all places, how many are strong.
-        flank: Bases around the core.
+        sign: +1 for windows that raise the prediction, −1 for those that lower it.
+        share: Fraction of all windows that counts as strong.
+        flank: Bases on either side of the core.
     """
     window = np.lib.stride_tricks.sliding_window_view(values * sign, CORE, axis=1).sum(axis=2)
-    inside = window[:, flank : window.shape[1] - flank].astype(float)
-    limit = max(float(np.quantile(inside, 1 - share)), 0.0)
+    candidates = window[:, flank : window.shape[1] - flank].astype(float)
+    limit = max(float(np.quantile(candidates, 1 - share)), 0.0)
     rows, starts, totals = [], [], []
-    for _ in range(PER_SEQUENCE):
-        place = inside.argmax(axis=1)
-        best = inside[np.arange(len(inside)), place]
-        chosen = np.nonzero(best > limit)[0]
+    for _ in range(MAX_PER_SEQUENCE):
+        best_start = candidates.argmax(axis=1)
+        best_sum = candidates[np.arange(len(candidates)), best_start]
+        chosen = np.nonzero(best_sum > limit)[0]
         rows.append(chosen)
-        starts.append(place[chosen])
-        totals.append(best[chosen] * sign)
-        near = np.abs(np.arange(inside.shape[1]) - place[:, None]) < CORE
-        inside[near] = -np.inf
+        starts.append(best_start[chosen])
+        totals.append(best_sum[chosen] * sign)
+        overlapping = np.abs(np.arange(candidates.shape[1]) - best_start[:, None]) < CORE
+        candidates[overlapping] = -np.inf
     return Seqlets(*map(np.concatenate, (rows, starts, totals)))
 
 
-def stretches(
+def seqlets_and_background(
     tokens: Tokens, values: npt.NDArray[np.floating], sign: int, seed: int, flank: int = FLANK
-) -> Sequences:
-    """Seqlets of one sign, with height 1, and as many unimportant stretches, with height 0."""
+) -> LabelledSequences:
+    """Seqlets of one sign (response 1) and as many windows of low importance (response 0)."""
     width = CORE + 2 * flank
     seqlets = extract_seqlets(values, sign, flank=flank)
-    quiet = _quiet_starts(values, len(seqlets.row), width, seed)
-    row = np.concatenate([seqlets.row, quiet[0]])
-    start = np.concatenate([seqlets.start, quiet[1]])
-    pieces = tokens[row[:, None], start[:, None] + np.arange(width)]
-    height = (np.arange(len(row)) < len(seqlets.row)).astype(float)
-    return Sequences(pieces, height, composition_strata(pieces))
+    background = _background_starts(values, len(seqlets.row), width, seed)
+    row = np.concatenate([seqlets.row, background[0]])
+    start = np.concatenate([seqlets.start, background[1]])
+    windows = tokens[row[:, None], start[:, None] + np.arange(width)]
+    response = (np.arange(len(row)) < len(seqlets.row)).astype(float)
+    return LabelledSequences(windows, response, composition_strata(windows))
 
 
 def attributed_motifs(
@@ -82,33 +84,36 @@ def attributed_motifs(
     values: npt.NDArray[np.floating],
     options: DiscoverOptions = DEFAULTS,
 ) -> list[DiscoveredMotif]:
-    """Motifs of seqlets, those that raise the prediction as ``high``; ids count from ``A1``.
+    """Motifs of seqlets; ``high`` are those that raise the prediction; ids count from ``A1``.
 
     Args:
         tokens: ``(B, L)`` inserts.
-        values: ``(B, L)`` attribution of each base, of a network that the sequences are new to or
-            not: what it learned is what is found.
-        options: As for the other searches; ``n`` is not used.
+        values: ``(B, L)`` attribution of each base. The network may have been trained on these
+            sequences: the motifs describe what it has learned.
+        options: Settings of the search; ``n`` is not used.
     """
-    found: list[DiscoveredMotif] = []
+    discovered: list[DiscoveredMotif] = []
     for sign, name in ((1, "high"), (-1, "low")):
-        pieces = stretches(tokens, values, sign, options.seed)
-        high = pieces.height == 1
-        if min(int(high.sum()), int((~high).sum())) < 2 * options.fewest:
+        windows = seqlets_and_background(tokens, values, sign, options.seed)
+        high = windows.response == 1
+        if min(int(high.sum()), int((~high).sum())) < 2 * options.min_sequences:
             continue
-        motifs = contrast_motifs(pieces.tokens, high, options, "A")
-        found += [f._replace(enriched=name) for f in motifs if f.enriched == "high"]
-    found.sort(key=lambda f: f.p)
+        motifs = contrast_motifs(windows.tokens, high, options, "A")
+        discovered += [
+            entry._replace(enriched=name) for entry in motifs if entry.enriched == "high"
+        ]
+    discovered.sort(key=lambda entry: entry.p)
     return [
-        f._replace(motif=f.motif.renamed(f.motif.name, f"A{n}")) for n, f in enumerate(found, 1)
+        entry._replace(motif=entry.motif.renamed(entry.motif.name, f"A{n}"))
+        for n, entry in enumerate(discovered, 1)
     ]
 
 
-def _quiet_starts(
-    values: npt.NDArray[np.floating], many: int, width: int, seed: int
+def _background_starts(
+    values: npt.NDArray[np.floating], n: int, width: int, seed: int
 ) -> tuple[Integers, Integers]:
-    """Rows and starts of random stretches among the half that matters least."""
-    size = np.lib.stride_tricks.sliding_window_view(np.abs(values), width, axis=1).sum(axis=2)
-    row, start = np.nonzero(size <= np.median(size))
-    chosen = np.random.default_rng(seed).permutation(len(row))[:many]
-    return row[chosen], start[chosen]
+    """Rows and starts of ``n`` random windows from the half with the least ``|attribution|``."""
+    importance = np.lib.stride_tricks.sliding_window_view(np.abs(values), width, axis=1).sum(axis=2)
+    row, start = np.nonzero(importance <= np.median(importance))
+    sampled = np.random.default_rng(seed).permutation(len(row))[:n]
+    return row[sampled], start[sampled]

@@ -1,10 +1,12 @@
-"""A model for other programs: ONNX, or a program of torch.export; checked against the original.
+"""Export of a model for other programs, as ONNX or as a program of torch.export.
 
-Takes a :class:`~crmnet.prediction.predictor.Predictor` and writes one file with the batch left
-free. The input is one-hot ``(B, 4, L)`` float32, or bytes ``(B, L)`` uint8 that become one-hot
-inside: the tokens A 0, C 1, G 2, T 3, N 4, or the ASCII letters themselves in either case, so that
-``numpy.frombuffer(text.encode(), numpy.uint8)`` is all that a string needs. Adapters are the
-caller's to add, and rows shorter than L end in N. Whatever is no base counts as N.
+Takes a :class:`~crmnet.prediction.predictor.Predictor`, writes one file for any batch size, and
+checks that it predicts the same as PyTorch; called by ``crmnet models export``.
+
+The input is one-hot ``(B, 4, L)`` float32, or bytes ``(B, L)`` uint8, which the exported network
+converts to one-hot. Bytes are tokens (A 0, C 1, G 2, T 3, N 4) or ASCII letters in either case, so
+that ``numpy.frombuffer(text.encode(), numpy.uint8)`` converts a string. The caller adds the
+adapters, and N at the end of rows shorter than L. All other bytes count as N.
 """
 
 from __future__ import annotations
@@ -29,14 +31,15 @@ from crmnet.prediction.predictor import Predictor
 
 Input = Literal["onehot", "tokens"]
 TOLERANCE = 1e-5
-"""Largest difference from PyTorch, relative to the prediction where that is above 1."""
+"""Largest allowed difference from PyTorch, relative for predictions above 1."""
 OPSET = 20
-_CHECKED = (1, 7, 64)
-"""Batch sizes that the written file is tried on."""
+"""Version of the ONNX operator set."""
+CHECKED_BATCH_SIZES = (1, 7, 64)
+"""Batch sizes with which the exported network is checked."""
 
 
 class FromBytes(nn.Module):
-    """A model that reads bytes ``(B, L)`` uint8, tokens or ASCII letters, instead of one-hot."""
+    """A model that takes bytes ``(B, L)`` uint8, tokens or ASCII letters, instead of one-hot."""
 
     base: Tensor
 
@@ -55,46 +58,53 @@ class FromBytes(nn.Module):
 
 
 def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") -> float:
-    """Write an ONNX file, and run it to see that it predicts the same.
+    """Write an ONNX file, after a check that it predicts the same as PyTorch.
+
+    Args:
+        predictor: The model.
+        path: File to write.
+        reads: Input of the exported network: ``onehot`` or ``tokens`` (bytes).
 
     Returns:
-        The largest difference from PyTorch, relative where predictions are above 1.
+        The largest difference from PyTorch, relative for predictions above 1.
 
     Raises:
         ModuleNotFoundError: If onnx, onnxscript or onnxruntime is not installed.
-        ValueError: If the name is ``*.pt2``, or the difference exceeds :data:`TOLERANCE`; nothing
+        ValueError: If the name is ``*.pt2``, or the difference exceeds :data:`TOLERANCE`; no file
             is written then.
         OSError: As :func:`crmnet.files.make_room`.
     """
     try:
         import onnx
         import onnxruntime
-        import onnxscript  # noqa: F401  (torch.onnx needs it, and would say so less plainly)
+        import onnxscript  # noqa: F401  (needed by torch.onnx, whose own error is unclear)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"ONNX needs {error.name}, for this command alone: pip install 'crmnet[export]'"
+            f"ONNX needs {error.name}, which only this command uses: pip install 'crmnet[export]'"
         ) from error
     if path.suffix == ".pt2":
-        raise ValueError(f"*.pt2 is a program of torch.export; name ONNX *.onnx; got {path}")
+        raise ValueError(
+            f"*.pt2 is for programs of torch.export; name the ONNX file *.onnx; got {path}"
+        )
     make_room(path)
-    model, example = _form(predictor, reads)
+    model, example = _exportable_network(predictor, reads)
     with _quiet():
         program = torch.onnx.export(
             model, (example,), dynamo=True, opset_version=OPSET, verbose=False,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             input_names=[reads], output_names=["expression"],
         )  # fmt: skip
-    assert program is not None  # with dynamo there always is one
+    assert program is not None  # dynamo=True always returns a program
     proto = program.model_proto
-    about = {"media": json.dumps(predictor.media), "reads": reads, "model": predictor.identity}
-    onnx.helper.set_model_props(proto, about)
+    metadata = {"media": json.dumps(predictor.media), "reads": reads, "model": predictor.identity}
+    onnx.helper.set_model_props(proto, metadata)
     serialised = proto.SerializeToString()
     session = onnxruntime.InferenceSession(serialised, providers=["CPUExecutionProvider"])
 
     def run(batch: Tensor) -> npt.NDArray[Any]:
         return np.asarray(session.run(None, {reads: batch.numpy()})[0])
 
-    difference = _difference(model, run, example, "ONNX")
+    difference = _check_difference(model, run, example, "ONNX")
 
     def write(partial: Path) -> None:
         partial.write_bytes(serialised)
@@ -106,23 +116,27 @@ def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") ->
 def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot") -> float:
     """Write a program of ``torch.export`` (``.pt2``), which runs without crmnet.
 
+    Arguments as for :func:`export_onnx`.
+
     Returns:
-        The largest difference, as :func:`export_onnx` does.
+        The largest difference, as :func:`export_onnx`.
 
     Raises:
         ValueError: If the name is not ``*.pt2``, or the difference exceeds :data:`TOLERANCE`.
         OSError: As :func:`crmnet.files.make_room`.
     """
     if path.suffix != ".pt2":
-        raise ValueError(f"a program of torch.export is named *.pt2; got {path}")
+        raise ValueError(f"name the program of torch.export *.pt2; got {path}")
     make_room(path)
-    model, example = _form(predictor, reads)
+    model, example = _exportable_network(predictor, reads)
     with _quiet():
         program = torch.export.export(
             model, (example,), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
         )
-    whole = program.module()
-    difference = _difference(model, lambda batch: whole(batch).numpy(), example, "the program")
+    module = program.module()
+    difference = _check_difference(
+        model, lambda batch: module(batch).numpy(), example, "the program"
+    )
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:
@@ -132,14 +146,16 @@ def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot")
     return difference
 
 
-def _form(predictor: Predictor, reads: Input) -> tuple[nn.Module, Tensor]:
-    """The network to export, on the CPU, and an example of its input."""
-    # Not its form for one device, which chooses as it goes and leaves nothing to trace.
+def _exportable_network(predictor: Predictor, reads: Input) -> tuple[nn.Module, Tensor]:
+    """The network to export, on the CPU, and an example input."""
+    # Not the inference form: its code branches on the device and cannot be traced.
     network = copy.deepcopy(predictor.model).cpu().eval()
     for tensor in (*network.parameters(), *network.buffers()):
-        # A view of a larger array, such as the position code, cannot be saved by itself.
+        # A view of a larger array, such as the positional encoding, cannot be saved alone.
         tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
-    letters = np.random.default_rng(0).integers(4, size=(max(_CHECKED), 80), dtype=np.uint8)
+    letters = np.random.default_rng(0).integers(
+        4, size=(max(CHECKED_BATCH_SIZES), 80), dtype=np.uint8
+    )
     tokens, _ = sequence.prepare(letters, np.full(len(letters), 80), "add", predictor.length)
     example = torch.from_numpy(tokens)
     if reads == "tokens":
@@ -147,25 +163,26 @@ def _form(predictor: Predictor, reads: Input) -> tuple[nn.Module, Tensor]:
     return network, sequence.one_hot(example)
 
 
-def _difference(
-    model: nn.Module, run: Callable[[Tensor], npt.NDArray[Any]], example: Tensor, what: str
+def _check_difference(
+    model: nn.Module, run: Callable[[Tensor], npt.NDArray[Any]], example: Tensor, format_name: str
 ) -> float:
+    """Largest difference between ``run`` and the model; an error above :data:`TOLERANCE`."""
     largest = 0.0
     with torch.inference_mode():
-        for size in _CHECKED:
+        for size in CHECKED_BATCH_SIZES:
             expected = model(example[:size]).numpy()
-            away = np.abs(run(example[:size]) - expected) / np.maximum(1, np.abs(expected))
-            largest = max(largest, float(away.max()))
+            differences = np.abs(run(example[:size]) - expected) / np.maximum(1, np.abs(expected))
+            largest = max(largest, float(differences.max()))
     if not largest <= TOLERANCE:
         raise ValueError(
-            f"{what} predicts otherwise than PyTorch: {largest:.2g} away, more than {TOLERANCE:g}"
+            f"{format_name} differs from PyTorch by {largest:.2g}, more than {TOLERANCE:g}"
         )
     return largest
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporters' remarks on their own deprecations and progress."""
+    """Suppress messages of the exporters about their own deprecations and progress."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

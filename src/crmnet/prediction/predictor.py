@@ -1,9 +1,8 @@
-"""Expression for sequences: the one place with batches, device and evaluation mode.
+"""Prediction of expression from sequences; handles batches, device and evaluation mode.
 
 Takes a model (a run folder, a packed file or the name of a bundled one) and sequences or tokens,
-gives numbers in the unit of each medium, and, where the model's card was calibrated, how far to
-trust them. Everything above (evaluation, explanation, design, the server) asks a
-:class:`Predictor`.
+gives numbers in the unit of each medium, with their uncertainty if the model is calibrated.
+Evaluation, explanation, design and the server use a :class:`Predictor` for all predictions.
 
     from crmnet.prediction.predictor import Predictor
     Predictor.load("RUN").predict(["TGCATTTTTTTCACATC..."])
@@ -29,7 +28,7 @@ from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import load_model
-from crmnet.statistics.uncertainty import Expression, Trust, judge
+from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions
 
 BATCH_SIZE = 256
 
@@ -38,7 +37,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Rescaled(nn.Module):
-    """A network whose outputs are put back into the unit of each medium: (B, 4, L) → (B, M)."""
+    """A network whose outputs are rescaled to the unit of each medium: (B, 4, L) → (B, M)."""
 
     mean: Tensor
     sd: Tensor
@@ -55,23 +54,23 @@ class Rescaled(nn.Module):
 
 @dataclass
 class Predictor:
-    """A trained model ready to answer; make one with :meth:`load`."""
+    """A trained model that predicts; made by :meth:`load`."""
 
     model: nn.Module
-    """``(B, 4, 112)`` one-hot → ``(B, n_media)``, in the media's own units, in evaluation mode."""
+    """``(B, 4, 112)`` one-hot → ``(B, n_media)`` in the units of the media; in evaluation mode."""
     media: list[str]
-    """Names of the outputs; one that stands for two media is called ``complex+defined``."""
+    """Names of the outputs; one output for two media is called ``complex+defined``."""
     device: torch.device
     batch_size: int = BATCH_SIZE
     length: int = sequence.LENGTH
     """Positions that the network sees."""
     fast: nn.Module | None = None
-    """The same function rearranged for speed, and rounded if that was asked for, which predictions
-    come from; None takes :attr:`model`, whose modules attribution knows."""
+    """Inference-optimised copy of :attr:`model`, in the requested precision, used for predictions;
+    None means :attr:`model`. Attribution always uses :attr:`model`."""
     card: ModelCard | None = None
-    """Of a packed or bundled model; None for a run folder."""
+    """Card of a packed or bundled model; None for a run folder."""
     units: Mapping[str, str] = field(default_factory=dict)
-    """Output → unit of its predictions, where the training data said it."""
+    """Output → unit of its predictions, if the training data state one."""
     precision: Precision = "fp32"
     """Of the arithmetic of :attr:`fast`."""
 
@@ -176,7 +175,8 @@ class Predictor:
             return Assessed(self.predict_tokens(tokens), None)
         expression, spread = self.predict_with_spread(tokens)
         return Assessed(
-            expression, judge(self.card.calibration, self.media, tokens, expression, spread)
+            expression,
+            assess_predictions(self.card.calibration, self.media, tokens, expression, spread),
         )
 
     def predict_with_spread(self, tokens: sequence.Tokens) -> tuple[Expression, Expression]:
@@ -212,16 +212,16 @@ class Predictor:
 
 
 def _on_both_strands(network: nn.Module) -> nn.Module:
-    """The mean over both strands: by the network's own channel for it, if it has one."""
+    """The mean over both strands; uses the network's strand channel if it has one."""
     if has_marks(network):
         return BothStrands(network)
     return Ensemble([network], reverse_complement=True)
 
 
 class Assessed(NamedTuple):
-    """Predictions and how far to trust them."""
+    """Predictions and their uncertainty."""
 
     expression: Expression
     """``(N, n_media)``."""
     trust: Trust | None
-    """None where the model is not calibrated."""
+    """None if the model is not calibrated."""

@@ -1,14 +1,18 @@
-"""Predict very many sequences by several processes, in parts that outlive a kill.
+"""Prediction of large files by one or more processes, in parts, with resume after interruption.
+
+Takes a predictor and a :class:`ShardedJob`, writes one prediction table; called by ``crmnet
+predict``. While a job runs, its parts are in a folder beside the output:
 
     OUTPUT.parts/
-      job.json                        what is predicted by what, and whether it is joined already
-      part-1f0c9a2b-00000000.parquet  the first rows of the input, and so on
+      job.json                        parameters of the job, and whether the parts are joined
+      part-1f0c9a2b-00000000.parquet  predictions for the first rows of the input, and so on
 
-The letters in a part's name are of the job, so that no other job takes it for its own.
-Every process reads the input and predicts the parts whose number falls to it; parts that are there
-already are left alone, also when the number of processes has changed. The process of rank 0 joins
-them in order when all are there. Processes meet in the folder alone, so that it works across nodes
-that share a file system, under ``torchrun`` or whatever else sets RANK and WORLD_SIZE.
+The letters in the name of a part are a hash of the job, so that another job does not use it. Every
+process reads the input and predicts the parts whose number modulo WORLD_SIZE is its RANK. Existing
+parts are not predicted again, even if the number of processes has changed. When all parts exist,
+the process of rank 0 joins them in order. Processes communicate only through this folder. Therefore
+they may run on several nodes with a shared file system, under ``torchrun`` or any launcher that
+sets RANK and WORLD_SIZE.
 """
 
 from __future__ import annotations
@@ -31,42 +35,43 @@ from crmnet.prediction.table import SequenceBlock, answer, column_names, read_ro
 from crmnet.reports.tables import TableWriter, table_kind
 
 PART_ROWS = 100_000
-JOB = "job.json"
-_POLL = 0.2
-"""Seconds between two looks for the parts of other processes."""
+"""Default number of rows in a part."""
+JOB_FILE = "job.json"
+POLL_SECONDS = 0.2
+"""Interval at which rank 0 checks for the parts of other processes."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which of how many processes this one is."""
+class ProcessRank:
+    """Rank of this process and number of processes."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rank < self.world:
+        if not 0 <= self.rank < self.world_size:
             raise ValueError(
-                f"RANK must be between 0 and WORLD_SIZE - 1; got {self.rank} of {self.world}"
+                f"RANK must be between 0 and WORLD_SIZE - 1; got {self.rank} of {self.world_size}"
             )
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Place | None:
-        """What ``torchrun`` says in RANK and WORLD_SIZE; None outside it."""
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ProcessRank | None:
+        """The values of RANK and WORLD_SIZE, as set by ``torchrun``; None if they are not set."""
         if "RANK" not in environment or "WORLD_SIZE" not in environment:
             return None
         return cls(int(environment["RANK"]), int(environment["WORLD_SIZE"]))
 
 
 @dataclass(frozen=True)
-class PartsJob:
-    """What is predicted, and where it goes."""
+class ShardedJob:
+    """Input, output and settings of a prediction in parts."""
 
     input: Path
     output: Path
     media: tuple[str, ...]
     flanks: sequence.Flanks = "auto"
     rows: int = PART_ROWS
-    """Of each part but the last."""
+    """Number of rows in each part except the last."""
 
     def __post_init__(self) -> None:
         if self.rows < 1:
@@ -77,65 +82,65 @@ class PartsJob:
 
     @property
     def folder(self) -> Path:
-        """Where the parts lie until they are joined."""
+        """Folder of the parts until they are joined."""
         return self.output.with_name(f"{self.output.name}.parts")
 
 
-def predict_parts(
+def predict_sharded(
     predictor: Predictor,
-    job: PartsJob,
-    place: Place,
+    job: ShardedJob,
+    process: ProcessRank,
     progress: Callable[[int], None] = lambda done: None,
 ) -> sequence.Preparation:
-    """Predict the parts that fall to this process; rank 0 then waits for the others and joins.
+    """Predict the parts of this process; rank 0 then waits for the others and joins all parts.
 
     Args:
         predictor: The model.
-        job: The same in every process.
-        place: Rank and number of processes.
-        progress: Told how many rows this process has predicted.
+        job: The job, the same in every process.
+        process: Rank of this process and number of processes.
+        progress: Called with the number of rows that this process has predicted.
 
     Returns:
-        What was done to the sequences that this process predicted now.
+        Counts of adapters added and other changes to the sequences predicted in this call.
 
     Raises:
-        ValueError: If the folder holds parts of another job, or a sequence cannot be read.
+        ValueError: If the folder contains parts of another job, or a sequence cannot be read.
         OSError: As :func:`crmnet.files.make_room`.
     """
     make_room(job.output)
-    this = _described(predictor, job)
-    there = _claim(job, this)
-    tag = hashlib.sha256(json.dumps(this).encode()).hexdigest()[:8]
+    parameters = _job_parameters(predictor, job)
+    existing = _start_or_resume(job, parameters)
+    tag = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:8]
 
     def part(number: int) -> Path:
         return job.folder / f"part-{tag}-{number:08d}.parquet"
 
-    if there is None:
+    if existing is None:
         return sequence.Preparation()
     names = column_names(predictor, job.media)
     done, number = sequence.Preparation(), -1
     for number, rows in enumerate(_in_parts(read_rows(job.input), job.rows)):
         path = part(number)
-        if number % place.world != place.rank or path.name in there:
+        if number % process.world_size != process.rank or path.name in existing:
             continue
         answered = answer(predictor, job.input, rows, job.flanks)
         with TableWriter(path, names) as table:
             table.write(table_columns(predictor, answered, job.media))
         done += answered.preparation
         progress(done.total)
-    if place.rank == 0:
+    if process.rank == 0:
         paths = [part(n) for n in range(number + 1)]
         while not all(path.exists() for path in paths):
-            time.sleep(_POLL)
+            time.sleep(POLL_SECONDS)
         join(paths, job.output, names)
-        _note(job, {**this, "joined": True})
+        _write_job(job, {**parameters, "joined": True})
         for path in paths:
             path.unlink()
     return done
 
 
 def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
-    """The tables of the parts one after another, as ``output``; a part at a time in memory."""
+    """Write the tables of the parts, in order, to ``output``; one part at a time is in memory."""
     import polars
 
     if table_kind(output) != "parquet":
@@ -150,38 +155,40 @@ def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
     write_atomically(output, write)
 
 
-def _claim(job: PartsJob, this: dict[str, Any]) -> set[str] | None:
-    """Make the folder, or see that what lies in it is of this very job.
+def _start_or_resume(job: ShardedJob, parameters: dict[str, Any]) -> set[str] | None:
+    """Create the folder, or check that its parts belong to this job.
 
     Returns:
-        Names of the parts that were there at the start; None if they have been joined. A process
-        that comes late must not take parts that were joined and removed for missing ones, so the
-        folder is read before the note that they were joined, which is written before they go.
+        Names of the existing parts; None if all parts have been joined. A process that starts late
+        must not mistake joined and deleted parts for missing ones. Therefore the folder is listed
+        before ``job.json`` is read, and ``job.json`` is updated before parts are deleted.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    there = {path.name for path in job.folder.glob("part-*.parquet")}
-    before = read_json(job.folder / JOB) if (job.folder / JOB).exists() else {"joined": True}
-    joined = before.pop("joined")
-    different = [key for key in this if before.get(key) != this[key]]
+    existing = {path.name for path in job.folder.glob("part-*.parquet")}
+    file = job.folder / JOB_FILE
+    recorded = read_json(file) if file.exists() else {"joined": True}
+    joined = recorded.pop("joined")
+    different = [key for key in parameters if recorded.get(key) != parameters[key]]
     if joined and (different or not job.output.exists()):
-        _note(job, {**this, "joined": False})
+        _write_job(job, {**parameters, "joined": False})
         return set()
     if different:
+        difference = _difference(different[0], recorded, parameters)
         raise ValueError(
-            f"{job.folder} holds parts of another job ({_difference(different[0], before, this)}); "
-            "remove the folder, or choose another output"
+            f"{job.folder} contains parts of another job ({difference}); remove the folder, or "
+            "choose another output"
         )
-    return None if joined else there
+    return None if joined else existing
 
 
-def _difference(key: str, before: Mapping[str, Any], this: Mapping[str, Any]) -> str:
-    if key == "changed":  # nanoseconds tell nobody anything
-        return "its input has been written anew since"
-    return f"{key} was {before.get(key)!r}, is {this[key]!r}"
+def _difference(key: str, recorded: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    if key == "changed":  # a time in nanoseconds does not help the reader
+        return "its input has changed since"
+    return f"{key} was {recorded.get(key)!r}, now it is {parameters[key]!r}"
 
 
-def _described(predictor: Predictor, job: PartsJob) -> dict[str, Any]:
-    """Whatever decides what the parts hold."""
+def _job_parameters(predictor: Predictor, job: ShardedJob) -> dict[str, Any]:
+    """All parameters that determine the contents of the parts."""
     if not job.input.exists():
         raise FileNotFoundError(f"{job.input}: no such file")
     source = job.input.stat()
@@ -198,15 +205,15 @@ def _described(predictor: Predictor, job: PartsJob) -> dict[str, Any]:
     }
 
 
-def _note(job: PartsJob, content: dict[str, Any]) -> None:
-    """Write ``job.json``; processes that start together write the same, by names of their own."""
-    mine = job.folder / f".{JOB}.{os.uname().nodename}.{os.getpid()}"
-    write_text_atomically(mine, json.dumps(content, indent=2) + "\n")
-    mine.replace(job.folder / JOB)
+def _write_job(job: ShardedJob, content: dict[str, Any]) -> None:
+    """Write ``job.json``; processes that start together write the same through separate files."""
+    temporary = job.folder / f".{JOB_FILE}.{os.uname().nodename}.{os.getpid()}"
+    write_text_atomically(temporary, json.dumps(content, indent=2) + "\n")
+    temporary.replace(job.folder / JOB_FILE)
 
 
 def _in_parts(blocks: Iterator[SequenceBlock], size: int) -> Iterator[SequenceBlock]:
-    """The same rows in pieces of ``size``, the last one as many as are left."""
+    """The same rows in blocks of ``size`` rows; the last block has the remaining rows."""
     ids: list[str] = []
     lines: list[int] = []
     sequences: list[bytes] = []

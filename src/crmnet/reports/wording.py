@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from crmnet.statistics.metrics import WITHIN, finite
+from crmnet.statistics.metrics import WITHIN, none_if_undefined
 
 METRIC_TITLES = {
     "pearson": "Pearson r",
@@ -32,7 +32,7 @@ def with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:
 
 
 def json_values(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {key: finite(value) for key, value in values.items()}
+    return {key: none_if_undefined(value) for key, value in values.items()}
 
 
 def markdown_row(cells: Sequence[str]) -> str:

@@ -1,10 +1,12 @@
-"""A reporter assay with known truth: promoters, their measurement in a simulated cell, the truth.
+"""A simulated reporter assay with known truth: promoters and their measured expression.
 
-Writes raw rows as an experiment would, ingests them through the same path as real ones, and lays
-the truth beside the data set, so that predictions and explanations can be scored against it. The
-truth itself is :mod:`crmnet.simulation.cell`'s. A cell lands in a bin with normal spread around its
-promoter's true expression; the measured expression is the mean bin of its cells, so that of a
-promoter seen in a single cell is an integer.
+Takes a size, a seed and noise settings, gives a data set folder. A subfolder contains the true
+expression and sites, with which predictions and explanations can be scored. The raw rows are
+ingested in the same way as real ones (:mod:`crmnet.data.ingest`). The true expression is defined in
+:mod:`crmnet.simulation.cell`.
+
+A cell falls into a sorting bin with normal spread around the true expression of its promoter. The
+measured expression is the mean bin of a promoter's cells; with a single cell it is an integer.
 """
 
 from __future__ import annotations
@@ -25,27 +27,29 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.writer import check_destination, replace_folder
 from crmnet.reports.tables import TableWriter
-from crmnet.simulation.cell import INSERT, MEDIA, Cell, find_sites
+from crmnet.simulation.cell import INSERT, MEDIA, Cell, find_true_sites
 
 CELL_SPREAD = 1.3
 """Standard deviation, in bins, of single cells around a promoter's mean."""
-BLOCK = 4096
-NATIVE_RELATIVES = 4
-"""Native-like promoters come in families of this many: an ancestor and its point mutants."""
+BLOCK_SIZE = 4096
+"""Promoters simulated at a time."""
+NATIVE_FAMILY_SIZE = 4
+"""Size of a family of native-like promoters: an ancestor and its point mutants."""
 
 
 @dataclass(frozen=True)
 class AssayOptions:
-    """What is simulated; the cell itself is always the same."""
+    """Size and noise of the assay; the cell itself is always the same."""
 
     promoters: int = 10_000
     seed: int = 0
     native_share: float = 0.2
-    """Share of promoters that are native-like: AT-rich, with more sites, in families of mutants."""
+    """Fraction of native-like promoters: AT-rich, with more sites, in families of mutants."""
     cells: int | None = None
-    """Cells per promoter; None draws few for most and many for some, as a large library does."""
+    """Cells per promoter. With None their number is random: few for most promoters and many for
+    some, as in a large library."""
     sites: float = 1.0
-    """Mean number of sites set into a random promoter; native-like ones get twice as many."""
+    """Mean number of sites planted in a random promoter; native-like ones get twice as many."""
 
     def __post_init__(self) -> None:
         if self.promoters < 1:
@@ -61,11 +65,12 @@ class AssayOptions:
 
 
 class Library(NamedTuple):
-    """Promoters of a block, before they are measured."""
+    """A block of promoters before the measurement."""
 
     inserts: sequence.Tokens
     """``(B, 80)``."""
     source: list[str]
+    """``random`` or ``native-like``."""
     family: list[str]
 
 
@@ -78,19 +83,19 @@ def simulate(
 ) -> Dataset:
     """Simulate an assay and ingest it.
 
-    Beside the data set's own files the folder holds ``assay.tsv`` (the raw rows) and ``truth/``:
+    Besides the files of a data set the folder contains ``assay.tsv`` (the raw rows) and ``truth/``:
     ``promoters.tsv`` (true expression in each medium), ``sites.tsv`` (positions on the construct
-    from 0, end exclusive, with each site's true effect) and ``cell.json`` (every parameter). Row i
-    of the data set is promoter i.
+    from 0, end exclusive, with the true effect of each site) and ``cell.json`` (all parameters).
+    Row i of the data set is promoter i.
 
     Args:
         options: Size, seed and noise.
-        destination: Folder to make.
-        overwrite: Replace a folder of that name.
-        progress: Called with the number of promoters made so far.
+        destination: Folder to create.
+        overwrite: Replace an existing folder.
+        progress: Called with the number of promoters simulated so far.
 
     Raises:
-        FileExistsError: If ``destination`` exists and may not be overwritten.
+        FileExistsError: If ``destination`` exists and ``overwrite`` is False.
     """
     check_destination(destination, overwrite)
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +107,7 @@ def simulate(
         ingest([raw / "assay.tsv"], made, IngestOptions(flanks="add"))
         (raw / "assay.tsv").rename(made / "assay.tsv")
         raw.rename(made / "truth")
-        _describe(cell, options, made / "truth" / "cell.json")
+        _write_parameters(cell, options, made / "truth" / "cell.json")
         replace_folder(made, destination)
     return Dataset.open(destination)
 
@@ -123,12 +128,13 @@ def _write_rows(
             ["id", "factor", "start", "end", "strand", "occupancy", *effect_names],
         ) as sites,
     ):
-        for start in range(0, options.promoters, BLOCK):
+        for start in range(0, options.promoters, BLOCK_SIZE):
             rng = np.random.default_rng([options.seed, start])
-            library = _library(cell, options, min(BLOCK, options.promoters - start), start, rng)
+            size = min(BLOCK_SIZE, options.promoters - start)
+            library = _make_library(cell, options, size, start, rng)
             n = len(library.inserts)
-            whole, _ = sequence.prepare(library.inserts, np.full(n, INSERT), "add")
-            binding = cell.binding(whole)
+            constructs, _ = sequence.prepare(library.inserts, np.full(n, INSERT), "add")
+            binding = cell.binding(constructs)
             true = np.stack([cell.expression(binding, m) for m in range(len(MEDIA))], axis=1)
             medium = rng.integers(len(MEDIA), size=n)
             cells = _cells(options, n, rng)
@@ -147,23 +153,23 @@ def _write_rows(
             )
             truth = dict(zip(true_names, true.T, strict=True))
             promoters.write({"id": ids, "source": library.source, **truth})
-            found = find_sites(cell, binding)
+            true_sites = find_true_sites(cell, binding)
             sites.write(
                 {
-                    "id": ids[found.row],
-                    "factor": found.name,
-                    "start": found.start,
-                    "end": found.end,
-                    "strand": found.strand,
-                    "occupancy": found.occupancy,
-                    **dict(zip(effect_names, found.effect.T, strict=True)),
+                    "id": ids[true_sites.row],
+                    "factor": true_sites.name,
+                    "start": true_sites.start,
+                    "end": true_sites.end,
+                    "strand": true_sites.strand,
+                    "occupancy": true_sites.occupancy,
+                    **dict(zip(effect_names, true_sites.effect.T, strict=True)),
                 }
             )
             progress(start + n)
 
 
 def sort_cells(true: Floats32, cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats32:
-    """Mean bin of each promoter's cells, each cell in a whole bin from 0 to 17."""
+    """Mean bin of each promoter's cells; each cell falls into an integer bin from 0 to 17."""
     owner = np.repeat(np.arange(len(true)), cells)
     bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, sequence.TOP_BIN)
     return (np.bincount(owner, bins, len(true)) / cells).astype(np.float32)
@@ -175,21 +181,21 @@ def _cells(options: AssayOptions, n: int, rng: np.random.Generator) -> npt.NDArr
     return 1 + np.floor(rng.lognormal(0.5, 1.5, n)).astype(np.int64).clip(0, 999)
 
 
-def _library(
+def _make_library(
     cell: Cell, options: AssayOptions, n: int, first: int, rng: np.random.Generator
 ) -> Library:
     n_native = round(n * options.native_share)
     n_random = n - n_native
-    ancestors = -(-n_native // NATIVE_RELATIVES)
+    ancestors = -(-n_native // NATIVE_FAMILY_SIZE)
     inserts = np.concatenate([_random_bases(n_random, rng), _native_bases(ancestors, rng)])
     _plant(cell, inserts[:n_random], options.sites, rng)
     _plant(cell, inserts[n_random:], 2 * options.sites, rng)
-    relatives = np.repeat(inserts[n_random:], NATIVE_RELATIVES, axis=0)
+    relatives = np.repeat(inserts[n_random:], NATIVE_FAMILY_SIZE, axis=0)
     _mutate(relatives, rng)
     inserts = np.concatenate([inserts[:n_random], relatives[:n_native]])
     source = ["random"] * n_random + ["native-like"] * n_native
     family = [f"random_{first + i}" for i in range(n_random)]
-    family += [f"native_{first + i // NATIVE_RELATIVES}" for i in range(n_native)]
+    family += [f"native_{first + i // NATIVE_FAMILY_SIZE}" for i in range(n_native)]
     order = rng.permutation(n)
     return Library(inserts[order], [source[i] for i in order], [family[i] for i in order])
 
@@ -199,8 +205,8 @@ def _random_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
 
 
 def _native_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
-    """AT-rich first-order Markov chains whose A and T like to repeat, as in yeast promoters."""
-    steps = np.cumsum(
+    """AT-rich first-order Markov chains in which A and T tend to repeat, as in yeast promoters."""
+    cumulative = np.cumsum(
         [
             [0.42, 0.17, 0.17, 0.24],
             [0.33, 0.19, 0.16, 0.32],
@@ -212,41 +218,41 @@ def _native_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
     bases = np.empty((n, INSERT), dtype=np.uint8)
     bases[:, 0] = rng.choice(4, size=n, p=[0.32, 0.18, 0.18, 0.32])
     for position in range(1, INSERT):
-        draw = rng.random(n)[:, None]
-        bases[:, position] = (draw > steps[bases[:, position - 1]][:, :3]).sum(axis=1)
+        uniform = rng.random(n)[:, None]
+        bases[:, position] = (uniform > cumulative[bases[:, position - 1]][:, :3]).sum(axis=1)
     return bases
 
 
 def _plant(cell: Cell, inserts: sequence.Tokens, mean: float, rng: np.random.Generator) -> None:
-    """Set sites drawn from the matrices into random places, in place; later ones overwrite."""
+    """Write sites sampled from the matrices at random positions, in place; later ones overwrite."""
     rows = np.repeat(np.arange(len(inserts)), rng.poisson(mean, len(inserts)))
     chosen = rng.integers(len(cell.motifs), size=len(rows))
     for number, motif in enumerate(cell.motifs):
-        here = rows[chosen == number]
-        steps = np.cumsum(motif.probabilities(), axis=0)
-        site = (rng.random((len(here), 1, motif.width)) > steps[None, :3]).sum(axis=1)
-        turned = rng.random(len(here)) < 0.5
-        site[turned] = 3 - site[turned, ::-1]
-        start = rng.integers(INSERT - motif.width + 1, size=len(here))
-        inserts[here[:, None], start[:, None] + np.arange(motif.width)] = site
+        planted_rows = rows[chosen == number]
+        cumulative = np.cumsum(motif.probabilities(), axis=0)
+        site = (rng.random((len(planted_rows), 1, motif.width)) > cumulative[None, :3]).sum(axis=1)
+        reverse = rng.random(len(planted_rows)) < 0.5
+        site[reverse] = 3 - site[reverse, ::-1]
+        start = rng.integers(INSERT - motif.width + 1, size=len(planted_rows))
+        inserts[planted_rows[:, None], start[:, None] + np.arange(motif.width)] = site
 
 
 def _mutate(inserts: sequence.Tokens, rng: np.random.Generator) -> None:
-    """One to three substitutions, in place, in all but the first of each family."""
+    """Make one to three substitutions, in place, in all but the first of each family."""
     rows = np.arange(len(inserts))
-    mutants = rows[rows % NATIVE_RELATIVES != 0]
+    mutants = rows[rows % NATIVE_FAMILY_SIZE != 0]
     for mutated in (mutants, mutants[rng.random(len(mutants)) < 0.5],
                     mutants[rng.random(len(mutants)) < 0.25]):  # fmt: skip
-        place = rng.integers(INSERT, size=len(mutated))
+        position = rng.integers(INSERT, size=len(mutated))
         step = rng.integers(1, 4, size=len(mutated), dtype=np.uint8)
-        inserts[mutated, place] = (inserts[mutated, place] + step) % 4
+        inserts[mutated, position] = (inserts[mutated, position] + step) % 4
 
 
-def _describe(cell: Cell, options: AssayOptions, path: Path) -> None:
-    described = {"options": asdict(options), **cell.described(), "cell_spread": CELL_SPREAD}
-    path.write_text(json.dumps(described, indent=2) + "\n")
+def _write_parameters(cell: Cell, options: AssayOptions, path: Path) -> None:
+    parameters = {"options": asdict(options), **cell.parameters(), "cell_spread": CELL_SPREAD}
+    path.write_text(json.dumps(parameters, indent=2) + "\n")
 
 
 def read_options(dataset: Path) -> AssayOptions:
-    """The options that a simulated data set was made with."""
+    """The options with which a simulated data set was made."""
     return AssayOptions(**json.loads((dataset / "truth" / "cell.json").read_text())["options"])

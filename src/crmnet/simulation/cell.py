@@ -1,16 +1,18 @@
-"""A simulated yeast cell whose truth is known: what binds a promoter, and how strongly it speaks.
+"""A simulated yeast cell with known truth: which factors bind a promoter, and their effects.
 
-Takes constructs as tokens and gives their expression in each medium, their sites and what each of
-them does. :mod:`crmnet.simulation.assay` measures promoters in this cell as an experiment would.
+Takes constructs as tokens, gives their expression in each medium, their sites and the effect of
+each site. :mod:`crmnet.simulation.assay` measures promoters in this cell.
 
-The model is thermodynamic. A factor binds a site whose matrix scores S (natural-log odds) with
-weight w = K·exp(λ(S − S_max)), K being its concentration in units of the consensus site's
-dissociation constant and λ < 1 because matrices overstate how much a weak site loses (Roider et
-al. 2007 fit 0.7). *Openers* bind w/(1 + w) of the time whatever the chromatin; together with
-poly-A/T tracts they raise the accessibility a = σ(a₀ + Σ openings), which stands for nucleosome
-depletion. The others bind a·w/(1 + a·w). Occupied sites add up, each with a factor of distance and
-strand; open chromatin and the insert's G + C add a little of their own; and the sum goes through a
-logistic curve onto the bins 0–17.
+The model is thermodynamic. A factor binds a site with matrix score S (natural log-odds) with weight
+w = K·exp(λ(S − S_max)). K is the factor's concentration in units of the dissociation constant of
+the consensus site. λ is below 1, because matrices overstate the energy lost by a weak site (Roider
+et al. 2007 fit 0.7).
+
+*Openers* bind for a fraction w/(1 + w) of the time, independent of chromatin. Together with
+poly-A/T tracts they raise the accessibility a = σ(a₀ + Σ openings), which models nucleosome
+depletion. Other factors bind for a fraction a·w/(1 + a·w) of the time. The effects of occupied
+sites are multiplied by a factor for distance and one for strand, and added up. Open chromatin and
+the insert's G + C content add a little. A logistic curve maps the sum to the bins 0–17.
 """
 
 from __future__ import annotations
@@ -24,31 +26,33 @@ import numpy.typing as npt
 from crmnet import sequence
 from crmnet.arrays import Floats32
 from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
-from crmnet.motifs.pwm import scan
+from crmnet.motifs.pwm import scan_scores
 
 MEDIA = ("complex", "defined")
 INSERT = 80
+"""Length of an insert, in bases."""
 SITE_OCCUPANCY = 0.2
-"""A place that is bound at least this share of the time, in open DNA, is listed as a site."""
-TRACT = 6
+"""A position is listed as a site if it is bound at least this fraction of the time in open DNA."""
+MIN_TRACT = 6
 """Shortest run of A or of T that counts as a tract."""
 TRACT_NAME = "poly-dA:dT"
+"""Name of tracts in the table of sites."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A transcription factor of the simulated cell. The numbers are invented, the matrices real."""
+    """A transcription factor of the simulated cell; matrices are real, the numbers invented."""
 
     name: str
     effect: tuple[float, float]
-    """Added to the logit by a site that is always bound, at its best place, in each medium."""
+    """Effect on the logit of a site that is always bound, at its best position, in each medium."""
     concentration: tuple[float, float] = (0.8, 0.8)
     opening: float = 0.0
-    """Added to the logit of accessibility; above 0 the factor is an opener."""
+    """Effect on the logit of accessibility; a factor with a value above 0 is an opener."""
     distance: float = 80.0
-    """Best distance of a site's middle from the insert's 3' end, in bases."""
+    """Distance, in bases, of a site's centre from the insert's 3' end at which it acts most."""
     reach: float = 200.0
-    """Standard deviation of the fall of the effect around the best distance."""
+    """Standard deviation, in bases, of the Gaussian decay of the effect around that distance."""
     reverse: float = 1.0
     """Effect on the reverse strand relative to the forward strand."""
 
@@ -76,31 +80,34 @@ FACTORS = (
     Factor("RFX1", (-2.3, -2.3)),
 )
 ENERGY_SCALE = 0.35
-"""λ: share of the matrix's score that counts as binding energy."""
+"""λ: fraction of the matrix score that counts as binding energy."""
 BASE_LOGIT = (-1.2, -3.2)
+"""Intercept of the logit of expression, in each medium."""
 GC_LOGIT = 20.0
-"""Added to the logit of expression per unit of the insert's G + C share above one half. With it
-and λ, composition and weak sites tell much of a random promoter's expression, as in the real
-library; composition alone tells more here than there (docs/experiments)."""
+"""Effect on the logit of expression per unit of the insert's G + C fraction above one half. With
+this value and λ, composition and weak sites explain much of a random promoter's expression, as in
+the real library. Composition alone explains more here than there (docs/experiments)."""
 BASE_ACCESS = -0.6
+"""a₀: logit of accessibility without openers and tracts."""
 ACCESS_LOGIT = 1.5
-"""Added to the logit of expression by open chromatin, over and above what is bound there."""
+"""Effect on the logit of expression of open chromatin itself, besides what it allows to bind."""
 TRACT_OPENING = 0.25
-"""Per base of a tract beyond its first five, up to TRACT_LIMIT in all."""
+"""Effect on the logit of accessibility of each base of a tract after the fifth; the sum is limited
+by TRACT_LIMIT."""
 TRACT_LIMIT = 1.5
 
 
 class Binding(NamedTuple):
-    """What a set of promoters offers to bind, before any factor does."""
+    """Binding energies and composition of promoters, without concentrations."""
 
     weight: Floats32
-    """``(B, F, P)`` exp(λ(S − S_max)) summed over strands, at each start of a site."""
+    """``(B, F, P)`` exp(λ(S − S_max)) summed over both strands, at each start of a site."""
     forward: Floats32
-    """``(B, F, P)`` share of the forward strand in ``weight``."""
+    """``(B, F, P)`` the forward strand's fraction of ``weight``."""
     tract: Floats32
-    """``(B, P)`` 1 where a window of TRACT equal A or T begins."""
+    """``(B, P)`` 1 at the start of each window of MIN_TRACT A or MIN_TRACT T."""
     gc: Floats32
-    """``(B,)`` share of G and C in the insert, less one half; N counts as half of each."""
+    """``(B,)`` fraction of G and C in the insert minus one half; N counts as one half."""
 
 
 class Cell:
@@ -116,13 +123,14 @@ class Cell:
         self.reverse = np.array([factor.reverse for factor in factors], dtype=np.float32)
 
     def binding(self, tokens: sequence.Tokens) -> Binding:
-        """Weights of all factors at all places of constructs ``(B, L)``."""
-        odds = np.exp(ENERGY_SCALE * (scan(tokens, self.matrices) - self.best[:, None, None]))
-        odds[self._touch_n(tokens)] = 0  # nothing binds where there is no known base
+        """Weights of all factors at all positions of constructs ``(B, L)``."""
+        scores = scan_scores(tokens, self.matrices)
+        odds = np.exp(ENERGY_SCALE * (scores - self.best[:, None, None]))
+        odds[self._covers_n(tokens)] = 0  # no factor binds to unknown bases
         weight = odds.sum(axis=2)
         forward = np.divide(odds[:, :, 0], weight, out=np.zeros_like(weight), where=weight > 0)
         tract = np.zeros(tokens.shape, dtype=np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(tokens, TRACT, axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(tokens, MIN_TRACT, axis=1)
         for base in "AT":
             tract[:, : windows.shape[1]] += (windows == sequence.LETTERS.index(base)).all(axis=2)
         insert = tokens[:, len(sequence.ADAPTER_5) : len(sequence.ADAPTER_5) + INSERT]
@@ -132,8 +140,8 @@ class Cell:
         )
         return Binding(weight, forward, tract, ((is_gc - is_at) / (2 * INSERT)).astype(np.float32))
 
-    def _touch_n(self, tokens: sequence.Tokens) -> npt.NDArray[np.bool_]:
-        """``(B, F, 2, P)``: places where a factor would cover an N."""
+    def _covers_n(self, tokens: sequence.Tokens) -> npt.NDArray[np.bool_]:
+        """``(B, F, 2, P)``: True where a site of the factor would cover an N."""
         before = np.cumsum(np.pad(tokens == sequence.N_TOKEN, ((0, 0), (1, 0))), axis=1)
         before = np.pad(before, ((0, 0), (0, int(self.widths.max()))), mode="edge")
         starts = np.arange(tokens.shape[1])
@@ -141,7 +149,7 @@ class Cell:
         return np.repeat(np.stack(covered, axis=1)[:, :, None], 2, axis=2)
 
     def accessibility(self, binding: Binding, medium: int) -> Floats32:
-        """Share of the time that each promoter is free of nucleosomes, ``(B,)``."""
+        """Fraction of the time that each promoter is free of nucleosomes, ``(B,)``."""
         openers = np.nonzero(self.opening)[0]
         weight = binding.weight[:, openers] * self._concentration(medium)[openers, None]
         opened = (weight / (1 + weight)).sum(axis=2) @ self.opening[openers]
@@ -149,7 +157,7 @@ class Cell:
         return _logistic(BASE_ACCESS + opened + tract)
 
     def occupancy(self, binding: Binding, medium: int) -> Floats32:
-        """Share of the time that each place is bound, ``(B, F, P)``."""
+        """Fraction of the time that each position is bound, ``(B, F, P)``."""
         weight = binding.weight * self._concentration(medium)[:, None]
         access = self.accessibility(binding, medium)[:, None, None]
         weight = weight * np.where((self.opening > 0)[:, None], 1.0, access)
@@ -165,8 +173,8 @@ class Cell:
         logit += GC_LOGIT * binding.gc
         return sequence.TOP_BIN * _logistic(BASE_LOGIT[medium] + logit)
 
-    def described(self) -> dict[str, Any]:
-        """Every parameter, for JSON."""
+    def parameters(self) -> dict[str, Any]:
+        """All parameters, for JSON."""
         return {
             "media": list(MEDIA),
             "matrices": RELEASE,
@@ -179,7 +187,7 @@ class Cell:
             "gc_logit": GC_LOGIT,
             "base_access": BASE_ACCESS,
             "access_logit": ACCESS_LOGIT,
-            "tract": TRACT,
+            "tract": MIN_TRACT,
             "top_bin": sequence.TOP_BIN,
             "tract_opening": TRACT_OPENING,
             "tract_limit": TRACT_LIMIT,
@@ -203,7 +211,7 @@ def _logistic(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-class Sites(NamedTuple):
+class TrueSites(NamedTuple):
     """True binding sites and tracts of a block of promoters, one entry each."""
 
     row: npt.NDArray[np.int64]
@@ -216,14 +224,14 @@ class Sites(NamedTuple):
     occupancy: Floats32
     """Highest over the media."""
     effect: Floats32
-    """``(K, n_media)``: true expression less what it would be without this site."""
+    """``(K, n_media)``: true expression minus the expression without this site, in bins."""
 
 
-def find_sites(cell: Cell, binding: Binding) -> Sites:
-    """The places that are bound often enough to be called sites, and what each one does.
+def find_true_sites(cell: Cell, binding: Binding) -> TrueSites:
+    """True sites (:data:`SITE_OCCUPANCY`) and tracts of promoters, with their effects.
 
-    The effect is a knock-out: the site's weight (or the tract's windows) is set to zero and the
-    promoter's expression computed again, so openings and saturation are accounted for.
+    The effect is that of a knock-out: the site's weight (or the tract's windows) is set to 0 and
+    expression is computed again. It therefore includes changes of accessibility and saturation.
     """
     open_weight = (
         binding.weight
@@ -234,28 +242,30 @@ def find_sites(cell: Cell, binding: Binding) -> Sites:
     n_bound = len(row)
     rows = np.concatenate([row, tract_row])
     starts = np.concatenate([start, tract_start])
-    ends = np.concatenate([start + cell.widths[factor], tract_start + tract_windows + TRACT - 1])
-    # A site that an adapter makes, and the insert only touches, says nothing about a promoter.
+    tract_ends = tract_start + tract_windows + MIN_TRACT - 1
+    ends = np.concatenate([start + cell.widths[factor], tract_ends])
+    # A site whose centre lies in an adapter does not characterise the promoter.
     middle = (starts + ends) / 2 - len(sequence.ADAPTER_5)
     inside = (middle >= 0) & (middle < INSERT)
     kept = np.nonzero(inside)[0]
     effects = np.zeros((len(rows), len(MEDIA)), dtype=np.float32)
     occupancy = np.zeros(len(rows), dtype=np.float32)
     for chunk in np.array_split(kept, max(1, len(kept) // 2048 + 1)):
-        whole = Binding(*(part[rows[chunk]] for part in binding))
-        without = whole._replace(weight=whole.weight.copy(), tract=whole.tract.copy())
-        here = np.arange(len(chunk))
+        intact = Binding(*(part[rows[chunk]] for part in binding))
+        knocked_out = intact._replace(weight=intact.weight.copy(), tract=intact.tract.copy())
+        entry = np.arange(len(chunk))
         bound = chunk < n_bound
-        without.weight[here[bound], factor[chunk[bound]], start[chunk[bound]]] = 0
-        places = np.arange(binding.tract.shape[1])
-        tract = (places >= starts[chunk][:, None]) & (places <= ends[chunk][:, None] - TRACT)
-        without.tract[tract & ~bound[:, None]] = 0
+        knocked_out.weight[entry[bound], factor[chunk[bound]], start[chunk[bound]]] = 0
+        positions = np.arange(binding.tract.shape[1])
+        after, before = starts[chunk][:, None], ends[chunk][:, None] - MIN_TRACT
+        tract = (positions >= after) & (positions <= before)
+        knocked_out.tract[tract & ~bound[:, None]] = 0
         for medium in range(len(MEDIA)):
-            effects[chunk, medium] = cell.expression(whole, medium) - cell.expression(
-                without, medium
+            effects[chunk, medium] = cell.expression(intact, medium) - cell.expression(
+                knocked_out, medium
             )
-            bound_share = cell.occupancy(whole, medium)[
-                here[bound], factor[chunk[bound]], start[chunk[bound]]
+            bound_share = cell.occupancy(intact, medium)[
+                entry[bound], factor[chunk[bound]], start[chunk[bound]]
             ]
             occupancy[chunk[bound]] = np.maximum(occupancy[chunk[bound]], bound_share)
         occupancy[chunk[~bound]] = 1
@@ -263,7 +273,7 @@ def find_sites(cell: Cell, binding: Binding) -> Sites:
     forward = binding.forward[row, factor, start] >= 0.5
     strands = ["+" if f else "-" for f in forward] + ["."] * len(tract_row)
     order = kept[np.lexsort((starts[kept], rows[kept]))]
-    return Sites(
+    return TrueSites(
         rows[order],
         [names[i] for i in order],
         starts[order],

@@ -1,1 +1,5 @@
-"""Metrics, intervals and scores: arrays in, numbers out."""
+"""Metrics with intervals, conformal prediction intervals, and the DREAM score.
+
+Arrays in, numbers out: reads and writes no files of results. Used by prediction, evaluation and
+reports.
+"""

@@ -1,8 +1,9 @@
 """The score of the Random Promoter DREAM Challenge 2022, with intervals.
 
-Takes predictions for the challenge's 71,103 test rows, in their order, and the subsets that its
-repository publishes as lists of row numbers. Designed subsets count by the difference between two
-promoters, the others by their values; r² and ρ of each are weighted and averaged.
+Takes predictions for the challenge's 71,103 test rows, in their order, and the subsets published in
+its repository as lists of row numbers. Gives the two scores of the challenge: weighted means of r²
+and of ρ over the subsets. Subsets of pairs (SNVs, motif perturbation, motif tiling) are scored by
+the difference between the two promoters, the others by their values.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from crmnet.statistics.metrics import (
 
 @dataclass(frozen=True)
 class Subset:
-    """One part of the score."""
+    """One subset of the score."""
 
     weight: float
     file: str | None
-    """Name of the list of rows; None takes every row."""
+    """File name of the list of rows; None means all rows."""
 
 
 SUBSETS: Mapping[str, Subset] = {
@@ -47,12 +48,12 @@ SUBSETS: Mapping[str, Subset] = {
     "motif-perturbation": Subset(0.3, "motif_perturbation_seqs.csv"),
     "motif-tiling": Subset(0.4, "motif_tiling_seqs.csv"),
 }
-"""The final evaluation's subsets and weights, which sum to 4.65."""
+"""Subsets and weights of the final evaluation; the weights add up to 4.65."""
 
 
 @dataclass(frozen=True)
 class DreamScore:
-    """The two scores, and each subset's part in them."""
+    """The two scores and the results of each subset."""
 
     pearson: Estimate
     """Weighted mean of r²."""
@@ -63,17 +64,17 @@ class DreamScore:
 
 
 def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
-    """The challenge's lists: ``(n,)`` row numbers of values, ``(n, 2)`` of pairs (alt, ref).
+    """The challenge's lists of row numbers: ``(n,)``, or ``(n, 2)`` for pairs (alt, ref).
 
     Rows and pairs that are listed twice count once.
 
     Args:
         folder: The folder ``data/test_subset_ids`` of the challenge's repository.
-        rows: Rows of the test set.
+        rows: Number of rows of the test set.
 
     Raises:
-        FileNotFoundError: If a list is not there.
-        ValueError: If it has other columns, or rows beyond the test set.
+        FileNotFoundError: If a list is missing.
+        ValueError: If a list has other columns, or row numbers beyond the test set.
     """
     subsets: dict[str, Integers] = {"all": np.arange(rows)}
     for name, subset in SUBSETS.items():
@@ -82,14 +83,14 @@ def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
         path = folder / subset.file
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: no such list; the score needs all of {_files()} from the challenge's "
-                "data/test_subset_ids"
+                f"{path}: no such list; the score needs {_file_names()} from the folder "
+                "data/test_subset_ids of the challenge"
             )
         subsets[name] = _read_list(path, rows)
     return subsets
 
 
-def _files() -> str:
+def _file_names() -> str:
     return ", ".join(s.file for s in SUBSETS.values() if s.file)
 
 
@@ -99,49 +100,49 @@ def _read_list(path: Path, rows: int) -> Integers:
         header = reader.fieldnames or []
         columns = ["alt_pos", "ref_pos"] if "alt_pos" in header else ["pos"]
         if not set(columns) <= set(header):
-            raise ValueError(f"{path}, line 1: no column pos, nor alt_pos and ref_pos")
+            raise ValueError(f"{path}, line 1: expected a column pos, or alt_pos and ref_pos")
         listed = []
         for line in reader:
             try:
                 listed.append([int(float(line[c])) for c in columns])
             except ValueError:
                 raise ValueError(f"{path}, line {reader.line_num}: not row numbers") from None
-    found = np.unique(np.array(listed, dtype=np.int64).reshape(-1, len(columns)), axis=0)
-    if found.size and (found.min() < 0 or found.max() >= rows):
+    numbers = np.unique(np.array(listed, dtype=np.int64).reshape(-1, len(columns)), axis=0)
+    if numbers.size and (numbers.min() < 0 or numbers.max() >= rows):
         raise ValueError(
-            f"{path} lists row {found.max():,}; the predictions have {rows:,} rows: give them for "
-            "the whole test set, in its order"
+            f"{path} lists row {numbers.max():,}; the predictions have {rows:,} rows: give one for "
+            "each row of the test set, in its order"
         )
-    return found[:, 0] if len(columns) == 1 else found
+    return numbers[:, 0] if len(columns) == 1 else numbers
 
 
 def dream_score(
     scored: Scored, subsets: Mapping[str, Integers], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> DreamScore:
-    """Score predictions for the test set as the challenge does.
+    """Score predictions for the test set by the rules of the challenge.
 
-    Intervals resample families; a pair counts with the family of its second row, the reference.
+    Intervals resample families. A pair belongs to the family of its second row, the reference.
 
     Args:
-        scored: Every row of the test set, in its order.
-        subsets: For each name of :data:`SUBSETS`, its rows or pairs.
-        resamples: Bootstrap resamples.
-        seed: Decides the draws.
+        scored: All rows of the test set, in their order.
+        subsets: Name of :data:`SUBSETS` → its rows or pairs, from :func:`read_subsets`.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling.
     """
     _, family = np.unique(scored.family, return_inverse=True)
-    parts = {name: _part(scored, family, subsets[name]) for name in SUBSETS}
+    subset_values = {name: _subset_values(scored, family, subsets[name]) for name in SUBSETS}
     weights = np.array([s.weight for s in SUBSETS.values()])
     weights /= weights.sum()
     rng, n = np.random.default_rng(seed), int(family.max()) + 1
     once = np.ones(n, dtype=np.int64)
-    whole = np.array([part.statistics(once) for part in parts.values()])
-    draws = []
+    values = np.array([subset.statistics(once) for subset in subset_values.values()])
+    resampled = []
     for _ in range(resamples_for(len(family), resamples)):
-        drawn = np.bincount(rng.integers(n, size=n), minlength=n)
-        draws.append([part.statistics(drawn) for part in parts.values()])
-    samples = np.array(draws)  # (resamples, subsets, 2)
+        counts = np.bincount(rng.integers(n, size=n), minlength=n)
+        resampled.append([subset.statistics(counts) for subset in subset_values.values()])
+    samples = np.array(resampled)  # (resamples, subsets, 2)
     pearson, spearman = (
-        estimate(float(weights @ whole[:, i]), samples[:, :, i] @ weights) for i in (0, 1)
+        estimate(float(weights @ values[:, i]), samples[:, :, i] @ weights) for i in (0, 1)
     )
     return DreamScore(
         pearson,
@@ -150,24 +151,24 @@ def dream_score(
             name: {
                 "n": len(subsets[name]),
                 "weight": SUBSETS[name].weight,
-                "r2": estimate(float(whole[k, 0]), samples[:, k, 0]),
-                "rho": estimate(float(whole[k, 1]), samples[:, k, 1]),
+                "r2": estimate(float(values[k, 0]), samples[:, k, 0]),
+                "rho": estimate(float(values[k, 1]), samples[:, k, 1]),
             }
-            for k, name in enumerate(parts)
+            for k, name in enumerate(subset_values)
         },
     )
 
 
-class _Part:
-    """The values or differences of one subset, ready to be scored under any weights."""
+class _SubsetValues:
+    """Values or differences of one subset, with their ranks."""
 
     def __init__(self, measured: Floats, predicted: Floats, family: Integers) -> None:
         self.measured, self.predicted, self.family = measured, predicted, family
         self.ranks = WeightedRanks(measured), WeightedRanks(predicted)
 
-    def statistics(self, drawn: Integers) -> tuple[float, float]:
-        """r² and ρ with each family standing there as often as it was drawn."""
-        weight = drawn[self.family]
+    def statistics(self, counts: Integers) -> tuple[float, float]:
+        """r² and ρ if each family occurs ``counts`` times."""
+        weight = counts[self.family]
         if not weight.any():
             return float("nan"), float("nan")
         r = weighted_pearson(self.measured, self.predicted, weight)
@@ -175,11 +176,11 @@ class _Part:
         return r * r, weighted_pearson(measured, predicted, weight)
 
 
-def _part(scored: Scored, family: Integers, rows: Integers) -> _Part:
+def _subset_values(scored: Scored, family: Integers, rows: Integers) -> _SubsetValues:
     if rows.ndim == 1:
-        return _Part(scored.measured[rows], scored.predicted[rows], family[rows])
+        return _SubsetValues(scored.measured[rows], scored.predicted[rows], family[rows])
     alt, ref = rows.T
-    return _Part(
+    return _SubsetValues(
         scored.measured[alt] - scored.measured[ref],
         scored.predicted[alt] - scored.predicted[ref],
         family[ref],

@@ -1,17 +1,15 @@
-"""How good predictions are: metrics with intervals, per set, bootstrapped by family.
+"""Accuracy metrics of predictions, with confidence intervals bootstrapped by family.
 
-Takes sets of measured and predicted expression, which :mod:`crmnet.evaluation.score_sets` makes,
-and gives what goes into ``metrics.json``. Intervals resample whole families, because rows that
-derive from one another are not independent measurements.
+Takes sets of measured and predicted expression from :mod:`crmnet.evaluation.score_sets`, gives the
+contents of ``metrics.json``. Intervals resample complete families, because rows derived from one
+another are not independent measurements.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,43 +18,42 @@ from scipy.stats import rankdata
 
 from crmnet.arrays import Floats
 from crmnet.data.leaks import Seen
-from crmnet.files import write_text_atomically
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae", "mse_affine")
 WITHIN = "within_pearson"
-"""Correlation of the deviations from each family's mean: the effect of a mutation."""
+"""Pearson's r of the deviations from each family's mean: accuracy of the effects of mutations."""
 ESTIMATES = (*METRICS, WITHIN)
-"""What :func:`bootstrap` estimates; the last is not defined where no family has two rows."""
-FEWEST = 3
-"""Rows below which nothing is scored."""
+"""Names that :func:`bootstrap` estimates; the last is undefined if no family has two rows."""
+MIN_ROWS = 3
+"""Fewest rows that can be scored."""
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-_BOOTSTRAP_WORK = 2e8
-"""Rows × resamples above which fewer resamples are drawn, though never under 200."""
+MAX_BOOTSTRAP_WORK = 2e8
+"""Largest rows × resamples; larger sets use fewer resamples, but at least 200."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One set of rows: what was measured, what was predicted, and which rows are related."""
+    """Measured and predicted values of a set of rows, and the families of the rows."""
 
     name: str
     measured: Floats
     predicted: Floats
     family: npt.NDArray[Any]
-    """Same value, same family."""
+    """Family of each row; equal values mean the same family."""
     left_out: int = 0
-    """Rows of the source that had no measured or no predicted value."""
+    """Number of rows in the source without a measured or predicted value."""
     row: npt.NDArray[np.int64] | None = None
-    """Number of each row in its data set or table, from 0; None: as they stand here."""
+    """Number of each row in its data set or table, from 0; None means 0 … n−1."""
     unit: str | None = None
-    """Of the measurements; None where nobody said it, as in a table."""
+    """Unit of the measurements; None if unknown, as for a table."""
     predicted_unit: str | None = None
-    """Of the predictions: that of the model's training labels."""
+    """Unit of the predictions: that of the model's training labels."""
     families_by: str | None = None
-    """What tells relatives: family, sequence, homology, or row if each row is taken to be its own
-    family; None where nobody said it."""
+    """How families are defined: ``family``, ``sequence``, ``homology``, or ``row`` if each row is
+    its own family; None if unknown."""
     seen: Seen | None = None
-    """Which rows the training data hold; None where nobody asked."""
+    """Rows that the training data contain; None if not checked."""
 
     @property
     def units_differ(self) -> bool:
@@ -64,14 +61,14 @@ class Scored:
         return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
-        if len(self.measured) < FEWEST:
+        if len(self.measured) < MIN_ROWS:
             raise ValueError(
                 f"{self.name}: {len(self.measured)} rows are too few to score; give at least "
-                f"{FEWEST}"
+                f"{MIN_ROWS}"
             )
 
     def take(self, rows: npt.NDArray[Any]) -> Scored:
-        """Only these rows, by number or by mask, in that order."""
+        """These rows, by number or by mask, in this order."""
         return replace(
             self,
             measured=self.measured[rows],
@@ -84,7 +81,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric and the ends of its 95 % interval; NaN where it is not defined."""
+    """A metric and the ends of its 95 % interval; NaN if undefined."""
 
     value: float
     low: float
@@ -94,10 +91,10 @@ class Estimate:
 def score(measured: Floats, predicted: Floats) -> dict[str, float]:
     """The five metrics of the paper (section 2.5), and the MSE after an affine fit.
 
-    The last is what is left when the predictions are put on the scale of the measurements by least
-    squares, for sets that were measured on another scale than the training labels. R² is the
-    coefficient of determination, 1 − SSE/SST, and so knows about scale and offset; the squared
-    correlation does not. Correlations of constant values, and R² of constant measurements, are NaN.
+    ``mse_affine`` is the MSE after a least-squares fit of scale and offset, for sets measured on
+    another scale than the training labels. R² is the coefficient of determination, 1 − SSE/SST.
+    Unlike the squared correlation it depends on scale and offset. Correlations of constant values,
+    and R² of constant measurements, are NaN.
     """
     sums = _moments(measured, predicted).sum(axis=0, keepdims=True)
     values = {name: float(column[0]) for name, column in _from_moments(sums).items()}
@@ -119,7 +116,7 @@ def within_pearson(measured: Floats, predicted: Floats, family: npt.NDArray[Any]
 def _moments(
     measured: Floats, predicted: Floats, family: npt.NDArray[np.int64] | None = None
 ) -> Floats:
-    """Per row, what sums up to every metric but ρ: ``(N, 11)``; families are numbered from 0."""
+    """Terms of each row ``(N, 11)`` whose sums give every metric but ρ; families count from 0."""
     x, y = measured - measured.mean(), predicted - predicted.mean()
     error = measured - predicted
     a, b = np.zeros_like(x), np.zeros_like(y)
@@ -131,7 +128,7 @@ def _moments(
 
 
 def _from_moments(sums: Floats) -> dict[str, Floats]:
-    """Metrics from summed moments ``(K, 11)``, one value for each of K (re)samples."""
+    """Metrics from summed terms ``(K, 11)``: one value for each of K samples or resamples."""
     n, x, y, xx, yy, xy, squared, absolute, within_xx, within_yy, within_xy = sums.T
     spread_x, spread_y = _spread(xx - x * x / n, xx), _spread(yy - y * y / n, yy)
     shared = xy - x * y / n
@@ -149,30 +146,30 @@ def _from_moments(sums: Floats) -> dict[str, Floats]:
 
 
 def _spread(squares: Floats, scale: Floats) -> Floats:
-    """Sums of squares, NaN where they are but the rounding of constant values."""
+    """Sums of squares; NaN where they are only rounding errors of constant values."""
     return np.where(squares > 1e-12 * np.maximum(scale, 1e-300), squares, np.nan)
 
 
 def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
     """The metrics with percentile intervals from resampled families.
 
-    Each resample draws as many families as there are, with replacement, and takes all their rows.
-    Spearman's ρ is computed on the resampled ranks themselves. Very large sets draw fewer
-    resamples (see :func:`resamples_for`). A set of one family has no intervals: NaN.
+    Each resample samples as many families as there are, with replacement, and takes all their
+    rows. Spearman's ρ is computed from ranks within the resample. Very large sets use fewer
+    resamples (:func:`resamples_for`). The intervals of a set with one family are NaN.
     """
-    values = values_of(scored)
+    values = point_estimates(scored)
     samples = resample(scored, resamples_for(len(scored.measured), resamples), seed)
     return {name: estimate(values[name], samples[name]) for name in ESTIMATES}
 
 
-def values_of(scored: Scored) -> dict[str, float]:
-    """Every one of :data:`ESTIMATES` on the rows as they are."""
+def point_estimates(scored: Scored) -> dict[str, float]:
+    """All of :data:`ESTIMATES` for the set itself, without intervals."""
     values = score(scored.measured, scored.predicted)
     return {**values, WITHIN: within_pearson(scored.measured, scored.predicted, scored.family)}
 
 
 def estimate(value: float, samples: Floats) -> Estimate:
-    """A value with the percentile interval of its resamples, those not defined left out."""
+    """A value with the percentile interval of its resamples; undefined resamples are ignored."""
     defined = samples[np.isfinite(samples)]
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(defined, [tail, 100 - tail]) if defined.size else (np.nan,) * 2
@@ -182,16 +179,16 @@ def estimate(value: float, samples: Floats) -> Estimate:
 def resample(
     scored: Scored, resamples: int = RESAMPLES, seed: int = 0, *, ranks: bool = True
 ) -> dict[str, Floats]:
-    """Each metric on each resample of the families: ``(resamples,)`` for each name.
+    """Metrics on each resample of the families: name → ``(resamples,)``.
 
-    Sets of the same families and seed draw the same ones, so differences between two models on one
-    set are paired. Of one family alone nothing can be resampled: all NaN.
+    Sets with the same families and seed get the same resamples, so that differences between two
+    models on one set are paired. With a single family all values are NaN.
 
     Args:
         scored: The set.
-        resamples: How many to draw.
-        seed: Decides the draws.
-        ranks: Compute ρ as well, which takes longer than all the rest.
+        resamples: Number of resamples.
+        seed: Seed of the resampling.
+        ranks: Compute Spearman's ρ too, which takes longer than all other metrics together.
     """
     _, family = np.unique(scored.family, return_inverse=True)
     n_families = int(family.max()) + 1
@@ -205,33 +202,34 @@ def resample(
     measured, predicted = WeightedRanks(scored.measured), WeightedRanks(scored.predicted)
     sums, rho = np.empty((resamples, statistics.shape[1])), np.full(resamples, np.nan)
     for k in range(resamples):
-        drawn = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
-        sums[k] = drawn @ per_family
+        counts = np.bincount(rng.integers(n_families, size=n_families), minlength=n_families)
+        sums[k] = counts @ per_family
         if ranks:
-            weight = drawn[family]
+            weight = counts[family]
             rho[k] = weighted_pearson(measured.ranks(weight), predicted.ranks(weight), weight)
     return {**_from_moments(sums), "spearman": rho}
 
 
 def resamples_for(rows: int, wanted: int = RESAMPLES) -> int:
-    """Resamples drawn for a set of that many rows: ``wanted``, fewer above 200,000 rows."""
-    return min(wanted, max(200, int(_BOOTSTRAP_WORK / rows)))
+    """Number of resamples for this many rows: ``wanted``, or fewer above 200,000 rows."""
+    return min(wanted, max(200, int(MAX_BOOTSTRAP_WORK / rows)))
 
 
 class WeightedRanks:
-    """Mid-ranks of values that each stand there ``weight`` times, without sorting again."""
+    """Mid-ranks of values that occur ``weight`` times each; the values are sorted once."""
 
     def __init__(self, values: Floats) -> None:
         _, self.group = np.unique(values, return_inverse=True)
 
     def ranks(self, weight: npt.NDArray[np.int64]) -> Floats:
+        """Mid-rank of each value, ``(N,)``, for integer weights ``(N,)``."""
         in_group = np.bincount(self.group, weight)
         middle = np.cumsum(in_group) - (in_group - 1) / 2
         return middle[self.group]
 
 
 def weighted_pearson(x: Floats, y: Floats, weight: npt.NDArray[np.int64]) -> float:
-    """Pearson's r of values that each stand there ``weight`` times."""
+    """Pearson's r of values that occur ``weight`` times each; NaN if one is constant."""
     total = weight.sum()
     x, y = x - (weight @ x) / total, y - (weight @ y) / total
     spread = (weight @ (x * x)) * (weight @ (y * y))
@@ -241,19 +239,19 @@ def weighted_pearson(x: Floats, y: Floats, weight: npt.NDArray[np.int64]) -> flo
 def noise_ceiling(
     replicates: Scored, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Estimate]:
-    """How well replicates agree, and the r that a perfect model would reach.
+    """Correlation between replicates, and the r that a perfect model would reach.
 
     Args:
-        replicates: One replicate as measured, the other as predicted.
-        resamples: Bootstrap resamples.
-        seed: Decides the draws.
+        replicates: One replicate as measured, the other as predicted values.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the resampling.
 
     Returns:
-        ``replicates``, their r; ``single``, √r, the ceiling against one of them; and ``mean``,
-        √(2r / (1 + r)), the ceiling against the mean of both (Spearman and Brown), for errors that
-        are independent. NaN where r is negative.
+        ``replicates``: r of the two replicates. ``single``: √r, the highest r with one replicate.
+        ``mean``: √(2r / (1 + r)), the highest r with the mean of both (Spearman–Brown). The errors
+        of the replicates are assumed to be independent. NaN for negative r.
     """
-    r = np.float64(values_of(replicates)["pearson"])
+    r = np.float64(point_estimates(replicates)["pearson"])
     samples = resample(replicates, resamples, seed, ranks=False)["pearson"]
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
@@ -266,20 +264,22 @@ def noise_ceiling(
 def summarise(
     sets: Sequence[Scored], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Any]:
-    """What ``metrics.json`` holds: for each set n, families, and each metric with its interval.
+    """Contents of ``metrics.json``: for each set n, families, and each metric with its interval.
 
-    Where it is known which rows the training data hold, ``against`` holds the same for the rows
-    ``seen`` and those ``unseen``, the number alone where they are fewer than 3.
+    If ``Scored.seen`` is known, ``against`` contains the same for the ``seen`` and the ``unseen``
+    rows; only their number if there are fewer than 3.
 
     Raises:
-        ValueError: If two sets have the same name, for one would take the other's place.
+        ValueError: If two sets have the same name, because one would replace the other.
     """
     summary: dict[str, Any] = {}
     for scored in sets:
         if scored.name in summary:
-            raise ValueError(f"two sets are named {scored.name!r}; rename one, or score it apart")
-        found = _counted_and_scored(scored, resamples, seed)
-        n, families = found.pop("n"), found.pop("families")
+            raise ValueError(
+                f"two sets are named {scored.name!r}; rename one, or score it separately"
+            )
+        values = _counts_and_estimates(scored, resamples, seed)
+        n, families = values.pop("n"), values.pop("families")
         summary[scored.name] = {
             "n": n,
             "families": families,
@@ -287,7 +287,7 @@ def summarise(
             "left_out": scored.left_out,
             "unit": scored.unit,
             "predicted_unit": scored.predicted_unit,
-            **found,
+            **values,
         }
         if scored.seen is not None:
             parts = {"seen": scored.seen.rows, "unseen": ~scored.seen.rows}
@@ -295,8 +295,8 @@ def summarise(
                 "data": scored.seen.data,
                 "level": scored.seen.level,
                 **{
-                    name: _counted_and_scored(scored.take(rows), resamples, seed)
-                    if rows.sum() >= FEWEST
+                    name: _counts_and_estimates(scored.take(rows), resamples, seed)
+                    if rows.sum() >= MIN_ROWS
                     else {"n": int(rows.sum())}
                     for name, rows in parts.items()
                 },
@@ -304,24 +304,19 @@ def summarise(
     return {"sets": summary}
 
 
-def _counted_and_scored(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
+def _counts_and_estimates(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
     estimates = bootstrap(scored, resamples=resamples, seed=seed)
     return {
         "n": len(scored.measured),
         "families": len(np.unique(scored.family)),
         "resamples": resamples_for(len(scored.measured), resamples),
         **{
-            name: {key: finite(value) for key, value in vars(estimate).items()}
+            name: {key: none_if_undefined(value) for key, value in vars(estimate).items()}
             for name, estimate in estimates.items()
         },
     }
 
 
-def finite(value: float) -> float | None:
-    """JSON has no NaN: what is not defined is null."""
+def none_if_undefined(value: float) -> float | None:
+    """The value, or None if it is NaN or infinite: JSON has no NaN."""
     return value if math.isfinite(value) else None
-
-
-def save_metrics(folder: Path, summary: dict[str, Any]) -> None:
-    """Write ``metrics.json``."""
-    write_text_atomically(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")

@@ -1,11 +1,11 @@
-"""How far to trust a prediction: its interval, its place among native promoters, unlike inputs.
+"""Uncertainty of predictions: intervals, percentiles among native promoters, unusual inputs.
 
-A :class:`Calibration` holds what was found on held-out rows (:mod:`crmnet.evaluation.calibrate`
-finds it, the model's card keeps it); :func:`judge` applies it to new predictions. Arrays in, arrays
-out.
+Takes tokens, predictions and the ensemble's spread, gives interval ends, percentiles and flags
+(:func:`assess_predictions`). The parameters are a :class:`Calibration`, which
+:mod:`crmnet.evaluation.calibrate` fits on held-out rows and a model's card stores.
 
-Intervals are conformal (Vovk et al. 2005; Lei et al. 2018), normalised by how far the members
-of an ensemble disagree: prediction ± quantile × (base + slope × spread).
+Intervals are conformal (Vovk et al. 2005; Lei et al. 2018), normalised by the disagreement of the
+ensemble members: prediction ± quantile × (base + slope × spread).
 """
 
 from __future__ import annotations
@@ -38,132 +38,142 @@ class _Frozen(BaseModel):
 
 
 class Interval(_Frozen):
-    """Half the width of one medium's intervals: ``quantile × (base + slope × spread)``."""
+    """Intervals of one medium, with half width ``quantile × (base + slope × spread)``."""
 
     base: float = Field(gt=0)
-    """Expected error, in the medium's unit, where the members agree."""
+    """Expected error, in the medium's unit, if the members agree."""
     slope: float = Field(ge=0)
-    """Error to expect for each unit of spread between the members."""
+    """Expected additional error for each unit of spread of the members."""
     quantile: float = Field(ge=0)
     rows: int
     families: int
-    """Held-out families that the quantile is from."""
+    """Number of held-out families from which the quantile is computed."""
 
     def half_width(self, spread: npt.ArrayLike) -> Floats:
-        """Half the width at each spread."""
+        """Half the width of the interval at each spread."""
         return self.quantile * (self.base + self.slope * np.asarray(spread, dtype=np.float64))
 
 
 class Coverage(_Frozen):
-    """How often measurements of a test set lay inside their intervals."""
+    """Fraction of the measurements of a test set inside their intervals."""
 
     n: int
     families: int
     value: float
+    """The fraction."""
     low: float | None
     high: float | None
     """Ends of the 95 % interval, bootstrapped by family; None for a single family."""
     width: float
     """Median width of the intervals, in the medium's unit."""
     unlike: float
-    """Share of the set's rows that are marked as unlike the training data."""
+    """Fraction of the set's rows flagged as unlike the training data."""
 
 
-class Familiar(_Frozen):
-    """What held-out rows of the training data look like, and where unlike begins.
+class InputLimits(_Frozen):
+    """Limits beyond which an input is flagged as unlike the training data.
 
-    Each limit is a quantile over held-out rows; see :func:`unlike` for the reasons it gives.
+    Each limit is a quantile over held-out rows of the training data; see :func:`reasons_unlike`.
     """
 
     lengths: tuple[int, int]
-    """Shortest and longest construct, adapters counted."""
+    """Shortest and longest construct, in bases, with adapters."""
     unknown: int
-    """Most N within a sequence."""
+    """Largest number of N within a sequence."""
     pairs: list[float]
-    """Mean share of each of the 16 pairs of neighbouring bases, AA, AC, … TT."""
+    """Mean fraction of each of the 16 pairs of neighbouring bases, AA, AC, … TT."""
     precision: list[list[float]]
-    """Inverse of their covariance, slightly shrunk towards a sphere: ``(16, 16)``."""
+    """Inverse covariance of the fractions, slightly shrunk towards a sphere: ``(16, 16)``."""
     composition: float
-    """Largest Mahalanobis distance of a sequence's pairs from the mean."""
+    """Largest Mahalanobis distance of a sequence's fractions from the mean."""
     spread: dict[str, float]
-    """Largest spread of the members in each medium; none where there is just one view."""
+    """Largest spread of the members in each medium; empty for one member and one strand."""
 
 
 class Calibration(_Frozen):
-    """What a card says about trust; every part is from rows that no member was trained on."""
+    """Uncertainty parameters of a model, all from rows on which no member was trained."""
 
     level: float = Field(gt=0, lt=1)
-    """Share of measurements that an interval shall hold."""
+    """Fraction of measurements that intervals should contain."""
     data: dict[str, Any]
-    """Name, fingerprint and rows of the held-out set."""
+    """Name, fingerprint and number of rows of the held-out set."""
     intervals: dict[str, Interval]
-    familiar: Familiar
+    familiar: InputLimits
     native: dict[str, list[float]] = {}
-    """For each medium, the predicted expression of native promoters at evenly spaced quantiles."""
+    """Medium → evenly spaced quantiles of the predicted expression of native promoters."""
     native_data: dict[str, Any] = {}
-    """Name and number of those promoters."""
+    """Name and number of these promoters."""
 
 
 class Trust(NamedTuple):
-    """What :func:`judge` says of N predictions; NaN where a medium was not calibrated."""
+    """Uncertainty of N predictions for M media; NaN for a medium without calibration."""
 
     low: Expression
     """``(N, M)``, lower end of the interval."""
     high: Expression
+    """``(N, M)``, upper end of the interval."""
     percentile: Expression | None
-    """``(N, M)``, 0–100, among native promoters; None without native promoters in the card."""
+    """``(N, M)``, percentile 0–100 among native promoters; None if the card has none."""
     unlike: list[str]
-    """For each sequence, why it is unlike the training data, joined by ``;``; else empty."""
+    """For each sequence the reasons why it is unlike the training data, joined by ``;``."""
 
 
-def judge(
+def assess_predictions(
     calibration: Calibration,
     media: Sequence[str],
     tokens: Tokens,
     expression: npt.NDArray[np.floating[Any]],
     spread: npt.NDArray[np.floating[Any]],
 ) -> Trust:
-    """Intervals, percentiles and flags.
+    """Intervals, percentiles and flags of predictions.
 
     Args:
-        calibration: From the model's card.
+        calibration: Parameters from the model's card.
         media: Names of the M outputs.
         tokens: ``(N, L)``, prepared.
         expression: ``(N, M)``, predicted.
-        spread: ``(N, M)``, standard deviation over the ensemble's views.
+        spread: ``(N, M)``, standard deviation over the ensemble's members and strands.
     """
-    half = np.full(expression.shape, np.nan)
+    half_widths = np.full(expression.shape, np.nan)
     percentile = np.full(expression.shape, np.nan)
     for m, medium in enumerate(media):
         if medium in calibration.intervals:
-            half[:, m] = calibration.intervals[medium].half_width(spread[:, m])
+            half_widths[:, m] = calibration.intervals[medium].half_width(spread[:, m])
         if medium in calibration.native:
             percentile[:, m] = percentile_of(expression[:, m], calibration.native[medium])
-    spreads = {medium: spread[:, m] for m, medium in enumerate(media)}
+    spread_by_medium = {medium: spread[:, m] for m, medium in enumerate(media)}
     return Trust(
-        low=(expression - half).astype(np.float32),
-        high=(expression + half).astype(np.float32),
+        low=(expression - half_widths).astype(np.float32),
+        high=(expression + half_widths).astype(np.float32),
         percentile=percentile.astype(np.float32) if calibration.native else None,
-        unlike=[";".join(reasons) for reasons in unlike(calibration.familiar, tokens, spreads)],
+        unlike=[
+            ";".join(reasons)
+            for reasons in reasons_unlike(calibration.familiar, tokens, spread_by_medium)
+        ],
     )
 
 
 def percentile_of(values: npt.ArrayLike, quantiles: Sequence[float]) -> Floats:
-    """Where values lie among evenly spaced quantiles, 0–100; linear between two of them."""
-    places = np.linspace(0, 100, len(quantiles))
-    return np.interp(np.asarray(values, dtype=np.float64), np.asarray(quantiles), places)
+    """Percentiles 0–100 of values, interpolated linearly between evenly spaced quantiles."""
+    percentiles = np.linspace(0, 100, len(quantiles))
+    return np.interp(np.asarray(values, dtype=np.float64), np.asarray(quantiles), percentiles)
 
 
 def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: float) -> float:
-    """The score that a new family's row stays below with probability ``level`` or more.
+    """The score below which a row of a new family stays with probability ``level`` or more.
 
-    Every family counts one, shared evenly by its rows, and the new one counts as well, at infinity.
-    Where each row is its own family this is the ⌈(n + 1) level⌉-th smallest score, whose coverage
-    is guaranteed for exchangeable scores whatever their distribution; with larger families the
-    guarantee is approximate (Dunn, Wasserman & Ramdas 2023).
+    Each family has weight 1, divided equally among its rows; the new family adds weight 1 at +∞. If
+    each row is its own family, the result is the ⌈(n + 1) level⌉-th smallest score. Its coverage is
+    then guaranteed for exchangeable scores of any distribution. For larger families the guarantee
+    is approximate (Dunn, Wasserman & Ramdas 2023).
+
+    Args:
+        scores: ``(N,)`` errors divided by their expected size.
+        family: ``(N,)`` family of each score.
+        level: Required coverage, between 0 and 1.
 
     Raises:
-        ValueError: If there are too few families to promise that level.
+        ValueError: If there are too few families for this level.
     """
     scores = np.asarray(scores, dtype=np.float64)
     _, number, sizes = np.unique(family, return_inverse=True, return_counts=True)
@@ -176,38 +186,38 @@ def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: f
         )
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(1 / sizes[number[order]])
-    # The sum of thirds may fall short of a whole number by a rounding.
+    # A sum of thirds can be slightly below an integer because of rounding.
     return float(scores[order][np.searchsorted(reached, needed - 1e-9)])
 
 
-def fit_difficulty(error: Floats, spread: Floats) -> tuple[float, float]:
-    """Base and slope of the absolute error as a function of the spread, neither negative.
+def fit_expected_error(error: Floats, spread: Floats) -> tuple[float, float]:
+    """Base and slope of the absolute error as a linear function of the spread, both at least 0.
 
-    Least squares; where the spread says nothing about the error, or does not vary, the slope is 0
-    and the base the mean error.
+    Fitted by least squares. If the error does not increase with the spread, or the spread does not
+    vary, the slope is 0 and the base is the mean error.
     """
     error = np.abs(error)
-    floor = 1e-6 + 0.05 * float(error.mean())  # no interval may shrink to nothing
+    min_base = 1e-6 + 0.05 * float(error.mean())  # intervals must not have width 0
     variance = float(spread.var())
     if variance <= 1e-12:
-        return max(float(error.mean()), floor), 0.0
+        return max(float(error.mean()), min_base), 0.0
     slope = float(((spread - spread.mean()) * (error - error.mean())).mean()) / variance
     base = float(error.mean()) - slope * float(spread.mean())
     if slope <= 0:
-        return max(float(error.mean()), floor), 0.0
-    if base < floor:  # through the floor instead
-        slope = max(0.0, float(((error - floor) * spread).sum() / (spread**2).sum()))
-        base = floor
+        return max(float(error.mean()), min_base), 0.0
+    if base < min_base:  # fit a line through the smallest allowed base
+        slope = max(0.0, float(((error - min_base) * spread).sum() / (spread**2).sum()))
+        base = min_base
     return base, slope
 
 
-def fit_familiar(tokens: Tokens, spread: Mapping[str, Floats], tail: float) -> Familiar:
-    """Limits that a share ``tail`` of these held-out rows pass, for each reason by itself.
+def fit_input_limits(tokens: Tokens, spread: Mapping[str, Floats], tail: float) -> InputLimits:
+    """Limits that a fraction ``tail`` of these held-out rows exceeds, separately for each reason.
 
     Args:
         tokens: ``(N, L)``, prepared.
-        spread: Medium → ``(N,)``; spreads that are all 0 set no limit.
-        tail: Such as 0.005.
+        spread: Medium → ``(N,)``; a medium whose spreads are all 0 has no limit.
+        tail: Fraction of rows to flag, such as 0.005.
     """
     lengths = sequence_lengths(tokens)
     pairs = pair_shares(tokens)
@@ -215,7 +225,7 @@ def fit_familiar(tokens: Tokens, spread: Mapping[str, Floats], tail: float) -> F
     shrunk = covariance + 0.01 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     mean, precision = pairs.mean(axis=0), np.linalg.inv(shrunk)
     low, high = np.quantile(lengths, [tail / 2, 1 - tail / 2])
-    return Familiar(
+    return InputLimits(
         lengths=(int(low), int(high)),
         unknown=int(np.quantile(_unknown(tokens, lengths), 1 - tail)),
         pairs=mean.tolist(),
@@ -225,13 +235,16 @@ def fit_familiar(tokens: Tokens, spread: Mapping[str, Floats], tail: float) -> F
     )
 
 
-def unlike(familiar: Familiar, tokens: Tokens, spread: Mapping[str, Any]) -> list[list[str]]:
-    """Why each row is unlike the training data.
+def reasons_unlike(
+    familiar: InputLimits, tokens: Tokens, spread: Mapping[str, Any]
+) -> list[list[str]]:
+    """The reasons why each row is unlike the training data; an empty list if there are none.
 
-    ``length``: shorter or longer than nearly all of them; ``N``: more unknown bases; ``adapters``:
-    it does not begin and end with the reporter's adapters; ``composition``: its neighbouring
-    bases pair otherwise (too rich in G + C or A + T, or repeats); ``disagreement``: the members of
-    the ensemble disagree more than they do on held-out rows.
+    * ``length``: shorter or longer than nearly all of the training data.
+    * ``N``: more unknown bases.
+    * ``adapters``: does not start and end with the adapters of the reporter.
+    * ``composition``: other frequencies of neighbouring bases (rich in G + C or A + T, or repeats).
+    * ``disagreement``: the members of the ensemble disagree more than on held-out rows.
     """
     lengths = sequence_lengths(tokens)
     distance = _distance(
@@ -255,7 +268,7 @@ def unlike(familiar: Familiar, tokens: Tokens, spread: Mapping[str, Any]) -> lis
 
 
 def pair_shares(tokens: Tokens) -> Floats:
-    """Share of each pair of neighbouring bases among the known pairs of each row: ``(N, 16)``."""
+    """Fraction of each pair of neighbouring bases among the known pairs of a row: ``(N, 16)``."""
     left, right = tokens[:, :-1], tokens[:, 1:]
     known = (left < N_TOKEN) & (right < N_TOKEN)
     pair = np.where(known, left * np.uint8(BASES) + right, np.uint8(BASES**2))
@@ -264,8 +277,8 @@ def pair_shares(tokens: Tokens) -> Floats:
 
 
 def _distance(pairs: Floats, mean: Floats, precision: Floats) -> Floats:
-    away = pairs - mean
-    return np.sqrt(np.einsum("np,pq,nq->n", away, precision, away))
+    deviation = pairs - mean
+    return np.sqrt(np.einsum("np,pq,nq->n", deviation, precision, deviation))
 
 
 def _unknown(tokens: Tokens, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

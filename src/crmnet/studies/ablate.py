@@ -29,9 +29,9 @@ from crmnet.statistics.metrics import (
     Estimate,
     Scored,
     estimate,
+    point_estimates,
     resample,
     resamples_for,
-    values_of,
 )
 from crmnet.training.train import train
 
@@ -174,7 +174,7 @@ def _result(
         samples[variant] = np.mean(
             [resample(s, drawn, ranks=False)["pearson"] for s in scored[variant]], axis=0
         )
-        by_seed = tuple(values_of(s)["pearson"] for s in scored[variant])
+        by_seed = tuple(point_estimates(s)["pearson"] for s in scored[variant])
         mean = math.fsum(by_seed) / len(by_seed)
         against = None
         if variant != FULL:

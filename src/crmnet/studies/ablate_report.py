@@ -18,7 +18,7 @@ from crmnet.figures.style import INK, STYLE
 from crmnet.files import write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.wording import json_values, markdown_row, with_interval
-from crmnet.statistics.metrics import finite
+from crmnet.statistics.metrics import none_if_undefined
 from crmnet.studies.ablate import AblationResult
 
 
@@ -37,7 +37,7 @@ def _json(value: Any) -> Any:
         return {key: _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_json(item) for item in value]
-    return finite(value) if isinstance(value, float) else value
+    return none_if_undefined(value) if isinstance(value, float) else value
 
 
 def ablation_markdown(results: Sequence[AblationResult]) -> str:
