@@ -139,11 +139,12 @@ def test_units_are_named_where_they_are_known(counter):
         counter, media=["complex+defined", "dream"],
         units={"complex+defined": "sorting bin", "dream": "MAUDE score"},
     )  # fmt: skip
-    said = "expression is in the unit of the training labels: "
-    assert list(unit_lines(knowing, ["defined"])) == [f"{said}sorting bin"]
-    assert list(unit_lines(knowing, ["dream"])) == [f"{said}MAUDE score"]
+    assert list(unit_lines(knowing, ["defined"])) == ["expression: mean sorting bin, 0–17"]
+    assert list(unit_lines(knowing, ["dream"])) == [
+        "expression: MAUDE score, the unit of the training labels"
+    ]
     both = list(unit_lines(knowing, knowing.media))
-    assert [line.split()[0] for line in both] == [
+    assert [line.split(":")[0] for line in both] == [
         "expression_complex+defined", "expression_dream",
     ]  # fmt: skip
     unknown = dataclasses.replace(counter, units={"complex": "unknown"})
