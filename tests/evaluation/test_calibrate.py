@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -8,17 +9,19 @@ from crmnet.evaluation.calibrate import (
     CalibrateOptions,
     CalibrationRows,
     calibrate,
-    covered,
+    coverage,
     interval,
     unseen,
 )
+from crmnet.evaluation.score_sets import score_file
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import column_names, predict_file
 from crmnet.runs import packed as packed_files
-from crmnet.runs.packed import PackOptions, load_card, pack
+from crmnet.runs.model_card import card_lines
+from crmnet.runs.packed import PackOptions, bundled, load_card, pack
 from crmnet.sequence import decode, encode, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
-from crmnet.statistics.metrics import Scored
+from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, fit_familiar
 
 OPTIONS = CalibrateOptions(resamples=50)
@@ -44,9 +47,7 @@ def rows(n, seed, families=None):
     spread = rng.uniform(0, 3, n)
     error = rng.normal(size=n) * (1 + spread)
     family = np.arange(n) if families is None else rng.integers(families, size=n)
-    return CalibrationRows(
-        Scored("made", np.zeros(n), error, family), "complex", spread, np.arange(n)
-    )
+    return CalibrationRows(Scored("made", np.zeros(n), error, family), "complex", spread)
 
 
 def test_intervals_of_exchangeable_rows_hold_their_level():
@@ -72,14 +73,14 @@ def test_coverage_is_the_share_inside():
     measured = np.array([0.0, 0, 0, 0])
     one = CalibrationRows(
         Scored("made", measured, np.array([0.5, 1.5, -2.5, 9]), np.arange(4)),
-        "complex", np.zeros(4), np.arange(4),
+        "complex", np.zeros(4),
     )  # fmt: skip
     tokens, _ = prepare(
         *encode(["ACGTACGA" * 10, "AACCGGTT" * 10, "ACAGATCG" * 10, "GATTACAA" * 10])
     )
     familiar = fit_familiar(tokens, {}, 0.1)
     limits = Interval(base=1, slope=0, quantile=2, rows=9, families=9)
-    found = covered(one, tokens, limits, familiar, OPTIONS)
+    found = coverage(one, tokens, limits, familiar, OPTIONS)
     assert (found.value, found.n, found.width) == (0.5, 4, 4)
     assert 0 <= found.low < 0.5 < found.high <= 1
 
@@ -95,6 +96,44 @@ def test_the_card_says_what_was_found(packed, held_out):
     for one in card.coverage.values():
         assert 0.85 < one.value <= 1  # the very rows the interval is from
         assert one.unlike < 0.1
+
+
+def test_tests_in_the_card_say_what_an_evaluation_says(packed, held_out):
+    """They had lost the units and the rule that defines families."""
+    sets = score_file(Predictor.load(packed), held_out.path)
+    expected = summarise(sets, resamples=OPTIONS.resamples, seed=OPTIONS.seed)["sets"]
+    found = load_card(packed).tests
+    assert found == json.loads(json.dumps(expected))
+    for one in found.values():
+        assert (one["unit"], one["predicted_unit"]) == ("sorting bin", "sorting bin")
+        assert one["families_by"] == "family"
+
+
+def test_a_file_of_rows_serves_as_test_set_like_the_data_set(packed, tmp_path):
+    rows = [f"{'ACGTC' * 8}{'ACTTG' * n}{'GGATC' * (8 - n)}\t{n}" for n in range(8)]
+    text = "sequence\texpression\n" + "\n".join([*rows, "ACXT\t1"]) + "\n"
+    (tmp_path / "few.tsv").write_text(text)
+    path = tmp_path / "m.safetensors"
+    shutil.copy(packed, path)
+    with pytest.raises(ValueError, match="1 of 9 rows cannot be used"):
+        calibrate(path, tests=[tmp_path / "few.tsv"], options=OPTIONS)
+    (tmp_path / "few.tsv").write_text("\n".join(["sequence\texpression", *rows]) + "\n")
+    card = calibrate(path, tests=[tmp_path / "few.tsv"], options=OPTIONS)
+    found = card.tests["few"]
+    assert (found["n"], found["families_by"], found["left_out"]) == (8, "sequence", 0)
+
+
+def test_cards_from_before_units_and_family_rules_still_print():
+    card = load_card(bundled()["yeast"])
+    assert {found["unit"] for found in card.tests.values()} == {None}
+    assert any("random: n 2,954 in 2,954 families; r 0.944" in line for line in card_lines(card))
+
+
+def test_a_medium_that_the_model_lacks_is_named(packed, tmp_path):
+    rows = [f"{'ACGTC' * n}{'GGATC' * (16 - n)}\t{n}\tdream" for n in range(8)]
+    (tmp_path / "other.tsv").write_text("\n".join(["sequence\texpression\tmedium", *rows]) + "\n")
+    with pytest.raises(ValueError, match="other was measured in dream; the model predicts"):
+        calibrate(packed, tests=[tmp_path / "other.tsv"], options=OPTIONS)
 
 
 def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tmp_path):
@@ -123,8 +162,8 @@ def test_a_card_without_calibration_gives_expression_alone(small_run, tmp_path):
 
 def test_of_the_training_set_the_families_held_out_are_taken(small_run, assay, tmp_path):
     card = pack([small_run], tmp_path / "m.safetensors")
-    assert len(unseen(assay.path, card)) == card.members[0].data["validation_rows"]
-    assert unseen(assay.path, card.model_copy(update={"members": []})).labels is not None
+    assert len(unseen(assay, card)) == card.members[0].data["validation_rows"]
+    assert unseen(assay, card.model_copy(update={"members": []})).labels is not None
 
 
 def test_bundled_models_stay_as_they_are(packed, held_out, tmp_path, monkeypatch):
@@ -162,7 +201,7 @@ def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
     pack([other], path)
     with pytest.raises(ValueError, match="the rows that member 1 was trained on, and none"):
         calibrate(path, assay.path)
-    with pytest.raises(ValueError, match="is no packed model"):
+    with pytest.raises(ValueError, match="is not a packed model"):
         calibrate(small_run, assay.path)
     with pytest.raises(ValueError, match="level must be between 0 and 1"):
         CalibrateOptions(level=90)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crmnet.evaluation.align import Contest, PredictionTable, contests
+from crmnet.evaluation.align import AlignedSet, PredictionTable, align
 from crmnet.evaluation.compare import compare, compare_two, difference, holm
 from crmnet.evaluation.compare_report import comparison_markdown, ranked, write_comparison
 from crmnet.statistics.metrics import Scored
@@ -97,19 +97,21 @@ def test_holms_correction_by_hand():
     assert math.isnan(corrected[0]) and corrected[1] == 0.02
 
 
-def contest(seed=0):
+def aligned(seed=0):
     measured, good, bad, family = two_models(seed, better=0.6)
     twin = good + np.random.default_rng(9).normal(0, 0.01, len(good))
     predictions = {"bad": bad, "good": good, "twin": twin}
-    return Contest("set", {n: Scored("set", measured, p, family) for n, p in predictions.items()})
+    return AlignedSet(
+        "set", {n: Scored("set", measured, p, family) for n, p in predictions.items()}
+    )
 
 
-def test_a_contest_finds_the_best_and_who_is_no_worse():
-    result = compare(contest(), resamples=200)
+def test_a_comparison_finds_the_best_and_who_is_no_worse():
+    result = compare(aligned(), resamples=200)
     assert ranked(result)[-1] == "bad"
     assert {result.best, *ranked(result)[:2]} == {"good", "twin"}
-    assert result.told_apart("bad")
-    assert not result.told_apart("good") and not result.told_apart("twin")
+    assert result.significantly_worse("bad")
+    assert not result.significantly_worse("good") and not result.significantly_worse("twin")
     assert len(result.pairs) == 3
     there, back = result.against("good", "bad"), result.against("bad", "good")
     assert there.difference.value == -back.difference.value > 0
@@ -117,17 +119,17 @@ def test_a_contest_finds_the_best_and_who_is_no_worse():
 
 
 def test_errors_rank_from_below():
-    result = compare(contest(), "mse", resamples=100)
+    result = compare(aligned(), "mse", resamples=100)
     assert ranked(result)[-1] == "bad" and result.best != "bad"
 
 
 def test_an_unknown_metric_lists_the_known():
     with pytest.raises(ValueError, match="metric must be one of pearson"):
-        compare(contest(), "r")
+        compare(aligned(), "r")
 
 
 def test_the_files_of_a_comparison(tmp_path):
-    results = [compare(contest(), resamples=50)]
+    results = [compare(aligned(), resamples=50)]
     write_comparison(tmp_path, results)
     assert {p.name for p in tmp_path.iterdir()} == {
         "compare.json", "compare.md", "compare.csv", "compare.png",
@@ -164,8 +166,8 @@ def test_published_predictions_take_part_like_any_other():
         PredictionTable(n, "random", folder / f"Random_test_{f}_model.csv")
         for n, f in files.items()
     ]
-    (found,) = contests({}, [], tables)
+    (found,) = align({}, [], tables)
     result = compare(found, resamples=200)
     assert (result.n, result.left_out) == (2954, 0)
     assert ranked(result) == ["conv", "transformer", "DanQ", "DeepATT", "DeepSEA"]
-    assert [m for m in files if result.told_apart(m)] == ["DanQ", "DeepATT", "DeepSEA"]
+    assert [m for m in files if result.significantly_worse(m)] == ["DanQ", "DeepATT", "DeepSEA"]

@@ -10,7 +10,7 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import opened
 from crmnet.data.splits import families
-from crmnet.evaluation.score_sets import score_file, score_model, score_table, table_tokens
+from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
 from support import SHARED, needs_shared
 
 # -- a model on a data set --------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_rows_without_a_sequence_are_nobodys_relatives(tmp_path):
     rows = "".join(f"{tile},{i},{i}\n" for i, tile in enumerate(["", *TILES[:2], "", "NN"]))
     path = table(tmp_path, f"sequence,measured,predicted\n{rows}")
     assert first_of_family(score_table(path, by="homology")) == [0, 1, 1, 3, 4]
-    assert table_tokens(path).shape == (5, 112)
+    assert read_score_table(path).tokens.shape == (5, 112)
 
 
 def test_a_bad_letter_in_a_table_names_its_line(tmp_path):
@@ -325,7 +325,7 @@ def test_rows_that_a_model_has_seen_are_told_in_data_and_in_tables(tmp_path):
         False, False, True, True,
     ]  # fmt: skip
     path = table(tmp_path, "measured,predicted\n1,2\n3,4\n5,6\n")
-    with pytest.raises(ValueError, match=r"table\.csv, line 1: no sequence column .* looked for"):
+    with pytest.raises(ValueError, match=r"table\.csv, line 1: no sequence column .* matched with"):
         score_table(path, training=training)
 
 
@@ -335,7 +335,7 @@ def test_the_command_scores_seen_rows_apart(crmnet, tmp_path):
     words = ["evaluate", "--predictions", path, "--resamples", 10, "-o", tmp_path / "e"]
     status, out, error = crmnet(*words, "--against", write_trained(tmp_path, OTHER, TILES[0]))
     assert status == 0
-    assert "test: trained holds 2 of its 5 rows" in error and "only the other 3 tell" in error
+    assert "test: trained holds 2 of its 5 rows" in error and "only the other 3 show" in error
     assert "not in trained  3  " in out and "in trained      2  too few rows" in out
     found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["test"]["against"]
     assert (found["data"], found["level"]) == ("trained", "near")
