@@ -35,7 +35,7 @@ def test_tables_are_matched_by_sequence(tmp_path):
     assert found.models["b"].predicted.tolist() == [0.5, 2.5, 4.5, 4.5]
 
 
-def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
+def test_all_models_have_the_families_of_the_first(tmp_path, crmnet):
     tiles = [INSERTS[0][:40] + INSERTS[1][:40], INSERTS[1][:40] + INSERTS[2][:40], *INSERTS[3:]]
     for model in "ab":
         rows = "".join(f"{s},{i},{i + i % 2}\n" for i, s in enumerate(tiles))
@@ -70,7 +70,7 @@ def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
     assert found["without"] == {"data": "trained", "rows": 1}
 
 
-def test_what_training_data_hold_cannot_be_left_out_unseen(tmp_path):
+def test_training_rows_that_cannot_be_left_out_are_an_error(tmp_path):
     training = TrainingRows(prepare(*encode(INSERTS[:3]))[0], "trained")
     tables = [PredictionTable("a", "s", table(tmp_path / "a.csv", range(5)))]
     with pytest.raises(
@@ -119,7 +119,7 @@ def test_nothing_to_compare_is_an_error():
         align({}, [])
 
 
-def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
+def test_runs_and_tables_are_aligned_on_a_file(small_run, tmp_path, crmnet):
     measured = "".join(f"{s}\t{i}\n" for i, s in enumerate(INSERTS))
     (tmp_path / "s.tsv").write_text("sequence\texpression\n" + measured)
     answers = table(tmp_path / "a.csv", [3, 1, 0, 2, 4])
@@ -139,7 +139,7 @@ def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
     assert (tmp_path / "c" / "compare.png").is_file()
 
 
-def test_aligned_sets_say_what_an_evaluation_says(small_run, assay):
+def test_aligned_sets_hold_units_and_the_family_rule(small_run, assay):
     predictor = Predictor.load(small_run, device="cpu")
     expected = {scored.name: scored for scored in score_model(predictor, assay)}
     found = align({"run": predictor}, [assay])

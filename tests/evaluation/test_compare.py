@@ -55,7 +55,7 @@ def test_p_values_of_equal_models_are_uniform_by_family_and_too_small_by_row():
     assert np.mean(np.array(p[False]) < 0.05) > 0.3
 
 
-def test_a_better_model_is_told_apart():
+def test_a_better_model_differs_significantly():
     found = compare_two(*pair_of(0, better=0.5))
     assert found.value > 0 and found.low > 0
     assert found.p < 0.01
@@ -77,7 +77,7 @@ def test_a_difference_has_its_percentiles_and_normal_p_by_hand():
     assert found.p == pytest.approx(2 * stats.norm.sf(z))
 
 
-def test_models_that_answer_alike_do_not_differ():
+def test_models_with_equal_predictions_do_not_differ():
     one, _ = pair_of(3)
     found = compare_two(one, one)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
@@ -106,7 +106,7 @@ def aligned(seed=0):
     )
 
 
-def test_a_comparison_finds_the_best_and_who_is_no_worse():
+def test_a_comparison_finds_the_best_and_the_models_that_are_not_worse():
     result = compare(aligned(), resamples=200)
     assert ranked(result)[-1] == "bad"
     assert {result.best, *ranked(result)[:2]} == {"good", "twin"}
@@ -118,7 +118,7 @@ def test_a_comparison_finds_the_best_and_who_is_no_worse():
     assert there.difference.low == -back.difference.high
 
 
-def test_errors_rank_from_below():
+def test_the_lowest_error_ranks_first():
     result = compare(aligned(), "mse", resamples=100)
     assert ranked(result)[-1] == "bad" and result.best != "bad"
 
@@ -151,14 +151,14 @@ def test_the_files_of_a_comparison(tmp_path):
         (["--predictions", "a=b.csv"], "takes NAME@SET=FILE"),
     ],
 )
-def test_bad_use_is_said(crmnet, tmp_path, words, said):
+def test_wrong_usage_is_reported(crmnet, tmp_path, words, said):
     status, _, error = crmnet("compare", *words, "-o", tmp_path / "c")
     assert status == 2
     assert said in error
 
 
 @needs_shared
-def test_published_predictions_take_part_like_any_other():
+def test_published_predictions_can_be_compared():
     folder = SHARED / "data" / "evolution"
     files = {"transformer": "tpu", "conv": "gpu", "DanQ": "DanQ", "DeepATT": "DeepAtt",
              "DeepSEA": "DeepSEA"}  # fmt: skip

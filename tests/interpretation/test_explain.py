@@ -44,7 +44,7 @@ def test_sites_that_overlap_stand_in_rows_of_their_own():
     plt.close("all")
 
 
-def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
+def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     out = tmp_path / "out"
     some = tmp_path / "some.tsv"
     text = (assay.path / "truth" / "assay.tsv", assay.path / "assay.tsv")
@@ -83,14 +83,14 @@ def test_explain_writes_what_it_says(crmnet, small_run, assay, tmp_path):
     assert len(rows(out / "attributions.tsv")) == 3 * 80
 
 
-def test_explain_refuses_what_makes_no_sense(crmnet, small_run, tmp_path):
+def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT\n")
     status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "-o", tmp_path / "out")
     assert status == 2 and "choose one of the model's media" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_what_was_done_to_sequences_is_said(crmnet, small_run, tmp_path):
+def test_explain_reports_added_adapters_and_cut_sequences(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT" * 50 + "\n")
     status, _, err = crmnet(
         "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,

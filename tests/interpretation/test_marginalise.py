@@ -56,7 +56,7 @@ def test_single_effects_by_hand():
     np.testing.assert_allclose(found.low, found.mean)
 
 
-def test_pair_effects_are_what_is_beyond_the_sum():
+def test_pair_effects_are_the_difference_from_the_sum():
     plain = pair_effects(predictor(), grounds(), ("GAG", "GAG"), [1], gaps=[0, 10, 75])
     assert [w for w in plain.where if w[0] == "++"] == [("++", 0), ("++", 10)]  # 75 has no room
     np.testing.assert_allclose(plain.mean, 0)

@@ -93,7 +93,7 @@ def test_joined_files_repeat_their_header(counter, tmp_path):
         ("\n\nAAC\n\nATC\n", ["1", "2"]),
     ],
 )
-def test_files_of_every_kind(counter, tmp_path, text, ids):
+def test_files_of_every_format(counter, tmp_path, text, ids):
     blocks = list(predict_file(counter, write(tmp_path / "in", text), flanks="none"))
     assert [i for block in blocks for i in block.ids] == ids
     assert np.concatenate([b.expression for b in blocks]).tolist() == [[2, 0], [1, 1]]
@@ -124,7 +124,7 @@ def test_a_large_file_is_read_in_blocks(counter, tmp_path, monkeypatch):
     assert max(sizes) <= 201
 
 
-def test_precision_is_asked_for_and_checked(small_run):
+def test_precision_is_chosen_and_checked(small_run):
     exact, rounded = (Predictor.load(small_run, precision=p) for p in ("fp32", "bf16"))
     sequences = ["ACGTT" * 16, "TTACC" * 16]
     assert not np.array_equal(exact.predict(sequences), rounded.predict(sequences))
@@ -133,7 +133,7 @@ def test_precision_is_asked_for_and_checked(small_run):
         Predictor.load(small_run, precision="int8")
 
 
-def test_units_are_named_where_they_are_known(counter):
+def test_known_units_are_named(counter):
     assert list(unit_lines(counter, counter.media)) == []
     knowing = dataclasses.replace(
         counter, media=["complex+defined", "dream"],
@@ -151,7 +151,7 @@ def test_units_are_named_where_they_are_known(counter):
     assert list(unit_lines(unknown, ["complex"])) == []
 
 
-def test_the_input_is_never_written_over(crmnet, small_run, tmp_path):
+def test_the_input_is_never_overwritten(crmnet, small_run, tmp_path):
     file = tmp_path / "s.fa"
     file.write_text(">one\n" + "ACGT" * 20 + "\n")
     status, _, error = crmnet("predict", small_run, file, "-o", file)
