@@ -30,7 +30,7 @@ from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import find_leaks
 from crmnet.data.subset import split
-from crmnet.evaluation.align import PredictionTable, contests
+from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.compare import ALPHA, compare
 from crmnet.evaluation.compare_report import ranked, write_comparison
 from crmnet.evaluation.score_sets import score_model
@@ -176,8 +176,8 @@ def study(args: argparse.Namespace) -> None:
         PredictionTable(name, held_out.name, Path(file))
         for name, _, file in (text.partition("=") for text in args.published)
     ]
-    taking_part = contests(predictors, [held_out, native], tables, by="homology")
-    results = [compare(contest) for contest in taking_part]
+    sets = align(predictors, [held_out, native], tables, by="homology")
+    results = [compare(aligned) for aligned in sets]
     write_comparison(args.out, results)
     random_set, native_set = results
     found, best_network = [], next(m for m in ranked(random_set) if m in predictors)
@@ -185,7 +185,7 @@ def study(args: argparse.Namespace) -> None:
         row = {
             "model": model,
             "random": vars(random_set.estimates[model]["pearson"]),
-            "told_apart_from_best": random_set.told_apart(model),
+            "told_apart_from_best": random_set.significantly_worse(model),
         }
         if model in predictors:
             pair = random_set.against(model, best_network)

@@ -15,8 +15,10 @@ from crmnet.sequence import (
     LENGTH,
     N_TOKEN,
     Preparation,
+    adapter_mismatches,
     decode,
     encode,
+    find_adapters,
     fit_length,
     letters_to_tokens,
     one_hot,
@@ -208,6 +210,25 @@ def test_three_mismatches_are_too_many():
     row, done = prepared(spoilt, length=200)
     assert row == padded(ADAPTER_5 + spoilt + ADAPTER_3, 200)
     assert done == Preparation(total=1, adapters_added=1)
+
+
+def test_adapters_are_found_at_the_ends_of_a_row_or_where_they_are_looked_for():
+    insert = "AACCA" * 3
+    both, one = ADAPTER_5 + insert + ADAPTER_3, "TTTTT" + ADAPTER_5[5:] + insert + ADAPTER_3
+    shifted = "NNN" + both
+    tokens, lengths = encode([both, one, insert, shifted])
+    five, three = find_adapters(tokens)
+    assert (five.tolist(), three.tolist()) == (
+        [True, False, False, False],
+        [True, True, False, True],
+    )
+    # TTTTT has three mismatches with TGCAT: G, C and A.
+    assert adapter_mismatches(tokens)[0][:2].tolist() == [0, 3]
+    five, three = find_adapters(tokens, np.array([0, 0, 0, 3]), lengths)
+    assert (five.tolist(), three.tolist()) == (
+        [True, False, False, True],
+        [True, True, False, True],
+    )
 
 
 @pytest.mark.parametrize("one_sided", [ADAPTER_5 + INSERT, INSERT + ADAPTER_3])

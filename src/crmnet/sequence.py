@@ -219,8 +219,7 @@ def prepare(
     partial = padded = 0
     if flanks == "auto":
         start, stop = _known_span(tokens, lengths)
-        found_5 = _matches_at(tokens, start, ADAPTER_5)
-        found_3 = _matches_at(tokens, stop - len(ADAPTER_3), ADAPTER_3)
+        found_5, found_3 = find_adapters(tokens, start, stop)
         kept = found_5 | found_3
         partial = int((found_5 ^ found_3).sum())
         padded = int((kept & ((start > 0) | (stop < lengths))).sum())
@@ -244,11 +243,36 @@ def prepare(
     return fit_length(tokens, lengths, length), done
 
 
-def adapter_mismatches(tokens: Tokens) -> tuple[Lengths, Lengths]:
-    """Mismatches of each row ``(N, L)`` with the 5' adapter at its start, the 3' one at its end."""
-    lengths = sequence_lengths(tokens)
-    found_5 = _mismatches_at(tokens, np.zeros_like(lengths), ADAPTER_5)
-    return found_5, _mismatches_at(tokens, lengths - len(ADAPTER_3), ADAPTER_3)
+def adapter_mismatches(
+    tokens: Tokens, start: Lengths | None = None, stop: Lengths | None = None
+) -> tuple[Lengths, Lengths]:
+    """Mismatches of each row ``(N, L)`` with the 5' adapter and with the 3' adapter, ``(N,)`` each.
+
+    An N, or a position outside the array, counts as a mismatch.
+
+    Args:
+        tokens: Sequences.
+        start: ``(N,)``, where the 5' adapter begins; None means position 0.
+        stop: ``(N,)``, one past the end of the 3' adapter; None means one past the row's last base.
+    """
+    first = np.zeros(len(tokens), dtype=np.int64) if start is None else start
+    end = sequence_lengths(tokens) if stop is None else stop
+    return (
+        _mismatches_at(tokens, first, ADAPTER_5),
+        _mismatches_at(tokens, end - len(ADAPTER_3), ADAPTER_3),
+    )
+
+
+def find_adapters(
+    tokens: Tokens, start: Lengths | None = None, stop: Lengths | None = None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether each row carries the 5' adapter, and whether it carries the 3' adapter.
+
+    An adapter with up to :data:`ADAPTER_MISMATCHES` mismatches is recognised; arguments as for
+    :func:`adapter_mismatches`.
+    """
+    mismatches_5, mismatches_3 = adapter_mismatches(tokens, start, stop)
+    return mismatches_5 <= ADAPTER_MISMATCHES, mismatches_3 <= ADAPTER_MISMATCHES
 
 
 def inserts(tokens: Tokens) -> tuple[Tokens, Lengths]:
@@ -258,9 +282,9 @@ def inserts(tokens: Tokens) -> tuple[Tokens, Lengths]:
         Tokens ``(N, L)``, N behind the end of each insert, and the inserts' lengths ``(N,)``.
     """
     lengths = sequence_lengths(tokens)
-    found_5, found_3 = adapter_mismatches(tokens)
-    start = np.where(found_5 <= ADAPTER_MISMATCHES, len(ADAPTER_5), 0)
-    stop = lengths - np.where(found_3 <= ADAPTER_MISMATCHES, len(ADAPTER_3), 0)
+    found_5, found_3 = find_adapters(tokens, stop=lengths)
+    start = np.where(found_5, len(ADAPTER_5), 0)
+    stop = lengths - np.where(found_3, len(ADAPTER_3), 0)
     left = np.maximum(stop - start, 0)
     return fit_length(_shift_left(tokens, start), left, tokens.shape[1]), left
 
@@ -281,11 +305,6 @@ def _gather(tokens: Tokens, columns: npt.NDArray[np.int64]) -> Tokens:
     inside = (columns >= 0) & (columns < tokens.shape[1])
     picked = np.take_along_axis(tokens, np.where(inside, columns, 0), axis=1)
     return np.where(inside, picked, np.uint8(N_TOKEN))
-
-
-def _matches_at(tokens: Tokens, start: Lengths, adapter: str) -> npt.NDArray[np.bool_]:
-    """Whether ``adapter`` stands at ``start`` of each row with few enough mismatches."""
-    return _mismatches_at(tokens, start, adapter) <= ADAPTER_MISMATCHES
 
 
 def _mismatches_at(tokens: Tokens, start: Lengths, adapter: str) -> Lengths:

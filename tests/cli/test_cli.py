@@ -98,7 +98,7 @@ def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_pa
     expected = Predictor.load(small_run).predict(sequences)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert "adapters already present in 20 of 20" in err
-    assert "expression_complex is in the unit of the training labels: sorting bin\n" in err
+    assert "expression_complex: mean sorting bin, 0–17\n" in err
 
     status, out, _ = crmnet("predict", small_run, tmp_path / "in.txt", "--medium", "defined",
                             "-o", tmp_path / "out.csv")  # fmt: skip

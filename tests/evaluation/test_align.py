@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: rows matched by sequence, relatives alike, seen rows left out."""
+"""Alignment of models and tables: rows matched by sequence, shared families, seen rows left out."""
 
 import json
 
@@ -8,8 +8,10 @@ import pytest
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import TrainingRows
-from crmnet.evaluation.align import PredictionTable, all_opened, contests
+from crmnet.data.opening import all_opened
+from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.compare import compare
+from crmnet.evaluation.score_sets import score_model
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import encode, prepare
 
@@ -27,19 +29,19 @@ def test_tables_are_matched_by_sequence(tmp_path):
         PredictionTable("a", "s", table(tmp_path / "a.csv", [0, 1, 2, 3, 4])),
         PredictionTable("b", "s", table(tmp_path / "b.csv", [4, 2, 0, 3], shift=0.5)),
     ]
-    (found,) = contests({}, [], tables)
+    (found,) = align({}, [], tables)
     assert found.left_out == 1
     assert found.models["b"].measured.tolist() == [0, 2, 3, 4]
     assert found.models["b"].predicted.tolist() == [0.5, 2.5, 4.5, 4.5]
 
 
-def test_relatives_by_homology_are_those_of_the_first_for_all(tmp_path, crmnet):
+def test_all_models_have_the_families_of_the_first(tmp_path, crmnet):
     tiles = [INSERTS[0][:40] + INSERTS[1][:40], INSERTS[1][:40] + INSERTS[2][:40], *INSERTS[3:]]
     for model in "ab":
         rows = "".join(f"{s},{i},{i + i % 2}\n" for i, s in enumerate(tiles))
         (tmp_path / f"{model}.csv").write_text(f"sequence,measured,predicted\n{rows}")
     tables = [PredictionTable(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
-    (found,) = contests({}, [], tables, by="homology", words=WordOptions(20, min_triplets=1))
+    (found,) = align({}, [], tables, by="homology", words=WordOptions(20, min_triplets=1))
     assert {s.families_by for s in found.models.values()} == {"homology"}
     assert [len(set(s.family.tolist())) for s in found.models.values()] == [3, 3]
     result = compare(found, resamples=20)
@@ -56,7 +58,7 @@ def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
     (tmp_path / "trained.tsv").write_text(f"sequence\texpression\n{INSERTS[1]}\t3\n")
     with all_opened([tmp_path / "trained.tsv"], ["complex"], IngestOptions()) as (trained,):
         training = TrainingRows(trained.tokens, trained.name)
-        (found,) = contests({}, [], tables, without=[training])
+        (found,) = align({}, [], tables, without=[training])
     assert (found.left_out, found.seen, found.without) == (1, 1, "trained")
     assert all(s.measured.tolist() == [0, 2, 3] for s in found.models.values())
     words = [f"--predictions={file.stem}@s={file}" for file in files]
@@ -68,20 +70,22 @@ def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
     assert found["without"] == {"data": "trained", "rows": 1}
 
 
-def test_what_training_data_hold_cannot_be_left_out_unseen(tmp_path):
+def test_training_rows_that_cannot_be_left_out_are_an_error(tmp_path):
     training = TrainingRows(prepare(*encode(INSERTS[:3]))[0], "trained")
     tables = [PredictionTable("a", "s", table(tmp_path / "a.csv", range(5)))]
-    with pytest.raises(ValueError, match="s: trained holds 3 of its 5 rows; what is left"):
-        contests({}, [], tables, without=[training])
+    with pytest.raises(
+        ValueError, match="s: trained holds 3 of its 5 rows; the other 2 are too few"
+    ):
+        align({}, [], tables, without=[training])
     (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
     with pytest.raises(ValueError, match=r"b\.csv, line 1: no sequence column"):
-        contests({}, [], [PredictionTable("b", "s", tmp_path / "b.csv")], without=[training])
+        align({}, [], [PredictionTable("b", "s", tmp_path / "b.csv")], without=[training])
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):
     order = [0, 0, 1, 2, 0]
     tables = [PredictionTable(m, "s", table(tmp_path / f"{m}.csv", order)) for m in "ab"]
-    (found,) = contests({}, [], tables)
+    (found,) = align({}, [], tables)
     assert len(found.models["a"].measured) == 5
 
 
@@ -93,7 +97,7 @@ def test_tables_of_other_measurements_are_refused(tmp_path):
         PredictionTable("b", "s", other),
     ]
     with pytest.raises(ValueError, match="b has 7 measured where a has 3"):
-        contests({}, [], tables)
+        align({}, [], tables)
 
 
 def test_tables_without_sequences_must_be_as_long(tmp_path):
@@ -104,24 +108,24 @@ def test_tables_without_sequences_must_be_as_long(tmp_path):
         PredictionTable("b", "s", tmp_path / "b.csv"),
     ]
     with pytest.raises(ValueError, match="files of 3, 4 rows without sequences"):
-        contests({}, [], pair)
+        align({}, [], pair)
     mixed = [pair[0], PredictionTable("c", "s", table(tmp_path / "c.csv", [0, 1, 2]))]
-    with pytest.raises(ValueError, match="some files have a sequence column and some have not"):
-        contests({}, [], mixed)
+    with pytest.raises(ValueError, match="some files have a sequence column and some do not"):
+        align({}, [], mixed)
 
 
 def test_nothing_to_compare_is_an_error():
     with pytest.raises(ValueError, match="nothing to compare"):
-        contests({}, [])
+        align({}, [])
 
 
-def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
+def test_runs_and_tables_are_aligned_on_a_file(small_run, tmp_path, crmnet):
     measured = "".join(f"{s}\t{i}\n" for i, s in enumerate(INSERTS))
     (tmp_path / "s.tsv").write_text("sequence\texpression\n" + measured)
     answers = table(tmp_path / "a.csv", [3, 1, 0, 2, 4])
     predictor = Predictor.load(small_run, device="cpu")
     with all_opened([tmp_path / "s.tsv"], ["complex"], IngestOptions()) as datasets:
-        (found,) = contests({"run": predictor}, datasets, [PredictionTable("table", "s", answers)])
+        (found,) = align({"run": predictor}, datasets, [PredictionTable("table", "s", answers)])
     np.testing.assert_allclose(
         found.models["run"].predicted, predictor.predict(INSERTS, medium="complex"), rtol=1e-5
     )
@@ -135,7 +139,22 @@ def test_runs_and_tables_meet_on_a_file(small_run, tmp_path, crmnet):
     assert (tmp_path / "c" / "compare.png").is_file()
 
 
+def test_aligned_sets_hold_units_and_the_family_rule(small_run, assay):
+    predictor = Predictor.load(small_run, device="cpu")
+    expected = {scored.name: scored for scored in score_model(predictor, assay)}
+    found = align({"run": predictor}, [assay])
+    assert [one.name for one in found] == list(expected)
+    for one in found:
+        scored, wanted = one.models["run"], expected[one.name]
+        assert scored.unit == scored.predicted_unit == "sorting bin"
+        assert scored.families_by == "family"
+        for field in ("unit", "predicted_unit", "families_by"):
+            assert getattr(scored, field) == getattr(wanted, field)
+        for field in ("measured", "predicted", "family"):
+            np.testing.assert_array_equal(getattr(scored, field), getattr(wanted, field))
+
+
 def test_two_sets_of_one_name_are_refused(small_run, assay):
     predictor = Predictor.load(small_run, device="cpu")
     with pytest.raises(ValueError, match="two sets are named 'assay:"):
-        contests({"run": predictor}, [assay, assay])
+        align({"run": predictor}, [assay, assay])

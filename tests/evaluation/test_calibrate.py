@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -8,17 +9,19 @@ from crmnet.evaluation.calibrate import (
     CalibrateOptions,
     CalibrationRows,
     calibrate,
-    covered,
+    coverage,
     interval,
     unseen,
 )
+from crmnet.evaluation.score_sets import score_file
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import column_names, predict_file
 from crmnet.runs import packed as packed_files
-from crmnet.runs.packed import PackOptions, load_card, pack
+from crmnet.runs.model_card import card_lines
+from crmnet.runs.packed import PackOptions, bundled, load_card, pack
 from crmnet.sequence import decode, encode, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
-from crmnet.statistics.metrics import Scored
+from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, fit_input_limits
 
 OPTIONS = CalibrateOptions(resamples=50)
@@ -44,9 +47,7 @@ def rows(n, seed, families=None):
     spread = rng.uniform(0, 3, n)
     error = rng.normal(size=n) * (1 + spread)
     family = np.arange(n) if families is None else rng.integers(families, size=n)
-    return CalibrationRows(
-        Scored("made", np.zeros(n), error, family), "complex", spread, np.arange(n)
-    )
+    return CalibrationRows(Scored("made", np.zeros(n), error, family), "complex", spread)
 
 
 def test_intervals_of_exchangeable_rows_hold_their_level():
@@ -72,19 +73,19 @@ def test_coverage_is_the_share_inside():
     measured = np.array([0.0, 0, 0, 0])
     one = CalibrationRows(
         Scored("made", measured, np.array([0.5, 1.5, -2.5, 9]), np.arange(4)),
-        "complex", np.zeros(4), np.arange(4),
+        "complex", np.zeros(4),
     )  # fmt: skip
     tokens, _ = prepare(
         *encode(["ACGTACGA" * 10, "AACCGGTT" * 10, "ACAGATCG" * 10, "GATTACAA" * 10])
     )
     familiar = fit_input_limits(tokens, {}, 0.1)
     limits = Interval(base=1, slope=0, quantile=2, rows=9, families=9)
-    found = covered(one, tokens, limits, familiar, OPTIONS)
+    found = coverage(one, tokens, limits, familiar, OPTIONS)
     assert (found.value, found.n, found.width) == (0.5, 4, 4)
     assert 0 <= found.low < 0.5 < found.high <= 1
 
 
-def test_the_card_says_what_was_found(packed, held_out):
+def test_the_card_holds_the_results(packed, held_out):
     card = load_card(packed)
     found = card.calibration
     assert found.level == 0.9
@@ -95,6 +96,41 @@ def test_the_card_says_what_was_found(packed, held_out):
     for one in card.coverage.values():
         assert 0.85 < one.value <= 1  # the very rows the interval is from
         assert one.unlike < 0.1
+
+
+def test_the_card_holds_the_same_metrics_as_an_evaluation(packed, held_out):
+    """They had lost the units and the rule that defines families."""
+    sets = score_file(Predictor.load(packed), held_out.path)
+    expected = summarise(sets, resamples=OPTIONS.resamples, seed=OPTIONS.seed)["sets"]
+    found = load_card(packed).tests
+    assert found == json.loads(json.dumps(expected))
+    for one in found.values():
+        assert (one["unit"], one["predicted_unit"]) == ("sorting bin", "sorting bin")
+        assert one["families_by"] == "family"
+
+
+def test_a_file_of_rows_can_be_a_test_set(packed, held_out, tmp_path):
+    rows = [f"{text}\t{n % 7}" for n, text in enumerate(decode(held_out.tokens[:120]))]
+    text = "\n".join(["sequence\texpression", *rows, "ACXT\t1"])
+    (tmp_path / "few.tsv").write_text(text + "\n")
+    shutil.copy(packed, tmp_path / "m.safetensors")
+    card = calibrate(tmp_path / "m.safetensors", tests=[tmp_path / "few.tsv"], options=OPTIONS)
+    found = card.tests["few"]
+    assert (found["n"], found["left_out"], found["families_by"]) == (120, 1, "sequence")
+    assert set(card.tests) - {"few"} == set(load_card(packed).tests)
+
+
+def test_cards_from_before_units_and_family_rules_still_print():
+    card = load_card(bundled()["yeast"])
+    assert {found["unit"] for found in card.tests.values()} == {None}
+    assert any("random: n 2,954 in 2,954 families; r 0.944" in line for line in card_lines(card))
+
+
+def test_a_medium_that_the_model_lacks_is_named(packed, tmp_path):
+    rows = [f"{'ACGTC' * n}{'GGATC' * (16 - n)}\t{n}\tdream" for n in range(8)]
+    (tmp_path / "other.tsv").write_text("\n".join(["sequence\texpression\tmedium", *rows]) + "\n")
+    with pytest.raises(ValueError, match="other was measured in dream; the model predicts"):
+        calibrate(packed, tests=[tmp_path / "other.tsv"], options=OPTIONS)
 
 
 def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tmp_path):
@@ -121,13 +157,13 @@ def test_a_card_without_calibration_gives_expression_alone(small_run, tmp_path):
     assert column_names(predictor, ["complex"]) == ["id", "expression"]
 
 
-def test_of_the_training_set_the_families_held_out_are_taken(small_run, assay, tmp_path):
+def test_the_held_out_families_of_the_training_set_are_used(small_run, assay, tmp_path):
     card = pack([small_run], tmp_path / "m.safetensors")
-    assert len(unseen(assay.path, card)) == card.members[0].data["validation_rows"]
-    assert unseen(assay.path, card.model_copy(update={"members": []})).labels is not None
+    assert len(unseen(assay, card)) == card.members[0].data["validation_rows"]
+    assert unseen(assay, card.model_copy(update={"members": []})).labels is not None
 
 
-def test_bundled_models_stay_as_they_are(packed, held_out, tmp_path, monkeypatch):
+def test_bundled_models_are_not_changed(packed, held_out, tmp_path, monkeypatch):
     (tmp_path / "weights").mkdir()
     own = tmp_path / "weights" / "tiny.safetensors"
     shutil.copy(packed, own)
@@ -162,7 +198,7 @@ def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
     pack([other], path)
     with pytest.raises(ValueError, match="the rows that member 1 was trained on, and none"):
         calibrate(path, assay.path)
-    with pytest.raises(ValueError, match="is no packed model"):
+    with pytest.raises(ValueError, match="is not a packed model"):
         calibrate(small_run, assay.path)
     with pytest.raises(ValueError, match="level must be between 0 and 1"):
         CalibrateOptions(level=90)

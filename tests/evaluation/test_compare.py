@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from crmnet.evaluation.align import Contest, PredictionTable, contests
+from crmnet.evaluation.align import AlignedSet, PredictionTable, align
 from crmnet.evaluation.compare import compare, compare_two, difference, holm
 from crmnet.evaluation.compare_report import comparison_markdown, ranked, write_comparison
 from crmnet.statistics.metrics import Scored
@@ -55,7 +55,7 @@ def test_p_values_of_equal_models_are_uniform_by_family_and_too_small_by_row():
     assert np.mean(np.array(p[False]) < 0.05) > 0.3
 
 
-def test_a_better_model_is_told_apart():
+def test_a_better_model_differs_significantly():
     found = compare_two(*pair_of(0, better=0.5))
     assert found.value > 0 and found.low > 0
     assert found.p < 0.01
@@ -77,7 +77,7 @@ def test_a_difference_has_its_percentiles_and_normal_p_by_hand():
     assert found.p == pytest.approx(2 * stats.norm.sf(z))
 
 
-def test_models_that_answer_alike_do_not_differ():
+def test_models_with_equal_predictions_do_not_differ():
     one, _ = pair_of(3)
     found = compare_two(one, one)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
@@ -97,37 +97,39 @@ def test_holms_correction_by_hand():
     assert math.isnan(corrected[0]) and corrected[1] == 0.02
 
 
-def contest(seed=0):
+def aligned(seed=0):
     measured, good, bad, family = two_models(seed, better=0.6)
     twin = good + np.random.default_rng(9).normal(0, 0.01, len(good))
     predictions = {"bad": bad, "good": good, "twin": twin}
-    return Contest("set", {n: Scored("set", measured, p, family) for n, p in predictions.items()})
+    return AlignedSet(
+        "set", {n: Scored("set", measured, p, family) for n, p in predictions.items()}
+    )
 
 
-def test_a_contest_finds_the_best_and_who_is_no_worse():
-    result = compare(contest(), resamples=200)
+def test_a_comparison_finds_the_best_and_the_models_that_are_not_worse():
+    result = compare(aligned(), resamples=200)
     assert ranked(result)[-1] == "bad"
     assert {result.best, *ranked(result)[:2]} == {"good", "twin"}
-    assert result.told_apart("bad")
-    assert not result.told_apart("good") and not result.told_apart("twin")
+    assert result.significantly_worse("bad")
+    assert not result.significantly_worse("good") and not result.significantly_worse("twin")
     assert len(result.pairs) == 3
     there, back = result.against("good", "bad"), result.against("bad", "good")
     assert there.difference.value == -back.difference.value > 0
     assert there.difference.low == -back.difference.high
 
 
-def test_errors_rank_from_below():
-    result = compare(contest(), "mse", resamples=100)
+def test_the_lowest_error_ranks_first():
+    result = compare(aligned(), "mse", resamples=100)
     assert ranked(result)[-1] == "bad" and result.best != "bad"
 
 
 def test_an_unknown_metric_lists_the_known():
     with pytest.raises(ValueError, match="metric must be one of pearson"):
-        compare(contest(), "r")
+        compare(aligned(), "r")
 
 
 def test_the_files_of_a_comparison(tmp_path):
-    results = [compare(contest(), resamples=50)]
+    results = [compare(aligned(), resamples=50)]
     write_comparison(tmp_path, results)
     assert {p.name for p in tmp_path.iterdir()} == {
         "compare.json", "compare.md", "compare.csv", "compare.png",
@@ -149,14 +151,14 @@ def test_the_files_of_a_comparison(tmp_path):
         (["--predictions", "a=b.csv"], "takes NAME@SET=FILE"),
     ],
 )
-def test_bad_use_is_said(crmnet, tmp_path, words, said):
+def test_wrong_usage_is_reported(crmnet, tmp_path, words, said):
     status, _, error = crmnet("compare", *words, "-o", tmp_path / "c")
     assert status == 2
     assert said in error
 
 
 @needs_shared
-def test_published_predictions_take_part_like_any_other():
+def test_published_predictions_can_be_compared():
     folder = SHARED / "data" / "evolution"
     files = {"transformer": "tpu", "conv": "gpu", "DanQ": "DanQ", "DeepATT": "DeepAtt",
              "DeepSEA": "DeepSEA"}  # fmt: skip
@@ -164,8 +166,8 @@ def test_published_predictions_take_part_like_any_other():
         PredictionTable(n, "random", folder / f"Random_test_{f}_model.csv")
         for n, f in files.items()
     ]
-    (found,) = contests({}, [], tables)
+    (found,) = align({}, [], tables)
     result = compare(found, resamples=200)
     assert (result.n, result.left_out) == (2954, 0)
     assert ranked(result) == ["conv", "transformer", "DanQ", "DeepATT", "DeepSEA"]
-    assert [m for m in files if result.told_apart(m)] == ["DanQ", "DeepATT", "DeepSEA"]
+    assert [m for m in files if result.significantly_worse(m)] == ["DanQ", "DeepATT", "DeepSEA"]

@@ -1,4 +1,4 @@
-"""Sets to score: a model on data, tables of others, and which rows of either are relatives."""
+"""Sets to score: a model on data, tables of predictions, and the families of the rows."""
 
 import json
 
@@ -10,7 +10,7 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import opened
 from crmnet.data.splits import families
-from crmnet.evaluation.score_sets import score_file, score_model, score_table, table_tokens
+from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
 from support import SHARED, needs_shared
 
 # -- a model on a data set --------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_a_model_is_scored_medium_by_medium(tmp_path):
     )  # fmt: skip
 
 
-def test_another_unit_than_the_models_is_noticed(tmp_path):
+def test_a_unit_that_differs_from_the_models_is_noticed(tmp_path):
     write_rows(tmp_path / "a.tsv", [row[:2] for row in ROWS], "sequence expression")
     options = {"media": ("defined",), "flanks": "none"}
     (scored,) = score_file(
@@ -114,13 +114,13 @@ def test_a_file_of_rows_is_scored_like_the_data_set(tmp_path):
 
 
 @pytest.mark.parametrize(("medium", "factor"), [("defined", 1), ("complex", 2)])
-def test_a_file_without_media_is_of_the_named_one(tmp_path, medium, factor):
+def test_a_file_without_media_has_the_named_medium(tmp_path, medium, factor):
     path = write_rows(tmp_path / "rows.tsv", [row[:2] for row in ROWS], "sequence expression")
     (scored,) = score_file(GCCounter(), path, IngestOptions(media=(medium,), flanks="none"))
     np.testing.assert_array_equal(scored.predicted, factor * np.array([4, 3, 2, 1, 0, 4]))
 
 
-def test_a_file_is_of_the_models_first_medium_and_says_what_it_lost(tmp_path, caplog):
+def test_a_file_has_the_models_first_medium_and_reports_rejected_rows(tmp_path, caplog):
     rows = [*(row[:2] for row in ROWS), ("ACXT", 1)]
     path = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")
     with pytest.raises(ValueError, match="1 of 7 rows cannot be used"):
@@ -173,14 +173,14 @@ def test_a_named_column_that_is_not_there_is_an_error(tmp_path):
         score_table(path, measured="nosuch")
 
 
-def test_a_text_that_is_no_number_names_file_and_line(tmp_path):
+def test_a_text_that_is_not_a_number_names_file_and_line(tmp_path):
     path = table(tmp_path, "measured,predicted\n1,2\n\n3,high\n5,6\n")
     with pytest.raises(ValueError, match=r"table\.csv, line 4: predicted 'high'"):
         score_table(path)
 
 
 @pytest.mark.parametrize("line", ["3", "3,4,5"])
-def test_a_line_with_another_number_of_columns_is_not_dropped_in_silence(tmp_path, line):
+def test_a_line_with_another_number_of_columns_is_an_error(tmp_path, line):
     path = table(tmp_path, f"measured,predicted\n1,2\n{line}\n5,6\n7,8\n9,10\n")
     with pytest.raises(ValueError, match=r"table\.csv, line 3: \d columns where 2"):
         score_table(path)
@@ -211,7 +211,7 @@ def test_a_table_without_rows_is_too_short(tmp_path):
         score_table(table(tmp_path, "measured,predicted\n"))
 
 
-# -- which rows are relatives -----------------------------------------------------------------
+# -- families of rows ------------------------------------------------------------------------
 
 MIDDLE, OTHER = "TGACCTGATTCGGACATGTC", "CATGAATCCGTCTAGGTACATTGACGCTAACTGGATCCAT"
 TILES = [f"ACGTTGCAAGGCTTAACCGA{MIDDLE}", f"{MIDDLE}GGATACCTTGAGCATCGTTA", OTHER]
@@ -239,11 +239,11 @@ def first_of_family(scored):
     return [scored.family.tolist().index(name) for name in scored.family.tolist()]
 
 
-@pytest.mark.parametrize(("by", "told", "relatives"), KINDS)
-def test_tiles_are_relatives_by_homology_alone(tmp_path, by, told, relatives):
+@pytest.mark.parametrize(("by", "rule", "relatives"), KINDS)
+def test_tiles_are_relatives_by_homology_alone(tmp_path, by, rule, relatives):
     options = IngestOptions(media=("defined",))
     (scored,) = score_file(GCCounter(), tile_rows(tmp_path), options, by=by)
-    assert (first_of_family(scored), scored.families_by) == (relatives, told)
+    assert (first_of_family(scored), scored.families_by) == (relatives, rule)
 
 
 def test_shorter_words_make_more_relatives_and_given_families_are_kept(tmp_path):
@@ -256,12 +256,12 @@ def test_shorter_words_make_more_relatives_and_given_families_are_kept(tmp_path)
 
 
 @pytest.mark.parametrize(("by", "relatives"), [(by, found) for by, _, found in KINDS[1:]])
-def test_relatives_in_a_table_are_told_like_those_of_a_data_set(tmp_path, by, relatives):
+def test_families_of_a_table_are_defined_like_those_of_a_data_set(tmp_path, by, relatives):
     scored = score_table(tile_rows(tmp_path, family=True), by=by)
     assert (first_of_family(scored), scored.families_by) == (relatives, by)
 
 
-def test_what_tells_relatives_in_a_table_unless_asked_otherwise(tmp_path):
+def test_default_families_of_a_table(tmp_path):
     assert score_table(tile_rows(tmp_path, family=True)).families_by == "family"
     assert score_table(tile_rows(tmp_path)).families_by == "sequence"
     path = table(tmp_path, "measured,predicted\n1,2\n3,4\n5,6\n")
@@ -270,11 +270,11 @@ def test_what_tells_relatives_in_a_table_unless_asked_otherwise(tmp_path):
         score_table(path, by="homology")
 
 
-def test_rows_without_a_sequence_are_nobodys_relatives(tmp_path):
+def test_rows_without_a_sequence_are_families_of_one_row(tmp_path):
     rows = "".join(f"{tile},{i},{i}\n" for i, tile in enumerate(["", *TILES[:2], "", "NN"]))
     path = table(tmp_path, f"sequence,measured,predicted\n{rows}")
     assert first_of_family(score_table(path, by="homology")) == [0, 1, 1, 3, 4]
-    assert table_tokens(path).shape == (5, 112)
+    assert read_score_table(path).tokens.shape == (5, 112)
 
 
 def test_a_bad_letter_in_a_table_names_its_line(tmp_path):
@@ -283,12 +283,12 @@ def test_a_bad_letter_in_a_table_names_its_line(tmp_path):
         score_table(path, by="sequence")
 
 
-def test_an_unknown_way_to_tell_relatives_lists_the_known(tmp_path):
+def test_an_unknown_family_rule_lists_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="family, sequence, homology; got 'tile'"):
         score_table(tile_rows(tmp_path), by="tile")
 
 
-def test_the_command_says_how_relatives_were_told(crmnet, tmp_path):
+def test_the_command_reports_the_family_rule(crmnet, tmp_path):
     path = tile_rows(tmp_path)
     words = ["evaluate", "--predictions", path, "--resamples", 10]
     _, out, _ = crmnet(*words)
@@ -314,7 +314,7 @@ def write_trained(folder, *sequences):
     return write_rows(folder / "trained.tsv", [(s, 1) for s in sequences], "sequence expression")
 
 
-def test_rows_that_a_model_has_seen_are_told_in_data_and_in_tables(tmp_path):
+def test_rows_seen_in_training_are_marked_in_data_and_in_tables(tmp_path):
     training = ingest([write_trained(tmp_path, OTHER_STRAND)], tmp_path / "trained")
     training = TrainingRows(training.tokens, "trained", "exact")
     options = IngestOptions(media=("defined",))
@@ -325,24 +325,24 @@ def test_rows_that_a_model_has_seen_are_told_in_data_and_in_tables(tmp_path):
         False, False, True, True,
     ]  # fmt: skip
     path = table(tmp_path, "measured,predicted\n1,2\n3,4\n5,6\n")
-    with pytest.raises(ValueError, match=r"table\.csv, line 1: no sequence column .* looked for"):
+    with pytest.raises(ValueError, match=r"table\.csv, line 1: no sequence column .* matched with"):
         score_table(path, training=training)
 
 
-def test_the_command_scores_seen_rows_apart(crmnet, tmp_path):
+def test_the_command_scores_seen_rows_separately(crmnet, tmp_path):
     rows = [(tile, i, i + i % 2) for i, tile in enumerate(["ACGTTGCA" * 5, *TILES, "TTGCA" * 8])]
     path = write_rows(tmp_path / "test.tsv", rows, "sequence expression predicted")
     words = ["evaluate", "--predictions", path, "--resamples", 10, "-o", tmp_path / "e"]
     status, out, error = crmnet(*words, "--against", write_trained(tmp_path, OTHER, TILES[0]))
     assert status == 0
-    assert "test: trained holds 2 of its 5 rows" in error and "only the other 3 tell" in error
+    assert "test: trained holds 2 of its 5 rows" in error and "only the other 3 show" in error
     assert "not in trained  3  " in out and "in trained      2  too few rows" in out
     found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["test"]["against"]
     assert (found["data"], found["level"]) == ("trained", "near")
     assert (found["seen"]["n"], found["unseen"]["n"]) == (2, 3)
 
 
-def test_what_the_record_says_of_the_data_is_said(crmnet, small_run, assay, tmp_path):
+def test_the_command_warns_of_training_data_in_the_record(crmnet, small_run, assay, tmp_path):
     words = ["evaluate", small_run, assay.path, "--resamples", 10]
     status, _, error = crmnet(*words)
     assert status == 0

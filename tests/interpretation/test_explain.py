@@ -44,7 +44,7 @@ def test_overlapping_sites_are_drawn_in_separate_rows():
     plt.close("all")
 
 
-def test_explain_writes_all_files(crmnet, small_run, assay, tmp_path):
+def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     out = tmp_path / "out"
     source = tmp_path / "some.tsv"
     text = (assay.path / "truth" / "assay.tsv", assay.path / "assay.tsv")
@@ -83,14 +83,14 @@ def test_explain_writes_all_files(crmnet, small_run, assay, tmp_path):
     assert len(rows(out / "attributions.tsv")) == 3 * 80
 
 
-def test_explain_requires_a_medium(crmnet, small_run, tmp_path):
+def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT\n")
     status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "-o", tmp_path / "out")
     assert status == 2 and "choose one of the model's media" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_changes_of_the_input_sequences_are_reported(crmnet, small_run, tmp_path):
+def test_explain_reports_added_adapters_and_cut_sequences(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT" * 50 + "\n")
     status, _, err = crmnet(
         "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from crmnet.interpretation.explain import Promoters
+from crmnet.data.sequences import Promoters
 from crmnet.interpretation.figure5 import (
     FACTORS,
     FigureMotif,

@@ -1,11 +1,18 @@
-"""Planted sites: edits by hand, and a network whose answer to them is known."""
+"""Planted sites: edits by hand, effects on a network with known effects, the command's files."""
+
+import csv
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from crmnet.interpretation.marginalise import backgrounds, pair_effects, single_effects
+from crmnet.interpretation.marginalise import (
+    backgrounds,
+    pair_effects,
+    single_effects,
+    site_bases,
+)
 from crmnet.perturb import put
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import decode, encode, prepare
@@ -49,7 +56,7 @@ def test_single_effects_by_hand():
     np.testing.assert_allclose(found.low, found.mean)
 
 
-def test_pair_effects_are_what_is_beyond_the_sum():
+def test_pair_effects_are_the_difference_from_the_sum():
     plain = pair_effects(predictor(), grounds(), ("GAG", "GAG"), [1], gaps=[0, 10, 75])
     assert [w for w in plain.where if w[0] == "++"] == [("++", 0), ("++", 10)]  # 75 has no room
     np.testing.assert_allclose(plain.mean, 0)
@@ -67,3 +74,35 @@ def test_backgrounds_keep_adapters_and_composition():
     assert (found[:, :17] == tokens[0, :17]).all() and (found[:, 97:] == tokens[0, 97:]).all()
     counts = {tuple(np.bincount(row, minlength=5)) for row in tokens}
     assert {tuple(np.bincount(row, minlength=5)) for row in found} <= counts
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_a_site_is_a_factor_or_bases():
+    assert "TTACCCG" in site_bases("reb1")
+    assert site_bases("acNgt") == "ACNGT"
+    for wrong in ("NOSUCH1", ""):
+        with pytest.raises(ValueError, match="neither bases"):
+            site_bases(wrong)
+
+
+def test_the_command_plants_sites_and_pairs(crmnet, small_run, tmp_path):
+    (tmp_path / "s.txt").write_text("ACGGTCATTA" * 8 + "\n")
+    out = tmp_path / "out"
+    args = ["explain", small_run, tmp_path / "s.txt", "--medium", "complex", "-o", out]
+    status, said, err = crmnet(
+        *args, "--method", "gradient", "--plant", "REB1", "--plant", "TATAAA"
+    )
+    assert status == 0, err
+    assert "planted.png, pairs.tsv" in said and (out / "planted.png").stat().st_size > 10_000
+    single, pairs = rows(out / "planted.tsv"), rows(out / "pairs.tsv")
+    # Six bases begin at 0, 4, … 72.
+    assert [r["strand"] for r in single if r["site"] == "TATAAA"] == ["+"] * 19 + ["-"] * 19
+    assert [int(r["start"]) for r in single[:3]] == [0, 4, 8]
+    # Four pairs of strands, eleven gaps from 0 to 40.
+    assert len(pairs) == 44 and {r["sites"] for r in pairs} == {"REB1 and TATAAA"}
+    for row in single + pairs:
+        assert float(row["low"]) <= float(row["effect"]) <= float(row["high"])

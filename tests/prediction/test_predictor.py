@@ -93,7 +93,7 @@ def test_a_repeated_header_in_joined_files_is_ignored(counter, tmp_path):
         ("\n\nAAC\n\nATC\n", ["1", "2"]),
     ],
 )
-def test_files_of_every_kind(counter, tmp_path, text, ids):
+def test_files_of_every_format(counter, tmp_path, text, ids):
     blocks = list(predict_file(counter, write(tmp_path / "in", text), flanks="none"))
     assert [i for block in blocks for i in block.ids] == ids
     assert np.concatenate([b.expression for b in blocks]).tolist() == [[2, 0], [1, 1]]
@@ -124,7 +124,7 @@ def test_a_large_file_is_read_in_blocks(counter, tmp_path, monkeypatch):
     assert max(sizes) <= 201
 
 
-def test_precision_is_an_option_with_known_values(small_run):
+def test_precision_is_chosen_and_checked(small_run):
     exact, rounded = (Predictor.load(small_run, precision=p) for p in ("fp32", "bf16"))
     sequences = ["ACGTT" * 16, "TTACC" * 16]
     assert not np.array_equal(exact.predict(sequences), rounded.predict(sequences))
@@ -133,17 +133,18 @@ def test_precision_is_an_option_with_known_values(small_run):
         Predictor.load(small_run, precision="int8")
 
 
-def test_units_are_named_where_they_are_known(counter):
+def test_known_units_are_named(counter):
     assert list(unit_lines(counter, counter.media)) == []
     knowing = dataclasses.replace(
         counter, media=["complex+defined", "dream"],
         units={"complex+defined": "sorting bin", "dream": "MAUDE score"},
     )  # fmt: skip
-    said = "expression is in the unit of the training labels: "
-    assert list(unit_lines(knowing, ["defined"])) == [f"{said}sorting bin"]
-    assert list(unit_lines(knowing, ["dream"])) == [f"{said}MAUDE score"]
+    assert list(unit_lines(knowing, ["defined"])) == ["expression: mean sorting bin, 0–17"]
+    assert list(unit_lines(knowing, ["dream"])) == [
+        "expression: MAUDE score, the unit of the training labels"
+    ]
     both = list(unit_lines(knowing, knowing.media))
-    assert [line.split()[0] for line in both] == [
+    assert [line.split(":")[0] for line in both] == [
         "expression_complex+defined", "expression_dream",
     ]  # fmt: skip
     unknown = dataclasses.replace(counter, units={"complex": "unknown"})

@@ -182,7 +182,7 @@ def test_rows_that_training_data_hold_stand_apart_in_text_and_tables(tmp_path, s
     assert "too few rows" in lines[6] and "too few rows" not in lines[5]
     first, second = leak_lines(summary)
     assert first.startswith("first: hq holds 10 of its 40 rows (with the same insert); only the")
-    assert "hq holds 2 of its 30 rows" in second and "the other 28 tell" in second
+    assert "hq holds 2 of its 30 rows" in second and "the other 28 show" in second
     write_evaluation(tmp_path, sets, summary)
     found = {row["set"]: int(row["n"]) for row in rows_of(tmp_path / "metrics.tsv")}
     assert found == {

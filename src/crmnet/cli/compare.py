@@ -80,7 +80,8 @@ def compare(
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.evaluation.align import all_opened, contests
+    from crmnet.data.opening import all_opened
+    from crmnet.evaluation.align import align
     from crmnet.evaluation.compare import compare as run_comparison
     from crmnet.prediction.predictor import Predictor
 
@@ -96,8 +97,8 @@ def compare(
         all_opened(without or [], ["complex"], IngestOptions()) as trained,
     ):
         seen = [TrainingRows(d.tokens, d.name, level.value, words=words) for d in trained]
-        found = contests(predictors, datasets, tables, by=by.value, words=words, without=seen)
-    results = [run_comparison(contest, metric, resamples=resamples) for contest in found]
+        sets = align(predictors, datasets, tables, by=by.value, words=words, without=seen)
+    results = [run_comparison(aligned, metric, resamples=resamples) for aligned in sets]
     from crmnet.evaluation.compare_report import comparison_markdown, write_comparison
 
     write_comparison(output, results)

@@ -108,7 +108,7 @@ def evaluate(
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
     from crmnet.data.opening import opened
-    from crmnet.evaluation.score_sets import known_data, score_file, score_table
+    from crmnet.evaluation.score_sets import data_roles, score_file, score_table
     from crmnet.prediction.predictor import Predictor
     from crmnet.statistics.metrics import summarise
 
@@ -139,7 +139,7 @@ def evaluate(
             if not all(is_dataset(path) for path in data):
                 _say_what_is_assumed(predictor, medium)
             sets = [s for path in data for s in score_file(predictor, path, options, **told)]
-            _say_what_was_seen(known_data(model, predictor), data, rows)
+            _say_what_was_seen(data_roles(model, predictor), data, rows)
     for scored in sets:
         if scored.left_out:
             print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)

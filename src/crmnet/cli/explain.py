@@ -94,9 +94,10 @@ def explain(
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
+    from crmnet.data.sequences import read_promoters
     from crmnet.interpretation.attribute import AttributeOptions, unit_of
     from crmnet.interpretation.explain import explain as run_explain
-    from crmnet.interpretation.explain import labelled_motifs, read_promoters
+    from crmnet.interpretation.explain import labelled_motifs
     from crmnet.interpretation.logos import LogoOptions
     from crmnet.prediction.predictor import Predictor
 
@@ -131,7 +132,7 @@ def explain(
         )  # fmt: skip
         print(f"written: {output}/figure5.{format.value}, figure5.tsv")
     if plant:
-        from crmnet.interpretation.planted import plant as run_plant
+        from crmnet.interpretation.marginalise import plant as run_plant
 
         run_plant(
             predictor, promoters.tokens, plant, output, media=(medium, minus),

@@ -82,14 +82,13 @@ def scan(
     Example: `crmnet motifs scan motifs.meme promoters.fasta -o sites.tsv`
     """
     from crmnet.cli.options import reader_may_leave
-    from crmnet.interpretation.explain import read_promoters, write_sites
+    from crmnet.data.sequences import read_promoters
     from crmnet.motifs.scan import ScanOptions, find_sites
-    from crmnet.sequence import sequence_lengths
+    from crmnet.reports.sites import write_sites
 
     wanted = _named(None if str(motifs) == "-" else motifs)
-    promoters = read_promoters(file, flanks=flanks.value, length=100_000)
-    width = int(sequence_lengths(promoters.tokens).max())
-    hits = find_sites(promoters.tokens[:, :width], wanted, ScanOptions(p_value=p_value))
+    promoters = read_promoters(file, flanks=flanks.value, length=None)
+    hits = find_sites(promoters.tokens, wanted, ScanOptions(p_value=p_value))
     with reader_may_leave():
         write_sites(output, promoters.ids, wanted, hits.select(hits.q <= q_value))
 

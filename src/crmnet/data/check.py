@@ -15,7 +15,7 @@ import numpy as np
 from crmnet.data.dataset import BIN_UNIT, Dataset
 from crmnet.data.hashes import insert_hashes
 from crmnet.data.homology import WordOptions
-from crmnet.data.splits import Kinship, families, told_by
+from crmnet.data.splits import Kinship, families, family_rule
 from crmnet.sequence import (
     ADAPTER_MISMATCHES,
     LETTERS,
@@ -169,7 +169,7 @@ def _copies(dataset: Dataset) -> dict[str, int]:
 def _family_sizes(dataset: Dataset, by: Kinship, words: WordOptions | None) -> dict[str, Any]:
     _, sizes = np.unique(families(dataset, by, words), return_counts=True)
     return {
-        "by": told_by(dataset, by),
+        "by": family_rule(dataset, by),
         "number": len(sizes),
         "largest": int(sizes.max()),
         "alone": int((sizes == 1).sum()),

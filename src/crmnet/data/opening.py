@@ -1,15 +1,16 @@
-"""Data by what a user calls them: a data set folder, a file of rows, or the name of a public set.
+"""Opens data by what a user names: a data set folder, a file of rows, or a public data set.
 
-Used by every command that takes data. Public sets are read from the cache, or from a folder that
-has the file; nothing is downloaded here.
+Used by every command that takes data. A public data set is read from the cache, or from a folder
+that holds its file; nothing is downloaded here.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from crmnet.data.dataset import Dataset, is_dataset
@@ -23,24 +24,24 @@ log = logging.getLogger("crmnet")
 
 
 def is_known(path: Path) -> bool:
-    """Whether ``path`` is no file but the name of a public data set."""
+    """Whether ``path`` is the name of a public data set, and no file has that name."""
     return str(path) in cards() and not path.exists()
 
 
 def public_source(
     name: str, *, cache: Path | None = None, folder: Path | None = None, medium: str | None = None
 ) -> Source:
-    """How to read a public data set that has been fetched, or lies below ``folder``.
+    """How to read a public data set that has been fetched, or that lies in ``folder``.
 
     Args:
-        name: Of its card.
-        cache: Another cache than the usual one.
-        folder: Where to look in place of the cache.
+        name: Name of its card.
+        cache: Cache folder; None means the usual one.
+        folder: Where to look instead of the cache.
         medium: Another name for its medium.
 
     Raises:
-        FileNotFoundError: If the file is in neither.
-        ValueError: If there is no such card, or it holds no rows.
+        FileNotFoundError: If the file is in neither place.
+        ValueError: If there is no such card, or the file holds no rows.
     """
     card = find(name)
     if not card.holds_rows:
@@ -48,8 +49,8 @@ def public_source(
     path = find_in(folder, card) if folder is not None else cached(card, cache)
     if path is None:
         raise FileNotFoundError(
-            f"{name} is not in the cache; `crmnet data fetch {name}` brings it, with --from "
-            "FOLDER out of a folder that has its file"
+            f"{name} is not in the cache; fetch it with `crmnet data fetch {name}`, with --from "
+            "FOLDER if a folder has its file"
         )
     return _source(card, path, medium)
 
@@ -68,9 +69,13 @@ def _source(card: DataCard, path: Path, medium: str | None) -> Source:
 
 @contextmanager
 def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset]:
-    """A data set to read from: the folder ``path``, the rows of that file, or a public set.
+    """Open a data set folder, a file of rows, or a public data set.
 
-    A file is ingested into a temporary folder, which goes when the block ends.
+    A file is ingested into a temporary folder, which is removed when the block ends.
+
+    Args:
+        path: Folder, file, or name of a public data set.
+        options: How to read a file.
 
     Raises:
         FileNotFoundError: If there is nothing of that name.
@@ -87,3 +92,35 @@ def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset
         for line in rejection_summary(dataset.manifest):
             log.info("%s: %s", dataset.name, line)
         yield dataset
+
+
+def rows_left_out(path: Path, dataset: Dataset) -> int:
+    """Rows of the file ``path`` that :func:`opened` could not use.
+
+    0 for a data set folder, whose manifest holds what its ingestion rejected.
+    """
+    return 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
+
+
+@contextmanager
+def all_opened(
+    paths: Sequence[Path], media: Sequence[str], options: IngestOptions
+) -> Iterator[list[Dataset]]:
+    """:func:`opened` for several paths, which stay open until the block ends.
+
+    Args:
+        paths: Folders, files, or names of public data sets.
+        media: Medium of the rows of a file that names none: one for all, or one for each path.
+        options: How to read files; its media are not used.
+
+    Raises:
+        ValueError: If the number of media does not fit, or as for :func:`opened`.
+    """
+    if len(media) not in (1, len(paths)):
+        raise ValueError(f"{len(media)} media for {len(paths)} sets; give one, or one for each")
+    media = list(media) * (len(paths) if len(media) == 1 else 1)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(opened(path, replace(options, media=(medium,))))
+            for path, medium in zip(paths, media, strict=True)
+        ]

@@ -34,7 +34,7 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
     """
     if by == "family" and dataset.family is not None:
         return np.asarray(dataset.family)
-    return families_of(dataset.tokens, told_by(dataset, by), words)
+    return families_of(dataset.tokens, family_rule(dataset, by), words)
 
 
 def families_of(tokens: Tokens, by: Kinship, words: WordOptions | None = None) -> Hashes:
@@ -50,7 +50,7 @@ def families_of(tokens: Tokens, by: Kinship, words: WordOptions | None = None) -
     raise ValueError(f"relatives are told by {', '.join(get_args(Kinship))}; got {by!r}")
 
 
-def told_by(dataset: Dataset, by: Kinship = "family") -> Kinship:
+def family_rule(dataset: Dataset, by: Kinship = "family") -> Kinship:
     """What tells relatives in the end: ``family`` is ``sequence`` where no family was given."""
     return "sequence" if by == "family" and dataset.family is None else by
 

@@ -1,9 +1,12 @@
-"""Find out on held-out rows how far a packed model can be trusted, and write it into its card.
+"""Measures on held-out rows how far a packed model can be trusted, and writes it into its card.
 
-Takes a packed model and data sets it was not trained on. Held-out rows of the training data give
-intervals and the limits of what is familiar; test sets give metrics and the intervals' coverage;
-native promoters give the scale of percentiles. :mod:`crmnet.statistics.uncertainty` has the
-arithmetic.
+Takes a packed model and data on which it was not trained:
+
+- held-out rows like the training data: prediction intervals, and limits for unusual inputs;
+- test sets: metrics, and the coverage of the intervals;
+- native promoters: the scale of percentiles.
+
+:mod:`crmnet.statistics.uncertainty` computes intervals and limits from arrays.
 """
 
 from __future__ import annotations
@@ -19,16 +22,20 @@ import numpy.typing as npt
 
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.data.media import output_of
-from crmnet.data.splits import families, hold_out
+from crmnet.data.ingest import IngestOptions
+from crmnet.data.opening import is_known, opened, rows_left_out
+from crmnet.data.splits import hold_out
+from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import predict_file
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import check_name, is_bundled, packed_file, write_with_card
+from crmnet.sequence import Tokens
 from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_for, summarise
 from crmnet.statistics.uncertainty import (
     Calibration,
     Coverage,
+    Expression,
     InputLimits,
     Interval,
     conformal_quantile,
@@ -38,23 +45,24 @@ from crmnet.statistics.uncertainty import (
 )
 
 QUANTILES = 101
+"""Quantiles of native promoters in the card, from 0 to 100 %."""
 FOLDS = 5
 HELD_OUT = "held-out families"
-"""What a run's record calls validation rows that it took from its own training set."""
+"""Name in a run's record of validation rows that were split from its training set."""
 
 
 @dataclass(frozen=True)
 class CalibrateOptions:
-    """What is promised, and how."""
+    """Settings of a calibration."""
 
     level: float = 0.9
-    """Share of measurements that the intervals shall hold."""
+    """Share of measurements that the intervals should contain."""
     tail: float = 0.005
     """Share of held-out rows that each reason may flag as unlike the training data."""
     resamples: int = RESAMPLES
-    """Of the bootstrap behind the intervals of metrics and coverage."""
+    """Bootstrap resamples for the intervals of metrics and of coverage."""
     seed: int = 0
-    """Decides which held-out families are scored together."""
+    """Seed of the division of held-out families into folds."""
 
     def __post_init__(self) -> None:
         for name in ("level", "tail"):
@@ -67,17 +75,17 @@ class CalibrateOptions:
 
 @dataclass(frozen=True)
 class CalibrationRows:
-    """One medium of a data set: measured, predicted, spread; which rows are related."""
+    """One medium of a data set: measured and predicted expression, families, and spread."""
 
     scored: Scored
     medium: str
     """Name of the model's output."""
     spread: Floats
-    rows: npt.NDArray[np.int64]
+    """``(N,)``, standard deviation over members and strands."""
 
     @property
     def error(self) -> Floats:
-        """Absolute error of each row."""
+        """``(N,)``, absolute error of each row."""
         return np.abs(self.scored.measured - self.scored.predicted)
 
 
@@ -91,33 +99,35 @@ def calibrate(
     overwrite: bool = False,
     options: CalibrateOptions | None = None,
 ) -> ModelCard:
-    """Add to a packed model's card what these data say, and write the file anew.
+    """Add to a packed model's card what the given data show, and write the file again.
 
-    What is not given stays as the card has it, so the parts may be added one by one; new
-    intervals drop the coverage that was measured of the old ones. A model that comes with the
-    package stays as it is: its figures are computed again, and written to ``output`` if that is
-    given.
+    Parts of the card for which no data are given stay as they are, so they can be added one by one.
+    New intervals remove the coverage that was measured for the old ones. A bundled model is not
+    changed: its new card is returned, and written to ``output`` if that is given.
+
+    Data are data set folders, files of rows, or names of public data sets
+    (:func:`crmnet.data.opening.opened`); a file that names no medium is taken as the model's first.
 
     Args:
         model: A packed file, or the name of a bundled model.
-        held_out: Data set of rows like those of training whose families no member has seen; of the
-            training set itself, the families that every member held out are taken.
-        tests: Data sets to test on; a set takes the place of one of the same name.
+        held_out: Rows like the training data, from families that no member was trained on. For the
+            training set itself, the families that all members held out are used.
+        tests: Test sets; a set replaces an earlier set of the same name.
         native: Native promoters, as a data set or as any file that can be predicted.
-        output: Packed file to write; None writes the model's own.
-        overwrite: Replace an ``output`` that is there.
+        output: Packed file to write; None writes the model's own file.
+        overwrite: Replace ``output`` if it exists.
         options: See :class:`CalibrateOptions`.
 
     Raises:
-        FileExistsError: If ``output`` is there and may not be overwritten.
-        ValueError: If the model is not packed, no rows are unseen, there are too few families
-            for the level, held-out rows lack a medium that has intervals, which would be lost, or
-            native promoters come without intervals.
+        FileExistsError: If ``output`` exists and may not be overwritten.
+        ValueError: If the model is not packed; if no rows are unseen; if there are too few families
+            for the level; if held-out rows lack a medium whose intervals would then be lost; or if
+            native promoters are given and the card has no intervals.
     """
     options = options or CalibrateOptions()
     file = packed_file(model)
     if file is None:
-        raise ValueError(f"{model} is no packed model; make one with `crmnet models pack`")
+        raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")
     if output is not None:
         check_name(output, overwrite)
     elif not is_bundled(file):
@@ -126,15 +136,18 @@ def calibrate(
     card = predictor.card
     assert card is not None  # a packed file has one
     if held_out is not None:
-        found = _calibration(predictor, card, unseen(held_out, card), options)
+        with opened(held_out, _reading(predictor)) as dataset:
+            found = _calibration(predictor, unseen(dataset, card), options)
         if card.calibration is not None:
-            _refuse_to_lose(card.calibration, found, held_out)
+            _refuse_lost_intervals(card.calibration, found, held_out)
             found = found.model_copy(
                 update={key: getattr(card.calibration, key) for key in ("native", "native_data")}
             )
         card = card.model_copy(update={"calibration": found, "coverage": {}})
     for path in tests:
-        card = _tested(predictor, card, unseen(path, card), options)
+        with opened(path, _reading(predictor)) as dataset:
+            left_out = rows_left_out(path, dataset)
+            card = _with_test(predictor, card, unseen(dataset, card), options, left_out)
     if native is not None:
         card = _with_native(predictor, card, native)
     if output is not None:
@@ -142,7 +155,11 @@ def calibrate(
     return card
 
 
-def _refuse_to_lose(before: Calibration, now: Calibration, held_out: Path) -> None:
+def _reading(predictor: Predictor) -> IngestOptions:
+    return IngestOptions(media=(predictor.media[0],))
+
+
+def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path) -> None:
     lost = [medium for medium in before.intervals if medium not in now.intervals]
     if lost:
         raise ValueError(
@@ -151,15 +168,15 @@ def _refuse_to_lose(before: Calibration, now: Calibration, held_out: Path) -> No
         )
 
 
-def unseen(path: Path, card: ModelCard) -> Dataset:
-    """A data set, less the rows that a member was trained on, as far as fingerprints tell.
+def unseen(dataset: Dataset, card: ModelCard) -> Dataset:
+    """A data set without the rows that a member was trained on, as far as fingerprints show it.
 
-    Of the very set that members were trained on, the families that each of them held out are left.
+    For the data set that members were trained on, only the families that each of them held out are
+    kept.
 
     Raises:
-        ValueError: If none are.
+        ValueError: If no rows are left.
     """
-    dataset = Dataset.open(path)
     rows = np.arange(len(dataset))
     for number, record in enumerate(card.members, 1):
         if record.data.get("fingerprint") != dataset.fingerprint:
@@ -172,8 +189,8 @@ def unseen(path: Path, card: ModelCard) -> Dataset:
             rows = np.intersect1d(rows, held)
         if not len(rows):
             raise ValueError(
-                f"{path} holds the rows that member {number} was trained on, and none that all "
-                "members held out; give rows whose families were kept out of training"
+                f"{dataset.path} holds the rows that member {number} was trained on, and none that "
+                "all members held out; give rows whose families were kept out of training"
             )
     if len(rows) == len(dataset):
         return dataset
@@ -187,30 +204,34 @@ def unseen(path: Path, card: ModelCard) -> Dataset:
     )
 
 
-def judged(predictor: Predictor, dataset: Dataset) -> list[CalibrationRows]:
-    """Predict a data set with its spread: one entry for each of its media."""
+def score_with_spread(
+    predictor: Predictor, dataset: Dataset, left_out: int = 0
+) -> list[CalibrationRows]:
+    """Predict a data set with its spread: one entry for each of its media.
+
+    Args:
+        predictor: The model, from a packed file.
+        dataset: The opened data set.
+        left_out: Rows of its source that could not be used.
+
+    Raises:
+        ValueError: If the model has no output for a medium of the data set.
+    """
+    check_media(predictor, dataset)
     expression, spread = predictor.predict_with_spread(dataset.tokens)
-    related = families(dataset)
-    found = []
-    for number, medium in enumerate(dataset.media):
-        output = output_of(medium, predictor.media)
-        rows = np.nonzero(np.asarray(dataset.medium) == number)[0]
-        scored = Scored(
-            dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{medium}",
-            np.asarray(dataset.labels[rows], dtype=np.float64),
-            expression[rows, output].astype(np.float64),
-            related[rows],
-            row=rows,
+    return [
+        CalibrationRows(
+            found.scored,
+            predictor.media[found.output],
+            spread[found.scored.row, found.output].astype(np.float64),
         )
-        spread_here = spread[rows, output].astype(np.float64)
-        found.append(CalibrationRows(scored, predictor.media[output], spread_here, rows))
-    return found
+        for found in score_media(LabelledRows.of(dataset, left_out=left_out), predictor, expression)
+    ]
 
 
-def _calibration(
-    predictor: Predictor, card: ModelCard, dataset: Dataset, options: CalibrateOptions
-) -> Calibration:
-    found = judged(predictor, dataset)
+def _calibration(predictor: Predictor, dataset: Dataset, options: CalibrateOptions) -> Calibration:
+    """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
+    found = score_with_spread(predictor, dataset)
     return Calibration(
         level=options.level,
         data={"name": dataset.name, "fingerprint": dataset.fingerprint, "rows": len(dataset)},
@@ -221,78 +242,88 @@ def _calibration(
     )
 
 
-def interval(one: CalibrationRows, options: CalibrateOptions) -> Interval:
-    """The interval of one medium, cross-conformal over the families.
+def interval(rows: CalibrationRows, options: CalibrateOptions) -> Interval:
+    """The interval of one medium, cross-conformal over families.
 
-    How error grows with spread is fitted on all families but a fifth, which is scored by it, for
-    each fifth in turn; the scores of all give the quantile. No row is scored by a line that knew
-    it, and no family is spent on the line alone (Vovk 2015, Annals of Mathematics and AI 74:9).
+    The families are divided into five folds. The increase of the error with the spread is fitted on
+    four folds and used to score the fifth, for each fold in turn; the quantile is that of all
+    scores. So no row is scored by a fit that included it, and no family serves for the fit alone
+    (Vovk 2015, Annals of Mathematics and AI 74:9).
+
+    Raises:
+        ValueError: If there are too few families.
     """
-    names, family = np.unique(one.scored.family, return_inverse=True)
+    names, family = np.unique(rows.scored.family, return_inverse=True)
     if len(names) < FOLDS:
         raise ValueError(
-            f"{one.scored.name}: {len(names)} held-out families are too few to calibrate"
+            f"{rows.scored.name}: {len(names)} held-out families are too few to calibrate; give "
+            f"at least {FOLDS}"
         )
     fold = (np.random.default_rng(options.seed).permutation(len(names)) % FOLDS)[family]
     scores = np.empty(len(family))
     for here in (fold == number for number in range(FOLDS)):
-        base, slope = fit_expected_error(one.error[~here], one.spread[~here])
-        scores[here] = one.error[here] / (base + slope * one.spread[here])
-    base, slope = fit_expected_error(one.error, one.spread)
+        base, slope = fit_expected_error(rows.error[~here], rows.spread[~here])
+        scores[here] = rows.error[here] / (base + slope * rows.spread[here])
+    base, slope = fit_expected_error(rows.error, rows.spread)
     quantile = conformal_quantile(scores, family, options.level)
     return Interval(
         base=base, slope=slope, quantile=quantile, rows=len(scores), families=len(names)
     )
 
 
-def _tested(
-    predictor: Predictor, card: ModelCard, dataset: Dataset, options: CalibrateOptions
+def _with_test(
+    predictor: Predictor,
+    card: ModelCard,
+    dataset: Dataset,
+    options: CalibrateOptions,
+    left_out: int,
 ) -> ModelCard:
-    found = judged(predictor, dataset)
+    """The card with the metrics of a test set and the coverage of its intervals."""
+    found = score_with_spread(predictor, dataset, left_out)
     summary = summarise(
         [one.scored for one in found], resamples=options.resamples, seed=options.seed
     )
-    coverage = dict(card.coverage)
+    measured = dict(card.coverage)
     if card.calibration is not None:
         for one in found:
             if one.medium in card.calibration.intervals:
-                tokens = np.asarray(dataset.tokens[one.rows])
-                coverage[one.scored.name] = covered(
+                tokens = np.asarray(dataset.tokens[one.scored.row])
+                measured[one.scored.name] = coverage(
                     one, tokens, card.calibration.intervals[one.medium],
                     card.calibration.familiar, options,
                 )  # fmt: skip
     return card.model_copy(
-        update={"tests": {**card.tests, **summary["sets"]}, "coverage": coverage}
+        update={"tests": {**card.tests, **summary["sets"]}, "coverage": measured}
     )
 
 
-def covered(
-    one: CalibrationRows,
-    tokens: npt.NDArray[np.uint8],
+def coverage(
+    rows: CalibrationRows,
+    tokens: Tokens,
     interval: Interval,
     familiar: InputLimits,
     options: CalibrateOptions,
 ) -> Coverage:
-    """Share of measurements inside their intervals, its ends resampled by family."""
-    half = interval.half_width(one.spread)
-    inside = (one.error <= half).astype(np.float64)
-    ends = _share_ends(inside, one.scored.family, options)
-    flagged = reasons_unlike(familiar, tokens, {one.medium: one.spread})
+    """Share of measurements inside their intervals, with a 95 % interval resampled by family."""
+    half = interval.half_width(rows.spread)
+    inside = (rows.error <= half).astype(np.float64)
+    low, high = _share_interval(inside, rows.scored.family, options)
+    flagged = reasons_unlike(familiar, tokens, {rows.medium: rows.spread})
     return Coverage(
         n=len(inside),
-        families=len(np.unique(one.scored.family)),
+        families=len(np.unique(rows.scored.family)),
         value=float(inside.mean()),
-        low=ends[0],
-        high=ends[1],
+        low=low,
+        high=high,
         width=float(np.median(2 * half)),
         unlike=sum(map(bool, flagged)) / len(flagged),
     )
 
 
-def _share_ends(
+def _share_interval(
     inside: Floats, family: npt.NDArray[Any], options: CalibrateOptions
 ) -> tuple[float | None, float | None]:
-    """Ends of the 95 % interval of a share; the mean absolute error of a 0/1 row is the share."""
+    """Ends of the 95 % interval of a share: that of the mean absolute error of 0/1 rows."""
     shares = Scored("coverage", np.zeros_like(inside), inside, family)
     found = bootstrap(
         shares, resamples=resamples_for(len(inside), options.resamples), seed=options.seed
@@ -301,22 +332,27 @@ def _share_ends(
 
 
 def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCard:
+    """The card with quantiles of the expression predicted for native promoters."""
     if card.calibration is None:
         raise ValueError(
             f"{card.name} has no intervals yet; give held-out rows first, or with them"
         )
-    if is_dataset(native):
-        dataset = Dataset.open(native)
-        name = dataset.name
-        predicted = predictor.predict_tokens(np.unique(np.asarray(dataset.tokens), axis=0))
-    else:
-        name = native.name
-        predicted = np.concatenate([a.expression for a in predict_file(predictor, native)])
-    at = np.linspace(0, 1, QUANTILES)
+    name, predicted = _predict_native(predictor, native)
+    levels = np.linspace(0, 1, QUANTILES)
     quantiles = {
-        medium: np.quantile(predicted[:, m].astype(np.float64), at).tolist()
+        medium: np.quantile(predicted[:, m].astype(np.float64), levels).tolist()
         for m, medium in enumerate(predictor.media)
     }
     data = {"name": name, "rows": len(predicted)}
     calibration = card.calibration.model_copy(update={"native": quantiles, "native_data": data})
     return card.model_copy(update={"calibration": calibration})
+
+
+def _predict_native(predictor: Predictor, native: Path) -> tuple[str, Expression]:
+    """Name, and predictions ``(N, n_media)``, of a data set or of a file without measurements."""
+    if not (is_dataset(native) or is_known(native)):
+        blocks = predict_file(predictor, native)
+        return native.name, np.concatenate([block.expression for block in blocks])
+    with opened(native) as dataset:
+        distinct = np.unique(np.asarray(dataset.tokens), axis=0)
+        return dataset.name, predictor.predict_tokens(distinct)

@@ -1,8 +1,8 @@
-"""Several models on the same rows: who is better, and how sure (the paper's Figure 3).
+"""Compares several models on the same rows (the paper's Figure 3).
 
-Takes the sets that :mod:`crmnet.evaluation.align` brings together. Every pair of models is compared
-by a paired bootstrap over families, so that what is hard for all of them cancels.
-:mod:`crmnet.evaluation.compare_report` writes and draws what comes back.
+Takes the sets that :mod:`crmnet.evaluation.align` matches. Each pair of models is compared by a
+paired bootstrap over families, so that errors that all models share cancel.
+:mod:`crmnet.evaluation.compare_report` writes and draws the results.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crmnet.arrays import Floats
-from crmnet.evaluation.align import Contest
+from crmnet.evaluation.align import AlignedSet
 from crmnet.statistics.metrics import (
     ESTIMATES,
     RESAMPLES,
@@ -28,7 +28,7 @@ from crmnet.statistics.metrics import (
 )
 
 ALPHA = 0.05
-"""Corrected p below which two models are told apart."""
+"""Corrected p below which the difference of two models is significant."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Difference(Estimate):
     """A metric of one model minus that of another, on the same rows."""
 
     p: float
-    """Two-sided, from the difference over its bootstrap standard error, taken as normal: shares of
-    resamples beyond 0 are too coarse to be corrected for many pairs."""
+    """Two-sided, from the difference divided by its bootstrap standard error, assumed to be normal;
+    the share of resamples beyond 0 is too coarse to be corrected for many pairs."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,27 @@ class Pair:
     b: str
     difference: Difference
     p_corrected: float
-    """After Holm's correction for all pairs of the set."""
+    """After Holm's correction over all pairs of the set."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """A contest, scored."""
+class Comparison:
+    """Models scored and compared on one set."""
 
     name: str
     n: int
     families: int
     families_by: str | None
-    """What tells relatives; see :class:`~crmnet.statistics.metrics.Scored`."""
+    """What defines a family; see :class:`~crmnet.statistics.metrics.Scored`."""
     left_out: int
     seen: int
     without: str | None
-    """As in :class:`~crmnet.evaluation.align.Contest`."""
+    """As in :class:`~crmnet.evaluation.align.AlignedSet`."""
     resamples: int
     metric: str
-    """What pairs are compared by."""
+    """The metric by which pairs are compared."""
     estimates: Mapping[str, Mapping[str, Estimate]]
-    """Model → metric → estimate, in the order given."""
+    """Model → metric → estimate, in the order of the models."""
     pairs: Sequence[Pair]
 
     @property
@@ -78,7 +78,7 @@ class Result:
         return max(self.estimates, key=lambda m: sign * self.estimates[m][self.metric].value)
 
     def against(self, model: str, other: str) -> Pair | None:
-        """The pair of those two, ``model`` first; None for a model and itself."""
+        """The pair of two models, with ``model`` first; None for a model and itself."""
         for pair in self.pairs:
             if (pair.a, pair.b) == (model, other):
                 return pair
@@ -89,8 +89,8 @@ class Result:
                 )
         return None
 
-    def told_apart(self, model: str) -> bool:
-        """Whether ``model`` is worse than the best by more than chance."""
+    def significantly_worse(self, model: str) -> bool:
+        """Whether ``model`` differs significantly from the best model."""
         pair = self.against(model, self.best)
         return pair is not None and pair.p_corrected < ALPHA
 
@@ -104,19 +104,19 @@ def compare_two(
     """Paired family bootstrap: ``metric`` of ``a`` minus that of ``b``, on the same rows.
 
     Raises:
-        ValueError: If the two do not hold the same measurements of the same families.
+        ValueError: If the two sets do not hold the same measurements of the same families.
     """
     _check_same_rows(a, b)
-    drawn = resamples_for(len(a.measured), resamples)
-    first, second = (resample(s, drawn, seed, ranks=metric == "spearman")[metric] for s in (a, b))
+    number = resamples_for(len(a.measured), resamples)
+    first, second = (resample(s, number, seed, ranks=metric == "spearman")[metric] for s in (a, b))
     return difference(point_estimates(a)[metric] - point_estimates(b)[metric], first - second)
 
 
 def difference(value: float, samples: Floats) -> Difference:
-    """A difference with its interval and p, from its resamples."""
+    """A difference with its interval and p, computed from its resamples."""
     defined = samples[np.isfinite(samples)]
     error = float(defined.std(ddof=1)) if defined.size > 1 else 0.0
-    # Models that answer alike differ by nothing at all, in every resample.
+    # Models with equal predictions have a difference of exactly 0 in every resample.
     p = math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else float(value == 0)
     if not defined.size:
         p = math.nan
@@ -125,57 +125,60 @@ def difference(value: float, samples: Floats) -> Difference:
 
 def _check_same_rows(a: Scored, b: Scored) -> None:
     if not (np.array_equal(a.measured, b.measured) and np.array_equal(a.family, b.family)):
-        raise ValueError(f"{a.name} and {b.name} are not the same rows; only those can be paired")
+        raise ValueError(
+            f"{a.name} and {b.name} are not the same rows; only predictions for the same rows can "
+            "be paired"
+        )
 
 
 def compare(
-    contest: Contest, metric: str = "pearson", *, resamples: int = RESAMPLES, seed: int = 0
-) -> Result:
-    """Score every model of a contest and compare every pair of them.
+    aligned: AlignedSet, metric: str = "pearson", *, resamples: int = RESAMPLES, seed: int = 0
+) -> Comparison:
+    """Score every model of a set and compare every pair of models.
 
     Args:
-        contest: The set and what was predicted for it.
-        metric: One of :data:`~crmnet.statistics.metrics.ESTIMATES`, for the pairs.
-        resamples: Bootstrap resamples, the same families for every model.
-        seed: Decides the draws.
+        aligned: Predictions of the models for the same rows.
+        metric: Metric for the pairs, one of :data:`~crmnet.statistics.metrics.ESTIMATES`.
+        resamples: Bootstrap resamples; every model gets the same families.
+        seed: Seed of the bootstrap.
 
     Raises:
-        ValueError: If the metric is not known, or the models were not scored on the same rows.
+        ValueError: If the metric is unknown, or the models were not scored on the same rows.
     """
     if metric not in ESTIMATES:
         raise ValueError(f"metric must be one of {', '.join(ESTIMATES)}; got {metric!r}")
-    first = next(iter(contest.models.values()))
-    for scored in contest.models.values():
+    first = next(iter(aligned.models.values()))
+    for scored in aligned.models.values():
         _check_same_rows(first, scored)
-    drawn = resamples_for(len(first.measured), resamples)
-    values = {name: point_estimates(scored) for name, scored in contest.models.items()}
-    samples = {name: resample(scored, drawn, seed) for name, scored in contest.models.items()}
-    found = [
+    number = resamples_for(len(first.measured), resamples)
+    values = {name: point_estimates(scored) for name, scored in aligned.models.items()}
+    samples = {name: resample(scored, number, seed) for name, scored in aligned.models.items()}
+    pairs = [
         Pair(a, b, difference(values[a][metric] - values[b][metric],
                               samples[a][metric] - samples[b][metric]), math.nan)
-        for a, b in itertools.combinations(contest.models, 2)
+        for a, b in itertools.combinations(aligned.models, 2)
     ]  # fmt: skip
-    corrected = holm([pair.difference.p for pair in found])
-    return Result(
-        name=contest.name,
+    corrected = holm([pair.difference.p for pair in pairs])
+    return Comparison(
+        name=aligned.name,
         n=len(first.measured),
         families=len(np.unique(first.family)),
         families_by=first.families_by,
-        left_out=contest.left_out,
-        seen=contest.seen,
-        without=contest.without,
-        resamples=drawn,
+        left_out=aligned.left_out,
+        seen=aligned.seen,
+        without=aligned.without,
+        resamples=number,
         metric=metric,
         estimates={
             model: {name: estimate(values[model][name], samples[model][name]) for name in ESTIMATES}
-            for model in contest.models
+            for model in aligned.models
         },
-        pairs=[replace(pair, p_corrected=p) for pair, p in zip(found, corrected, strict=True)],
+        pairs=[replace(pair, p_corrected=p) for pair, p in zip(pairs, corrected, strict=True)],
     )
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P values corrected for their number (Holm 1979), in the order given; NaN stays NaN."""
+    """P-values corrected for multiple testing (Holm 1979), in the given order; NaN stays NaN."""
     order = sorted((value, place) for place, value in enumerate(p) if not math.isnan(value))
     corrected, highest = [math.nan] * len(p), 0.0
     for rank, (value, place) in enumerate(order):

@@ -1,7 +1,6 @@
-"""Tables and figures of a comparison and of an ablation (Figures 3 and 4 of the paper).
+"""Table and figure of a comparison of models (Figure 3 of the paper).
 
-Takes what :mod:`crmnet.evaluation.compare` and :mod:`crmnet.studies.ablate` return and writes
-Markdown, CSV, JSON and PNG, as :mod:`crmnet.reports.dataset_page` does for a single model.
+Takes the results of :mod:`crmnet.evaluation.compare` and writes Markdown, CSV, JSON and PNG.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from crmnet.evaluation.compare import LOW_IS_GOOD, Result
+from crmnet.evaluation.compare import LOW_IS_GOOD, Comparison
 from crmnet.figures.panels import interval_bars
 from crmnet.figures.style import STYLE
 from crmnet.files import write_text_atomically
@@ -26,8 +25,8 @@ from crmnet.reports.wording import METRIC_TITLES, json_values, markdown_row, wit
 from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, none_if_undefined
 
 
-def write_comparison(folder: Path, results: Sequence[Result]) -> None:
-    """Leave ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
+def write_comparison(folder: Path, results: Sequence[Comparison]) -> None:
+    """Write ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
     write_text_atomically(
         folder / "compare.json", json.dumps(comparison_json(results), indent=2) + "\n"
     )
@@ -45,8 +44,8 @@ def write_comparison(folder: Path, results: Sequence[Result]) -> None:
         save_figure(comparison_page(results), folder / "compare.png")
 
 
-def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
-    """Sets → models → metrics, and every pair; what is not defined is null."""
+def comparison_json(results: Sequence[Comparison]) -> dict[str, Any]:
+    """Sets → models → metrics, and every pair; undefined values are null."""
     return {
         "sets": {
             r.name: {
@@ -71,20 +70,20 @@ def comparison_json(results: Sequence[Result]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def comparison_markdown(results: Sequence[Result]) -> str:
-    """One table a set, best model first: metrics with intervals, and the difference to the best."""
+def comparison_markdown(results: Sequence[Comparison]) -> str:
+    """One table for each set, best model first: metrics with intervals, difference to the best."""
     blocks = []
     for r in results:
-        related = any(math.isfinite(e[WITHIN].value) for e in r.estimates.values())
-        metrics = ESTIMATES if related else METRICS
+        has_families = any(math.isfinite(e[WITHIN].value) for e in r.estimates.values())
+        metrics = ESTIMATES if has_families else METRICS
         titles = [METRIC_TITLES[m] for m in metrics]
         header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
-        lost = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
+        omitted = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
         if r.without is not None:
-            lost += f", {r.seen:,} rows left out that {r.without} holds"
+            omitted += f", {r.seen:,} rows left out that {r.without} holds"
         lines = [
             f"## {r.name}\n",
-            f"n = {r.n:,}, {r.families:,} families{_told(r)}{lost}; 95 % intervals from "
+            f"n = {r.n:,}, {r.families:,} families{_family_rule(r)}{omitted}; 95 % intervals from "
             f"{r.resamples:,} resamples of families\n",
             markdown_row(header),
             markdown_row(["---"] * len(header)),
@@ -100,20 +99,20 @@ def comparison_markdown(results: Sequence[Result]) -> str:
                 ]
             lines.append(markdown_row([model, *cells, *last]))
         blocks.append("\n".join(lines))
-    note = "p is two-sided, from a paired bootstrap over families, with Holm's correction for all "
+    note = "p is two-sided, from a paired bootstrap over families, with Holm's correction over all "
     return "\n\n".join(blocks) + f"\n\n{note}pairs of a set.\n"
 
 
-def _told(result: Result) -> str:
-    """What tells relatives, in brackets, where it is known."""
+def _family_rule(result: Comparison) -> str:
+    """What defines a family, in brackets; empty if unknown."""
     by = result.families_by
     if by is None:
         return ""
-    return " (each row its own)" if by == "row" else f" (by {by})"
+    return " (one for each row)" if by == "row" else f" (by {by})"
 
 
-def ranked(result: Result) -> list[str]:
-    """The models of a result, best first."""
+def ranked(result: Comparison) -> list[str]:
+    """The models of a comparison, best first."""
     sign = 1 if result.metric in LOW_IS_GOOD else -1
 
     def rank(model: str) -> float:
@@ -123,8 +122,8 @@ def ranked(result: Result) -> list[str]:
     return sorted(result.estimates, key=rank)
 
 
-def comparison_page(results: Sequence[Result]) -> Figure:
-    """The paper's Figure 3: a panel for each set, the best models and those no worse in blue."""
+def comparison_page(results: Sequence[Comparison]) -> Figure:
+    """The paper's Figure 3: one panel for each set; models not significantly worse in blue."""
     rows = max(len(r.estimates) for r in results)
     columns = min(2, len(results))
     high = -(-len(results) // columns)
@@ -138,15 +137,16 @@ def comparison_page(results: Sequence[Result]) -> Figure:
             models,
             np.array([e.value for e in found]),
             np.array([[e.low, e.high] for e in found]),
-            np.array([not r.told_apart(model) for model in models]),
+            np.array([not r.significantly_worse(model) for model in models]),
             f"{METRIC_TITLES[r.metric]}, 95 % interval",
         )
-        ax.set_ylim(rows - 0.4, -0.6)  # bars as thick in every panel
+        ax.set_ylim(rows - 0.4, -0.6)  # equally thick bars in every panel
         ax.set_title(f"{r.name}  (n = {r.n:,})")
     for ax in axes.flat[len(results) :]:
         ax.set_visible(False)
     figure.supxlabel(
-        "blue: the best, and those it is not told apart from (paired bootstrap, Holm, p < 0.05)",
+        "blue: the best model, and models not significantly different from it "
+        "(paired bootstrap, Holm, p < 0.05)",
         fontsize=7,
     )
     return figure

@@ -1,4 +1,8 @@
-"""Files and sentences of an evaluation: metrics, tables, the scatter of Figure 2."""
+"""Files and sentences of an evaluation: metrics, tables, and the scatter plot of Figure 2.
+
+Takes sets (:mod:`crmnet.evaluation.score_sets`) and their summary
+(:func:`crmnet.statistics.metrics.summarise`).
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,12 @@ from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored
 
 
 def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
-    """Leave ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
+    """Write ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
     save_metrics(folder, summary)
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "row", "family", "measured", "predicted"]
-    asked = any(scored.seen is not None for scored in sets)
-    with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * asked]) as table:
+    marked = any(scored.seen is not None for scored in sets)
+    with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * marked]) as table:
         for scored in sets:
             table.write(
                 {
@@ -40,7 +44,7 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
                     ],
                     "measured": scored.measured.astype(np.float32),
                     "predicted": scored.predicted.astype(np.float32),
-                    **({"seen": _seen_column(scored)} if asked else {}),
+                    **({"seen": _seen_column(scored)} if marked else {}),
                 }
             )
     with matplotlib.rc_context(STYLE):
@@ -53,7 +57,7 @@ def save_metrics(folder: Path, summary: Mapping[str, Any]) -> None:
 
 
 def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:
-    """1 where the training data hold the row, else 0."""
+    """1 if the training data hold the row, else 0."""
     rows = scored.seen.rows if scored.seen is not None else np.zeros(len(scored.measured))
     return rows.astype(np.int64)
 
@@ -61,17 +65,17 @@ def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:
 def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
     columns = ["set", "n", "families", "unit", "metric", "value", "low", "high"]
     with TableWriter(path, columns) as table:
-        for whole, found in summary["sets"].items():
+        for set_name, found in summary["sets"].items():
             rows = [
                 (
-                    name if part is found else f"{whole}, {name.strip()}",
+                    name if part is found else f"{set_name}, {name.strip()}",
                     part["n"],
                     part["families"],
                     found["unit"] or "",
                     metric,
                     *part[metric].values(),
                 )
-                for name, part in _with_parts(whole, found)
+                for name, part in _with_parts(set_name, found)
                 for metric in ESTIMATES
                 if metric in part
             ]
@@ -79,11 +83,11 @@ def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
 
 
 def metric_lines(summary: Mapping[str, Any]) -> list[str]:
-    """A plain-text table of the metrics with their intervals, for the terminal and the docs."""
+    """The metrics with their intervals, as a plain-text table for the terminal."""
     sets = summary["sets"]
-    related = any(found[WITHIN]["value"] is not None for found in sets.values())
+    has_families = any(found[WITHIN]["value"] is not None for found in sets.values())
     parts = [part for name, found in sets.items() for part in _with_parts(name, found)]
-    metrics = ESTIMATES if related else METRICS
+    metrics = ESTIMATES if has_families else METRICS
     units = any(found.get("unit") for found in sets.values())
     rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
     for name, found in parts:
@@ -101,62 +105,64 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _with_parts(name: str, found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """A set, and where it is known what the training data hold, what they hold of it and not."""
+    """A set; if it marks rows of the training data, also its rows not in them and in them."""
     against = found.get("against")
     if against is None:
         return [(name, found)]
     data = against["data"]
-    shown = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
-    return [(name, found), *shown]
+    parts = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
+    return [(name, found), *parts]
 
 
 def leak_lines(summary: Mapping[str, Any]) -> list[str]:
-    """For each set of which the training data hold rows, a sentence that says how many."""
-    said = []
+    """One sentence for each set that shares rows with the training data."""
+    lines = []
     for name, found in summary["sets"].items():
         against = found.get("against")
         if against and against["seen"]["n"]:
-            what = {
+            match = {
                 "exact": "with the same insert",
                 "near": "with the same insert or one a few bases away",
                 "words": "with the same insert, one a few bases away, or one that shares a word",
             }[against["level"]]
-            said.append(
+            lines.append(
                 f"{name}: {against['data']} holds {against['seen']['n']:,} of its {found['n']:,} "
-                f"rows ({what}); only the other {against['unseen']['n']:,} tell how good the "
-                "model is on promoters it has not seen"
+                f"rows ({match}); only the other {against['unseen']['n']:,} show how good the "
+                "model is on promoters that it has not seen"
             )
-    return said
+    return lines
 
 
 def family_lines(summary: Mapping[str, Any]) -> list[str]:
-    """For each way of telling relatives, a sentence that names the sets and counts the families."""
-    told: dict[str, list[str]] = {}
+    """One sentence for each definition of a family, with the sets and their numbers of families."""
+    sets_by_rule: dict[str, list[str]] = {}
     for name, found in summary["sets"].items():
         if (by := found["families_by"]) is not None:
             counts = f"{found['families']:,} families of {found['n']:,} rows"
-            told.setdefault(by, []).append(f"{name} ({counts})")
-    what = {by: f"families by {by}" for by in told} | {"row": "rows, taken for unrelated"}
-    return [f"intervals resample {what[by]}: {', '.join(sets)}" for by, sets in told.items()]
+            sets_by_rule.setdefault(by, []).append(f"{name} ({counts})")
+    units = {by: f"families by {by}" for by in sets_by_rule} | {"row": "rows, taken as unrelated"}
+    return [
+        f"intervals resample {units[by]}: {', '.join(sets)}" for by, sets in sets_by_rule.items()
+    ]
 
 
 def unit_warnings(sets: Sequence[Scored]) -> list[str]:
-    """A sentence for each set that was measured in another unit than the model predicts."""
+    """One sentence for each set that was measured in another unit than the model predicts."""
     return [
-        f"{scored.name}: measured in {_of(scored.unit)}, "
-        f"predicted in {_of(scored.predicted_unit)}; r and ρ compare, R², MSE and MAE "
-        "do not: see the MSE after an affine fit"
+        f"{scored.name}: measured in {_unit_text(scored.unit)}, "
+        f"predicted in {_unit_text(scored.predicted_unit)}; r and ρ are comparable, R², MSE and "
+        "MAE are not: see the MSE after an affine fit"
         for scored in sets
         if scored.units_differ
     ]
 
 
-def _of(unit: str | None) -> str:
+def _unit_text(unit: str | None) -> str:
     return "an unknown unit" if unit == UNKNOWN_UNIT else f"the unit {unit!r}"
 
 
 def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
-    """One density scatter per set, as the paper's Figure 2."""
+    """One density scatter plot for each set, as in the paper's Figure 2."""
     columns = len(sets) if len(sets) < 4 else 2 if len(sets) == 4 else 3
     rows = -(-len(sets) // columns)
     figure = Figure(figsize=(3.9 * columns, 4.1 * rows), layout="constrained")

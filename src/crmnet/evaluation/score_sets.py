@@ -1,33 +1,158 @@
-"""Sets to score: measured expression beside predicted, and which rows are relatives.
+"""Sets to score: measured and predicted expression, with the family of each row.
 
-Takes a model and a data set, or a table that anybody made and that holds both, and gives one
-:class:`~crmnet.statistics.metrics.Scored` for each set and medium. :mod:`crmnet.statistics.metrics`
-scores them alone, :mod:`crmnet.evaluation.compare` several models' together.
+Takes a model and a data set, or a table from any source that holds both values, and gives one
+:class:`~crmnet.statistics.metrics.Scored` for each set and medium. This is the only place that
+builds them: :mod:`crmnet.statistics.metrics` scores one set, :mod:`crmnet.evaluation.align` matches
+the sets of several models, and :mod:`crmnet.evaluation.calibrate` adds the spread.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.data.dataset import Dataset, is_dataset
+from crmnet.arrays import Floats
+from crmnet.data.dataset import Dataset
+from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
-from crmnet.data.leaks import TrainingRows
-from crmnet.data.lines import HARMLESS, Block
+from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.media import output_of
-from crmnet.data.opening import opened
-from crmnet.data.reading import read_blocks
-from crmnet.data.splits import Kinship, families, families_of, told_by
+from crmnet.data.opening import opened, rows_left_out
+from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
+from crmnet.data.splits import Kinship, families, families_of, family_rule
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
-from crmnet.sequence import N_TOKEN, Tokens, encode, inserts, prepare
+from crmnet.sequence import N_TOKEN, Tokens, inserts
 from crmnet.statistics.metrics import Scored
+from crmnet.statistics.uncertainty import Expression
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows of a data set to score models on, and what is the same for all models."""
+
+    dataset: Dataset
+    name: str
+    family: Hashes
+    """``(N,)``; same value, same family."""
+    families_by: Kinship
+    """What defines a family."""
+    seen: Seen | None
+    """Which rows training data hold; None if no training data were given."""
+    left_out: int = 0
+    """Rows of the source that could not be used; the first medium reports them."""
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        name: str | None = None,
+        *,
+        by: Kinship = "family",
+        words: WordOptions | None = None,
+        training: Sequence[TrainingRows] = (),
+        left_out: int = 0,
+    ) -> LabelledRows:
+        """Find the families of the rows, and the rows that training data hold.
+
+        Args:
+            dataset: The opened data set.
+            name: Name of the set; None means that of the data set.
+            by: What defines a family; see :func:`crmnet.data.splits.families`.
+            words: Settings of ``homology``.
+            training: Rows that models were trained on.
+            left_out: Rows of the source that could not be used.
+        """
+        return cls(
+            dataset,
+            name or dataset.name,
+            families(dataset, by, words),
+            family_rule(dataset, by),
+            find_seen(dataset.tokens, training),
+            left_out,
+        )
+
+    def set_name(self, medium: str) -> str:
+        """``name``, or ``name:medium`` if the data set has several media."""
+        return self.name if len(self.dataset.media) == 1 else f"{self.name}:{medium}"
+
+
+class MediumScore(NamedTuple):
+    """One medium of a data set, scored."""
+
+    medium: str
+    """Name in the data set."""
+    output: int
+    """The model's output for this medium."""
+    scored: Scored
+
+
+def find_seen(tokens: Tokens, training: Sequence[TrainingRows]) -> Seen | None:
+    """Which constructs ``(N, L)`` any of the training data hold; None without training data."""
+    if not training:
+        return None
+    found = [rows.seen(tokens) for rows in training]
+    return Seen(
+        np.logical_or.reduce([seen.rows for seen in found]),
+        " and ".join(seen.data for seen in found),
+        found[0].level,
+    )
+
+
+def score_media(
+    rows: LabelledRows, predictor: Predictor, predicted: Expression
+) -> Iterator[MediumScore]:
+    """Pair predictions with measurements: one entry for each medium that the model predicts.
+
+    Args:
+        rows: The rows and their families.
+        predictor: The model.
+        predicted: ``(N, n_media)``, its predictions for all rows.
+    """
+    data = rows.dataset
+    for number, medium in enumerate(data.media):
+        output = _output(predictor, medium)
+        if output is None:
+            continue
+        here = np.nonzero(np.asarray(data.medium) == number)[0]
+        scored = Scored(
+            rows.set_name(medium),
+            measured=np.asarray(data.labels[here], dtype=np.float64),
+            predicted=predicted[here, output].astype(np.float64),
+            family=rows.family[here],
+            left_out=rows.left_out if number == 0 else 0,
+            row=here,
+            unit=data.units[medium],
+            predicted_unit=predictor.unit(medium),
+            families_by=rows.families_by,
+            seen=None if rows.seen is None else _seen_at(rows.seen, here),
+        )
+        yield MediumScore(medium, output, scored)
+
+
+def _output(predictor: Predictor, medium: str) -> int | None:
+    """The model's output for a medium; None if it has none."""
+    try:
+        return output_of(medium, predictor.media)
+    except ValueError:
+        return None
+
+
+def check_media(predictor: Predictor, dataset: Dataset) -> None:
+    """Raise ValueError if the model has no output for a medium of the data set."""
+    if any(_output(predictor, medium) is None for medium in dataset.media):
+        raise ValueError(
+            f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
+            f"{', '.join(predictor.media)}: use rows of those media"
+        )
 
 
 def score_model(
@@ -38,61 +163,40 @@ def score_model(
     by: Kinship = "family",
     words: WordOptions | None = None,
     training: TrainingRows | None = None,
+    left_out: int = 0,
 ) -> list[Scored]:
-    """Predict a data set and pair the predictions with its labels, one set for each medium.
+    """Predict a data set and pair the predictions with its labels: one set for each medium.
 
     Args:
         predictor: The model.
         dataset: The opened data set.
-        name: Of the set; left out, that of the data set.
-        by: What makes rows relatives; see :func:`crmnet.data.splits.families`.
-        words: What homology goes by.
-        training: What the model was trained on, to tell the rows that it has seen.
+        name: Name of the set; None means that of the data set.
+        by: What defines a family; see :func:`crmnet.data.splits.families`.
+        words: Settings of ``homology``.
+        training: Rows that the model was trained on; the sets then mark the rows seen in training.
+        left_out: Rows of the source that could not be used; the first set reports them.
 
     Raises:
         ValueError: If the model has no output for a medium of the data set.
     """
-    try:
-        outputs = [output_of(medium, predictor.media) for medium in dataset.media]
-    except ValueError:
-        raise ValueError(
-            f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
-            f"{', '.join(predictor.media)}: evaluate it on rows of those media"
-        ) from None
+    check_media(predictor, dataset)
     predicted = predictor.predict_tokens(dataset.tokens)
-    related = families(dataset, by, words)
-    seen = None if training is None else training.seen(dataset.tokens)
-    title = name or dataset.name
-    sets = []
-    for number, (medium, output) in enumerate(zip(dataset.media, outputs, strict=True)):
-        rows = np.asarray(dataset.medium) == number
-        sets.append(
-            Scored(
-                title if len(dataset.media) == 1 else f"{title}:{medium}",
-                np.asarray(dataset.labels[rows], dtype=np.float64),
-                predicted[rows, output].astype(np.float64),
-                related[rows],
-                row=np.nonzero(rows)[0],
-                unit=dataset.units[medium],
-                predicted_unit=predictor.unit(medium),
-                families_by=told_by(dataset, by),
-                seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
-            )
-        )
-    return sets
+    known = [training] if training is not None else []
+    rows = LabelledRows.of(dataset, name, by=by, words=words, training=known, left_out=left_out)
+    return [found.scored for found in score_media(rows, predictor, predicted)]
 
 
-def known_data(model: str | Path, predictor: Predictor) -> dict[str, str]:
-    """What records say of the data sets that a model has met: fingerprint → the use of it.
+def data_roles(model: str | Path, predictor: Predictor) -> dict[str, str]:
+    """Maps fingerprints of a model's training and validation sets to their role, as text.
 
     Args:
         model: Run folder, packed file or name of a bundled model.
-        predictor: The same, loaded.
+        predictor: The same model, loaded.
     """
     card = predictor.card
     records = [load_record(Path(model))] if card is None else card.members
-    watched = {r.data["validation_fingerprint"]: "was watched on in training" for r in records}
-    return watched | {r.data["fingerprint"]: "was trained on" for r in records}
+    validation = {r.data["validation_fingerprint"]: "was validated on" for r in records}
+    return validation | {r.data["fingerprint"]: "was trained on" for r in records}
 
 
 def score_file(
@@ -108,21 +212,81 @@ def score_file(
 
     Args:
         predictor: The model.
-        path: A folder made by ``data ingest``, a file that it would take, or the name of a public
-            data set that has been fetched.
-        options: How to read a file; left out, a file that names no medium is of the model's first.
-        by: What makes rows relatives.
-        words: What homology goes by.
-        training: What the model was trained on, to tell the rows that it has seen.
+        path: A folder made by ``data ingest``, a file that ``data ingest`` accepts, or the name of
+            a public data set that has been fetched.
+        options: How to read a file; None takes a file that names no medium as the model's first
+            medium.
+        by: What defines a family.
+        words: Settings of ``homology``.
+        training: Rows that the model was trained on; the sets then mark the rows seen in training.
 
     Returns:
-        One set for each medium; the first says how many rows of a file could not be used.
+        One set for each medium. The first counts the rows of a file that could not be used.
     """
     options = options or IngestOptions(media=(predictor.media[0],))
     with opened(path, options) as dataset:
-        first, *others = score_model(predictor, dataset, by=by, words=words, training=training)
-        unusable = 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
-        return [dataclasses.replace(first, left_out=unusable), *others]
+        return score_model(
+            predictor, dataset, by=by, words=words, training=training,
+            left_out=rows_left_out(path, dataset),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A table with measured and predicted values, as read from a file."""
+
+    path: Path
+    measured: Floats
+    """``(N,)``; NaN where the field is empty."""
+    predicted: Floats
+    family: npt.NDArray[Any]
+    """``(N,)``: family column, else sequence, else line number."""
+    families_by: str
+    """``family``, ``sequence`` or ``row``: which of the three the table has."""
+    sequences: SequenceBlock | None
+    """Its sequence column, with N in empty fields; None if the table has none."""
+
+    @cached_property
+    def tokens(self) -> Tokens | None:
+        """Constructs ``(N, 112)``, an insert of N for an empty field; None without sequences.
+
+        Raises:
+            ValueError: If a sequence is not DNA, naming its line.
+        """
+        return None if self.sequences is None else prepare_block(self.sequences, self.path)[0]
+
+    def score(
+        self,
+        *,
+        by: Kinship = "family",
+        words: WordOptions | None = None,
+        training: Sequence[TrainingRows] = (),
+    ) -> Scored:
+        """The rows that have both values, as a set; arguments as for :func:`score_table`."""
+        rows = np.nonzero(np.isfinite(self.measured) & np.isfinite(self.predicted))[0]
+        family, seen = self.family, None
+        if by != "family":
+            family = _families_by_insert(self._needed_tokens(f"grouped by {by}"), by, words)
+        if training:
+            seen = find_seen(self._needed_tokens("matched with training rows"), training)
+        return Scored(
+            self.path.name.split(".")[0],
+            measured=self.measured[rows],
+            predicted=self.predicted[rows],
+            family=family[rows],
+            row=rows,
+            left_out=len(self.measured) - len(rows),
+            families_by=self.families_by if by == "family" else by,
+            seen=None if seen is None else _seen_at(seen, rows),
+        )
+
+    def _needed_tokens(self, purpose: str) -> Tokens:
+        if self.tokens is None:
+            raise ValueError(
+                f"{self.path}, line 1: no sequence column found, so rows cannot be {purpose}; name "
+                "the column sequence, or add one"
+            )
+        return self.tokens
 
 
 def score_table(
@@ -134,110 +298,77 @@ def score_table(
     words: WordOptions | None = None,
     training: TrainingRows | None = None,
 ) -> Scored:
-    """Pair the measured and the predicted column of a table, whoever made it.
+    """Pair the measured and the predicted column of a table from any source.
 
     Args:
         path: TSV or CSV with a header.
-        measured: Name of the column of measurements; usual names are found without it.
+        measured: Name of the column of measurements; None finds the usual names.
         predicted: Likewise for the predictions.
-        by: What makes rows relatives. ``family`` goes by the family column, where a row names none
-            by the text of its sequence, and without that takes each row for its own family.
-        words: What homology goes by.
-        training: What the model was trained on, to tell the rows that it has seen.
+        by: What defines a family. ``family`` takes the family column; a row without one has the
+            family of its sequence, and a row without a sequence is a family of one row.
+        words: Settings of ``homology``.
+        training: Rows that the model was trained on; the set then marks the rows seen in training.
 
     Raises:
-        ValueError: If a column is not there, or a line has too few or too many fields or holds a
-            text that is no number, naming the line.
+        ValueError: If a column is missing, or a line has too few or too many fields or a field that
+            is not a number, naming the line.
+    """
+    table = read_score_table(path, measured=measured, predicted=predicted)
+    return table.score(by=by, words=words, training=[training] if training is not None else [])
+
+
+def read_score_table(
+    path: Path, *, measured: str | None = None, predicted: str | None = None
+) -> ScoreTable:
+    """Read the measured and predicted values, families and sequences of a table.
+
+    Arguments and errors as for :func:`score_table`.
     """
     names = {"expression": measured, "predicted": predicted}
     given = {role: name for role, name in names.items() if name is not None}
     roles = ("expression", "predicted", "family", "sequence")
-    columns: dict[str, list[float]] = {"expression": [], "predicted": []}
-    related: list[bytes] = []
-    told: str = "row"
-    for block in read_blocks(path, roles, given, required=()):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
-                raise ValueError(f"{path}, line {line}: {reason}; mend or remove the line")
+    values: dict[str, list[float]] = {"expression": [], "predicted": []}
+    family: list[bytes] = []
+    texts: list[bytes] = []
+    lines: list[int] = []
+    families_by = "row"
+    for block in read_checked(path, roles, given, required=()):
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
                 raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
-            columns[role] += [
-                _number(text, path, line, role)
+            values[role] += [
+                to_number(text, path, line, role) if text else math.nan
                 for text, line in zip(block.columns[role], block.lines, strict=True)
             ]
-        related += _given_relatives(block)
-        told = next((role for role in ("family", "sequence") if role in block.columns), "row")
-    pairs = np.array([columns["expression"], columns["predicted"]])
-    rows = np.nonzero(np.isfinite(pairs).all(axis=0))[0]
-    family = np.array(related) if by == "family" else _found_relatives(path, by, words)
-    seen = None if training is None else training.seen(_needed_tokens(path, "looked for"))
-    return Scored(
-        path.name.split(".")[0],
-        measured=pairs[0, rows],
-        predicted=pairs[1, rows],
-        family=family[rows],
-        row=rows,
-        left_out=pairs.shape[1] - len(rows),
-        families_by=told if by == "family" else by,
-        seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
+        families_by = next((r for r in ("family", "sequence") if r in block.columns), "row")
+        line_numbers = [str(line).encode() for line in block.lines]
+        sequences = block.columns.get("sequence", line_numbers)
+        named = block.columns.get("family", sequences)
+        family += [
+            given_family or text or line
+            for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
+        ]
+        lines += block.lines
+        texts += [text or b"N" for text in block.columns.get("sequence", [])]
+    return ScoreTable(
+        path,
+        np.array(values["expression"]),
+        np.array(values["predicted"]),
+        np.array(family),
+        families_by,
+        SequenceBlock([str(n) for n in range(1, len(texts) + 1)], lines, texts) if texts else None,
     )
 
 
-def _given_relatives(block: Block) -> list[bytes]:
-    """Family of each row of a table: the named one, else its sequence's, else its own."""
-    own = [str(line).encode() for line in block.lines]
-    sequences = block.columns.get("sequence", own)
-    named = block.columns.get("family", sequences)
-    return [
-        family or text or line for family, text, line in zip(named, sequences, own, strict=True)
-    ]
-
-
-def _found_relatives(path: Path, by: Kinship, words: WordOptions | None) -> npt.NDArray[Any]:
-    """Family of each row of a table by its insert; a row without one is its own family."""
-    tokens = _needed_tokens(path, f"grouped by {by}")
+def _families_by_insert(
+    tokens: Tokens, by: Kinship, words: WordOptions | None
+) -> npt.NDArray[np.int64]:
+    """Family number of each row by its insert; a row without an insert is a family of one row."""
     _, number = np.unique(families_of(tokens, by, words), return_inverse=True)
     known = (inserts(tokens)[0] != N_TOKEN).any(axis=1)
     return np.where(known, number, len(tokens) + np.arange(len(tokens)))
 
 
-def _needed_tokens(path: Path, purpose: str) -> Tokens:
-    tokens = table_tokens(path)
-    if tokens is None:
-        raise ValueError(
-            f"{path}, line 1: no sequence column found, so rows cannot be {purpose}; name the "
-            "column sequence, or add one"
-        )
-    return tokens
-
-
-def table_tokens(path: Path) -> Tokens | None:
-    """Constructs ``(N, 112)`` of a table's sequence column, as data sets hold them.
-
-    Returns:
-        One row for each row of the table, an insert of N for one without a sequence; None if the
-        table has no such column.
-
-    Raises:
-        ValueError: If a sequence is no DNA, naming its line.
-    """
-    texts: list[bytes] = []
-    where: list[str] = []
-    for block in read_blocks(path, ("sequence",), required=()):
-        texts += [text or b"N" for text in block.columns.get("sequence", [])]
-        where += [f"{path}, line {line}" for line in block.lines]
-    if not texts:
-        return None
-    return prepare(*encode(texts, where), "auto")[0]
-
-
-def _number(text: bytes, path: Path, line: int, role: str) -> float:
-    if not text:
-        return math.nan
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(
-            f"{path}, line {line}: {role} {text.decode(errors='replace')!r} is not a number"
-        ) from None
+def _seen_at(seen: Seen, rows: npt.NDArray[np.int64]) -> Seen:
+    """The same for some of the rows."""
+    return seen._replace(rows=seen.rows[rows])

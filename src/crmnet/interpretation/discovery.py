@@ -17,11 +17,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet import sequence
+from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
 from crmnet.figures.style import STYLE
 from crmnet.files import write_text_atomically
 from crmnet.interpretation.attribute import INSERT
-from crmnet.interpretation.explain import NAMED, Promoters, read_promoters
+from crmnet.interpretation.explain import NAMED
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import find_families
 from crmnet.motifs.discover import (

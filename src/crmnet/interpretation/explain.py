@@ -1,23 +1,23 @@
-"""Explanations of promoters as files: attributions, logos over the sites of known factors, tables.
+"""Explanations of promoters as files: attributions, tables, logos with sites of known factors.
 
-Joins :mod:`crmnet.interpretation.attribute`, :mod:`crmnet.motifs` and :mod:`crmnet.figures`; what
-``crmnet explain`` runs.
+``crmnet explain`` runs :func:`explain`, which joins :mod:`crmnet.interpretation.attribute`,
+:mod:`crmnet.motifs` and :mod:`crmnet.figures`.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.lines import HARMLESS
-from crmnet.data.reading import read_blocks
+from crmnet.arrays import Floats
+from crmnet.data.sequences import Promoters
 from crmnet.figures.style import STYLE
 from crmnet.files import write_atomically, write_text_atomically
 from crmnet.interpretation.attribute import (
@@ -42,68 +42,17 @@ from crmnet.interpretation.logos import (
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.pwm import Motif
-from crmnet.motifs.scan import Hits, ScanOptions, find_sites
+from crmnet.motifs.scan import ScanOptions, find_sites
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
+from crmnet.reports.sites import write_sites
 from crmnet.reports.tables import TableWriter
 
 SITES = ScanOptions(p_value=2e-4)
 """What counts as a site of a known factor in ``sites.tsv``."""
 NAMED = 1e-3
-"""Match p-value below which a discovered motif bears a known one's name; else it is a guess."""
-
-
-class Promoters(NamedTuple):
-    """Sequences of a file, ready to be explained."""
-
-    ids: list[str]
-    tokens: sequence.Tokens
-    """``(B, L)`` constructs."""
-    expression: npt.NDArray[np.float64] | None
-    """``(B,)`` as measured, where the file says."""
-    preparation: sequence.Preparation = sequence.Preparation()
-    """What was done to the sequences of the file, adapters and length."""
-
-    def first(self, many: int) -> Promoters:
-        """The first ``many``."""
-        measured = None if self.expression is None else self.expression[:many]
-        return Promoters(self.ids[:many], self.tokens[:many], measured, self.preparation)
-
-
-def read_promoters(
-    path: Path, *, flanks: sequence.Flanks = "auto", length: int = sequence.LENGTH
-) -> Promoters:
-    """All sequences of a file: FASTA, TSV, CSV or lines, with expression if there is a column.
-
-    Raises:
-        ValueError: At the first sequence or number that cannot be read, naming file and line.
-    """
-    ids: list[str] = []
-    expression: list[float] = []
-    parts, preparation = [], sequence.Preparation()
-    for block in read_blocks(path, ("id", "sequence", "expression")):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
-                raise ValueError(f"{path}, line {line}: {reason}")
-        if not len(block):
-            continue
-        numbers = [str(len(ids) + n) for n in range(1, len(block) + 1)]
-        names = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
-        where = [f"{name} ({path}, line {n})" for name, n in zip(names, block.lines, strict=True)]
-        tokens, lengths = sequence.encode(block.columns["sequence"], where)
-        prepared, done = sequence.prepare(tokens, lengths, flanks, length)
-        parts.append(prepared)
-        preparation += done
-        ids += names
-        for line, text in zip(block.lines, block.columns.get("expression", []), strict=False):
-            try:
-                expression.append(float(text))
-            except ValueError as error:
-                raise ValueError(f"{path}, line {line}: {text.decode()!r} is no number") from error
-    if not ids:
-        raise ValueError(f"{path} holds no sequences")
-    measured = np.array(expression) if len(expression) == len(ids) else None
-    return Promoters(ids, np.concatenate(parts), measured, preparation)
+"""A discovered motif takes a known motif's name below this match p-value; above it the name is
+uncertain."""
 
 
 def explain(
@@ -116,29 +65,32 @@ def explain(
     motifs: Sequence[Motif] | None = None,
     drawing: LogoOptions = DEFAULT_LOGOS,
 ) -> Attribution:
-    """Attribute, find sites, draw and write.
+    """Attribute the predictions of promoters, find known sites, and write tables and logos.
 
-    Leaves ``attributions.npz`` (values and hypothetical ``(B, 4, L)``, tokens, ids, delta),
-    ``attributions.tsv`` (one row a base), ``attributions.bedgraph`` (one track; the insert's first
-    base is 0), ``sites.tsv`` (with the sum of attributions over each, and
-    :func:`crmnet.interpretation.logos.share_exceeded`) and ``logos-1.png``, ``logos-2.png``, … in
-    ``folder``. Under a logo stand the sites that matter
-    (:func:`crmnet.interpretation.logos.supported_sites`).
+    Writes to ``folder``:
+
+    - ``attributions.npz``: values and hypothetical values ``(B, 4, L)``, tokens, ids, delta;
+    - ``attributions.tsv``: one row for each base;
+    - ``attributions.bedgraph``: one track, in which position 0 is the first base of the insert;
+    - ``sites.tsv``: each site with the sum of its attributions and
+      :func:`crmnet.interpretation.logos.share_exceeded`;
+    - ``logos-1.png``, ``logos-2.png``, …: below each logo the sites that
+      :func:`crmnet.interpretation.logos.supported_sites` selects.
 
     Args:
         predictor: The model.
-        promoters: What to explain.
-        folder: Made if it is not there.
-        media: Medium to explain, and one to subtract.
+        promoters: Promoters to explain.
+        folder: Output folder, made if it does not exist.
+        media: Medium to explain, and a medium to subtract.
         options: Method and settings.
-        motifs: Looked for in the sequences; JASPAR's yeast factors by default.
+        motifs: Motifs to search for; None means the yeast factors of JASPAR.
         drawing: Format and size of the logos.
     """
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     motifs = yeast_motifs() if motifs is None else motifs
     hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
     write_attributions(folder, promoters, found)
-    values = along(found)
+    values = base_attributions(found)
     beyond = share_exceeded(values, hits)
     more = {"attribution": site_sums(values, hits), "beyond": beyond}
     write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, more)
@@ -158,38 +110,39 @@ def explain(
 def _titles(
     predictor: Predictor, promoters: Promoters, media: tuple[str | None, str | None]
 ) -> list[str]:
-    """What each promoter is, what is predicted for it, and what was measured if the file says."""
-    predicted = predict_asked(predictor, promoters.tokens, media)
+    """Title of each logo: id, predicted expression and, if known, measured expression."""
+    predicted = predict_difference(predictor, promoters.tokens, media)
     unit = f" {unit_of(predictor, *media) or ''}".rstrip()
+    label = media_label(predictor, media)
     titles = [
-        f"{name}    predicted expression {value:.2f}{unit} in {asked(predictor, media)}"
+        f"{name}    predicted expression {value:.2f}{unit} in {label}"
         for name, value in zip(promoters.ids, predicted, strict=True)
     ]
-    if promoters.expression is None or media[1]:  # no file holds the difference of two media
+    if promoters.expression is None or media[1]:  # a file holds one medium, never a difference
         return titles
     return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
 
 
-def asked(predictor: Predictor, media: tuple[str | None, str | None]) -> str:
-    """The medium, or the two, in words."""
+def media_label(predictor: Predictor, media: tuple[str | None, str | None]) -> str:
+    """The medium, or the difference of two media, as text for a title."""
     medium = media[0] or predictor.media[0]
-    return f"{medium} less {media[1]}" if media[1] else medium
+    return f"{medium} minus {media[1]}" if media[1] else medium
 
 
-def predict_asked(
+def predict_difference(
     predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
-) -> npt.NDArray[np.float64]:
-    """Prediction for the medium, or for the one less the other, ``(B,)``."""
+) -> Floats:
+    """Prediction for the first medium, less that for the second if there is one, ``(B,)``."""
     return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 
-def along(found: Attribution) -> npt.NDArray[np.float32]:
+def base_attributions(found: Attribution) -> npt.NDArray[np.float32]:
     """The attribution of each base of the insert, ``(B, 80)``."""
     return found.values.sum(axis=1)[:, INSERT]
 
 
 def write_attributions(folder: Path, promoters: Promoters, found: Attribution) -> None:
-    """Leave the values as npz, TSV and bedGraph."""
+    """Write the values as npz, TSV and bedGraph."""
     arrays: dict[str, Any] = {
         "values": found.values,
         "tokens": promoters.tokens,
@@ -204,7 +157,7 @@ def write_attributions(folder: Path, promoters: Promoters, found: Attribution) -
             np.savez_compressed(file, **arrays)
 
     write_atomically(folder / "attributions.npz", save)
-    values = along(found)
+    values = base_attributions(found)
     letters = sequence.decode(promoters.tokens[:, INSERT], np.full(len(values), values.shape[1]))
     lines = ['track type=bedGraph name="crmnet attribution"']
     with TableWriter(folder / "attributions.tsv", ["id", "position", "base", "value"]) as table:
@@ -217,30 +170,10 @@ def write_attributions(folder: Path, promoters: Promoters, found: Attribution) -
     write_text_atomically(folder / "attributions.bedgraph", "\n".join(lines) + "\n")
 
 
-def write_sites(
-    path: Path,
-    ids: Sequence[str],
-    motifs: Sequence[Motif],
-    hits: Hits,
-    more: Mapping[str, npt.NDArray[np.float64]] | None = None,
-) -> None:
-    """One row for each hit, with further columns ``(H,)`` behind."""
-    columns: dict[str, Any] = {
-        "id": [ids[row] for row in hits.row],
-        "motif": [motifs[i].id for i in hits.motif],
-        "name": [motifs[i].name for i in hits.motif],
-        **{name: column for name, column in hits._asdict().items() if name not in ("row", "motif")},
-    }
-    for name, column in (more or {}).items():
-        columns[name] = column.astype(np.float32)
-    with TableWriter(path, list(columns)) as table:
-        table.write(columns)
-
-
 def read_discovery(path: Path) -> dict[str, dict[str, str]]:
-    """Rows, by id, of the table that ``crmnet motifs discover`` leaves beside its motif file.
+    """Rows, by motif id, of the table that ``crmnet motifs discover`` writes beside its motif file.
 
-    None for the motif files of others.
+    Empty for motif files from other programs, which have no such table.
     """
     table = path.with_suffix(".tsv")
     if not table.is_file():
@@ -252,7 +185,7 @@ def read_discovery(path: Path) -> dict[str, dict[str, str]]:
 
 
 def labelled_motifs(path: Path) -> list[Motif]:
-    """The motifs of a file; discovered ones are called by id and, where it is sure, known name."""
+    """The motifs of a file; a discovered motif gets its id, and a known name if that is certain."""
     table = read_discovery(path)
     motifs = []
     for motif in read_motifs(path):

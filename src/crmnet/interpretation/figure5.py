@@ -21,10 +21,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from crmnet.arrays import Floats
+from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute, unit_of
-from crmnet.interpretation.explain import NAMED, Promoters, asked, predict_asked, read_discovery
+from crmnet.interpretation.explain import (
+    NAMED,
+    media_label,
+    predict_difference,
+    read_discovery,
+)
 from crmnet.interpretation.logos import WIDTH, site_sums
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
@@ -168,8 +174,8 @@ def figure5(
     # A file contains measurements in one medium, not differences of two media.
     measured = promoters.expression if media[1] is None else None
     if measured is None:
-        kind, scale = "predicted", f"{unit} in {asked(predictor, media)}"
-        expression = predict_asked(predictor, promoters.tokens, media)
+        kind, scale = "predicted", f"{unit} in {media_label(predictor, media)}"
+        expression = predict_difference(predictor, promoters.tokens, media)
     else:
         kind, scale, expression = "measured", "", measured
     saliency = values.sum(axis=1).astype(float)

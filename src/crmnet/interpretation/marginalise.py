@@ -1,26 +1,45 @@
-"""What a model has learned of a motif by itself: sites planted into shuffled promoters.
+"""Effects of motif sites: plants sites into shuffled promoters and averages the predictions.
 
-:func:`single_effects` plants one site at every place and strand; :func:`pair_effects` two at every
-distance, and gives what the pair does beyond the sum of both: epistasis. Everything else in a
-promoter averages out over the backgrounds.
+:func:`single_effects` plants one site at each position, on both strands. :func:`pair_effects`
+plants two sites at each distance and gives their epistasis: the effect of the pair minus the sum of
+the single effects. The mean over many backgrounds removes the influence of all other bases.
+:func:`plant` (``crmnet explain --plant``) writes both as tables and a figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from crmnet import sequence
 from crmnet.arrays import Floats
-from crmnet.interpretation.attribute import INSERT
+from crmnet.figures.style import CYCLE, GREY, STYLE
+from crmnet.interpretation.attribute import INSERT, output_weights, unit_of
+from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.perturb import put
 from crmnet.prediction.predictor import Predictor
+from crmnet.reports.figures import save_figure
+from crmnet.reports.tables import TableWriter
+
+BACKGROUNDS = 100
+"""Shuffled promoters into which :func:`plant` plants each site."""
+STEP = 4
+"""Bases from one start position to the next, and from one gap to the next."""
+MAX_GAP = 40
+"""Largest gap between the sites of a pair, in bases."""
+Z = 1.96
+"""Half the width of a 95 % interval, in standard errors."""
 
 
 class Effects(NamedTuple):
-    """Mean change of the prediction over the backgrounds, with 95 % intervals; one entry each."""
+    """Mean changes of the prediction over the backgrounds, with 95 % intervals; one per place."""
 
     where: list[tuple[str, int]]
     """Strand and start on the insert of a single site; strands (``++``, ``+-``) and gap of a
@@ -30,12 +49,12 @@ class Effects(NamedTuple):
     high: Floats
 
 
-def backgrounds(tokens: sequence.Tokens, many: int, seed: int) -> sequence.Tokens:
-    """``(many, L)`` constructs with the inserts' neighbouring pairs of bases, shuffled."""
+def backgrounds(tokens: sequence.Tokens, n: int, seed: int) -> sequence.Tokens:
+    """``(n, L)`` sampled constructs with shuffled inserts, whose pairs of neighbours are kept."""
     rng = np.random.default_rng(seed)
-    chosen = np.array(tokens[rng.integers(len(tokens), size=many)])
-    chosen[:, INSERT] = sequence.shuffle(chosen[:, INSERT], seed, 2)
-    return chosen
+    sampled = np.array(tokens[rng.integers(len(tokens), size=n)])
+    sampled[:, INSERT] = sequence.shuffle(sampled[:, INSERT], seed, 2)
+    return sampled
 
 
 def single_effects(
@@ -43,26 +62,26 @@ def single_effects(
     grounds: sequence.Tokens,
     site: str,
     weights: Sequence[int],
-    step: int = 4,
+    step: int = STEP,
 ) -> Effects:
-    """Effect of one site by strand and place.
+    """Effect of one site by strand and start position.
 
     Args:
         predictor: The model.
         grounds: ``(B, L)`` from :func:`backgrounds`.
-        site: Its bases.
+        site: Bases of the site.
         weights: Weights of the model's outputs, as in
             :func:`crmnet.interpretation.attribute.output_weights`.
         step: Bases from one position to the next.
     """
     letters = sequence.encode([site])[0][0]
-    without = _predicted(predictor, grounds, weights)
+    unchanged = _predict(predictor, grounds, weights)
     where, changes = [], []
     for strand in "+-":
         for start in range(0, INSERT.stop - INSERT.start - len(letters) + 1, step):
             planted = put(grounds, letters, INSERT.start + start, strand)
             where.append((strand, start))
-            changes.append(_predicted(predictor, planted, weights) - without)
+            changes.append(_predict(predictor, planted, weights) - unchanged)
     return _effects(where, changes)
 
 
@@ -71,41 +90,158 @@ def pair_effects(
     grounds: sequence.Tokens,
     sites: tuple[str, str],
     weights: Sequence[int],
-    gaps: Sequence[int] = range(0, 41, 4),
+    gaps: Sequence[int] = range(0, MAX_GAP + 1, STEP),
 ) -> Effects:
-    """What two sites do beyond the sum of each alone, by the gap between them and strands.
+    """Effect of two sites minus the sum of their single effects, by strands and gap.
 
-    The pair is centred in the insert; each alone stands where it stands in the pair.
+    The pair lies in the middle of the insert. Each single site lies where it lies in the pair.
+    Gaps for which the insert is too short are left out. Arguments as for :func:`single_effects`.
     """
     first, second = (sequence.encode([site])[0][0] for site in sites)
-    without = _predicted(predictor, grounds, weights)
-    room = INSERT.stop - INSERT.start
+    unchanged = _predict(predictor, grounds, weights)
+    length = INSERT.stop - INSERT.start
     where, changes = [], []
     for strands in ("++", "+-", "-+", "--"):
         for gap in gaps:
             width = len(first) + gap + len(second)
-            if width > room:
+            if width > length:
                 continue
-            start = INSERT.start + (room - width) // 2
-            behind = start + len(first) + gap
-            one = put(grounds, first, start, strands[0])
-            other = put(grounds, second, behind, strands[1])
-            both = put(one, second, behind, strands[1])
-            one_alone, other_alone, together = (
-                _predicted(predictor, planted, weights) for planted in (one, other, both)
+            start = INSERT.start + (length - width) // 2
+            second_start = start + len(first) + gap
+            with_first = put(grounds, first, start, strands[0])
+            with_second = put(grounds, second, second_start, strands[1])
+            with_both = put(with_first, second, second_start, strands[1])
+            one, other, both = (
+                _predict(predictor, planted, weights)
+                for planted in (with_first, with_second, with_both)
             )
             where.append((strands, gap))
-            changes.append(together - one_alone - other_alone + without)
+            changes.append(both - one - other + unchanged)
     return _effects(where, changes)
 
 
-def _predicted(predictor: Predictor, tokens: sequence.Tokens, weights: Sequence[int]) -> Floats:
+def _predict(predictor: Predictor, tokens: sequence.Tokens, weights: Sequence[int]) -> Floats:
     return predictor.predict_tokens(tokens).astype(float) @ np.array(weights, dtype=float)
 
 
 def _effects(where: list[tuple[str, int]], changes: list[Floats]) -> Effects:
     values = np.array(changes)
     mean = values.mean(axis=1)
-    # Backgrounds are drawn independently: the mean's own spread gives the interval.
-    half = 1.96 * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    # Backgrounds are sampled independently, so the standard error of the mean gives the interval.
+    half = Z * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
     return Effects(where, mean, mean - half, mean + half)
+
+
+def site_bases(site: str) -> str:
+    """Bases to plant for a site: the JASPAR consensus of a yeast factor, or the bases themselves.
+
+    Raises:
+        ValueError: If ``site`` is neither.
+    """
+    consensus = {motif.name.upper(): motif.consensus for motif in yeast_motifs()}
+    bases = consensus.get(site.upper(), site.upper())
+    if not bases or set(bases) - set("ACGTN"):
+        raise ValueError(
+            f"{site!r} is neither bases (A, C, G, T; N keeps the base of the background) nor a "
+            "yeast factor of JASPAR, such as REB1"
+        )
+    return bases
+
+
+def plant(
+    predictor: Predictor,
+    tokens: sequence.Tokens,
+    sites: Sequence[str],
+    folder: Path,
+    *,
+    media: tuple[str | None, str | None] = (None, None),
+    picture: str = "png",
+    seed: int = 0,
+) -> None:
+    """Plant each site, and each pair of sites, into shuffled promoters.
+
+    Writes ``planted.tsv`` (effect by strand and start on the insert), ``pairs.tsv`` (effect of a
+    pair minus the sum of both, by strands and gap; only for two or more sites) and ``planted.png``
+    to ``folder``, all with 95 % intervals over the backgrounds.
+
+    Args:
+        predictor: The model.
+        tokens: ``(B, L)`` constructs, which are shuffled to make the backgrounds.
+        sites: Names or bases; see :func:`site_bases`.
+        folder: Output folder, made if it does not exist.
+        media: Medium, and a medium to subtract.
+        picture: Format of the figure: png, svg or pdf.
+        seed: Seed of the shuffles.
+
+    Raises:
+        ValueError: If a site or a medium is unknown.
+    """
+    bases = [site_bases(site) for site in sites]
+    weights = output_weights(predictor, *media)
+    grounds = backgrounds(tokens, BACKGROUNDS, seed)
+    single = {
+        site: single_effects(predictor, grounds, text, weights)
+        for site, text in zip(sites, bases, strict=True)
+    }
+    pairs = {
+        f"{sites[a]} and {sites[b]}": pair_effects(
+            predictor, grounds, (bases[a], bases[b]), weights
+        )
+        for a, b in itertools.combinations(range(len(sites)), 2)
+    }
+    _write_table(folder / "planted.tsv", ("site", "strand", "start"), single)
+    if pairs:
+        _write_table(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs)
+    with matplotlib.rc_context(STYLE):
+        figure = _page(single, pairs, unit_of(predictor, *media) or "expression")
+        save_figure(figure, folder / f"planted.{picture}")
+
+
+def _write_table(path: Path, keys: tuple[str, str, str], effects: Mapping[str, Effects]) -> None:
+    """One row for each site (or pair), strand and place; ``keys`` names these three columns."""
+    with TableWriter(path, [*keys, "effect", "low", "high"]) as table:
+        for name, found in effects.items():
+            strands, places = zip(*found.where, strict=True)
+            table.write(
+                {
+                    keys[0]: [name] * len(places),
+                    keys[1]: strands,
+                    keys[2]: places,
+                    "effect": found.mean,
+                    "low": found.low,
+                    "high": found.high,
+                }
+            )
+
+
+def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str) -> Figure:
+    """Left column: one panel for each site; right column: one for each pair."""
+    rows = max(len(single), len(pairs))
+    columns = 2 if pairs else 1
+    figure = Figure(figsize=(5 * columns, 2.4 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    labels = (
+        ("start on the insert, from 0", f"effect ({unit})"),
+        ("gap (bases)", f"beyond the sum ({unit})"),
+    )
+    for column, (effects, (x, y)) in enumerate(zip((single, pairs), labels, strict=True)):
+        for row, (name, found) in enumerate(effects.items()):
+            _curves(axes[row, column], name, found)
+            axes[row, column].set(xlabel=x, ylabel=y)
+        for ax in axes[len(effects) :, column] if effects else ():
+            ax.axis("off")
+    return figure
+
+
+def _curves(ax: Axes, name: str, found: Effects) -> None:
+    """Effect by place: one line for each strand, with its interval as a band."""
+    strands = np.array([strand for strand, _ in found.where])
+    places = np.array([place for _, place in found.where])
+    for color, strand in zip(CYCLE, dict.fromkeys(strands.tolist()), strict=False):
+        shown = strands == strand
+        ax.plot(places[shown], found.mean[shown], color=color, label=strand, linewidth=1.3)
+        ax.fill_between(places[shown], found.low[shown], found.high[shown], color=color, alpha=0.2,
+                        linewidth=0)  # fmt: skip
+    ax.axhline(0, color=GREY, linewidth=0.7)
+    ax.set_title(name)
+    ax.legend(fontsize=7, ncols=4)

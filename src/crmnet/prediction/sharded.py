@@ -29,9 +29,10 @@ from typing import Any
 from crmnet import sequence
 from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
+from crmnet.data.sequences import SequenceBlock, read_sequences
 from crmnet.files import make_room, write_atomically, write_text_atomically
 from crmnet.prediction.predictor import Predictor
-from crmnet.prediction.table import SequenceBlock, answer, column_names, read_rows, table_columns
+from crmnet.prediction.table import column_names, predict_block, table_columns
 from crmnet.reports.tables import TableWriter, table_kind
 
 PART_ROWS = 100_000
@@ -119,14 +120,14 @@ def predict_sharded(
         return sequence.Preparation()
     names = column_names(predictor, job.media)
     done, number = sequence.Preparation(), -1
-    for number, rows in enumerate(_in_parts(read_rows(job.input), job.rows)):
+    for number, rows in enumerate(_in_parts(read_sequences(job.input), job.rows)):
         path = part(number)
         if number % process.world_size != process.rank or path.name in existing:
             continue
-        answered = answer(predictor, job.input, rows, job.flanks)
+        predicted = predict_block(predictor, job.input, rows, job.flanks)
         with TableWriter(path, names) as table:
-            table.write(table_columns(predictor, answered, job.media))
-        done += answered.preparation
+            table.write(table_columns(predictor, predicted, job.media))
+        done += predicted.preparation
         progress(done.total)
     if process.rank == 0:
         paths = [part(n) for n in range(number + 1)]

@@ -1,4 +1,4 @@
-"""Tables of predictions: sequences of a file in, columns out, block by block."""
+"""Prediction tables: reads the sequences of a file and gives columns, block by block."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from crmnet import sequence
-from crmnet.data.dataset import UNKNOWN_UNIT
-from crmnet.data.lines import HARMLESS
-from crmnet.data.reading import read_blocks, shown
+from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
+from crmnet.data.sequences import SequenceBlock, prepare_block, read_sequences
 from crmnet.prediction.predictor import Predictor
 from crmnet.statistics.uncertainty import Expression, Trust
 
 
-class Answered(NamedTuple):
+class PredictedBlock(NamedTuple):
     """Predictions for one block of an input file."""
 
     ids: list[str]
@@ -22,19 +21,12 @@ class Answered(NamedTuple):
     """``(N, n_media)``."""
     preparation: sequence.Preparation
     trust: Trust | None = None
-
-
-class SequenceBlock(NamedTuple):
-    """Sequences of an input file that were read together."""
-
-    ids: list[str]
-    lines: list[int]
-    sequences: list[bytes]
+    """None if the model is not calibrated."""
 
 
 def predict_file(
     predictor: Predictor, path: Path, *, flanks: sequence.Flanks = "auto"
-) -> Iterator[Answered]:
+) -> Iterator[PredictedBlock]:
     """Predict the sequences of a file in input order; memory does not grow with the file.
 
     Ids are those of the file (FASTA names, an ``id`` column), else running numbers from 1.
@@ -42,48 +34,25 @@ def predict_file(
     Raises:
         ValueError: At the first sequence that cannot be read, naming file, line and position.
     """
-    for rows in read_rows(path):
-        yield answer(predictor, path, rows, flanks)
+    for block in read_sequences(path):
+        yield predict_block(predictor, path, block, flanks)
 
 
-def read_rows(path: Path) -> Iterator[SequenceBlock]:
-    """The sequences of a file and their ids, block by block, not yet judged.
-
-    Raises:
-        ValueError: If a line is misshapen, or there is no sequence at all.
-    """
-    count = 0
-    for block in read_blocks(path, ("id", "sequence")):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
-                raise ValueError(f"{shown(path)}, line {line}: {reason}")
-        if not len(block):
-            continue
-        numbers = [str(count + n) for n in range(1, len(block) + 1)]
-        count += len(block)
-        ids = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
-        yield SequenceBlock(ids, block.lines, block.columns["sequence"])
-    if not count:
-        raise ValueError(f"{shown(path)} holds no sequences; add a line for each below the header")
-
-
-def answer(
-    predictor: Predictor, path: Path, rows: SequenceBlock, flanks: sequence.Flanks
-) -> Answered:
-    """Predict rows of the file ``path``; an error names the file and the row's line."""
-    file = shown(path)
-    where = [f"{name} ({file}, line {n})" for name, n in zip(rows.ids, rows.lines, strict=True)]
-    tokens, lengths = sequence.encode(rows.sequences, where)
-    tokens, done = sequence.prepare(tokens, lengths, flanks, predictor.length)
+def predict_block(
+    predictor: Predictor, path: Path, block: SequenceBlock, flanks: sequence.Flanks
+) -> PredictedBlock:
+    """Predict a block of the file ``path``; an error names the file and the row's line."""
+    tokens, preparation = prepare_block(block, path, flanks, predictor.length)
     expression, trust = predictor.assess_tokens(tokens)
-    return Answered(rows.ids, expression, done, trust)
+    return PredictedBlock(block.ids, expression, preparation, trust)
 
 
 def column_names(predictor: Predictor, media: Sequence[str]) -> list[str]:
-    """Columns of a table of predictions for ``media``, in order, as :func:`table_columns` fills.
+    """Names of the columns of a prediction table for ``media``, in order.
 
-    ``id`` and ``expression`` (``expression_<medium>`` for several); for a calibrated model then
-    ``low`` and ``high``, ``percentile`` if it knows native promoters, and ``unlike_training``.
+    ``id`` and ``expression`` (``expression_<medium>`` for several media). A calibrated model adds
+    ``low`` and ``high``, ``percentile`` if its card holds native promoters, and
+    ``unlike_training``. :func:`table_columns` fills them.
     """
     calibration = None if predictor.card is None else predictor.card.calibration
     kinds = ["expression"]
@@ -95,22 +64,25 @@ def column_names(predictor: Predictor, media: Sequence[str]) -> list[str]:
 
 
 def unit_lines(predictor: Predictor, media: Sequence[str]) -> Iterator[str]:
-    """What the columns of expression are measured in, for those whose unit is known."""
+    """One line for each expression column whose unit is known."""
     for medium, column in zip(media, column_names(predictor, media)[1:], strict=False):
-        if (unit := predictor.unit(medium)) not in (None, UNKNOWN_UNIT):
-            yield f"{column} is in the unit of the training labels: {unit}"
+        unit = predictor.unit(medium)
+        if unit == BIN_UNIT:
+            yield f"{column}: mean sorting bin, 0–17"
+        elif unit not in (None, UNKNOWN_UNIT):
+            yield f"{column}: {unit}, the unit of the training labels"
 
 
 def table_columns(
-    predictor: Predictor, answered: Answered, media: Sequence[str]
+    predictor: Predictor, predicted: PredictedBlock, media: Sequence[str]
 ) -> dict[str, Iterable[Any]]:
     """The columns of one block, by the names of :func:`column_names`."""
     indices = [predictor.medium_index(medium) for medium in media]
-    trust = answered.trust
-    arrays = [answered.expression]
+    trust = predicted.trust
+    arrays = [predicted.expression]
     if trust is not None:
         arrays += [trust.low, trust.high, *([] if trust.percentile is None else [trust.percentile])]
     columns: list[Iterable[Any]] = [array[:, i] for array in arrays for i in indices]
     unlike = [] if trust is None else [trust.unlike]
     names = column_names(predictor, media)
-    return dict(zip(names, [answered.ids, *columns, *unlike], strict=True))
+    return dict(zip(names, [predicted.ids, *columns, *unlike], strict=True))

@@ -19,15 +19,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from crmnet.arrays import Floats
-from crmnet.sequence import (
-    ADAPTER_3,
-    ADAPTER_5,
-    ADAPTER_MISMATCHES,
-    N_TOKEN,
-    Tokens,
-    encode,
-    sequence_lengths,
-)
+from crmnet.sequence import N_TOKEN, Tokens, find_adapters, sequence_lengths
 
 Expression = npt.NDArray[np.float32]
 BASES = 4
@@ -257,7 +249,7 @@ def reasons_unlike(
     reasons = {
         "length": (lengths < familiar.lengths[0]) | (lengths > familiar.lengths[1]),
         "N": _unknown(tokens, lengths) > familiar.unknown,
-        "adapters": ~_has_adapters(tokens, lengths),
+        "adapters": ~np.logical_and(*find_adapters(tokens, stop=lengths)),
         "composition": distance > familiar.composition,
         "disagreement": disagreement,
     }
@@ -284,13 +276,3 @@ def _distance(pairs: Floats, mean: Floats, precision: Floats) -> Floats:
 def _unknown(tokens: Tokens, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     inside = np.arange(tokens.shape[1]) < lengths[:, None]
     return ((tokens == N_TOKEN) & inside).sum(axis=1)
-
-
-def _has_adapters(tokens: Tokens, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    ends = np.zeros(len(tokens), dtype=np.int64), lengths - len(ADAPTER_3)
-    found = np.ones(len(tokens), dtype=bool)
-    for start, adapter in zip(ends, (ADAPTER_5, ADAPTER_3), strict=True):
-        columns = np.clip(start[:, None] + np.arange(len(adapter)), 0, tokens.shape[1] - 1)
-        window = np.take_along_axis(tokens, columns, axis=1)
-        found &= (window != encode([adapter])[0]).sum(axis=1) <= ADAPTER_MISMATCHES
-    return found

@@ -1,0 +1,136 @@
+"""Ids and sequences of files: one reader, the same ids, tokens and errors for every command."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from crmnet.data.sequences import prepare_block, read_promoters, read_sequences
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def collect(path, **options):
+    blocks = list(read_sequences(path, **options))
+    return [row for b in blocks for row in zip(b.ids, b.lines, b.sequences, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("AAC\n\nATC\n", [("1", 1, b"AAC"), ("2", 3, b"ATC")]),
+        (">x one\nAA\nC\n>\nATC\n", [("x", 1, b"AAC"), ("2", 4, b"ATC")]),
+        ("id,seq\nx,AAC\nid,seq\ny,ATC\n", [("x", 2, b"AAC"), ("y", 4, b"ATC")]),
+        ("seq;n\nAAC;1\nATC;2\n", [("1", 2, b"AAC"), ("2", 3, b"ATC")]),
+    ],
+)
+def test_ids_are_those_of_the_file_or_running_numbers(tmp_path, text, rows):
+    assert collect(write(tmp_path / "in", text)) == rows
+
+
+def test_running_numbers_continue_from_block_to_block(tmp_path, monkeypatch):
+    monkeypatch.setattr("crmnet.data.reading.BLOCK_BYTES", 1000)
+    blocks = list(read_sequences(write(tmp_path / "in", "ACGT\n" * 3000)))
+    assert max(len(block.ids) for block in blocks) <= 201  # memory does not grow with the file
+    assert [name for block in blocks for name in block.ids] == [str(n) for n in range(1, 3001)]
+
+
+def test_expression_is_read_only_on_request(tmp_path):
+    path = write(tmp_path / "in", "sequence,expression\nAAC,1.5\nATC,2\n")
+    assert next(read_sequences(path)).expression is None
+    assert next(read_sequences(path, expression=True)).expression == [b"1.5", b"2"]
+    assert read_promoters(path).expression.tolist() == [1.5, 2]
+    assert read_promoters(write(path, "AAC\n")).expression is None
+
+
+def test_the_first_promoters(tmp_path):
+    path = write(tmp_path / "in", "sequence,expression\nAAC,1.5\nATC,2\nC,3\n")
+    some = read_promoters(path).first(2)
+    assert (some.ids, some.expression.tolist(), len(some.tokens)) == (["1", "2"], [1.5, 2], 2)
+
+
+def test_without_a_length_nothing_is_cut_and_rows_are_as_wide_as_the_longest(tmp_path, monkeypatch):
+    monkeypatch.setattr("crmnet.data.reading.BLOCK_BYTES", 50)  # blocks of different widths
+    sequences = ["ACGTT" * n for n in (1, 3, 30, 2, 40, 4)]
+    path = write(tmp_path / "in", "\n".join(sequences))
+    found = read_promoters(path, flanks="none", length=None)
+    assert found.tokens.shape == (6, 200)
+    assert decode(found.tokens) == sequences
+    assert found.preparation.cut == 0
+    whole = [ADAPTER_5 + text + ADAPTER_3 for text in sequences]
+    assert decode(read_promoters(path, length=None).tokens) == whole
+    assert read_promoters(path).tokens.shape == (6, 112)
+
+
+def test_a_block_is_prepared_as_requested(tmp_path):
+    (block,) = read_sequences(write(tmp_path / "in", "aac\nATCG\n"))
+    tokens, done = prepare_block(block, tmp_path / "in", "add", 40)
+    assert decode(tokens) == [ADAPTER_5 + text + ADAPTER_3 for text in ("AAC", "ATCG")]
+    assert (tokens.shape, done.adapters_added) == ((2, 40), 2)
+
+
+FAULTS = [
+    (b"AAC\nAXC\n", "sequence '2 ({file}, line 2)': letter 'X' at position 2 of 3; only A, C, G"),
+    (b">a\nAC\n>\n\n", "sequence '2 ({file}, line 3)' is empty; remove it or fill it in"),
+    (b"id,seq\na,AAC\nb\n", "{file}, line 3: 1 columns where 2 are expected; fix or remove the"),
+    (b"id,seq\n", "{file} holds no sequences; add a line for each below the header"),
+    (b"id,seq\na,AC\n\xe9,AC\n", "{file}, line 3: id '\N{REPLACEMENT CHARACTER}' is not UTF-8"),
+]
+
+
+@pytest.mark.parametrize("command", ["predict", "explain", "scan"])
+@pytest.mark.parametrize(("content", "message"), FAULTS)
+def test_every_command_reports_a_fault_in_the_same_words(
+    crmnet, small_run, tmp_path, command, content, message
+):
+    file = write(tmp_path / "in", content)
+    words = {
+        "predict": ["predict", small_run, file],
+        "explain": ["explain", small_run, file, "--medium", "complex", "-o", tmp_path / "out"],
+        "scan": ["motifs", "scan", "-", file],
+    }[command]
+    status, _, error = crmnet(*words)
+    assert status == 2
+    assert error.startswith(f"crmnet: error: {message.format(file=file)}")
+
+
+def test_a_number_that_cannot_be_read_names_file_line_and_column(tmp_path):
+    path = write(tmp_path / "in", "sequence,expression\nAAC,1.5\nATC,high\n")
+    with pytest.raises(ValueError, match=r"in, line 3: expression 'high' is not a number"):
+        read_promoters(path)
+
+
+def test_standard_input_is_called_so():
+    run = [sys.executable, "-m", "crmnet", "motifs", "scan", "-", "-"]
+    found = subprocess.run(run, input="ACGT\nACXT\n", capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert "sequence '2 (standard input, line 2)': letter 'X'" in found.stderr
+
+
+def test_sites_are_found_without_models_or_figures(tmp_path):
+    write(tmp_path / "s.fa", ">one\nGGGGGTTACCCGGTGGGG\n")
+    unneeded = {"matplotlib", "crmnet.prediction.predictor", "crmnet.interpretation.explain"}
+    code = (
+        "import sys; from crmnet import cli\n"
+        f"sys.argv = ['crmnet', 'motifs', 'scan', '-', {str(tmp_path / 's.fa')!r}]\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        f"print({unneeded!r} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "\tREB1\t" in found.stdout
+    assert found.stdout.splitlines()[-1] == "set()"
+
+
+def test_a_scan_holds_no_more_than_the_sequences(tmp_path):
+    """Rows used to be padded to 100,000 bases, and longer ones were cut without a word."""
+    rng = np.random.default_rng(0)
+    text = "".join(rng.choice(list("ACGT"), 100_010))
+    path = write(tmp_path / "in", text + "TTACCCGGTAAA\n")
+    found = read_promoters(path, flanks="none", length=None)
+    assert found.tokens.shape == (1, 100_022)
