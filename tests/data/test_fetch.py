@@ -230,5 +230,5 @@ def test_cards_say_which_rows_and_which_part_of_them(server, tmp_path, monkeypat
         assert decode(*inserts(dataset.tokens)) == [insert, insert[::-1]]
         assert dataset.labels.tolist() == [5, 7]
         assert dataset.manifest["rejected"] == {
-            "not asked for": 2, "expression is not a number": 1
+            "not selected": 2, "expression is not a number": 1
         }  # fmt: skip

@@ -25,7 +25,7 @@ print(len(ingest([Path(sys.argv[1])], Path(sys.argv[2]))), peak_resident())
 
 @pytest.fixture(scope="module")
 def two_million(tmp_path_factory):
-    """250 MB of rows, some of which need care."""
+    """250 MB of rows, some of which the fast parser leaves unparsed."""
     part = "".join(
         f"{ADAPTER_5}{('ACGTTGCA' * 11)[i % 8 : i % 8 + 80 + i % 3]}{ADAPTER_3}\t{i % 1700 / 100}\n"
         for i in range(9_999)

@@ -19,7 +19,7 @@ from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import TrainingRows
-from crmnet.data.lines import HARMLESS, Block
+from crmnet.data.lines import HARMLESS_REASONS, Block
 from crmnet.data.media import output_of
 from crmnet.data.opening import opened
 from crmnet.data.reading import read_blocks
@@ -156,8 +156,8 @@ def score_table(
     related: list[bytes] = []
     told: str = "row"
     for block in read_blocks(path, roles, given, required=()):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
+        for line, reason, _ in block.skipped:
+            if reason not in HARMLESS_REASONS:
                 raise ValueError(f"{path}, line {line}: {reason}; mend or remove the line")
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:

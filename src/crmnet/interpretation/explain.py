@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.lines import HARMLESS
+from crmnet.data.lines import HARMLESS_REASONS
 from crmnet.data.reading import read_blocks
 from crmnet.figures.style import STYLE
 from crmnet.files import write_atomically, write_text_atomically
@@ -82,8 +82,8 @@ def read_promoters(
     expression: list[float] = []
     parts, preparation = [], sequence.Preparation()
     for block in read_blocks(path, ("id", "sequence", "expression")):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
+        for line, reason, _ in block.skipped:
+            if reason not in HARMLESS_REASONS:
                 raise ValueError(f"{path}, line {line}: {reason}")
         if not len(block):
             continue

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from crmnet import sequence
 from crmnet.data.dataset import UNKNOWN_UNIT
-from crmnet.data.lines import HARMLESS
-from crmnet.data.reading import read_blocks, shown
+from crmnet.data.lines import HARMLESS_REASONS
+from crmnet.data.reading import display_name, read_blocks
 from crmnet.prediction.predictor import Predictor
 from crmnet.statistics.uncertainty import Expression, Trust
 
@@ -50,13 +50,13 @@ def read_rows(path: Path) -> Iterator[SequenceBlock]:
     """The sequences of a file and their ids, block by block, not yet judged.
 
     Raises:
-        ValueError: If a line is misshapen, or there is no sequence at all.
+        ValueError: If a line cannot be split into columns, or there is no sequence at all.
     """
     count = 0
     for block in read_blocks(path, ("id", "sequence")):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
-                raise ValueError(f"{shown(path)}, line {line}: {reason}")
+        for line, reason, _ in block.skipped:
+            if reason not in HARMLESS_REASONS:
+                raise ValueError(f"{display_name(path)}, line {line}: {reason}")
         if not len(block):
             continue
         numbers = [str(count + n) for n in range(1, len(block) + 1)]
@@ -64,14 +64,16 @@ def read_rows(path: Path) -> Iterator[SequenceBlock]:
         ids = [i.decode() for i in block.columns["id"]] if "id" in block.columns else numbers
         yield SequenceBlock(ids, block.lines, block.columns["sequence"])
     if not count:
-        raise ValueError(f"{shown(path)} holds no sequences; add a line for each below the header")
+        raise ValueError(
+            f"{display_name(path)} holds no sequences; add a line for each below the header"
+        )
 
 
 def answer(
     predictor: Predictor, path: Path, rows: SequenceBlock, flanks: sequence.Flanks
 ) -> Answered:
     """Predict rows of the file ``path``; an error names the file and the row's line."""
-    file = shown(path)
+    file = display_name(path)
     where = [f"{name} ({file}, line {n})" for name, n in zip(rows.ids, rows.lines, strict=True)]
     tokens, lengths = sequence.encode(rows.sequences, where)
     tokens, done = sequence.prepare(tokens, lengths, flanks, predictor.length)
