@@ -101,7 +101,7 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
     good = write(tmp_path / "good.tsv", "ACGT\t3", "ACXT\t1")
     dataset = take([bad, good], tmp_path / "set")
     assert dataset.labels.tolist() == [1, 2, 3]
-    letters = "only A, C, G, T and N are understood; write N for an unknown base"
+    letters = "only A, C, G, T and N are allowed; write N for an unknown base"
     assert rejected(dataset) == [
         (
             "bad.tsv",

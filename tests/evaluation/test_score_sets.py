@@ -130,7 +130,7 @@ def test_a_file_is_of_the_models_first_medium_and_says_what_it_lost(tmp_path, ca
             GCCounter(), path, IngestOptions(media=("defined",), max_rejected=0.2)
         )
     assert (len(scored.measured), scored.left_out) == (6, 1)
-    assert "adapters added to 6 of 6" in caplog.text
+    assert "added adapters to 6 of 6" in caplog.text
 
 
 # -- tables of measured and predicted values --------------------------------------------------

@@ -23,7 +23,7 @@ from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.media import output_of
 from crmnet.data.opening import opened
-from crmnet.data.splits import Kinship, families, told_by
+from crmnet.data.splits import Kinship, families, family_rule
 from crmnet.evaluation.score_sets import score_table, table_tokens
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import Tokens
@@ -151,7 +151,7 @@ def _predicted(
                 np.asarray(dataset.labels[rows], dtype=np.float64),
                 predicted[rows, output].astype(np.float64),
                 related[rows],
-                families_by=told_by(dataset, by),
+                families_by=family_rule(dataset, by),
                 seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
             )
             entries[names[medium]][model] = scored, hashes[rows]

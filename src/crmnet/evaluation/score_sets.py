@@ -23,7 +23,7 @@ from crmnet.data.lines import HARMLESS_REASONS, Block
 from crmnet.data.media import output_of
 from crmnet.data.opening import opened
 from crmnet.data.reading import read_blocks
-from crmnet.data.splits import Kinship, families, families_of, told_by
+from crmnet.data.splits import Kinship, families, families_of, family_rule
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
 from crmnet.sequence import N_TOKEN, Tokens, encode, inserts, prepare
@@ -75,7 +75,7 @@ def score_model(
                 row=np.nonzero(rows)[0],
                 unit=dataset.units[medium],
                 predicted_unit=predictor.unit(medium),
-                families_by=told_by(dataset, by),
+                families_by=family_rule(dataset, by),
                 seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
             )
         )
