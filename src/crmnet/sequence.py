@@ -172,8 +172,8 @@ class Preparation:
     with_n: int = 0
 
     def __add__(self, other: Preparation) -> Preparation:
-        mine, theirs = asdict(self), asdict(other)
-        return Preparation(**{key: mine[key] + theirs[key] for key in mine})
+        counts, others = asdict(self), asdict(other)
+        return Preparation(**{key: counts[key] + others[key] for key in counts})
 
     def messages(self, length: int = LENGTH) -> list[str]:
         """Sentences that describe what was done; lost bases are a warning."""

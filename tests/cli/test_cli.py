@@ -194,7 +194,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["data", "ingest", "a", "b", "--medium", "x", "--medium", "y", "--medium", "z", "-o", "d"],
          "3 media for 2 files"),
         (["data", "ingest", "a", "-o", "d", "--column", "sequence"], "--column takes ROLE=NAME"),
-        (["data", "ingest", "a", "-o", "d", "--column", "expr=x"], "a column is one of sequence"),
+        (["data", "ingest", "a", "-o", "d", "--column", "expr=x"], "the role of a column must be one of sequence"),
         (["data", "simulate", "-n", "0", "-o", "d"], "promoters must be at least 1"),
     ],
 )  # fmt: skip

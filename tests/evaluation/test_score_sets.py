@@ -123,7 +123,7 @@ def test_a_file_without_media_is_of_the_named_one(tmp_path, medium, factor):
 def test_a_file_is_of_the_models_first_medium_and_says_what_it_lost(tmp_path, caplog):
     rows = [*(row[:2] for row in ROWS), ("ACXT", 1)]
     path = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")
-    with pytest.raises(ValueError, match="1 of 7 rows cannot be used"):
+    with pytest.raises(ValueError, match="1 of 7 rows were rejected"):
         score_file(GCCounter(), path)
     with caplog.at_level("INFO"):
         (scored,) = score_file(

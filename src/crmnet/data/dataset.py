@@ -1,4 +1,4 @@
-"""A data set on disk: tokens and labels as memory-mapped arrays beside a manifest.
+"""A data set on disk: tokens and labels as memory-mapped arrays next to a manifest.
 
 :mod:`crmnet.data.ingest` writes these folders; :mod:`crmnet.data.loader` and the commands read
 them. One row is one measurement: a sequence, its expression and the medium.

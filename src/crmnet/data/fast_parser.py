@@ -23,7 +23,7 @@ from crmnet.sequence import Lengths, Tokens
 UNPARSED, PREPARED, TO_PREPARE = 0, 1, 2
 """State of a line. UNPARSED: left to the line reader. PREPARED: the construct has both adapters at
 its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_PREPARE: parsed, but an adapter
-is missing or N stands at an end."""
+is missing or the sequence starts or ends with N."""
 
 MAX_PARSED = 1000
 """Bases of the longest construct that is parsed here; longer ones stay unparsed."""
@@ -222,7 +222,7 @@ def _read_decimal(text: Any, place: int) -> Any:
 
     Returns:
         The nearest float32; whether it is certain to be the nearest; the place of the first byte
-        behind the number.
+        after the number.
     """
     negative = text[place] == 45
     if negative or text[place] == 43:
