@@ -1,14 +1,13 @@
-"""DNA as arrays: letters ⇄ tokens → one-hot, constructs and their adapters, strands, shuffles.
+"""DNA as arrays: letters ⇄ tokens → one-hot, adapters, strands, shuffles.
 
-The lowest room of the house: strings come in, arrays go out, and every other module speaks in
-these arrays.
+Bottom layer: converts DNA strings to arrays; all other modules use these arrays.
 
-Accepted everywhere a sequence is read: upper or lower case A, C, G, T and N, of any length. Files
+Accepted wherever a sequence is read: A, C, G, T and N in upper or lower case, of any length. Files
 may be FASTA, TSV, CSV or one sequence per line, plain, ``.gz`` or ``.zst`` (see
 :mod:`crmnet.data.reading`). U, gaps and other letters are errors that name the position.
 
 Arrays:
-    tokens   ``(N, L)`` uint8, A 0, C 1, G 2, T 3, N 4; shorter sequences end in N
+    tokens   ``(N, L)`` uint8, A 0, C 1, G 2, T 3, N 4; shorter sequences are padded with N
     one-hot  ``(B, 4, L)`` float, channels A C G T, all zeros where the base is N
 """
 
@@ -32,7 +31,7 @@ LETTERS = "ACGTN"
 N_TOKEN = 4
 INVALID = 255
 LENGTH = 112
-"""Positions that the networks see (paper, section 2.2): constructs are padded or cut to this."""
+"""Length of the networks' input (paper, section 2.2); constructs are padded or cut to it."""
 
 BINS = 18
 """Sorting bins of the assay, 0 to 17."""
@@ -41,7 +40,7 @@ TOP_BIN = BINS - 1
 ADAPTER_5 = "TGCATTTTTTTCACATC"
 ADAPTER_3 = "GGTTACGGCTGTT"
 ADAPTER_MISMATCHES = 2
-"""An adapter with up to this many substitutions is still recognised: 2.4 % of real rows differ."""
+"""An adapter with up to this many substitutions is recognised; 2.4 % of real rows have some."""
 
 
 def _letter_table() -> Tokens:
@@ -57,21 +56,20 @@ _COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 
 
 def letters_to_tokens(sequences: Sequence[bytes] | Sequence[str]) -> tuple[Tokens, Lengths]:
-    """Look every letter up, without judging.
+    """Convert letters to tokens without checking them.
 
     Returns:
-        Tokens ``(N, W)`` with W the longest sequence and N behind the end of shorter ones, and the
-        lengths ``(N,)``. A letter outside ACGTN becomes :data:`INVALID`.
+        Tokens ``(N, W)``, W being the longest sequence, padded with N, and the lengths ``(N,)``. A
+        letter outside ACGTN becomes :data:`INVALID`.
     """
     if isinstance(sequences, str | bytes):
-        raise ValueError("give a list of sequences, not one text; write [sequence]")
+        raise ValueError("expected a list of sequences, got one text; write [sequence]")
     try:
         rows = [s if isinstance(s, bytes) else s.encode() for s in sequences]
     except AttributeError:
         number = next(n for n, s in enumerate(sequences) if not isinstance(s, str | bytes))
         raise ValueError(
-            f"sequence number {number + 1} is {sequences[number]!r}, not text; fill it in or "
-            "leave it out"
+            f"sequence number {number + 1} is {sequences[number]!r}, not text; replace or remove it"
         ) from None
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     width = int(lengths.max(initial=0))
@@ -84,14 +82,14 @@ def letters_to_tokens(sequences: Sequence[bytes] | Sequence[str]) -> tuple[Token
 def encode(
     sequences: Sequence[bytes] | Sequence[str], ids: Sequence[str] | None = None
 ) -> tuple[Tokens, Lengths]:
-    """Turn sequences into tokens and refuse what is not DNA.
+    """Convert DNA sequences to tokens.
 
     Returns:
         Tokens ``(N, W)``, W being the longest sequence, and lengths ``(N,)``.
 
     Raises:
-        ValueError: Naming the sequence (by id, else by number), the letter and its position, both
-            counted from 1.
+        ValueError: If a sequence is empty or not DNA. The message names the sequence (its id, or
+            its number from 1), the letter and its position from 1.
     """
     tokens, lengths = letters_to_tokens(sequences)
     bad_rows, bad_columns = np.nonzero(tokens == INVALID)
@@ -101,7 +99,7 @@ def encode(
         text = text if isinstance(text, str) else text.decode(errors="replace")
         raise ValueError(f"{_name(row, ids)}: {describe_bad_letter(text, column)}")
     if (lengths == 0).any():
-        raise ValueError(f"{_name(int(np.argmin(lengths)), ids)} is empty; remove it or fill it in")
+        raise ValueError(f"{_name(int(np.argmin(lengths)), ids)} is empty; replace or remove it")
     return tokens, lengths
 
 
@@ -110,18 +108,18 @@ def _name(row: int, ids: Sequence[str] | None) -> str:
 
 
 def describe_bad_letter(text: str, column: int) -> str:
-    """Say what is wrong with letter ``column`` (from 0) of ``text``, and the cure."""
-    letter = text[column]  # what stands before it is ASCII, so bytes and letters count alike
+    """Message about letter ``column`` (from 0) of ``text``, with the remedy."""
+    letter = text[column]  # everything before it is ASCII, so byte and letter positions agree
     remedy = {
         "U": "this is RNA: write T for U",
         "-": "remove alignment gaps",
         ".": "remove alignment gaps",
-    }.get(letter.upper(), "only A, C, G, T and N are understood; write N for an unknown base")
+    }.get(letter.upper(), "only A, C, G, T and N are allowed; write N for an unknown base")
     return f"letter {letter!r} at position {column + 1} of {len(text)}; {remedy}"
 
 
 def decode(tokens: Tokens, lengths: Lengths | None = None) -> list[str]:
-    """Turn tokens ``(N, L)`` back into strings; without ``lengths``, N at the end is padding."""
+    """Convert tokens ``(N, L)`` to strings; without ``lengths``, N at the end is padding."""
     if lengths is None:
         lengths = sequence_lengths(tokens)
     letters = _LETTER_OF_TOKEN[tokens]
@@ -131,7 +129,7 @@ def decode(tokens: Tokens, lengths: Lengths | None = None) -> list[str]:
 
 
 _NEAR_THE_END = 8
-"""Positions that are looked at one by one: constructs end there."""
+"""Positions at the end that are checked one by one; most constructs end there."""
 
 
 def sequence_lengths(tokens: Tokens) -> Lengths:
@@ -142,7 +140,7 @@ def sequence_lengths(tokens: Tokens) -> Lengths:
     for column in range(width - 1, max(width - 1 - _NEAR_THE_END, -1), -1):
         rows = rows[tokens[rows, column] == N_TOKEN]
         lengths[rows] = column
-    if len(rows) and width > _NEAR_THE_END:  # the others take a look at all their positions
+    if len(rows) and width > _NEAR_THE_END:  # shorter rows: check all positions
         known = tokens[rows] != N_TOKEN
         last = width - np.argmax(known[:, ::-1], axis=1)
         lengths[rows] = np.where(known.any(axis=1), last, 0)
@@ -150,9 +148,9 @@ def sequence_lengths(tokens: Tokens) -> Lengths:
 
 
 def fit_length(tokens: Tokens, lengths: Lengths, length: int = LENGTH) -> Tokens:
-    """Cut at the end or pad with N at the end to ``(N, length)``, as the paper does (section 2.2).
+    """Cut or pad with N at the end to ``(N, length)``, as in the paper (section 2.2).
 
-    Whatever stands behind a row's own length is overwritten with N.
+    Positions after a row's length are overwritten with N.
     """
     fitted = np.full((len(tokens), length), N_TOKEN, dtype=np.uint8)
     width = min(length, tokens.shape[1])
@@ -163,7 +161,7 @@ def fit_length(tokens: Tokens, lengths: Lengths, length: int = LENGTH) -> Tokens
 
 @dataclass(frozen=True)
 class Preparation:
-    """What :func:`prepare` did to the sequences it was given, in numbers of sequences."""
+    """Report of :func:`prepare`: numbers of sequences by what was done to them."""
 
     total: int = 0
     adapters_added: int = 0
@@ -174,44 +172,49 @@ class Preparation:
     with_n: int = 0
 
     def __add__(self, other: Preparation) -> Preparation:
-        mine, theirs = asdict(self), asdict(other)
-        return Preparation(**{key: mine[key] + theirs[key] for key in mine})
+        counts, others = asdict(self), asdict(other)
+        return Preparation(**{key: counts[key] + others[key] for key in counts})
 
     def messages(self, length: int = LENGTH) -> list[str]:
-        """Sentences for a person: what was done, and loud words where bases were lost."""
-        said = []
+        """Sentences that describe what was done; lost bases are a warning."""
+        lines = []
         if self.adapters_added:
-            said.append(f"adapters added to {self.adapters_added:,} of {self.total:,} sequences")
+            lines.append(f"added adapters to {self.adapters_added:,} of {self.total:,} sequences")
         if self.adapters_kept:
-            said.append(f"adapters already present in {self.adapters_kept:,} of {self.total:,}")
+            lines.append(f"kept the adapters of {self.adapters_kept:,} of {self.total:,} sequences")
         if self.one_adapter_only:
-            said.append(
-                f"{self.one_adapter_only:,} of these carry only one adapter; the other is not added"
+            lines.append(
+                f"{self.one_adapter_only:,} of these have only one adapter; the other is not added"
             )
         if self.padding_removed:
-            said.append(f"N padding in front of the adapter removed from {self.padding_removed:,}")
+            lines.append(
+                f"removed N padding outside the adapters from {self.padding_removed:,} sequences"
+            )
         if self.with_n:
-            said.append(f"{self.with_n:,} contain N (unknown bases)")
+            lines.append(f"{self.with_n:,} sequences contain N (unknown bases)")
         if self.cut:
-            said.append(f"WARNING: {self.cut:,} are longer than {length} bases and lost their end")
-        return said
+            lines.append(
+                f"WARNING: {self.cut:,} sequences are longer than {length} bases and were "
+                "cut at the end"
+            )
+        return lines
 
 
 def prepare(
     tokens: Tokens, lengths: Lengths, flanks: Flanks = "auto", length: int = LENGTH
 ) -> tuple[Tokens, Preparation]:
-    """The one normalisation of inserts and constructs, for training rows and for every input.
+    """Normalise inserts and constructs; used for training rows and for every other input.
 
     Args:
         tokens: ``(N, W)``, from :func:`encode`.
         lengths: ``(N,)``.
-        flanks: ``auto`` adds both adapters to a sequence that carries neither and keeps the others
-            as they are (less any N padding outside the adapters); ``add`` always adds them;
-            ``none`` never touches the sequence.
-        length: Positions of the result.
+        flanks: ``auto`` adds both adapters to sequences without any adapter; other sequences only
+            lose N padding outside their adapters. ``add`` always adds both adapters. ``none`` never
+            changes a sequence.
+        length: Length of the result.
 
     Returns:
-        Tokens ``(N, length)`` and the :class:`Preparation` that says what was done.
+        Tokens ``(N, length)`` and the :class:`Preparation`, a report of what was done.
     """
     if flanks not in get_args(Flanks):
         raise ValueError(f"flanks must be one of {', '.join(get_args(Flanks))}; got {flanks!r}")
@@ -276,10 +279,10 @@ def find_adapters(
 
 
 def inserts(tokens: Tokens) -> tuple[Tokens, Lengths]:
-    """The variable bases of each row: what is left when recognised adapters are taken off.
+    """The insert of each row: its bases without recognised adapters.
 
     Returns:
-        Tokens ``(N, L)``, N behind the end of each insert, and the inserts' lengths ``(N,)``.
+        Tokens ``(N, L)``, padded with N, and the lengths of the inserts ``(N,)``.
     """
     lengths = sequence_lengths(tokens)
     found_5, found_3 = find_adapters(tokens, stop=lengths)
@@ -290,7 +293,7 @@ def inserts(tokens: Tokens) -> tuple[Tokens, Lengths]:
 
 
 def _known_span(tokens: Tokens, lengths: Lengths) -> tuple[Lengths, Lengths]:
-    """First and one-past-last position that is not N; (0, length) for rows of N alone."""
+    """First and one past the last position that is not N; (0, length) for rows of only N."""
     if tokens.shape[1] == 0:
         return np.zeros_like(lengths), lengths
     inside = (tokens != N_TOKEN) & (np.arange(tokens.shape[1]) < lengths[:, None])
@@ -301,7 +304,7 @@ def _known_span(tokens: Tokens, lengths: Lengths) -> tuple[Lengths, Lengths]:
 
 
 def _gather(tokens: Tokens, columns: npt.NDArray[np.int64]) -> Tokens:
-    """Pick ``columns`` (N, K) of each row; N where a column lies outside the array."""
+    """Select ``columns`` (N, K) of each row; N for columns outside the array."""
     inside = (columns >= 0) & (columns < tokens.shape[1])
     picked = np.take_along_axis(tokens, np.where(inside, columns, 0), axis=1)
     return np.where(inside, picked, np.uint8(N_TOKEN))
@@ -323,7 +326,7 @@ def _shift_left(tokens: Tokens, start: Lengths) -> Tokens:
 def _with_adapters(
     tokens: Tokens, lengths: Lengths, add: npt.NDArray[np.bool_]
 ) -> tuple[Tokens, Lengths]:
-    """Adapters around the rows where ``add``; the others unchanged, in a wider array."""
+    """Add adapters to the rows where ``add`` is true; the result is wider."""
     left, right = _text_tokens(ADAPTER_5), _text_tokens(ADAPTER_3)
     wide = np.full((len(tokens), tokens.shape[1] + len(left) + len(right)), N_TOKEN, dtype=np.uint8)
     wide[:, : tokens.shape[1]] = tokens
@@ -340,9 +343,9 @@ def _text_tokens(text: str) -> Tokens:
 
 
 def one_hot(tokens: torch.Tensor) -> torch.Tensor:
-    """Tokens ``(B, L)`` → one-hot ``(B, 4, L)`` float32, made on the device the tokens are on.
+    """Tokens ``(B, L)`` → one-hot ``(B, 4, L)`` float32, on the device of the tokens.
 
-    N, and any token above 3, is all zeros.
+    N, and every other token above 3, becomes all zeros.
     """
     import torch
 
@@ -351,41 +354,41 @@ def one_hot(tokens: torch.Tensor) -> torch.Tensor:
 
 
 def reverse_complement(tokens: Tokens) -> Tokens:
-    """The other strand of each row ``(N, L)``; padding stays at the end."""
+    """Reverse complement of each row ``(N, L)``; padding stays at the end."""
     lengths = sequence_lengths(tokens)
     columns = lengths[:, None] - 1 - np.arange(tokens.shape[1])
     return _COMPLEMENT[_gather(tokens, columns)]
 
 
 def other_strand(x: torch.Tensor) -> torch.Tensor:
-    """Like :func:`reverse_complement`, for tensors on their device, gradients included.
+    """Reverse complement of tensors, on their device and differentiable.
 
-    Takes tokens ``(B, L)`` or one-hot ``(B, 4, L)`` and gives the same form; padding stays behind
-    its row.
+    Takes tokens ``(B, L)`` or one-hot ``(B, 4, L)`` and returns the same form; padding stays at the
+    end.
     """
     import torch
 
     places = torch.arange(x.shape[-1], device=x.device)
     known = x != N_TOKEN if x.ndim == 2 else x.detach().sum(dim=1) > 0
     lengths = (known * (places + 1)).amax(dim=1, keepdim=True)
-    # Behind a row's own end the index is negative, and modulo L it points to padding again.
+    # After the end of a row the index is negative; modulo L it points to padding again.
     source = (lengths - 1 - places) % x.shape[-1]
     if x.ndim == 2:
-        turned = x.gather(1, source)
-        return torch.where(turned < N_TOKEN, N_TOKEN - 1 - turned, turned)
-    # A C G T read backwards is T G C A.
+        backwards = x.gather(1, source)
+        return torch.where(backwards < N_TOKEN, N_TOKEN - 1 - backwards, backwards)
+    # Reversing the channels A C G T gives T G C A, their complements.
     return x.flip(1).gather(2, source.unsqueeze(1).expand_as(x))
 
 
 def shuffle(tokens: Tokens, seed: int, k: Literal[1, 2] = 1) -> Tokens:
-    """Shuffle each row and keep its padding, its length and its composition exactly.
+    """Shuffle each row; its padding, length and composition stay exactly the same.
 
     Args:
         tokens: ``(N, L)``.
-        seed: Same seed, same shuffles.
-        k: 1 keeps the counts of bases; 2 keeps the counts of neighbouring pairs too, and with them
-            the first and the last base. Each is uniform over all such orders (k = 2: Altschul &
-            Erickson 1985, random Euler paths).
+        seed: The same seed gives the same shuffles.
+        k: 1 keeps the counts of bases; 2 also keeps the counts of neighbouring pairs, and therefore
+            the first and the last base. The result is uniform over all such orders (k = 2: Altschul
+            & Erickson 1985, random Euler paths).
 
     Returns:
         Tokens ``(N, L)``.
@@ -401,7 +404,7 @@ def shuffle(tokens: Tokens, seed: int, k: Literal[1, 2] = 1) -> Tokens:
 def _shuffle_bases(tokens: Tokens, rng: np.random.Generator) -> Tokens:
     keys = rng.random(tokens.shape)
     padding = np.arange(tokens.shape[1]) >= sequence_lengths(tokens)[:, None]
-    keys[padding] = 2.0  # behind every base
+    keys[padding] = 2.0  # sorts after every base
     return np.take_along_axis(tokens, np.argsort(keys, axis=1), axis=1)
 
 
@@ -416,22 +419,23 @@ def _shuffle_pairs(tokens: Tokens, rng: np.random.Generator) -> Tokens:
     first[:, 1:] = np.cumsum(counts, axis=1)[:, :-1]
     shuffled[:, 0] = current = tokens[:, 0].copy()
     for position in range(1, tokens.shape[1]):
-        going = rows[position < lengths]
-        base = current[going]
-        step = edges[going, first[going, base]]
-        first[going, base] += 1
-        current[going] = shuffled[going, position] = step
+        active = rows[position < lengths]
+        base = current[active]
+        step = edges[active, first[active, base]]
+        first[active, base] += 1
+        current[active] = shuffled[active, position] = step
     return shuffled
 
 
 def _random_edge_orders(
     tokens: Tokens, lengths: Lengths, rng: np.random.Generator
 ) -> tuple[Tokens, npt.NDArray[np.int64]]:
-    """For each row, the bases that follow A, then C, … each in a random order that can be walked.
+    """For each row, the bases that follow A, then C, … in a random order that gives an Euler path.
 
-    An order can be walked to the end if the last steps out of the bases form a tree that leads to
-    the row's last base. Such a tree is drawn first, in proportion to the orders that end in it
-    (the BEST theorem), and the other steps are shuffled in front: uniform, without trial and error.
+    An order gives a path through all steps if the last steps out of the bases form a tree that
+    leads to the row's last base. Such a tree is sampled first, with a probability proportional to
+    the number of orders that contain it (BEST theorem). The other steps are shuffled before it. The
+    result is uniform and needs no rejection.
     """
     n, width = tokens.shape
     n_letters = len(LETTERS)
@@ -442,7 +446,7 @@ def _random_edge_orders(
     steps = steps.reshape(n, n_letters, n_letters)
     ends = np.take_along_axis(tokens, np.maximum(lengths - 1, 0)[:, None], axis=1)[:, 0]
     last = _random_trees(steps, ends, rng)
-    # One step of each kind that is last sorts behind its base's others.
+    # The last step out of each base sorts after the other steps out of that base.
     keys = source + rng.random((n, width - 1))
     for base in range(n_letters):
         chosen = (source == base) & (tokens[:, 1:] == last[:, base, None])
@@ -457,23 +461,23 @@ def _random_edge_orders(
 def _random_trees(
     steps: npt.NDArray[np.int64], ends: Tokens, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """For each row the last step out of each base, ``(N, 5)``, so that all lead to its end.
+    """For each row the last step out of each base, ``(N, 5)``, so that all lead to the last base.
 
     Args:
-        steps: ``(N, 5, 5)`` how often each base is followed by each.
-        ends: ``(N,)`` the base each row ends in; its own entry of the result means nothing.
-        rng: Where the choice comes from.
+        steps: ``(N, 5, 5)``, number of times that each base is followed by each.
+        ends: ``(N,)``, last base of each row; the entry of this base in the result is undefined.
+        rng: Source of randomness.
     """
     n_letters = steps.shape[1]
     rows = np.arange(len(steps))
-    # A base that has no step, like the end itself, stands for one that leads there.
+    # A base without steps, like the last base itself, counts as one that leads to the last base.
     idle = steps.sum(axis=2) == 0
     idle[rows, ends] = True
     to_end = np.eye(n_letters, dtype=np.int64)[ends][:, None, :]
     weight = np.where(idle[:, :, None], to_end, steps)
     trees = np.stack(np.meshgrid(*[np.arange(n_letters)] * n_letters, indexing="ij"), axis=-1)
     trees = trees.reshape(-1, n_letters)
-    drawn = np.empty((len(steps), n_letters), dtype=np.int64)
+    sampled = np.empty((len(steps), n_letters), dtype=np.int64)
     for end in np.unique(ends):
         leads = np.broadcast_to(np.arange(n_letters), trees.shape)
         through = trees.copy()
@@ -481,12 +485,12 @@ def _random_trees(
         for _ in range(n_letters):
             leads = np.take_along_axis(through, leads, axis=1)
         usable = trees[(leads == end).all(axis=1) & (trees[:, end] == end)]
-        mine = rows[ends == end]
-        for chunk in np.array_split(mine, len(mine) // 4096 + 1):
+        selected = rows[ends == end]
+        for chunk in np.array_split(selected, len(selected) // 4096 + 1):
             odds = np.ones((len(chunk), len(usable)))
             for base in range(n_letters):
                 odds *= weight[chunk, base][:, usable[:, base]]
             total = np.cumsum(odds, axis=1)
             pick = (total <= rng.random(len(chunk))[:, None] * total[:, -1:]).sum(axis=1)
-            drawn[chunk] = usable[pick]
-    return drawn
+            sampled[chunk] = usable[pick]
+    return sampled

@@ -46,7 +46,7 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     )
     status, out, _ = crmnet("data", "ingest", rows, "-o", tmp_path / "data", "--medium", "ypd")
     assert status == 0
-    assert f"{len(assay)} of {len(assay) + 1} rows taken" in out.replace(",", "")
+    assert f"accepted {len(assay)} of {len(assay) + 1} rows" in out.replace(",", "")
     assert Dataset.open(tmp_path / "data").media == ["ypd"]
 
     run = tmp_path / "run"
@@ -97,7 +97,7 @@ def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_pa
     found = np.array([[float(v) for v in line[1:]] for line in lines[1:]], dtype=np.float32)
     expected = Predictor.load(small_run).predict(sequences)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert "adapters already present in 20 of 20" in err
+    assert "kept the adapters of 20 of 20" in err
     assert "expression_complex: mean sorting bin, 0–17\n" in err
 
     status, out, _ = crmnet("predict", small_run, tmp_path / "in.txt", "--medium", "defined",
@@ -194,7 +194,10 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["data", "ingest", "a", "b", "--medium", "x", "--medium", "y", "--medium", "z", "-o", "d"],
          "3 media for 2 files"),
         (["data", "ingest", "a", "-o", "d", "--column", "sequence"], "--column takes ROLE=NAME"),
-        (["data", "ingest", "a", "-o", "d", "--column", "expr=x"], "a column is one of sequence"),
+        (
+            ["data", "ingest", "a", "-o", "d", "--column", "expr=x"],
+            "the role of a column must be one of sequence",
+        ),
         (["data", "simulate", "-n", "0", "-o", "d"], "promoters must be at least 1"),
     ],
 )  # fmt: skip

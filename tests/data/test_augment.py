@@ -10,20 +10,20 @@ def tokens(*texts, length=8):
     return torch.from_numpy(fit_length(*encode(texts), length))
 
 
-def test_all_rows_turned_are_the_reverse_complements():
+def test_a_share_of_one_reverse_complements_all_rows():
     rows = tokens("AACG", "ACGTACGT", "TTNAC", "N")
-    turned = reverse_complement_some(rows, 1.0)
-    assert decode(turned.numpy()) == ["CGTT", "ACGTACGT", "GTNAA", ""]
-    np.testing.assert_array_equal(turned.numpy(), reverse_complement(rows.numpy()))
-    assert turned.dtype == torch.uint8
+    changed = reverse_complement_some(rows, 1.0)
+    assert decode(changed.numpy()) == ["CGTT", "ACGTACGT", "GTNAA", ""]
+    np.testing.assert_array_equal(changed.numpy(), reverse_complement(rows.numpy()))
+    assert changed.dtype == torch.uint8
 
 
-def test_a_share_of_zero_turns_nothing_and_of_half_about_half():
+def test_a_share_of_zero_changes_nothing_and_of_half_about_half():
     rows = tokens("AAAA").repeat(1000, 1)
     torch.manual_seed(0)
     assert torch.equal(reverse_complement_some(rows, 0.0), rows)
-    turned = (reverse_complement_some(rows, 0.5)[:, 0] == 3).sum().item()
-    assert 430 < turned < 570  # 500 ± 4.4 standard deviations
+    changed = (reverse_complement_some(rows, 0.5)[:, 0] == 3).sum().item()
+    assert 430 < changed < 570  # 500 ± 4.4 standard deviations
 
 
 def test_shifts_move_and_fill_with_n():
@@ -36,7 +36,7 @@ def test_shifts_move_and_fill_with_n():
 @pytest.mark.parametrize(
     "augment", [lambda t: reverse_complement_some(t, 0.5), lambda t: shift_some(t, 3)]
 )
-def test_the_generator_decides(augment):
+def test_the_generator_determines_the_result(augment):
     rows = torch.randint(4, (50, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     results = []
     for seed in (0, 0, 1):

@@ -1,4 +1,4 @@
-"""What a data set is said to be made of, against sets whose make-up is counted by hand."""
+"""The description of a data set, compared with counts by hand."""
 
 import json
 
@@ -29,7 +29,7 @@ def small(tmp_path):
     return made(tmp_path, rows)
 
 
-def test_everything_counted_by_hand(small):
+def test_all_counts_by_hand(small):
     found = check(small)
     assert (found.rows, found.name) == (4, "set")
     assert found.construct_lengths == {109: 1, 110: 3}
@@ -53,26 +53,26 @@ def test_everything_counted_by_hand(small):
     }  # fmt: skip
 
 
-def test_sentences_say_it(small):
+def test_the_result_as_sentences(small):
     text = "\n".join(check(small).lines())
     assert "complex: 3 rows, 8.17 ± 6.28, 3.00 to 17.00 (sorting bin); 2 labels are whole" in text
     assert "109 to 110, mostly 110 with adapters, 100.0% of 110 ± 2" in text
     assert "3' adapter: exact in 3, within 2 mismatches in 0, not found in 1" in text
-    assert "families (by homology): 2, the largest of 3 rows, 1 of one row" in text
+    assert "families (by homology): 2, the largest of 3 rows, 1 with a single row" in text
 
 
-def test_too_many_rows_for_homology_are_said_to_be(small, monkeypatch):
+def test_too_many_rows_for_homology_are_reported(small, monkeypatch):
     assert not any("above" in line for line in check(small).lines())
     monkeypatch.setattr("crmnet.data.check.HOMOLOGY_ROWS", 3)
     found = check(small)
     assert found.families["by"] == "sequence"
     *_, families, why = found.lines()
     assert "families (by sequence)" in families
-    assert why.startswith("(above 3 rows families are not told by homology")
+    assert why.startswith("(above 3 rows families are by sequence unless `--by homology`")
     assert not any("above" in line for line in check(small, "homology").lines())
 
 
-def test_the_command_leaves_json_and_a_picture(crmnet, small, tmp_path):
+def test_the_command_writes_json_and_a_figure(crmnet, small, tmp_path):
     status, out, err = crmnet("data", "check", small.path, "-o", tmp_path / "checked")
     assert status == 0, err
     found = json.loads((tmp_path / "checked" / "check.json").read_text())
@@ -81,7 +81,7 @@ def test_the_command_leaves_json_and_a_picture(crmnet, small, tmp_path):
     assert "set: 4 rows" in out
 
 
-def test_leaks_decide_the_status(crmnet, small, tmp_path):
+def test_leaks_determine_the_exit_status(crmnet, small, tmp_path):
     other = tmp_path / "other.tsv"
     other.write_text(f"{'GATC' * 20}\t1\n{'ATTGC' * 16}\t2\n")
     against = ("data", "check", small.path, "--fail-on-leak", "--against")
@@ -101,7 +101,7 @@ def test_leaks_decide_the_status(crmnet, small, tmp_path):
     assert crmnet("data", "check", small.path, "--fail-on-leak")[0] == 2
 
 
-def test_split_leaves_out_what_a_test_set_shares(crmnet, small, tmp_path):
+def test_split_leaves_out_rows_shared_with_a_test_set(crmnet, small, tmp_path):
     other = tmp_path / "other.tsv"
     other.write_text(f"{INSERT}\t2\n")
     words = ("data", "split", small.path, "-o", tmp_path / "clean")
@@ -114,7 +114,7 @@ def test_split_leaves_out_what_a_test_set_shares(crmnet, small, tmp_path):
     assert crmnet(*words)[0] == 2
 
 
-def test_units_are_told_or_read_off_the_range(tmp_path):
+def test_units_are_given_or_follow_from_the_range(tmp_path):
     assert made(tmp_path, ["ACGT\t0\t", "ACGT\t17\tother"]).units == {
         "complex": "sorting bin", "other": "sorting bin"
     }  # fmt: skip
@@ -127,8 +127,8 @@ def test_scales_are_not_mixed_within_a_medium(tmp_path):
     (tmp_path / "a.tsv").write_text("ACGT\t3\nTT\t4\n")
     (tmp_path / "b.tsv").write_text("ACGT\t-3\nTT\t4\n")
     files = [tmp_path / "a.tsv", tmp_path / "b.tsv"]
-    said = r"'complex' are on different scales: a.tsv from 3 to 4 \(sorting bin\); b.tsv from -3"
-    with pytest.raises(ValueError, match=said):
+    message = r"'complex' are on different scales: a.tsv from 3 to 4 \(sorting bin\); b.tsv from -3"
+    with pytest.raises(ValueError, match=message):
         ingest(files, tmp_path / "set")
     assert not (tmp_path / "set").exists()
     both = ingest(files, tmp_path / "set", IngestOptions(units=["score"]))

@@ -1,4 +1,4 @@
-"""Downloads, from a server on this machine: whole or not at all, resumed, and checked."""
+"""Downloads from a local server: complete or not at all, resumed, and verified."""
 
 import dataclasses
 import hashlib
@@ -29,7 +29,7 @@ class Files(BaseHTTPRequestHandler):
 
     def do_GET(self):
         content = self.server.files.get(self.path)
-        self.server.asked.append((self.path, self.headers.get("Range")))
+        self.server.requests.append((self.path, self.headers.get("Range")))
         if content is None:
             self.send_error(404)
             return
@@ -53,7 +53,7 @@ class Files(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.files, server.asked = {"/rows.tsv": CONTENT}, []
+    server.files, server.requests = {"/rows.tsv": CONTENT}, []
     server.broken, server.ranges = set(), True
     server.url = f"http://127.0.0.1:{server.server_port}/"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -78,7 +78,7 @@ def files_in(folder):
 
 
 @pytest.mark.parametrize("checksum", ["sha256", "git_blob"])
-def test_a_file_is_fetched_once_and_checked(server, tmp_path, checksum):
+def test_a_file_is_fetched_once_and_verified(server, tmp_path, checksum):
     card, seen = card_of(server, checksum), []
     assert cached(card, tmp_path) is None
     (file,) = fetch(card, tmp_path, progress=lambda *call: seen.append(call))
@@ -86,34 +86,36 @@ def test_a_file_is_fetched_once_and_checked(server, tmp_path, checksum):
     assert cached(card, tmp_path) == file == tmp_path / "here" / "rows.tsv"
     assert seen[-1] == ("rows.tsv", len(CONTENT), len(CONTENT))
     assert fetch(card, tmp_path) == [file]
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert files_in(tmp_path) == ["rows.tsv"]
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path, ranges):
+def test_an_interrupted_download_resumes(server, tmp_path, ranges):
     server.ranges = ranges
     server.broken.add("/rows.tsv")
     card = card_of(server)
-    whole_pieces = len(CONTENT) // 2 // fetch_module.PIECE * fetch_module.PIECE
-    with pytest.raises(Offline, match=rf"broke off after {whole_pieces:,} bytes .* goes on"):
+    complete_chunks = len(CONTENT) // 2 // fetch_module.CHUNK_BYTES * fetch_module.CHUNK_BYTES
+    with pytest.raises(
+        Offline, match=rf"was interrupted after {complete_chunks:,} bytes .* to resume"
+    ):
         fetch(card, tmp_path)
     assert cached(card, tmp_path) is None
     (file,) = fetch(card, tmp_path)
     assert file.read_bytes() == CONTENT
-    assert server.asked[1] == ("/rows.tsv", f"bytes={whole_pieces}-")
+    assert server.requests[1] == ("/rows.tsv", f"bytes={complete_chunks}-")
     assert files_in(tmp_path) == ["rows.tsv"]
 
 
-def test_a_download_that_was_whole_before_it_was_checked_is_taken(server, tmp_path):
+def test_a_complete_partial_file_is_used(server, tmp_path):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / ".rows.tsv.part").write_bytes(CONTENT)
     assert fetch(card_of(server), tmp_path)[0].read_bytes() == CONTENT
 
 
-def test_other_content_is_refused_and_not_kept(server, tmp_path):
+def test_other_content_is_an_error_and_is_not_kept(server, tmp_path):
     card = card_of(server, content=CONTENT + b"more")
-    with pytest.raises(WrongChecksum, match="did not give the published file"):
+    with pytest.raises(WrongChecksum, match="is not the published file"):
         fetch(card, tmp_path)
     assert files_in(tmp_path) == []
 
@@ -125,12 +127,12 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(server, tmp_path):
     assert fetch(card, tmp_path)[0].read_bytes() == CONTENT
 
 
-def test_missing_files_and_missing_networks_are_one_sentence(server, tmp_path):
+def test_missing_files_and_networks_have_clear_errors(server, tmp_path):
     card = dataclasses.replace(card_of(server), path="nothing.tsv")
-    with pytest.raises(FileNotFoundError, match="the server says 404"):
+    with pytest.raises(FileNotFoundError, match="the server returned status 404"):
         fetch(card, tmp_path)
     nowhere = Origin("here", "none", "nobody", url="http://127.0.0.1:9/")  # the discard port
-    with pytest.raises(Offline, match=r"rows\.tsv does not answer \(ConnectionError\); connect"):
+    with pytest.raises(Offline, match=r"rows\.tsv does not respond \(ConnectionError\); connect"):
         fetch(dataclasses.replace(card_of(server), origin=nowhere), tmp_path)
     assert files_in(tmp_path) == []
 
@@ -152,7 +154,7 @@ def zenodo(server, monkeypatch):
     return DataCard("record", "a record", origin, "rows.tsv", "measurements")
 
 
-def test_a_zenodo_record_gives_its_checksums_once(server, tmp_path, monkeypatch):
+def test_the_checksums_of_a_zenodo_record_are_read_once(server, tmp_path, monkeypatch):
     card = zenodo(server, monkeypatch)
     (file,) = fetch(card, tmp_path)
     assert file.read_bytes() == CONTENT
@@ -162,7 +164,7 @@ def test_a_zenodo_record_gives_its_checksums_once(server, tmp_path, monkeypatch)
     assert cached(everything, tmp_path) is None
     assert [path.name for path in fetch(everything, tmp_path)] == ["rows.tsv", "second.bin"]
     assert cached(everything, tmp_path) == tmp_path / "zenodo-7"
-    assert [path for path, _ in server.asked].count("/api/records/7") == 1
+    assert [path for path, _ in server.requests].count("/api/records/7") == 1
     server.files["/rows.tsv"] = CONTENT[::-1]
     file.unlink()
     with pytest.raises(WrongChecksum):
@@ -171,14 +173,14 @@ def test_a_zenodo_record_gives_its_checksums_once(server, tmp_path, monkeypatch)
         fetch(dataclasses.replace(card, path="x"), tmp_path)
 
 
-def test_files_that_are_there_already_are_copied_and_checked(server, tmp_path):
+def test_local_files_are_copied_and_verified(server, tmp_path):
     (tmp_path / "mine" / "deep").mkdir(parents=True)
     mine = tmp_path / "mine" / "deep" / "rows.tsv"
     mine.write_bytes(CONTENT)
     card = card_of(server)
     (file,) = fetch(card, tmp_path / "cache", folder=tmp_path / "mine")
     assert file.read_bytes() == CONTENT
-    assert server.asked == []
+    assert server.requests == []
     mine.write_bytes(CONTENT[1:])
     with pytest.raises(WrongChecksum, match=r"deep/rows\.tsv is damaged or another version"):
         find_in(tmp_path / "mine", card)
@@ -207,7 +209,7 @@ def test_fetch_ingest_and_check_by_name(server, crmnet, tmp_path, monkeypatch):
     assert "3,000 rows have the same insert as 3,000 rows of some-rows" in out
 
 
-def test_cards_say_which_rows_and_which_part_of_them(server, tmp_path, monkeypatch):
+def test_cards_select_and_trim_rows(server, tmp_path, monkeypatch):
     card = dataclasses.replace(
         card_of(server), columns={"sequence": "seq", "expression": "EL.combined"}, trim=(3, 7),
         only={"isNative": "TRUE"}, above=0.0,
@@ -230,5 +232,5 @@ def test_cards_say_which_rows_and_which_part_of_them(server, tmp_path, monkeypat
         assert decode(*inserts(dataset.tokens)) == [insert, insert[::-1]]
         assert dataset.labels.tolist() == [5, 7]
         assert dataset.manifest["rejected"] == {
-            "not asked for": 2, "expression is not a number": 1
+            "not selected": 2, "expression is not a number": 1
         }  # fmt: skip

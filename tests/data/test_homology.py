@@ -1,4 +1,4 @@
-"""Families by shared words: joined through any strand and any chain, never through adapters."""
+"""Families by shared words: connected by either strand and by chains, never by adapters."""
 
 import numpy as np
 import pytest
@@ -33,18 +33,18 @@ def groups(tokens, **options):
     return {frozenset(np.nonzero(np.array(family) == f)[0].tolist()) for f in family}
 
 
-def test_words_are_those_of_the_insert_alone():
+def test_only_words_of_the_insert_count():
     (insert,) = random_inserts(1)
     words, counted = insert_words(constructs([insert]), WordOptions(20))
     assert words.shape == counted.shape == (1, 112 - 20 + 1)
-    # 61 words lie in an insert of 80, which begins behind the 17 bases of the adapter.
+    # An insert of 80 has 61 words; it begins after the 17 bases of the adapter.
     assert np.nonzero(counted[0])[0].tolist() == list(range(17, 17 + 61))
     bare, bare_counted = insert_words(encode([insert])[0], WordOptions(20))
     assert (words[counted] == bare[bare_counted]).all()
 
 
 @pytest.mark.parametrize("k", [8, 11, 20, 31])
-def test_words_are_equal_where_the_letters_are_on_either_strand(k):
+def test_equal_letters_give_equal_words_on_either_strand(k):
     inserts = random_inserts(30, seed=1, length=60)
     complement = str.maketrans("ACGT", "TGCA")
     words, _ = insert_words(encode(inserts)[0], WordOptions(k))
@@ -60,17 +60,17 @@ def test_words_are_equal_where_the_letters_are_on_either_strand(k):
 def test_relatives_of_relatives_are_one_family():
     a, b, c, d = random_inserts(4)
     chain = [a, a[40:] + b[40:], b, c[:60] + d[:20], c, d]
-    # d shares its first 20 bases with the fourth row, so all of these hang together.
+    # d shares its first 20 bases with the fourth row, which connects the last three rows.
     assert groups(constructs(chain)) == {frozenset({0, 1, 2}), frozenset({3, 4, 5})}
 
 
 def test_nineteen_shared_bases_are_not_twenty():
     a, b = (text.replace("G", "C") for text in random_inserts(2, seed=3))
-    fits = [a, a[:20] + "G" + b[21:]], [a, a[:19] + "G" + b[20:]]
-    assert [len(groups(constructs(rows), min_triplets=1)) for rows in fits] == [1, 2]
+    pairs = [a, a[:20] + "G" + b[21:]], [a, a[:19] + "G" + b[20:]]
+    assert [len(groups(constructs(rows), min_triplets=1)) for rows in pairs] == [1, 2]
 
 
-def test_other_strand_and_other_place_are_found():
+def test_other_strands_and_positions_are_found():
     a, b = random_inserts(2)
     turned = constructs([b[:13] + a[20:60].translate(str.maketrans("ACGT", "TGCA"))[::-1] + b[:27]])
     both = np.concatenate([constructs([a]), turned])
@@ -81,14 +81,14 @@ def test_other_strand_and_other_place_are_found():
     "five",
     [ADAPTER_5, ADAPTER_5.replace("TTTTTTT", "TTTTTT"), ADAPTER_5.replace("TTTTTTT", "T" * 9)],
 )
-def test_adapters_join_nothing_even_when_a_base_is_lost(five):
-    # One of 16 pairs of bases follows: many rows share all of the adapter and two bases more.
+def test_adapters_join_no_rows_even_with_a_deletion(five):
+    # Only 16 pairs of bases can follow: many rows share the adapter and two more bases.
     tokens, _ = prepare(*encode([five + i + ADAPTER_3 for i in random_inserts(400)]), "none")
     assert len(groups(tokens)) == 400
     assert len(groups(reverse_complement(tokens))) == 400
 
 
-def test_simple_words_join_nothing():
+def test_words_of_low_complexity_join_no_rows():
     runs = ["A" * 25, "T" * 30, "AT" * 14, "CAG" * 9, "A" * 12 + "T" * 14]
     rows = [text[:50] + run + text[:5] for text in random_inserts(60) for run in runs[:1]]
     rows += [text[:40] + run for text, run in zip(random_inserts(60, 9), runs * 12, strict=True)]
@@ -146,12 +146,12 @@ def test_any_forest_of_steps_gives_its_trees(parents, seed):
     assert groups(constructs(inserts)) == expected
 
 
-def test_shuffled_relatives_are_none():
+def test_shuffled_sequences_are_not_relatives():
     rows = fit_length(*encode(random_inserts(50)))
     assert len(groups(np.concatenate([rows, shuffle(rows, 1, k=2)]))) == 100
 
 
 @pytest.mark.parametrize("k", [7, 32])
-def test_words_of_other_lengths_are_refused(k):
+def test_other_word_lengths_are_errors(k):
     with pytest.raises(ValueError, match=f"k must be 8 to 31 bases; got {k}"):
         WordOptions(k)

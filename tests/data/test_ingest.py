@@ -1,4 +1,4 @@
-"""Raw files to data sets: what is taken, what is refused and why, and what is left behind."""
+"""Raw files to data sets: which rows are accepted, which are rejected and why, and cleaning up."""
 
 import gzip
 import hashlib
@@ -26,7 +26,7 @@ def write(path, *rows, header=HEADER, end="\n"):
 
 
 def take(files, destination, **options):
-    """Ingest with sequences as they are and any number of refusals, unless told otherwise."""
+    """Ingest; by default without adapters and with any number of rejected rows."""
     files = files if isinstance(files, list) else [files]
     return ingest(
         files, destination, IngestOptions(**{"flanks": "none", "max_rejected": 1, **options})
@@ -34,7 +34,7 @@ def take(files, destination, **options):
 
 
 def rejected(dataset):
-    """(file, line, reason, text) of every row that was not taken."""
+    """(file, line, reason, text) of every rejected row."""
     with (dataset.path / "rejected.tsv").open(newline="", encoding="utf-8") as file:
         header, *rows = (line.rstrip("\n").split("\t") for line in file)
     assert header == ["file", "line", "reason", "text"]
@@ -101,7 +101,7 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
     good = write(tmp_path / "good.tsv", "ACGT\t3", "ACXT\t1")
     dataset = take([bad, good], tmp_path / "set")
     assert dataset.labels.tolist() == [1, 2, 3]
-    letters = "only A, C, G, T and N are understood; write N for an unknown base"
+    letters = "only A, C, G, T and N are allowed; write N for an unknown base"
     assert rejected(dataset) == [
         (
             "bad.tsv",
@@ -119,7 +119,7 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
         ("bad.tsv", 11, "blank line", ""),
         ("bad.tsv", 12, "1 columns where 2 are expected", "ACGT"),
         ("bad.tsv", 13, "3 columns where 2 are expected", "ACGT 1 2"),
-        ("bad.tsv", 14, "header repeated", "sequence expression"),
+        ("bad.tsv", 14, "repeated header", "sequence expression"),
         ("good.tsv", 3, f"bad letter: letter 'X' at position 3 of 4; {letters}", "ACXT"),
     ]
     assert dataset.manifest["rejected"] == {
@@ -130,7 +130,7 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
         "blank line": 1,
         "1 columns where 2 are expected": 1,
         "3 columns where 2 are expected": 1,
-        "header repeated": 1,
+        "repeated header": 1,
     }
     assert dataset.manifest["rows_read"] == 16
     assert dataset.manifest["sources"] == [
@@ -139,16 +139,16 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
     ]
 
 
-def test_summary_says_taken_and_refused(tmp_path):
+def test_summary_counts_accepted_and_rejected_rows(tmp_path):
     dataset = take(write(tmp_path / "a.tsv", "A\t1", "C\tx", "AX\t1", "X\t1"), tmp_path / "set")
     assert list(rejection_summary(dataset.manifest)) == [
-        "1 of 4 rows taken",
-        "2 not taken: bad letter",
-        "1 not taken: expression is not a number",
+        "accepted 1 of 4 rows",
+        "rejected 2: bad letter",
+        "rejected 1: expression is not a number",
     ]
 
 
-def test_row_with_two_faults_is_refused_once(tmp_path):
+def test_a_row_with_two_faults_is_rejected_once(tmp_path):
     dataset = take(write(tmp_path / "a.tsv", "AX\tnan", "A\t1"), tmp_path / "set")
     assert [reason.split(":")[0] for _, _, reason, _ in rejected(dataset)] == ["bad letter"]
 
@@ -184,7 +184,7 @@ def test_too_many_bad_rows_stop_a_long_file_early(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "BLOCK_BYTES", 1 << 16)
     rows = ["AX\t1"] * 110_000
     seen = []
-    with pytest.raises(TooManyRejected, match="rows cannot be used"):
+    with pytest.raises(TooManyRejected, match="rows were rejected"):
         ingest(
             [write(tmp_path / "a.tsv", *rows)],
             tmp_path / "set",
@@ -195,9 +195,9 @@ def test_too_many_bad_rows_stop_a_long_file_early(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("row", ["AX\t1", "ACGT\tnan", "ACGT", ""])
-def test_files_without_a_usable_row_are_refused(tmp_path, row):
+def test_files_without_an_acceptable_row_are_errors(tmp_path, row):
     file = write(tmp_path / "a.tsv", row)
-    with pytest.raises(TooManyRejected, match=r"no row can be used. First: a.tsv, line 2: "):
+    with pytest.raises(TooManyRejected, match=r"all rows were rejected. First: a.tsv, line 2: "):
         take(file, tmp_path / "set")
     assert only_inputs(tmp_path, file)
 
@@ -208,8 +208,8 @@ def test_files_without_a_usable_row_are_refused(tmp_path, row):
         (b"", "holds no rows"),
         (b"sequence\texpression\n", "no rows in file"),
         (b"sequence\texpression", "no rows in file"),
-        (gzip.compress(b"sequence\texpression\nACGT\t1\n", mtime=0)[:-9], "damaged or cut short"),
-        (zstandard.compress(b"sequence\texpression\nACGT\t1\n")[:-2], "damaged or cut short"),
+        (gzip.compress(b"sequence\texpression\nACGT\t1\n", mtime=0)[:-9], "damaged or truncated"),
+        (zstandard.compress(b"sequence\texpression\nACGT\t1\n")[:-2], "damaged or truncated"),
         ("sequence\texpression\nACGT\t1\n".encode("utf-16"), "not plain text"),
         (b"id\texpression\na\t1\n", "no column 'sequence'"),
         (b"id\tsequence\na\tACGT\n", "no column of measured expression"),
@@ -228,7 +228,7 @@ def content_of(dataset):
     return decode(dataset.tokens), dataset.labels.tolist(), dataset.fingerprint
 
 
-def test_packing_line_ends_quotes_and_column_order_do_not_matter(tmp_path):
+def test_compression_line_ends_quotes_and_column_order_do_not_matter(tmp_path):
     rows = ["ACGT\t1.5", "TT\t2", "G\t3"]
     plain = write(tmp_path / "plain.tsv", *rows)
     text = plain.read_bytes()
@@ -236,8 +236,8 @@ def test_packing_line_ends_quotes_and_column_order_do_not_matter(tmp_path):
         "crlf.tsv": text.replace(b"\n", b"\r\n"),
         "bom.tsv": b"\xef\xbb\xbf" + text,
         "open.tsv": text.rstrip(b"\n"),
-        "packed.gz": gzip.compress(text),
-        "packed.zst": zstandard.compress(text),
+        "compressed.gz": gzip.compress(text),
+        "compressed.zst": zstandard.compress(text),
         "comma.csv": text.replace(b"\t", b","),
         "quoted.csv": b'"sequence","note","expression"\n"ACGT","a, b",1.5\n"TT","","2"\nG,,3\n',
         "order.tsv": b"El\tx\tSeq\n1.5\t\tACGT\n2\t\tTT\n3\t\tG\n",
@@ -296,7 +296,7 @@ def test_each_file_may_have_its_medium(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_medium_column_comes_before_the_files_medium(tmp_path):
+def test_a_medium_column_takes_precedence_over_the_files_medium(tmp_path):
     header = "sequence\texpression\tmedium"
     file = write(
         tmp_path / "a.tsv", "A\t1\tdream", "C\t2\t", "G\t3\tYPD", "T\t4\tdream", header=header
@@ -313,7 +313,7 @@ def test_media_in_other_encodings_stay_apart(tmp_path):
     assert dataset.medium.tolist() == [0, 1]
 
 
-def test_more_media_than_numbers_are_refused(tmp_path, monkeypatch):
+def test_too_many_media_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "MAX_MEDIA", 2)
     file = write(tmp_path / "a.tsv", *["A\t1\tx", "A\t1\ty", "A\t1\tz"], header=f"{HEADER}\tmedium")
     with pytest.raises(ValueError, match="more than 2 media"):
@@ -347,7 +347,7 @@ def test_weights_are_positive_numbers(tmp_path):
 
 @pytest.mark.parametrize("column", ["family", "weight"])
 @pytest.mark.parametrize("first", [True, False])
-def test_column_in_one_file_only_is_refused(tmp_path, column, first):
+def test_a_column_in_one_file_only_is_an_error(tmp_path, column, first):
     files = [
         write(tmp_path / "with.tsv", "A\t1\t3", header=f"{HEADER}\t{column}"),
         write(tmp_path / "without.tsv", "A\t1"),
@@ -401,7 +401,7 @@ def test_missing_second_file_leaves_nothing(tmp_path):
     assert only_inputs(tmp_path, file)
 
 
-def test_existing_data_set_is_replaced_only_when_asked_and_only_by_a_whole_one(tmp_path):
+def test_an_existing_data_set_is_replaced_only_with_overwrite_and_only_by_a_complete_one(tmp_path):
     old = take(write(tmp_path / "a.tsv", "ACGT\t1"), tmp_path / "set")
     new = write(tmp_path / "b.tsv", "TT\t2", "G\t3")
     with pytest.raises(FileExistsError, match="pass --overwrite"):
@@ -437,7 +437,7 @@ def test_folders_are_made_and_progress_counts_rows_read(tmp_path):
     assert seen[-1] == 6
 
 
-def test_opening_what_is_no_data_set_says_so(tmp_path):
+def test_opening_something_else_than_a_data_set_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such data set"):
         Dataset.open(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="not a data set"):
@@ -445,7 +445,7 @@ def test_opening_what_is_no_data_set_says_so(tmp_path):
     assert not is_dataset(tmp_path)
 
 
-def test_opening_a_changed_data_set_is_refused(tmp_path):
+def test_opening_a_changed_data_set_is_an_error(tmp_path):
     dataset = take(write(tmp_path / "a.tsv", "ACGT\t1", "A\t2"), tmp_path / "set")
     assert is_dataset(dataset.path)
     np.save(dataset.path / "labels.npy", np.zeros(3, np.float32))
@@ -470,11 +470,11 @@ bad_rows = st.sampled_from(
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_exactly_the_good_rows_come_back_in_order(tmp_path_factory, plan):
     plan = [(True, ("ACGT", "1.0"), None), *plan]
-    rows = [good if taken else bad for taken, good, bad in plan]
+    rows = [good if accepted else bad for accepted, good, bad in plan]
     folder = tmp_path_factory.mktemp("ingest")
     dataset = take(write(folder / "a.tsv", *("\t".join(row) for row in rows)), folder / "set")
-    kept = [good for taken, good, _ in plan if taken]
+    kept = [good for accepted, good, _ in plan if accepted]
     assert decode(dataset.tokens) == [sequence.upper().rstrip("N") for sequence, _ in kept]
     assert dataset.labels.tolist() == [float(label) for _, label in kept]
-    refused = [line for line, (taken, _, _) in enumerate(plan, start=2) if not taken]
-    assert [line for _, line, _, _ in rejected(dataset)] == refused
+    bad_lines = [line for line, (good, _, _) in enumerate(plan, start=2) if not good]
+    assert [line for _, line, _, _ in rejected(dataset)] == bad_lines

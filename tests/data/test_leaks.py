@@ -1,4 +1,4 @@
-"""What two data sets share: planted copies are found, each at its level, and nothing else is."""
+"""Planted copies are found at their level, and nothing else is found."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_unrelated_sets_share_nothing():
     assert [rows(kind) for kind in (found.exact, found.near, found.words)] == [([], [])] * 3
 
 
-def test_training_rows_tell_which_test_rows_were_seen_at_each_level():
+def test_training_rows_find_the_test_rows_seen_at_each_level():
     test, train = inserts(10, seed=1), inserts(40)
     train[5], train[6] = test[2], reverse_complement(test[7:8])[0]  # copies
     train[8] = test[4]
@@ -79,7 +79,7 @@ def test_near_copies_are_found_up_to_the_number_of_mismatches(most):
     assert [e["mismatches"] for e in found.near.examples] == [row % 7 for row in expected[:5]]
 
 
-def test_of_several_near_copies_the_closest_is_shown():
+def test_the_closest_of_several_near_copies_is_shown():
     test = np.repeat(inserts(1), 3, axis=0)
     test[0, 5:8] ^= 1
     test[1, 5] ^= 1
@@ -88,7 +88,7 @@ def test_of_several_near_copies_the_closest_is_shown():
     assert (example["against_row"], example["mismatches"]) == (1, 1)
 
 
-def test_shifted_pieces_are_found_by_their_words():
+def test_shifted_parts_are_found_by_their_words():
     test, train = inserts(20, seed=1), inserts(20)
     train[3, 10:35] = test[8, 50:75]
     train[4, 10:29] = test[9, 50:69]
@@ -117,7 +117,7 @@ def test_levels_include_those_before_them():
     assert len(list(found.lines("test"))) == 3 + 5
 
 
-def test_answers_do_not_depend_on_chunks(monkeypatch):
+def test_the_result_does_not_depend_on_chunks(monkeypatch):
     test, train = inserts(40, seed=1), inserts(90)
     train[:40] = test
     train[np.arange(40), np.arange(40)] ^= 1
@@ -138,16 +138,16 @@ def test_sets_without_words_can_be_compared():
     assert rows(found.words) == ([], [])
 
 
-def test_mismatches_have_bounds():
+def test_mismatches_have_limits():
     with pytest.raises(ValueError, match="mismatches must be 0 to 10; got 11"):
         find_leaks(dataset_of(inserts(2)), dataset_of(inserts(2)), 11)
 
 
 @needs_shared
 def test_real_training_rows_against_the_random_test_set(tmp_path):
-    """Where the test file pads shorter sequences with N, a comparison of texts finds none of them.
+    """The 540 padded rows of the test file are, without padding, rows of the training file.
 
-    Its 540 padded rows are, without the padding, rows of the high-quality training file.
+    A comparison of the texts would find none of them.
     """
     folder = SHARED / "data"
     test = ingest([folder / "evolution" / "Random_complex.csv"], tmp_path / "test")

@@ -1,4 +1,4 @@
-"""Batches are the rows of the data set: each once per epoch, in an order the seed decides."""
+"""Batches hold each row once per epoch, in an order that the seed determines."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_without_shuffling_rows_come_in_order_and_the_last_batch_is_smaller(data
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, N, 100])
-def test_each_row_comes_once_per_epoch(dataset, batch_size):
+def test_each_row_occurs_once_per_epoch(dataset, batch_size):
     loader = make_loader(dataset, batch_size, shuffle=True)
     for number in range(3):
         batches = epoch(loader, number)
@@ -53,7 +53,7 @@ def test_each_row_comes_once_per_epoch(dataset, batch_size):
         assert len(batches) == len(loader)
 
 
-def test_only_the_given_rows_come(dataset):
+def test_only_the_given_rows_are_used(dataset):
     rows = np.array([30, 3, 4, 17])
     assert epoch(make_loader(dataset, 3, rows=rows)) == [[30, 3, 4], [17]]
     shuffled = flat(epoch(make_loader(dataset, 3, rows=rows, shuffle=True)))
@@ -61,7 +61,7 @@ def test_only_the_given_rows_come(dataset):
     assert rows.tolist() == [30, 3, 4, 17]
 
 
-def test_seed_and_epoch_decide_the_order(dataset):
+def test_seed_and_epoch_determine_the_order(dataset):
     one, same = (make_loader(dataset, 8, shuffle=True, seed=5) for _ in range(2))
     other = make_loader(dataset, 8, shuffle=True, seed=6)
     assert epoch(one, 2) == epoch(same, 2)
@@ -69,14 +69,14 @@ def test_seed_and_epoch_decide_the_order(dataset):
     assert len(set(map(tuple, orders))) == 6
 
 
-def test_an_epoch_does_not_depend_on_those_before_it(dataset):
-    walked, jumped = (make_loader(dataset, 8, shuffle=True) for _ in range(2))
+def test_an_epoch_does_not_depend_on_earlier_epochs(dataset):
+    stepwise, direct = (make_loader(dataset, 8, shuffle=True) for _ in range(2))
     for number in range(3):
-        epoch(walked, number)
-    assert epoch(walked, 3) == epoch(jumped, 3)
+        epoch(stepwise, number)
+    assert epoch(stepwise, 3) == epoch(direct, 3)
 
 
-def test_shuffling_reaches_the_whole_set(dataset):
+def test_shuffling_covers_the_complete_data_set(dataset):
     firsts = {epoch(make_loader(dataset, N, shuffle=True), number)[0][0] for number in range(200)}
     # A row misses all 200 first places with probability (36/37)²⁰⁰ = 0.004.
     assert len(firsts) > N - 4
@@ -120,13 +120,13 @@ def test_batches_can_be_written_to_without_changing_the_data_set(dataset):
 
 
 def test_a_worker_gives_the_same_batches(dataset):
-    alone = make_loader(dataset, 8, shuffle=True, seed=1)
-    helped = make_loader(dataset, 8, shuffle=True, seed=1, workers=1)
+    without = make_loader(dataset, 8, shuffle=True, seed=1)
+    with_worker = make_loader(dataset, 8, shuffle=True, seed=1, workers=1)
     for number in range(2):
-        assert epoch(helped, number) == epoch(alone, number)
+        assert epoch(with_worker, number) == epoch(without, number)
 
 
-def test_no_rows_are_refused(dataset):
+def test_no_rows_is_an_error(dataset):
     with pytest.raises(ValueError, match="set: no rows to load"):
         make_loader(dataset, 8, rows=np.array([], int))
 

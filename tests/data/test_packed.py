@@ -1,4 +1,4 @@
-"""Packed tokens are the tokens that were packed, however they are asked for."""
+"""Packing is lossless, with every kind of indexing."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ texts = st.lists(st.text("ACGTNacgtn", min_size=1, max_size=120), min_size=1, ma
 
 @given(texts)
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_what_is_packed_comes_back(rows):
+def test_packing_is_lossless(rows):
     tokens = fit_length(*encode(rows))
     packed = PackedTokens(*pack(tokens))
     assert (np.asarray(packed) == tokens).all()
@@ -29,7 +29,7 @@ def test_what_is_packed_comes_back(rows):
     assert (packed.shape, len(packed), packed.dtype) == (tokens.shape, len(tokens), tokens.dtype)
 
 
-def test_four_bases_a_byte():
+def test_four_bases_per_byte():
     bases, lengths, unknown = pack(fit_length(*encode(["ACGT", "TNNA"])))
     assert bases.shape == (2, 28)
     assert bases[:, 0].tolist() == [0b00011011, 0b11000000]
@@ -40,13 +40,13 @@ def test_four_bases_a_byte():
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=5))
 @settings(max_examples=50, deadline=None, derandomize=True)
-def test_runs_are_the_media_they_were_made_of(blocks):
+def test_runs_expand_to_the_media_that_they_were_made_from(blocks):
     made = []
     for block in blocks:
         runs(np.array(block, np.uint8), made)
-    whole = [medium for block in blocks for medium in block]
-    assert expanded(np.array(made, np.uint32)).tolist() == whole
-    assert len(made) == 1 + int((np.diff(whole) != 0).sum())
+    media = [medium for block in blocks for medium in block]
+    assert expanded(np.array(made, np.uint32)).tolist() == media
+    assert len(made) == 1 + int((np.diff(media) != 0).sum())
 
 
 @pytest.fixture
@@ -82,15 +82,15 @@ def test_rows_of_packed_sets_stay_packed(both, tmp_path):
     assert (copies[1].path / "bases.npy").exists()
 
 
-def test_size_at_the_papers_scale_is_within_the_promise():
-    """Two bits a base, a byte of length, four of label: 51 M rows in less than 1.7 GB."""
+def test_size_at_the_scale_of_the_paper():
+    """Two bits per base, one byte for the length and four for the label: 51 M rows in 1.7 GB."""
     rows = 30_722_376 + 20_616_659
     bases, lengths, _ = pack(np.zeros((1, 112), np.uint8))
     assert rows * (bases.nbytes + lengths.nbytes + 4) < 1.7e9
     assert rows * (112 + 4 + 1) < 6.2e9
 
 
-def test_damaged_packed_sets_are_refused(both):
+def test_damaged_packed_sets_are_errors(both):
     from crmnet.data.dataset import Dataset
 
     _, packed = both

@@ -1,4 +1,4 @@
-"""Files read side by side make the data set that files read one after the other make."""
+"""Reading files concurrently gives the same data set as reading them one after the other."""
 
 import gzip
 import threading
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crmnet.data import reading
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.prefetch import side_by_side
+from crmnet.data.prefetch import read_concurrently
 from crmnet.data.rejections import TooManyRejected
 
 lines = st.lists(
@@ -26,7 +26,7 @@ lines = st.lists(
 def test_the_data_set_does_not_depend_on_the_number_of_threads(
     tmp_path_factory, contents, cells, packed
 ):
-    folder = tmp_path_factory.mktemp("ahead")
+    folder = tmp_path_factory.mktemp("prefetch")
     files = []
     for number, rows in enumerate(contents):
         path = folder / f"rows{number}.tsv"
@@ -44,14 +44,14 @@ def test_the_data_set_does_not_depend_on_the_number_of_threads(
         ]  # fmt: skip
     first, *others = ({f.name: f.read_bytes() for f in one.path.iterdir()} for one in made)
     assert all(other == first for other in others)
-    assert not any(name.startswith("ahead") for name in first)
+    assert not any(name.startswith("prefetch") for name in first)
 
 
-def test_what_is_wrong_with_a_later_file_is_said_and_nothing_is_left(tmp_path):
+def test_an_error_in_a_later_file_is_raised_and_nothing_is_left(tmp_path):
     (tmp_path / "good.tsv").write_text("ACGT\t1\n")
     (tmp_path / "cut.tsv").write_bytes(gzip.compress(b"ACGT\t1\n" * 9000)[:-20])
     files = [tmp_path / "good.tsv", tmp_path / "cut.tsv"]
-    with pytest.raises(ValueError, match=r"cut\.tsv is damaged or cut short"):
+    with pytest.raises(ValueError, match=r"cut\.tsv is damaged or truncated"):
         ingest(files, tmp_path / "set", IngestOptions(jobs=2))
     (tmp_path / "cut.tsv").write_text("AX\t1\nACGT\t1\n" * 60_000)
     with pytest.raises(TooManyRejected):
@@ -59,19 +59,19 @@ def test_what_is_wrong_with_a_later_file_is_said_and_nothing_is_left(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted(files)
 
 
-def test_reading_ahead_stops_where_the_taking_stops(tmp_path):
-    begun, goes_on = threading.Event(), threading.Event()
+def test_prefetching_stops_when_the_consumer_stops(tmp_path):
+    started, may_continue = threading.Event(), threading.Event()
 
     def endless():
         yield None, []
-        begun.set()
-        goes_on.wait(60)
+        started.set()
+        may_continue.wait(60)
         while True:
             yield None, []
 
-    files = side_by_side([lambda: iter([(None, [])]), endless], 2, tmp_path)
+    files = read_concurrently([lambda: iter([(None, [])]), endless], 2, tmp_path)
     assert list(next(files)) == [(None, [])]
-    assert begun.wait(60)
-    goes_on.set()
-    files.close()  # would not come back from an endless file
+    assert started.wait(60)
+    may_continue.set()
+    files.close()  # would hang on the endless file if it did not stop
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Files of every accepted shape, and damaged ones, read block by block."""
+"""Files of every supported format, and damaged ones, are read block by block."""
 
 import bz2
 import gzip
@@ -16,14 +16,14 @@ ROLES = ("id", "sequence", "expression")
 
 
 def collect(path, roles=ROLES, names=None):
-    """Line numbers, columns and misshapen lines of the whole file."""
-    lines, columns, misshapen = [], {}, []
+    """Line numbers, columns and skipped lines of the complete file."""
+    lines, columns, skipped = [], {}, []
     for block in read_blocks(path, roles, names):
         lines += block.lines
-        misshapen += block.misshapen
+        skipped += block.skipped
         for role, values in block.columns.items():
             columns.setdefault(role, []).extend(value.decode() for value in values)
-    return lines, columns, misshapen
+    return lines, columns, skipped
 
 
 def read(folder, content, **options):
@@ -37,7 +37,7 @@ def zstd(content):
 
 
 def noisy_rows(n):
-    """Rows that do not pack well, so that cuts and flips fall into their data."""
+    """Rows that compress badly, so that cuts and flipped bits hit their data."""
     letters = "ACGT"
     rows = ("".join(letters[(i * i * 7919 >> j) % 4] for j in range(24)) for i in range(n))
     return "".join(f"{row}\t{i}\n" for i, row in enumerate(rows)).encode()
@@ -49,10 +49,10 @@ def test_plain_lines(tmp_path):
 
 def test_fasta_joins_lines_and_numbers_the_headers(tmp_path):
     text = ">one of many\nAC\nGT\n\n; a remark\n>two\n>\nTT\n"
-    lines, columns, misshapen = read(tmp_path, text)
+    lines, columns, skipped = read(tmp_path, text)
     assert lines == [1, 6, 7]
     assert columns == {"id": ["one", "two", "3"], "sequence": ["ACGT", "", "TT"]}
-    assert misshapen == []
+    assert skipped == []
 
 
 @pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
@@ -96,13 +96,13 @@ def test_quotes_that_cannot_be_read_do_not_stop_the_file(tmp_path, damaged):
     assert columns["sequence"][1] == "TT"
 
 
-def test_names_given_come_before_the_usual_ones(tmp_path):
+def test_given_column_names_take_precedence(tmp_path):
     text = "sequence\tmine\texpression\nAC\tGT\t1\n"
     _, columns, _ = read(tmp_path, text, names={"sequence": "Mine"})
     assert columns == {"sequence": ["GT"], "expression": ["1"]}
 
 
-def test_roles_not_asked_for_are_not_read(tmp_path):
+def test_only_requested_roles_are_read(tmp_path):
     assert set(read(tmp_path, "sequence\texpression\nAC\t1\n", roles=("sequence",))[1]) == {
         "sequence"
     }
@@ -111,9 +111,17 @@ def test_roles_not_asked_for_are_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "names", "message"),
     [
-        ("id\texpression\na\t1\n", {}, "no column 'sequence' or .*; it has 'id', 'expression'"),
-        ("sequence\tx\nAC\t1\n", {"expression": "y"}, "no column 'y'; it has 'sequence', 'x'"),
-        ("sequence\tsequence\nAC\tAC\n", {}, "column 'sequence' is there twice"),
+        (
+            "id\texpression\na\t1\n",
+            {},
+            "no column 'sequence' or .*; the columns are 'id', 'expression'",
+        ),
+        (
+            "sequence\tx\nAC\t1\n",
+            {"expression": "y"},
+            "no column 'y'; the columns are 'sequence', 'x'",
+        ),
+        ("sequence\tsequence\nAC\tAC\n", {}, "column 'sequence' occurs twice"),
     ],
 )
 def test_header_errors_name_the_file_and_the_columns(tmp_path, text, names, message):
@@ -121,16 +129,16 @@ def test_header_errors_name_the_file_and_the_columns(tmp_path, text, names, mess
         read(tmp_path, text, names=names)
 
 
-def test_lines_that_are_no_rows_are_given_with_reason_and_number(tmp_path):
+def test_skipped_lines_have_a_reason_and_a_number(tmp_path):
     text = "\nsequence\texpression\nAC\t1\n\nAC\nAC\t1\t2\nsequence\texpression\nGT\t2"
-    lines, columns, misshapen = read(tmp_path, text)
+    lines, columns, skipped = read(tmp_path, text)
     assert lines == [3, 8]
     assert columns["sequence"] == ["AC", "GT"]
-    assert misshapen == [
+    assert skipped == [
         (4, "blank line", b""),
         (5, "1 columns where 2 are expected", b"AC"),
         (6, "3 columns where 2 are expected", b"AC\t1\t2"),
-        (7, "header repeated", b"sequence\texpression"),
+        (7, "repeated header", b"sequence\texpression"),
     ]
 
 
@@ -143,7 +151,7 @@ def test_lines_that_are_no_rows_are_given_with_reason_and_number(tmp_path):
         "ACGT\nTT",
     ],
 )
-def test_line_ends_marks_packing_and_last_line_do_not_matter(tmp_path, text):
+def test_line_ends_byte_order_mark_compression_and_last_line_do_not_matter(tmp_path, text):
     plain = text.encode()
     expected = read(tmp_path, plain)
     assert read(tmp_path, plain.rstrip(b"\n")) == expected
@@ -151,23 +159,29 @@ def test_line_ends_marks_packing_and_last_line_do_not_matter(tmp_path, text):
     assert read(tmp_path, plain.replace(b"\n", b"\r\n").rstrip(b"\n")) == expected
     assert read(tmp_path, plain.replace(b"\n", b"\r")) == expected
     assert read(tmp_path, b"\xef\xbb\xbf" + plain) == expected
-    for packed in (gzip.compress, zstd):
-        assert read(tmp_path, packed(plain)) == expected
-        assert read(tmp_path, packed(plain[:7]) + packed(plain[7:])) == expected
+    for compress in (gzip.compress, zstd):
+        assert read(tmp_path, compress(plain)) == expected
+        assert read(tmp_path, compress(plain[:7]) + compress(plain[7:])) == expected
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"@read\nACGT\n+\nIIII\n", "file, line 1: this looks like FASTQ, which is not read"),
+        (b"@read\nACGT\n+\nIIII\n", "file, line 1: this looks like FASTQ, which is not supported"),
         (b"\n# my library\nACGT\n", "file, line 2: this looks like a comment"),
-        (b"p1\tACGTT\n", r"file, line 1: .* sequence is taken to come first; add .*id\tsequence"),
-        (bz2.compress(b"ACGT\n"), "file is packed by bzip2; unpack it first, or use gzip or zstd"),
-        (lzma.compress(b"ACGT\n"), "file is packed by xz"),
-        (b"PK\x03\x04rest", "file is packed by zip"),
+        (
+            b"p1\tACGTT\n",
+            r"file, line 1: .* the first column must be the sequence; add .*id\tsequence",
+        ),
+        (
+            bz2.compress(b"ACGT\n"),
+            "file is compressed with bzip2; decompress it first, or use gzip or zstd",
+        ),
+        (lzma.compress(b"ACGT\n"), "file is compressed with xz"),
+        (b"PK\x03\x04rest", "file is compressed with zip"),
     ],
 )
-def test_what_is_not_read_is_called_by_its_name(tmp_path, content, message):
+def test_unsupported_formats_are_named(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, content)
 
@@ -201,59 +215,59 @@ def test_file_is_read_a_block_at_a_time(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"\n\n  \n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0), zstd(b"")]
 )
-def test_files_without_rows_are_refused(tmp_path, content):
+def test_files_without_rows_are_errors(tmp_path, content):
     with pytest.raises(ValueError, match="file holds no rows"):
         read(tmp_path, content)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_other_encodings_are_refused(tmp_path, encoding):
+def test_other_encodings_are_errors(tmp_path, encoding):
     with pytest.raises(ValueError, match=r"file is not plain text.*save it as UTF-8"):
         read(tmp_path, "sequence\texpression\nACGT\t1\n".encode(encoding))
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd])
+@pytest.mark.parametrize("compress", [gzip.compress, zstd])
 @pytest.mark.parametrize("kept", [0.01, 0.1, 0.5, 0.9, 0.999])
-def test_packed_files_cut_short_are_refused(tmp_path, pack, kept):
-    packed = pack(noisy_rows(500))
-    with pytest.raises(ValueError, match="file is damaged or cut short"):
-        read(tmp_path, packed[: max(4, int(kept * len(packed)))])
+def test_truncated_compressed_files_are_errors(tmp_path, compress, kept):
+    content = compress(noisy_rows(500))
+    with pytest.raises(ValueError, match="file is damaged or truncated"):
+        read(tmp_path, content[: max(4, int(kept * len(content)))])
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd])
-def test_second_packed_part_cut_short_is_refused(tmp_path, pack):
-    with pytest.raises(ValueError, match="file is damaged or cut short"):
-        read(tmp_path, pack(b"ACGT\t1\n") + pack(noisy_rows(500))[:-3])
+@pytest.mark.parametrize("compress", [gzip.compress, zstd])
+def test_a_truncated_second_member_is_an_error(tmp_path, compress):
+    with pytest.raises(ValueError, match="file is damaged or truncated"):
+        read(tmp_path, compress(b"ACGT\t1\n") + compress(noisy_rows(500))[:-3])
 
 
-def test_packed_files_with_wrong_bytes_are_refused(tmp_path):
-    for pack, place in ((gzip.compress, -6), (zstd, 6)):
-        packed = bytearray(pack(noisy_rows(500)))
-        packed[place] ^= 0xFF
-        with pytest.raises(ValueError, match="file is damaged or cut short"):
-            read(tmp_path, bytes(packed))
+def test_compressed_files_with_wrong_bytes_are_errors(tmp_path):
+    for compress, place in ((gzip.compress, -6), (zstd, 6)):
+        content = bytearray(compress(noisy_rows(500)))
+        content[place] ^= 0xFF
+        with pytest.raises(ValueError, match="file is damaged or truncated"):
+            read(tmp_path, bytes(content))
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
-def test_files_are_closed_even_when_reading_stops_early(tmp_path, pack):
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])
+def test_files_are_closed_even_when_reading_stops_early(tmp_path, compress):
     path = tmp_path / "file"
-    path.write_bytes(pack(b"ACGT\n"))
+    path.write_bytes(compress(b"ACGT\n"))
     with reading.open_bytes(path) as stream:
         opened = os.listdir("/dev/fd")
         assert stream.read(2) == b"AC"
     assert len(os.listdir("/dev/fd")) == len(opened) - 1
 
 
-def test_missing_file_and_folder_are_told_apart(tmp_path):
+def test_missing_files_and_folders_have_different_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         collect(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="is a folder"):
         collect(tmp_path)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
-def test_dash_is_standard_input(tmp_path, pack):
-    (tmp_path / "file").write_bytes(pack(b"ACGT\nTT\n"))
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd])
+def test_dash_is_standard_input(tmp_path, compress):
+    (tmp_path / "file").write_bytes(compress(b"ACGT\nTT\n"))
     kept, given = os.dup(0), os.open(tmp_path / "file", os.O_RDONLY)
     try:
         os.dup2(given, 0)

@@ -1,4 +1,4 @@
-"""The cards of public data: all of them can be read, and those at hand give the published rows."""
+"""All cards of public data can be read; available files give the published rows."""
 
 import hashlib
 import re
@@ -10,7 +10,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.registry import Checksum, WrongChecksum, cards, checksum_of, find, verify
 from support import SHARED, needs_shared
 
-AT_HAND = {
+AVAILABLE = {
     "random-complex": 2954,
     "random-defined": 5289,
     "random-complex-unfiltered": 3331,
@@ -30,10 +30,10 @@ AT_HAND = {
 }
 
 
-def test_every_card_can_be_fetched_and_checked():
+def test_every_card_has_what_fetching_needs():
     for name, card in cards().items():
         assert card.name == name and card.about and card.origin.citation and card.origin.licence
-        # Either the card knows its checksum, or its Zenodo record does.
+        # Either the card holds the checksum, or its Zenodo record does.
         assert bool(checksum_of(card)) == (not card.origin.record), name
         assert card.holds_rows or card.rows is None
         assert bool(card.origin.url) != bool(card.origin.record)
@@ -41,7 +41,7 @@ def test_every_card_can_be_fetched_and_checked():
             assert len(card.sha256) == 64
         if card.git_blob:
             assert len(card.git_blob) == 40
-        # A licence by its name, or where it is stated.
+        # The name of the licence, or the page that states it.
         assert re.fullmatch(
             r"MIT|CC BY 4\.0|see (github\.com/[\w-]+/[\w-]+|zenodo\.org/records/\d+)",
             card.origin.licence,
@@ -50,7 +50,7 @@ def test_every_card_can_be_fetched_and_checked():
     assert len(origins) == len(cards())
 
 
-def test_names_that_are_not_known_bring_similar_ones():
+def test_unknown_names_suggest_similar_ones():
     with pytest.raises(ValueError, match="'random_complex'; did you mean 'random-"):
         find("random_complex")
 
@@ -58,7 +58,7 @@ def test_names_that_are_not_known_bring_similar_ones():
 def test_checksums_by_hand(tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"what is up, doc?")
-    # The example of git's own book, chapter 10.2.
+    # The example in the Git book, chapter 10.2.
     verify(file, Checksum("git_blob", "bd9dbf5aae1a3862dd1526723246b20206e5fc37"))
     for kind in ("md5", "sha256"):
         verify(file, Checksum(kind, hashlib.new(kind, b"what is up, doc?").hexdigest()))
@@ -67,23 +67,23 @@ def test_checksums_by_hand(tmp_path):
 
 
 @needs_shared
-@pytest.mark.parametrize("name", AT_HAND)
+@pytest.mark.parametrize("name", AVAILABLE)
 def test_public_files_ingest_by_name_with_the_published_rows(crmnet, tmp_path, name):
     words = ("data", "ingest", name, "--from", SHARED / "data", "-o", tmp_path / "set")
     status, _, err = crmnet(*words)
     assert status == 0, err
     dataset = Dataset.open(tmp_path / "set")
     card = find(name)
-    assert len(dataset) == card.rows == AT_HAND[name]
+    assert len(dataset) == card.rows == AVAILABLE[name]
     assert dataset.media == [card.medium]
     assert dataset.units[card.medium] == (card.unit or "sorting bin")
     assert np.isfinite(dataset.labels).all()
 
 
-def test_what_holds_no_rows_is_not_ingested(crmnet, tmp_path):
+def test_files_without_measurements_are_not_ingested(crmnet, tmp_path):
     status, _, err = crmnet("data", "ingest", "dream-plasmid", "-o", tmp_path / "set")
     assert status == 2
-    assert "dream-plasmid (plasmid) holds no measurements" in err
+    assert "dream-plasmid (plasmid sequence) holds no measurements" in err
 
 
 def test_the_list_shows_every_card(crmnet, tmp_path):

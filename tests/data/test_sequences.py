@@ -76,7 +76,7 @@ def test_a_block_is_prepared_as_requested(tmp_path):
 
 FAULTS = [
     (b"AAC\nAXC\n", "sequence '2 ({file}, line 2)': letter 'X' at position 2 of 3; only A, C, G"),
-    (b">a\nAC\n>\n\n", "sequence '2 ({file}, line 3)' is empty; remove it or fill it in"),
+    (b">a\nAC\n>\n\n", "sequence '2 ({file}, line 3)' is empty; replace or remove it"),
     (b"id,seq\na,AAC\nb\n", "{file}, line 3: 1 columns where 2 are expected; fix or remove the"),
     (b"id,seq\n", "{file} holds no sequences; add a line for each below the header"),
     (b"id,seq\na,AC\n\xe9,AC\n", "{file}, line 3: id '\N{REPLACEMENT CHARACTER}' is not UTF-8"),

@@ -1,4 +1,4 @@
-"""Held-out families: whole, hashed, and the same whatever the order of the rows."""
+"""Held-out families are complete, and do not depend on the order of the rows."""
 
 import itertools
 
@@ -26,16 +26,16 @@ def rows_of(dataset, numbers):
     return {row.tobytes() for row in dataset.tokens[numbers]}
 
 
-def test_every_pair_of_strands_has_one_number_of_its_own():
+def test_every_pair_of_strands_has_its_own_hash():
     six_mers = ["".join(bases) for bases in itertools.product("ACGT", repeat=6)]
     tokens = fit_length(*encode(six_mers))
     numbers = sequence_hashes(tokens)
     assert (numbers == sequence_hashes(reverse_complement(tokens))).all()
-    # 4³ of the 4⁶ are their own other strand; the rest come in pairs.
+    # 4³ of the 4⁶ equal their reverse complement; the others form pairs.
     assert len(np.unique(numbers)) == (4**6 + 4**3) // 2
 
 
-def test_sequences_that_differ_in_length_alone_differ():
+def test_sequences_that_differ_only_in_length_have_different_hashes():
     tokens = fit_length(*encode(["A" * n for n in range(1, 113)]))
     assert len(np.unique(sequence_hashes(tokens))) == 112
 
@@ -47,13 +47,13 @@ def test_hashes_do_not_depend_on_the_chunks(monkeypatch):
     assert (sequence_hashes(tokens) == whole).all()
 
 
-def test_given_families_come_before_sequences():
+def test_given_families_take_precedence_over_sequences():
     family = np.array([5, 5, 6], np.uint64)
     assert (families(dataset_of(random_tokens(3), family)) == family).all()
     assert len(set(families(dataset_of(random_tokens(3))).tolist())) == 3
 
 
-def test_split_takes_every_row_once_in_ascending_order():
+def test_split_uses_every_row_once_in_ascending_order():
     train, held = hold_out(dataset_of(random_tokens(500)), 0.3)
     assert sorted([*train, *held]) == list(range(500))
     assert (np.diff(train) > 0).all() and (np.diff(held) > 0).all()
@@ -95,7 +95,7 @@ def test_split_does_not_depend_on_the_order_of_rows():
         assert rows_of(straight, one) == rows_of(mixed, other)
 
 
-def test_split_does_not_depend_on_which_other_rows_there_are():
+def test_split_does_not_depend_on_other_rows():
     some, all_rows = dataset_of(random_tokens(400)[:150]), dataset_of(random_tokens(400))
     _, held_of_some = hold_out(some, 0.3)
     _, held_of_all = hold_out(all_rows, 0.3)
@@ -107,7 +107,7 @@ def test_larger_share_holds_out_the_same_rows_and_more():
     assert set(hold_out(dataset, 0.1)[1]) < set(hold_out(dataset, 0.4)[1])
 
 
-def test_seed_decides_the_split():
+def test_the_seed_determines_the_split():
     dataset = dataset_of(random_tokens(400))
     first, again, other = (hold_out(dataset, 0.3, seed)[1].tolist() for seed in (3, 3, 4))
     assert first == again
@@ -116,13 +116,13 @@ def test_seed_decides_the_split():
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
-def test_shares_that_are_none_are_refused(fraction):
+def test_invalid_fractions_are_errors(fraction):
     with pytest.raises(ValueError, match=rf"between 0 and 1; got {fraction}"):
         hold_out(dataset_of(random_tokens(10)), fraction)
 
 
-def test_what_a_split_left_can_be_split_again_with_the_same_seed():
-    """Both sides lie on one side of the first draw; a second one divides them."""
+def test_a_split_can_be_split_again_with_the_same_seed():
+    """The first selection holds all or none of their families; the second one divides them."""
     tokens = random_tokens(400)
     kept, held = hold_out(dataset_of(tokens), 0.3)
     for rows, fraction in ((kept, 0.1), (held, 0.5)):
@@ -133,11 +133,13 @@ def test_what_a_split_left_can_be_split_again_with_the_same_seed():
 
 def test_one_family_cannot_be_split():
     dataset = dataset_of(random_tokens(10), np.zeros(10, np.uint64), path="single")
-    with pytest.raises(ValueError, match="single: 10 rows are too few families to hold out 50%"):
+    with pytest.raises(
+        ValueError, match="single: the 10 rows have too few families to hold out 50%"
+    ):
         hold_out(dataset, 0.5)
 
 
-def test_other_adapters_and_strands_of_an_insert_are_one_sequence():
+def test_adapters_and_strand_do_not_change_the_hash_of_an_insert():
     insert = random_tokens(20)[:, :80]
     forms = [
         prepare(strand, np.full(20, 80), flanks)[0]
@@ -149,7 +151,7 @@ def test_other_adapters_and_strands_of_an_insert_are_one_sequence():
     assert all((other == numbers[0]).all() for other in numbers)
 
 
-def test_rows_are_held_out_by_homology_if_asked():
+def test_rows_are_held_out_by_homology_if_requested():
     tokens = np.repeat(random_tokens(50), 6, axis=0)
     tokens[np.arange(300), np.arange(300) % 112] ^= 1
     by_sequence, by_homology = (
@@ -159,6 +161,6 @@ def test_rows_are_held_out_by_homology_if_asked():
     assert len(set(by_sequence // 6)) * 6 > len(by_sequence)
 
 
-def test_unknown_kinship_is_refused():
-    with pytest.raises(ValueError, match="told by family, sequence, homology; got 'name'"):
+def test_unknown_relations_are_errors():
+    with pytest.raises(ValueError, match="must be by family, sequence, homology; got 'name'"):
         families(dataset_of(random_tokens(3)), "name")

@@ -1,4 +1,4 @@
-"""Data sets made of the rows of others: nothing changes but which rows there are."""
+"""Data sets from the rows of others hold exactly the chosen rows."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from crmnet.data.splits import families
 from crmnet.data.subset import SplitOptions, copy_rows, split
 
 
-def test_rows_are_copied_as_they_are(assay, tmp_path):
+def test_rows_are_copied_unchanged(assay, tmp_path):
     rows = np.array([5, 2, 599, 2])
     copy = copy_rows(assay, rows, tmp_path / "copy", made_by={"why": "test"})
     for name in ("tokens", "labels", "family", "weight"):
@@ -23,7 +23,7 @@ def test_rows_are_copied_as_they_are(assay, tmp_path):
     assert everything.fingerprint == assay.fingerprint
 
 
-def test_no_rows_and_existing_names_are_refused(assay, tmp_path):
+def test_no_rows_and_existing_names_are_errors(assay, tmp_path):
     with pytest.raises(ValueError, match="no rows to write"):
         copy_rows(assay, np.array([], int), tmp_path / "none")
     copy_rows(assay, np.arange(3), tmp_path / "there")
@@ -58,15 +58,15 @@ def test_no_family_is_on_both_sides_and_no_row_is_lost(tmp_path_factory, family,
         for i, insert in enumerate(inserts)
     ]
     (folder / "rows.tsv").write_text("sequence\texpression\tmedium\tfamily\n" + "\n".join(lines))
-    whole = ingest([folder / "rows.tsv"], folder / "whole", IngestOptions())
-    train, held = split(whole, folder / "train", folder / "held", SplitOptions(0.5, by, seed))
+    complete = ingest([folder / "rows.tsv"], folder / "complete", IngestOptions())
+    train, held = split(complete, folder / "train", folder / "held", SplitOptions(0.5, by, seed))
     assert not set(train.family.tolist()) & set(held.family.tolist())
     assert not set(families(train, by)) & set(families(held, by))
     assert sorted([*train.labels.tolist(), *held.labels.tolist()]) == list(range(60))
     for part in (train, held):
         numbers = part.labels.astype(int)
-        assert (part.tokens == whole.tokens[numbers]).all()
-        assert (part.family == families(whole, by)[numbers]).all()
+        assert (part.tokens == complete.tokens[numbers]).all()
+        assert (part.family == families(complete, by)[numbers]).all()
 
 
 def test_split_by_family_needs_families(tmp_path):

@@ -123,14 +123,14 @@ def test_a_file_without_media_has_the_named_medium(tmp_path, medium, factor):
 def test_a_file_has_the_models_first_medium_and_reports_rejected_rows(tmp_path, caplog):
     rows = [*(row[:2] for row in ROWS), ("ACXT", 1)]
     path = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")
-    with pytest.raises(ValueError, match="1 of 7 rows cannot be used"):
+    with pytest.raises(ValueError, match="1 of 7 rows were rejected"):
         score_file(GCCounter(), path)
     with caplog.at_level("INFO"):
         (scored,) = score_file(
             GCCounter(), path, IngestOptions(media=("defined",), max_rejected=0.2)
         )
     assert (len(scored.measured), scored.left_out) == (6, 1)
-    assert "adapters added to 6 of 6" in caplog.text
+    assert "added adapters to 6 of 6" in caplog.text
 
 
 # -- tables of measured and predicted values --------------------------------------------------

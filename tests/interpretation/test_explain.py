@@ -96,7 +96,7 @@ def test_explain_reports_added_adapters_and_cut_sequences(crmnet, small_run, tmp
         "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,
         "--method", "gradient", "-o", tmp_path / "out",
     )  # fmt: skip
-    assert status == 0 and "adapters added to 1 of 1" in err and "lost their end" in err
+    assert status == 0 and "added adapters to 1 of 1" in err and "cut at the end" in err
 
 
 def test_seqlets_are_located_at_large_attributions():

@@ -1,7 +1,7 @@
-"""Changes to training batches that leave the label true, made on the device.
+"""Random changes to training batches that keep the labels valid, computed on the device.
 
-Applied by :mod:`crmnet.training.train` to tokens, before they become one-hot; never in evaluation.
-Random numbers come from torch's global generator, which training seeds anew for every step.
+:mod:`crmnet.training.module` applies them to tokens before one-hot encoding, in training only.
+Random numbers come from torch's global generator, which training seeds before every step.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from crmnet.sequence import N_TOKEN, other_strand
 
 
 def reverse_complement_some(tokens: Tensor, share: float) -> Tensor:
-    """Replace a random share of the rows ``(B, L)`` by their other strand; padding stays last.
+    """Reverse-complement a random share of the rows ``(B, L)``; padding stays at the end.
 
-    The adapters turn with the insert, so a network can tell the strands apart where it matters.
+    The adapters are reverse-complemented too, so a network can distinguish the strands.
     """
-    turned = other_strand(tokens)
+    reversed_rows = other_strand(tokens)
     chosen = torch.rand(len(tokens), 1, device=tokens.device) < share
-    return torch.where(chosen, turned, tokens)
+    return torch.where(chosen, reversed_rows, tokens)
 
 
 def shift_some(tokens: Tensor, most: int) -> Tensor:
-    """Move each row ``(B, L)`` by up to ``most`` positions left or right; N fills the gap.
+    """Shift each row ``(B, L)`` by up to ``most`` positions left or right; N fills the gap.
 
-    What falls off an end is adapter, as long as ``most`` is smaller than the adapters.
+    Only adapter bases are lost as long as ``most`` is smaller than the adapters.
     """
     length = tokens.shape[1]
     moves = torch.randint(-most, most + 1, (len(tokens), 1), device=tokens.device)

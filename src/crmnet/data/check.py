@@ -1,7 +1,7 @@
-"""What a data set is made of: lengths, labels, adapters, bases by position, copies, families.
+"""Describes a data set: lengths, labels, adapters, bases by position, copies and families.
 
-Takes an opened data set and gives a :class:`Check`, whose fields go to JSON as they are. The
-picture is drawn by :mod:`crmnet.reports.dataset_page`.
+Takes an opened data set and returns a :class:`Check`, whose fields are written to JSON unchanged.
+:mod:`crmnet.reports.dataset_page` draws the figure.
 """
 
 from __future__ import annotations
@@ -26,39 +26,40 @@ from crmnet.sequence import (
 
 CHUNK = 1 << 16
 HOMOLOGY_ROWS = 4_000_000
-"""Rows up to which families are found by homology unless asked otherwise."""
+"""Larger data sets get families by sequence, unless homology is requested."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What :func:`check` found; every field can be written as JSON."""
+    """Result of :func:`check`; every field can be written as JSON."""
 
     name: str
     rows: int
     fingerprint: str
     media: dict[str, dict[str, Any]]
-    """Rows, unit, range, mean, spread and histogram of the labels of each medium, and how many are
-    whole bins, as of one cell."""
+    """For each medium: rows, unit, range, mean, standard deviation and histogram of the labels, and
+    the number of labels that are whole bins, as measured for a single cell."""
     construct_lengths: dict[int, int]
     insert_lengths: dict[int, int]
     adapters: dict[str, dict[str, int]]
-    """``5'`` and ``3'`` → rows in which it is exact, close (within 2 mismatches), or missing."""
+    """``5'`` and ``3'`` → rows where the adapter is exact, close (1 or 2 mismatches) or missing."""
     composition: dict[str, list[float]]
-    """Letter → its share at each position of the construct; N is unknown or padding."""
+    """Letter → its frequency at each position of the construct; N is unknown or padding."""
     copies: dict[str, int]
-    """Distinct inserts, rows beyond the first of each, inserts measured in several media."""
+    """Numbers of distinct inserts, of rows beyond the first of each insert, and of inserts measured
+    in several media."""
     families: dict[str, Any]
-    """How they were told, how many there are, and size → number of families of that size."""
+    """How families were found, their number, and size → number of families of that size."""
 
     def lines(self) -> Iterator[str]:
-        """The same as sentences."""
+        """The result as sentences."""
         yield f"{self.name}: {self.rows:,} rows"
         for name, found in self.media.items():
             yield (
                 f"{name}: {found['rows']:,} rows, {found['mean']:.2f} ± {found['sd']:.2f}, "
                 f"{found['min']:.2f} to {found['max']:.2f} ({found['unit']})"
                 + (
-                    f"; {found['singletons']:,} labels are whole numbers, as of one cell"
+                    f"; {found['singletons']:,} labels are whole numbers, as for a single cell"
                     if found["unit"] == BIN_UNIT
                     else ""
                 )
@@ -75,37 +76,36 @@ class Check:
             )
         yield (
             f"copies: {self.copies['distinct']:,} distinct inserts, {self.copies['repeats']:,} "
-            f"rows repeat one, {self.copies['several_media']:,} inserts in several media"
+            f"rows repeat an insert, {self.copies['several_media']:,} inserts in several media"
         )
         yield (
             f"families (by {self.families['by']}): {self.families['number']:,}, the largest of "
-            f"{self.families['largest']:,} rows, {self.families['alone']:,} of one row"
+            f"{self.families['largest']:,} rows, {self.families['alone']:,} with a single row"
         )
         if self.rows > HOMOLOGY_ROWS and self.families["by"] == "sequence":
             yield (
-                f"(above {HOMOLOGY_ROWS:,} rows families are not told by homology, whose time "
-                "grows with the square of the rows, unless `--by homology` asks for it)"
+                f"(above {HOMOLOGY_ROWS:,} rows families are by sequence unless `--by homology` is "
+                "given, whose time grows with the square of the number of rows)"
             )
 
 
 def _range(lengths: dict[int, int]) -> str:
-    """Shortest to longest, and the most frequent, in words."""
+    """Shortest, longest and most frequent length, as text."""
     if not lengths:
         return "none"
     return f"{min(lengths)} to {max(lengths)}, mostly {max(lengths, key=lambda n: lengths[n])}"
 
 
 def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None = None) -> Check:
-    """Count everything, a chunk of rows at a time.
+    """Describe a data set; reads one chunk of rows at a time.
 
     Args:
         dataset: The opened data set.
-        by: What makes a family; left out, homology, in sets of more than 4 million rows the
-            sequence.
-        words: What homology goes by.
+        by: What makes rows a family. By default homology; above 4 million rows, the sequence.
+        words: Words that homology compares.
     """
     constructs = np.zeros(dataset.tokens.shape[1] + 1, dtype=np.int64)
-    bare = constructs.copy()
+    insert_lengths = constructs.copy()
     singletons = np.zeros(len(dataset.media), dtype=np.int64)
     adapters = np.zeros((2, 3), dtype=np.int64)
     composition = np.zeros((len(LETTERS), dataset.tokens.shape[1]), dtype=np.int64)
@@ -116,7 +116,7 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
         )
         tokens = np.asarray(dataset.tokens[rows])
         constructs += np.bincount(sequence_lengths(tokens), minlength=len(constructs))
-        bare += np.bincount(inserts(tokens)[1], minlength=len(bare))
+        insert_lengths += np.bincount(inserts(tokens)[1], minlength=len(insert_lengths))
         for end, mismatches in enumerate(adapter_mismatches(tokens)):
             kind = np.where(mismatches == 0, 0, np.where(mismatches <= ADAPTER_MISMATCHES, 1, 2))
             adapters[end] += np.bincount(kind, minlength=3)
@@ -135,7 +135,7 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
             )
         },
         construct_lengths=_counts(constructs),
-        insert_lengths=_counts(bare),
+        insert_lengths=_counts(insert_lengths),
         adapters={
             end: dict(zip(kinds, adapters[i].tolist(), strict=True))
             for i, end in enumerate(("5'", "3'"))

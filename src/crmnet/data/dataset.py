@@ -1,16 +1,16 @@
-"""A data set on disk: tokens and labels as memory-mapped arrays beside a manifest.
+"""A data set on disk: tokens and labels as memory-mapped arrays next to a manifest.
 
-:mod:`crmnet.data.ingest` writes these folders, :mod:`crmnet.data.loader` and the commands read
-them. One row is one measurement: a sequence, its expression, and the medium it was measured in.
+:mod:`crmnet.data.ingest` writes these folders; :mod:`crmnet.data.loader` and the commands read
+them. One row is one measurement: a sequence, its expression and the medium.
 
     DATASET/
       tokens.npy     (N, 112) uint8
       labels.npy     (N,) float32, in the unit of the medium
       medium.npy     (N,) uint8, index into the manifest's media
-      family.npy     (N,) uint64, where families were given
-      weight.npy     (N,) float32, where weights were given (number of cells, say)
-      rejected.tsv   every row that was not taken: file, line, reason, text
-      bases.npy, lengths.npy, unknown.npy   in place of tokens.npy in a packed set
+      family.npy     (N,) uint64, if families were given
+      weight.npy     (N,) float32, if weights were given (for example numbers of cells)
+      rejected.tsv   every rejected row: file, line, reason, text
+      bases.npy, lengths.npy, unknown.npy   instead of tokens.npy in a packed data set
       manifest.json  counts, histograms, sources, fingerprint; written last
 """
 
@@ -30,7 +30,7 @@ from crmnet.sequence import TOP_BIN
 FORMAT = 1
 MANIFEST = "manifest.json"
 BIN_UNIT, UNKNOWN_UNIT = "sorting bin", "unknown"
-"""Units of labels: the mean sorting bin, 0-17, of a promoter's cells; and a scale nobody named."""
+"""Units of labels: the mean sorting bin, 0-17, of a promoter's cells; and an unknown scale."""
 COLUMNS: dict[str, np.dtype[Any]] = {
     "tokens": np.dtype(np.uint8),
     "labels": np.dtype(np.float32),
@@ -42,12 +42,12 @@ COLUMNS: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """An opened data set; the arrays stay on disk until they are indexed."""
+    """An opened data set; the arrays are read from disk only when they are indexed."""
 
     path: Path
     manifest: dict[str, Any]
     tokens: npt.NDArray[np.uint8]
-    """``(N, 112)``; of a packed set a :class:`~crmnet.data.packed.PackedTokens`."""
+    """``(N, 112)``; in a packed data set a :class:`~crmnet.data.packed.PackedTokens`."""
     labels: npt.NDArray[np.float32]
     medium: npt.NDArray[np.uint8]
     family: npt.NDArray[np.uint64] | None
@@ -58,15 +58,17 @@ class Dataset:
         """Open a data set folder.
 
         Raises:
-            FileNotFoundError: If the folder is not there.
-            ValueError: If it is no data set, or its arrays do not have the promised rows.
+            FileNotFoundError: If the folder does not exist.
+            ValueError: If it is not a data set, or its arrays do not match the manifest.
         """
         path = Path(path)
         if not path.exists():
-            raise FileNotFoundError(f"{path}: no such data set; make one with `crmnet data ingest`")
+            raise FileNotFoundError(
+                f"{path}: no such data set; create one with `crmnet data ingest`"
+            )
         if not (path / MANIFEST).is_file():
             raise ValueError(
-                f"{path} is not a data set (it has no {MANIFEST}); make one with "
+                f"{path} is not a data set (it has no {MANIFEST}); create one with "
                 "`crmnet data ingest FILE -o DATASET`"
             )
         manifest = read_json(path / MANIFEST)
@@ -84,7 +86,7 @@ class Dataset:
 
     @property
     def media(self) -> list[str]:
-        """Names of the media, in the order of the numbers in ``medium``."""
+        """Names of the media; ``medium`` holds indices into this list."""
         return list(self.manifest["media"])
 
     @property
@@ -98,7 +100,8 @@ class Dataset:
     def singleton(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Whether each of ``rows`` looks like the measurement of a single cell.
 
-        One cell lies in one bin: its mean bin is a whole number. Labels in other units never tell.
+        A single cell lies in one bin, so its mean bin is a whole number. Always false for labels in
+        other units.
         """
         in_bins = np.array([unit == BIN_UNIT for unit in self.units.values()])
         labels = np.asarray(self.labels[rows])
@@ -106,7 +109,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the rows: the same rows in the same order have the same fingerprint."""
+        """SHA-256 of the rows: equal for the same rows in the same order."""
         return str(self.manifest["fingerprint"])
 
     @property
@@ -115,23 +118,23 @@ class Dataset:
 
 
 def unit_of_range(low: float, high: float) -> str:
-    """``sorting bin`` if labels lie where mean bins can, else ``unknown``."""
+    """``sorting bin`` if all labels lie in the range of mean bins, else ``unknown``."""
     return BIN_UNIT if low >= 0 and high <= TOP_BIN else UNKNOWN_UNIT
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; ValueError that names the file if it is damaged."""
+    """Read a JSON object from a file; a ValueError names the file if it is damaged."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(read, dict):
-        raise ValueError(f"{path} is damaged: it holds no JSON object")
+        raise ValueError(f"{path} is damaged: it is not a JSON object")
     return read
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether ``path`` is a finished data set folder."""
+    """Whether ``path`` is a complete data set folder."""
     return (path / MANIFEST).is_file()
 
 

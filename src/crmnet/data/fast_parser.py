@@ -1,15 +1,15 @@
-"""The common plain case of a table, parsed straight from its bytes: millions of rows a second.
+"""Fast parser for ordinary tables: reads millions of rows per second directly from bytes.
 
-Takes a piece of text and gives the rows that need no thought: the right number of columns, no
-quotes, a sequence of ACGTN that is not too long, a label in plain digits. Every other line is
-handed back for :mod:`crmnet.data.reading` to read with care, so that both ways together give what
-careful reading alone would.
+Takes a chunk of text and parses every ordinary line: the expected number of columns, no quotes, a
+sequence of ACGTN that is not too long, a label in plain digits. All other lines are returned
+unparsed for :mod:`crmnet.data.lines`, so that the result is the same as without this module.
+Letters and adapters come from :mod:`crmnet.sequence`; the compiled code takes them as arguments.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -20,224 +20,235 @@ from crmnet.data.lines import Layout
 from crmnet.data.reading import count_lines
 from crmnet.sequence import Lengths, Tokens
 
-CAREFUL, PLAIN, BARE = 0, 1, 2
-"""What is known of a line: it needs care; it carries both adapters; it carries not both of them,
-or ends in N, and so needs :func:`crmnet.sequence.prepare`."""
+UNPARSED, PREPARED, TO_PREPARE = 0, 1, 2
+"""State of a line. UNPARSED: left to the line reader. PREPARED: the construct has both adapters at
+its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_PREPARE: parsed, but an adapter
+is missing or the sequence starts or ends with N."""
 
-_NEWLINE, _RETURN, _QUOTE, _N = 10, 13, 34, 78
-_TOGETHER = sequence.LENGTH // 2
-"""Letters looked up together, which compiles to instructions on many bytes at once."""
-_LETTERS = np.full(256, sequence.INVALID, dtype=np.uint8)
-for _token, _letter in enumerate(sequence.LETTERS):
-    _LETTERS[[ord(_letter), ord(_letter.lower())]] = _token
-_UPPER = np.uint8(0xDF)
-"""Bits of a letter without that of its case."""
-_ADAPTERS = tuple(
-    np.frombuffer(adapter.encode(), dtype=np.uint8)
-    for adapter in (sequence.ADAPTER_5, sequence.ADAPTER_3)
-)
+MAX_PARSED = 1000
+"""Bases of the longest construct that is parsed here; longer ones stay unparsed."""
+
+_BLOCK = 16
+"""Letters that are looked up together."""
+_NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 _TENS = 10.0 ** np.arange(23)
-MAX_CUT = 1000
-"""Bases of a construct that is cut here; longer ones are looked at with care."""
 
 
-@dataclass(frozen=True)
-class PlainRows:
-    """A row for every line of a piece; those of lines that need care are left to be filled in."""
+class _SequenceRules(NamedTuple):
+    """Letters and adapters, as arguments of compiled functions.
 
-    tokens: Tokens
-    """``(N, 112)``, N behind the end of each sequence; adapters as they stand in the file."""
-    lengths: Lengths
-    """As in the file; longer than 112 where a construct was cut."""
-    labels: npt.NDArray[np.float32]
-    kind: npt.NDArray[np.uint8]
-    """``(N,)``; one of :data:`CAREFUL`, :data:`PLAIN`, :data:`BARE`."""
-    with_n: npt.NDArray[np.bool_]
-    careful: list[tuple[int, bytes]]
-    """Number and text of every line that needs care."""
+    Constants would be compiled in, and numba's cache on disk would not notice if they changed.
+    """
+
+    token_of_byte: Tokens
+    adapter_5: Tokens
+    adapter_3: Tokens
+    mismatches: int
+    n_token: np.uint8
+    invalid: np.uint8
 
 
-def is_plain(layout: Layout) -> bool:
-    """Whether a file is laid out so that :func:`plain_rows` can read it."""
-    return (
-        layout.kind == "table"
-        and set(layout.positions) == {"sequence", "expression"}
-        and (layout.header is None or not _reads_as_row(layout))
+def _sequence_rules() -> _SequenceRules:
+    every_byte, _ = sequence.letters_to_tokens([bytes([byte]) for byte in range(256)])
+    adapters = (sequence.ADAPTER_5, sequence.ADAPTER_3)
+    five, three = (sequence.encode([adapter])[0][0] for adapter in adapters)
+    return _SequenceRules(
+        np.ascontiguousarray(every_byte[:, 0]),
+        np.ascontiguousarray(five),
+        np.ascontiguousarray(three),
+        sequence.ADAPTER_MISMATCHES,
+        np.uint8(sequence.N_TOKEN),
+        np.uint8(sequence.INVALID),
     )
 
 
-def _reads_as_row(layout: Layout) -> bool:
-    """Whether the header could pass for a row, so that a repeated one would be taken for one."""
+_RULES = _sequence_rules()
+
+
+@dataclass(frozen=True)
+class ParsedRows:
+    """One row for each line of a chunk; the rows of unparsed lines are undefined."""
+
+    tokens: Tokens
+    """``(N, 112)``, padded with N; adapters as in the file."""
+    lengths: Lengths
+    """Length in the file; above 112 if the construct was cut."""
+    labels: npt.NDArray[np.float32]
+    state: npt.NDArray[np.uint8]
+    """``(N,)``: :data:`UNPARSED`, :data:`PREPARED` or :data:`TO_PREPARE`."""
+    with_n: npt.NDArray[np.bool_]
+    unparsed: list[tuple[int, bytes]]
+    """Line number and text of every unparsed line."""
+
+
+def can_parse(layout: Layout) -> bool:
+    """Whether :func:`parse_rows` supports files with this layout."""
+    return (
+        layout.kind == "table"
+        and set(layout.positions) == {"sequence", "expression"}
+        and (layout.header is None or not _parses_as_row(layout))
+    )
+
+
+def _parses_as_row(layout: Layout) -> bool:
+    """Whether the header itself parses as a row; if repeated, it would be taken for one."""
     header = layout.delimiter.join(layout.header or ()) + b"\n"
-    return not plain_rows(header, 1, layout).careful
+    return not parse_rows(header, 1, layout).unparsed
 
 
-def plain_rows(piece: bytes, number: int, layout: Layout, *, cut: bool = False) -> PlainRows:
-    """Parse a piece of whole lines.
+def parse_rows(
+    chunk: bytes, first_line: int, layout: Layout, *, cut_long: bool = False
+) -> ParsedRows:
+    """Parse a chunk of complete lines.
 
     Args:
-        piece: Text that ends with a line.
-        number: Number of its first line.
+        chunk: Text that ends with a newline.
+        first_line: Line number of its first line.
         layout: Delimiter and positions of the columns.
-        cut: Whether constructs with both adapters that are too long lose their end here, as
-            :func:`crmnet.sequence.prepare` does it where no adapter is to be added.
+        cut_long: Cut constructs with both adapters that are longer than 112 bases, as
+            :func:`crmnet.sequence.prepare` does if it adds no adapter. Otherwise they stay
+            unparsed.
     """
-    text = np.frombuffer(piece, dtype=np.uint8)
-    n = count_lines(piece)
+    text = np.frombuffer(chunk, dtype=np.uint8)
+    n = count_lines(chunk)
     tokens = np.empty((n, sequence.LENGTH), dtype=np.uint8)
     lengths, starts = np.zeros(n, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
     labels = np.zeros(n, dtype=np.float32)
-    kind, with_n = np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=np.bool_)
-    _parse(
+    state, with_n = np.zeros(n, dtype=np.uint8), np.zeros(n, dtype=np.bool_)
+    _parse_lines(
         text, ord(layout.delimiter), layout.width, layout.positions["sequence"],
-        layout.positions["expression"], cut, tokens, lengths, labels, kind, with_n, starts,
+        layout.positions["expression"], cut_long, _RULES, tokens, lengths, labels, state, with_n,
+        starts,
     )  # fmt: skip
-    careful = [
-        (number + row, piece[starts[row] : starts[row + 1] - 1])
-        for row in np.nonzero(kind == CAREFUL)[0].tolist()
+    unparsed = [
+        (first_line + row, chunk[starts[row] : starts[row + 1] - 1])
+        for row in np.nonzero(state == UNPARSED)[0].tolist()
     ]
-    return PlainRows(tokens, lengths, labels, kind, with_n, careful)
+    return ParsedRows(tokens, lengths, labels, state, with_n, unparsed)
 
 
 @numba.njit(nogil=True, cache=True)
-def _parse(
-    text: Any, delimiter: int, width: int, sequence_column: int, label_column: int, cut: bool,
-    tokens: Any, lengths: Any, labels: Any, kind: Any, with_n: Any, starts: Any,
+def _parse_lines(
+    text: Any, delimiter: int, width: int, sequence_column: int, label_column: int, cut_long: bool,
+    rules: Any, tokens: Any, lengths: Any, labels: Any, state: Any, with_n: Any, starts: Any,
 ) -> None:  # fmt: skip
-    """Fill the arrays, a line at a time; ``kind`` says which lines could be parsed."""
-    place = 0
-    for row in range(len(kind)):
+    """Fill the arrays line by line; ``state`` stays UNPARSED where a line could not be parsed."""
+    place, n_length = 0, tokens.shape[1]
+    bases = np.empty(MAX_PARSED, dtype=np.uint8)
+    for row in range(len(state)):
         starts[row] = place
-        column, simple, known = 0, True, False
-        size, begin, label = 0, 0, np.float32(0)
+        column, ordinary, size, known, label = 0, True, 0, False, np.float32(0)
         while True:
-            first = place
             if column == sequence_column:
-                begin = place
-                place += _read_letters(text, place, tokens[row])
-                # An adapter may follow on what the row has no room for.
-                while cut and place < begin + MAX_CUT and _LETTERS[text[place]] != sequence.INVALID:
-                    place += 1
-                size = place - begin
-                simple &= text[place] == delimiter or text[place] == _NEWLINE
+                size = _read_letters(text, place, bases, rules)
+                place += size
+                ordinary &= text[place] == delimiter or text[place] == _NEWLINE
+            elif column == label_column:
+                label, known, place = _read_decimal(text, place)
+                ordinary &= text[place] == delimiter or text[place] == _NEWLINE
             while text[place] != delimiter and text[place] != _NEWLINE:
-                simple &= text[place] != _QUOTE and text[place] != _RETURN
+                ordinary &= text[place] != _QUOTE and text[place] != _RETURN
                 place += 1
-            if column == label_column:
-                label, known = _decimal(text, first, place)
             column += 1
             place += 1
             if text[place - 1] == _NEWLINE:
                 break
-        if not (simple and known and size and column == width):
+        if not (ordinary and size and known and column == width):
             continue
-        letters = text[begin : begin + size]
-        whole = _has_adapters(letters)
-        if size > tokens.shape[1] and not whole:
+        complete = _has_adapters(bases[:size], rules)
+        if size > n_length and not (complete and cut_long):
             continue
-        tokens[row, size:] = sequence.N_TOKEN
-        with_n[row] = _any_n(letters)
+        for position in range(n_length):  # faster than slices when compiled
+            tokens[row, position] = bases[position] if position < size else rules.n_token
+        with_n[row] = _any_n(bases[:size], rules)
         lengths[row], labels[row] = size, label
-        kind[row] = PLAIN if whole else BARE
-    starts[len(kind)] = place
+        state[row] = PREPARED if complete else TO_PREPARE
+    starts[len(state)] = place
 
 
 @numba.njit(nogil=True, cache=True)
-def _read_letters(text: Any, place: int, row: Any) -> Any:
-    """Fill a row with tokens until it is full or a byte is no letter; how many there are.
-
-    What stands behind them is not defined.
-    """
+def _read_letters(text: Any, place: int, bases: Any, rules: Any) -> Any:
+    """Fill ``bases`` with tokens up to the first byte that is not a letter; how many there are."""
     size = 0
-    while size + _TOGETHER <= len(row) and place + size + _TOGETHER <= len(text):
-        letters = text[place + size : place + size + _TOGETHER]
-        tokens = row[size : size + _TOGETHER]
-        if _look_up(letters, tokens):
-            while row[size] != sequence.INVALID:
-                size += 1
-            return size
-        size += _TOGETHER
-    while size < len(row) and _LETTERS[text[place + size]] != sequence.INVALID:
-        row[size] = _LETTERS[text[place + size]]
+    # Blocks without a branch for each letter compile to much faster code.
+    while size + _BLOCK <= len(bases) and place + size + _BLOCK <= len(text):
+        seen = np.uint8(0)
+        for i in range(size, size + _BLOCK):
+            token = rules.token_of_byte[text[place + i]]
+            bases[i] = token
+            seen = np.uint8(seen | token)
+        if seen == rules.invalid:
+            break
+        size += _BLOCK
+    while size < len(bases) and rules.token_of_byte[text[place + size]] != rules.invalid:
+        bases[size] = rules.token_of_byte[text[place + size]]
         size += 1
     return size
 
 
 @numba.njit(nogil=True, cache=True)
-def _look_up(letters: Any, tokens: Any) -> Any:
-    """The tokens of as many letters; whether one is INVALID.
-
-    Arithmetic in place of a table, on single bytes throughout: of A, C, G and T in ASCII, the bits
-    1 and 2 are 00, 10, 11 and 01.
-    """
-    one, two, three = np.uint8(1), np.uint8(2), np.uint8(3)
-    seen = np.uint8(0)
-    for i in range(len(letters)):
-        upper = np.uint8(letters[i] & _UPPER)
-        token = np.uint8(np.uint8(np.uint8(upper >> one) ^ np.uint8(upper >> two)) & three)
-        base = (upper == 65) | (upper == 67) | (upper == 71) | (upper == 84)
-        if not base:
-            token = np.uint8(sequence.N_TOKEN if upper == _N else sequence.INVALID)
-        tokens[i] = token
-        seen = np.uint8(seen | token)
-    return seen == sequence.INVALID
+def _has_adapters(bases: Any, rules: Any) -> Any:
+    """Whether :func:`crmnet.sequence.prepare` finds both adapters, with no N outside them."""
+    size = len(bases)
+    if size < len(rules.adapter_5) + len(rules.adapter_3):
+        return False
+    if bases[0] == rules.n_token or bases[size - 1] == rules.n_token:
+        return False
+    if _count_mismatches(bases[: len(rules.adapter_5)], rules.adapter_5) > rules.mismatches:
+        return False
+    end = bases[size - len(rules.adapter_3) :]
+    return _count_mismatches(end, rules.adapter_3) <= rules.mismatches
 
 
 @numba.njit(nogil=True, cache=True)
-def _any_n(letters: Any) -> Any:
+def _count_mismatches(bases: Any, adapter: Any) -> Any:
+    count = np.uint8(0)  # one byte for each base, as the bases: this compiles to vector code
+    for position in range(len(adapter)):
+        count = np.uint8(count + np.uint8(bases[position] != adapter[position]))
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def _any_n(bases: Any, rules: Any) -> Any:
     found = np.uint8(0)
-    for i in range(len(letters)):
-        found = np.uint8(found | np.uint8(np.uint8(letters[i] & _UPPER) == _N))
+    for position in range(len(bases)):
+        found = np.uint8(found | np.uint8(bases[position] == rules.n_token))
     return found > 0
 
 
 @numba.njit(nogil=True, cache=True)
-def _has_adapters(letters: Any) -> Any:
-    """Whether both adapters stand at the ends, as :func:`crmnet.sequence.prepare` sees it."""
-    five, three = _ADAPTERS
-    size = len(letters)
-    if size < len(five) + len(three):
-        return False
-    if letters[0] & _UPPER == _N or letters[size - 1] & _UPPER == _N:
-        return False
-    start, end = letters[: len(five)], letters[size - len(three) :]
-    at_5 = at_3 = 0
-    for position in range(len(five)):
-        at_5 += start[position] & _UPPER != five[position]
-    for position in range(len(three)):
-        at_3 += end[position] & _UPPER != three[position]
-    return at_5 <= sequence.ADAPTER_MISMATCHES and at_3 <= sequence.ADAPTER_MISMATCHES
+def _read_decimal(text: Any, place: int) -> Any:
+    """Read digits with or without a point.
 
-
-@numba.njit(nogil=True, cache=True)
-def _decimal(text: Any, start: int, stop: int) -> Any:
-    """Digits with or without a point as (float32, whether that is surely the nearest one)."""
-    place = start
-    negative = place < stop and text[place] == 45
-    if negative or (place < stop and text[place] == 43):
+    Returns:
+        The nearest float32; whether it is certain to be the nearest; the place of the first byte
+        after the number.
+    """
+    negative = text[place] == 45
+    if negative or text[place] == 43:
         place += 1
-    some, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
-    while place < stop:
+    any_digit, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
+    while True:
         byte = text[place]
         if byte == 46 and not point:
             point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
-            if number > 0:  # zeros in front cost no precision
+            if number > 0:  # leading zeros cost no precision
                 digits += 1
             decimals += point
-            some = True
+            any_digit = True
         else:
-            return np.float32(0), False
+            break
         place += 1
-    if not some or digits > 18 or decimals > 22:
-        return np.float32(0), False
+    if not any_digit or digits > 18 or decimals > 22:
+        return np.float32(0), False, place
     value = np.float64(number) / _TENS[decimals]
     single = np.float32(value)
-    # Up to 15 digits the quotient is the nearest float64. Beyond, it may be off by its last bits,
-    # which matters only where the next float32 begins.
+    # Up to 15 digits the quotient is the nearest float64. With more digits its last bits may be
+    # wrong, which matters only next to the boundary between two float32 numbers.
     if digits > 15:
         low, high = np.float32(value * (1 - 4e-16)), np.float32(value * (1 + 4e-16))
         if low != high:
-            return np.float32(0), False
-    return (-single if negative else single), True
+            return np.float32(0), False, place
+    return (-single if negative else single), True, place

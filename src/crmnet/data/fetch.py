@@ -1,10 +1,11 @@
-"""Files of the registry: downloaded once, checked, and kept in one place.
+"""Downloads the files of the registry once, verifies them and keeps them in a cache.
 
-The only module that talks to the network. Takes cards (see :mod:`crmnet.data.registry`) and gives
-paths. A download that breaks off goes on where it stopped; a file gets its name when it is whole.
+No other module of this folder uses the network. Takes cards (see :mod:`crmnet.data.registry`) and
+returns paths. An interrupted download resumes where it stopped. A file gets its name only when it
+is complete.
 
     CACHE/ORIGIN/FILE         the files
-    CACHE/ORIGIN/lock.json    checksums that a Zenodo record gave for its files
+    CACHE/ORIGIN/lock.json    checksums of a Zenodo record, as published by Zenodo
 """
 
 from __future__ import annotations
@@ -30,28 +31,28 @@ from crmnet.data.registry import (
     verify,
 )
 
-PLACE = "CRMNET_DATA"
-"""Environment variable that names another cache than the user's own."""
+CACHE_VARIABLE = "CRMNET_DATA"
+"""Environment variable for a cache folder other than the user's default."""
 TIMEOUT = 30
-PIECE = 1 << 16
-"""Bytes asked of a connection at a time; what a break costs at most."""
+CHUNK_BYTES = 1 << 16
+"""Bytes received at a time; an interruption loses at most as many."""
 Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes that are there, and all its bytes (0: not known)."""
+"""Called with a file's name, the bytes received and the total bytes (0 if unknown)."""
 
 
 class Offline(FileNotFoundError):
-    """What is asked for is not here, and the network does not answer."""
+    """The requested file is not in the cache and the server does not respond."""
 
 
 def cache_folder(cache: Path | None = None) -> Path:
-    """Where fetched files are kept: ``cache``, else ``CRMNET_DATA``, else the user's cache."""
+    """Folder of fetched files: ``cache``, else ``CRMNET_DATA``, else the user's cache."""
     if cache is not None:
         return cache
-    return Path(os.environ.get(PLACE) or pooch.os_cache("crmnet"))
+    return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("crmnet"))
 
 
 def cached(card: DataCard, cache: Path | None = None) -> Path | None:
-    """The file of a card if it has been fetched; of a whole record, its folder."""
+    """The card's file if it has been fetched, else None; for a complete record, its folder."""
     folder = cache_folder(cache) / card.origin.name
     if card.path == EVERY_FILE:
         return (
@@ -61,11 +62,11 @@ def cached(card: DataCard, cache: Path | None = None) -> Path | None:
 
 
 def find_in(folder: Path, card: DataCard) -> Path:
-    """The card's file somewhere below ``folder``, checked.
+    """Find the card's file anywhere below ``folder`` and verify it.
 
     Raises:
-        FileNotFoundError: If no file of that name is there.
-        WrongChecksum: If none of those there is the published one.
+        FileNotFoundError: If there is no file of that name.
+        WrongChecksum: If none of the files of that name is the published one.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
@@ -81,7 +82,7 @@ def find_in(folder: Path, card: DataCard) -> Path:
         except WrongChecksum:
             if number == len(candidates):
                 raise
-    raise AssertionError("a candidate is returned or refused")
+    raise AssertionError("every candidate is returned or raises")
 
 
 def fetch(
@@ -91,41 +92,41 @@ def fetch(
     folder: Path | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> list[Path]:
-    """Bring the file, or the files, of a card into the cache.
+    """Fetch the file or files of a card into the cache.
 
     Args:
-        card: What to fetch.
-        cache: Where to keep it; see :func:`cache_folder`.
-        folder: Copy from below this folder in place of downloading.
-        progress: Told about the download.
+        card: The files to fetch.
+        cache: Folder for the files; see :func:`cache_folder`.
+        folder: Copy the file from below this folder instead of downloading it.
+        progress: Called during the download.
 
     Returns:
-        The files, checked. Without a checksum (a Zenodo file copied from ``folder`` before its
-        record was ever read) only the name was.
+        The files, verified. If no checksum is known (a Zenodo file copied from ``folder`` before
+        its record was first read), only the name is checked.
 
     Raises:
-        Offline: If the network does not answer.
-        FileNotFoundError: If ``folder`` lacks the file, or the server does.
-        WrongChecksum: If what came is not the published file.
+        Offline: If the server does not respond.
+        FileNotFoundError: If ``folder`` or the server does not have the file.
+        WrongChecksum: If the file differs from the published one.
     """
-    place = cache_folder(cache) / card.origin.name
-    place.mkdir(parents=True, exist_ok=True)
+    destination = cache_folder(cache) / card.origin.name
+    destination.mkdir(parents=True, exist_ok=True)
     if folder is not None:
-        return [_copy(find_in(folder, card), place / card.file, _expected(card, place))]
+        return [_copy(find_in(folder, card), destination / card.file, _expected(card, destination))]
     if card.origin.record:
-        files = _record_files(card, place)
+        files = _record_files(card, destination)
         return [
-            _download(name, found["url"], Checksum("md5", found["md5"]), place, progress)
+            _download(name, found["url"], Checksum("md5", found["md5"]), destination, progress)
             for name, found in files.items()
         ]
     url = card.origin.url + card.path
     expected = checksum_of(card)
     assert expected is not None, f"{card.name} has no checksum"
-    return [_download(card.file, url, expected, place, progress)]
+    return [_download(card.file, url, expected, destination, progress)]
 
 
-def _expected(card: DataCard, place: Path) -> Checksum | None:
-    found = _lock(place).get(card.file)
+def _expected(card: DataCard, destination: Path) -> Checksum | None:
+    found = _lock(destination).get(card.file)
     return checksum_of(card) or (Checksum("md5", found["md5"]) if found else None)
 
 
@@ -138,27 +139,27 @@ def _copy(source: Path, target: Path, expected: Checksum | None) -> Path:
     return target
 
 
-def _lock(place: Path) -> dict[str, Any]:
-    return read_json(place / "lock.json") if (place / "lock.json").is_file() else {}
+def _lock(destination: Path) -> dict[str, Any]:
+    return read_json(destination / "lock.json") if (destination / "lock.json").is_file() else {}
 
 
-def _record_files(card: DataCard, place: Path) -> dict[str, Any]:
-    """Address and md5 of the card's files, from the lock file, else from the record's API."""
-    known = _lock(place)
+def _record_files(card: DataCard, destination: Path) -> dict[str, Any]:
+    """URL and MD5 of the card's files, from the lock file or, without one, from the Zenodo API."""
+    known = _lock(destination)
     if not known:
         url = f"{ZENODO_API}{card.origin.record}"
-        with _get(url, {}) as answer:
+        with _get(url, {}) as response:
             known = {
                 found["key"]: {
                     "md5": str(found["checksum"]).removeprefix("md5:"),
                     "bytes": found["size"],
                     "url": found["links"]["self"],
                 }
-                for found in answer.json()["files"]
+                for found in response.json()["files"]
             }
-        partial = place / ".lock.json.partial"
+        partial = destination / ".lock.json.partial"
         partial.write_text(json.dumps(known, indent=2) + "\n")
-        partial.replace(place / "lock.json")
+        partial.replace(destination / "lock.json")
     if card.path == EVERY_FILE:
         return known
     if card.path not in known:
@@ -170,21 +171,24 @@ def _record_files(card: DataCard, place: Path) -> dict[str, Any]:
 
 def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
     try:
-        answer = requests.get(url, headers=dict(headers), stream=True, timeout=TIMEOUT)
+        response = requests.get(url, headers=dict(headers), stream=True, timeout=TIMEOUT)
     except requests.RequestException as error:
         raise Offline(
-            f"{url} does not answer ({type(error).__name__}); connect to the network, or give the "
-            "folder that has the file with --from FOLDER"
+            f"{url} does not respond ({type(error).__name__}); connect to the network, or give a "
+            "folder that contains the file with --from FOLDER"
         ) from None
-    if answer.status_code >= 400 and answer.status_code != 416:
-        answer.close()
-        raise FileNotFoundError(f"{url}: the server says {answer.status_code} {answer.reason}")
-    return answer
+    if response.status_code >= 400 and response.status_code != 416:
+        response.close()
+        status = f"{response.status_code} {response.reason}"
+        raise FileNotFoundError(f"{url}: the server returned status {status}")
+    return response
 
 
-def _download(name: str, url: str, expected: Checksum, place: Path, progress: Progress) -> Path:
-    """Through pooch, which leaves alone a file that is there already."""
-    target = place / name
+def _download(
+    name: str, url: str, expected: Checksum, destination: Path, progress: Progress
+) -> Path:
+    """Download through pooch, which keeps a file that already exists."""
+    target = destination / name
     if target.is_file():
         try:
             verify(target, expected)
@@ -192,46 +196,46 @@ def _download(name: str, url: str, expected: Checksum, place: Path, progress: Pr
         except WrongChecksum:
             target.unlink()
 
-    def bring(url: str, output: Any, _: Any) -> None:
-        part = place / f".{name}.part"
+    def download(url: str, output: Any, _: Any) -> None:
+        part = destination / f".{name}.part"
         _resume(url, part, lambda done, total: progress(name, done, total))
         try:
             verify(part, expected)
         except WrongChecksum:
             part.unlink()
-            raise WrongChecksum(f"{url} did not give the published file; try again") from None
+            raise WrongChecksum(f"{url} is not the published file; try again") from None
         part.replace(output)
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    # git's checksum is not one of pooch's; every one has been checked before it looks.
+    # pooch does not know git's checksum; `download` verifies every file in any case.
     known = None if expected.kind == "git_blob" else f"{expected.kind}:{expected.value}"
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("WARNING")
     try:
-        pooch.retrieve(url, known, fname=name, path=place, downloader=bring)
+        pooch.retrieve(url, known, fname=name, path=destination, downloader=download)
     finally:
         logger.setLevel(level)
     return target
 
 
 def _resume(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
-    """Download to ``part``, from where an earlier download of it ended."""
+    """Download to ``part``; continues an earlier, interrupted download."""
     done = part.stat().st_size if part.exists() else 0
-    with _get(url, {"Range": f"bytes={done}-"} if done else {}) as answer:
-        if answer.status_code == 416:  # nothing is missing
+    with _get(url, {"Range": f"bytes={done}-"} if done else {}) as response:
+        if response.status_code == 416:  # nothing is missing
             return
-        if answer.status_code != 206:  # the server sends all of it again
+        if response.status_code != 206:  # the server sends the complete file again
             done = 0
-        total = done + int(answer.headers.get("Content-Length", 0))
+        total = done + int(response.headers.get("Content-Length", 0))
         try:
             with part.open("ab" if done else "wb") as file:
-                for piece in answer.iter_content(PIECE):
-                    file.write(piece)
-                    done += len(piece)
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    file.write(chunk)
+                    done += len(chunk)
                     progress(done, total)
         except requests.RequestException as error:
             raise Offline(
-                f"{url} broke off after {done:,} bytes ({type(error).__name__}); the same command "
-                "goes on from there"
+                f"{url} was interrupted after {done:,} bytes ({type(error).__name__}); run the "
+                "same command again to resume"
             ) from None

@@ -1,7 +1,7 @@
-"""Sequences as 64-bit numbers, the same for both strands, to compare and to divide by.
+"""64-bit hashes of sequences, equal for both strands.
 
-Takes tokens, gives a number for each row that does not depend on other rows. Splits, homology and
-the search for leaks rest on it.
+Takes tokens and returns a number for each row that does not depend on other rows. Splits, homology
+and the search for leaks use these hashes.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def sequence_hashes(tokens: Tokens) -> Hashes:
-    """64-bit number of each row ``(N, L)``, the same for both strands of a sequence."""
+    """Hash of each row ``(N, L)``, equal for both strands of a sequence."""
     return _in_chunks(tokens, lambda block: block)
 
 
 def insert_hashes(tokens: Tokens) -> Hashes:
-    """64-bit number of each row's insert, whatever adapters it carries and on either strand."""
+    """Hash of each row's insert, equal for both strands and independent of the adapters."""
     return _in_chunks(tokens, lambda block: inserts(block)[0])
 
 
 def _in_chunks(tokens: Tokens, part: Callable[[Tokens], Tokens]) -> Hashes:
     weights = np.random.default_rng(0).integers(2**64, size=LENGTH, dtype=np.uint64)
-    weights |= np.uint64(1)  # odd, so that no position is lost modulo 2⁶⁴
+    weights |= np.uint64(1)  # odd numbers are invertible modulo 2⁶⁴, so every position counts
 
     def forward(block: Tokens) -> Hashes:
         return (block.astype(np.uint64) + np.uint64(1)) @ weights[: block.shape[1]]
@@ -44,7 +44,7 @@ def _in_chunks(tokens: Tokens, part: Callable[[Tokens], Tokens]) -> Hashes:
 
 
 def mix(x: Hashes) -> Hashes:
-    """Scramble the bits (splitmix64, Steele et al. 2014), so that neighbours part."""
+    """Scramble the bits (splitmix64, Steele et al. 2014); similar numbers become dissimilar."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

@@ -1,9 +1,9 @@
-"""Families by homology: sequences whose inserts share a word of k bases, on either strand.
+"""Families by homology: rows whose inserts share a word of k bases (a k-mer), on either strand.
 
-Takes tokens and gives a family number for each row; :mod:`crmnet.data.splits` keeps families on one
-side, :mod:`crmnet.data.leaks` asks which words two data sets share. Adapters are left out first,
-for they would make relatives of all rows, and so are words of low complexity, such as runs of A and
-T, which promoters share without being related.
+Takes tokens and returns a family number for each row. :mod:`crmnet.data.splits` keeps each family
+on one side of a split; :mod:`crmnet.data.leaks` finds the words that two data sets share. Words of
+the adapters do not count, because all rows share them. Words of low complexity, such as runs of A
+and T, do not count either, because unrelated promoters share them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from crmnet.sequence import N_TOKEN, Tokens
 
 CHUNK = 1 << 14
 WORDS_AT_ONCE = 1 << 24
-"""Words sorted together: about half a gigabyte, whatever the number of rows."""
+"""Number of words sorted together; takes about half a gigabyte, whatever the number of rows."""
 
 ADAPTER_WORD = 8
 ADAPTER_REACH = 4
-"""Bases beyond an adapter's own place in which pieces of it are looked for."""
+"""Parts of an adapter are also recognised up to this many bases from their usual position."""
 
 
 @dataclass(frozen=True)
 class WordOptions:
-    """Which words count."""
+    """Which words (k-mers) count for homology."""
 
     k: int = 20
-    """Length; two unrelated 80-mers share a 20-mer about once in 10⁸ pairs."""
+    """Length of a word; two unrelated 80-mers share a 20-mer in about one of 10⁸ pairs."""
     min_triplets: int = 9
-    """Different triplets of bases that a word of 20 must hold, others in proportion: a random one
-    holds about 16 of 18, a run of one base 1, a repeat of two bases 2."""
+    """Smallest number of different triplets of bases in a word of 20; proportional for other
+    lengths. A random word has about 16 of 18, a run of one base 1, a repeat of two bases 2."""
 
     def __post_init__(self) -> None:
         if not 8 <= self.k <= 31:
@@ -50,10 +50,11 @@ class WordOptions:
 
 
 def homology_families(tokens: Tokens, options: WordOptions | None = None) -> Hashes:
-    """A family number for each row ``(N, L)``: rows that share a word, and theirs in turn.
+    """A family number for each row ``(N, L)``: rows connected by chains of shared words.
 
-    Copies of one insert, either strand, are always together, however short or simple. A family's
-    number depends on its rows alone, not on their order; it is the smallest hash among them.
+    Copies of one insert, on either strand, are always one family, even if they are short or of low
+    complexity. The number of a family is the smallest hash of its rows, so it does not depend on
+    other rows or on the order of rows.
     """
     options = options or WordOptions()
     hashes = insert_hashes(tokens)
@@ -65,7 +66,7 @@ def homology_families(tokens: Tokens, options: WordOptions | None = None) -> Has
         one = np.concatenate([rows[:-1][same], np.arange(n)])
         other = np.concatenate([rows[1:][same], labels])
         graph = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(n, n))
-        # A row of each component stands for it, so that later parts add to what is joined already.
+        # One row represents each component, so later parts extend the components found so far.
         _, component = connected_components(graph, directed=False)
         _, first = np.unique(component, return_index=True)
         labels = first[component]
@@ -78,24 +79,24 @@ def insert_words(tokens: Tokens, options: WordOptions) -> tuple[Hashes, npt.NDAr
     """The words of each row ``(N, L)`` as numbers, and which of them count.
 
     Returns:
-        ``(N, L − k + 1)`` uint64, the smaller of the word's two strands, and as many flags: false
-        where a word holds N or a piece of an adapter, or is too simple.
+        ``(N, L − k + 1)`` uint64, the smaller code of the word's two strands, and flags of the same
+        shape: false if the word contains N or a part of an adapter, or has low complexity.
     """
     n, width = tokens.shape
     if width < options.k:
         return np.zeros((n, 0), dtype=np.uint64), np.zeros((n, 0), dtype=bool)
     bases: Tokens = np.ascontiguousarray(tokens.T) & np.uint8(3)
-    unusable = np.ascontiguousarray((tokens == N_TOKEN).T) | _adapter_pieces(tokens, bases)
-    clear = ~_any_in_window(unusable, options.k)
+    excluded = np.ascontiguousarray((tokens == N_TOKEN).T) | _adapter_parts(tokens, bases)
+    usable = ~_any_in_window(excluded, options.k)
     seen = np.uint64(1) << (bases[:-2] << 4 | bases[1:-1] << 2 | bases[2:]).astype(np.uint64)
     triplets = np.bitwise_count(_any_in_window(seen, options.k - 2))
     forward, reverse = _codes(bases, options.k)
     words = _scramble(np.minimum(forward, reverse))
-    return words.T, (clear & (triplets >= options.triplets_needed)).T
+    return words.T, (usable & (triplets >= options.triplets_needed)).T
 
 
 def _codes(bases: Tokens, k: int) -> tuple[Hashes, Hashes]:
-    """Two bits a base of each word of k, and of its other strand; position first: ``(W, N)``."""
+    """Codes, two bits per base, of each word and of its reverse complement: ``(W, N)``."""
     width, n = bases.shape
     mask, top = np.uint64(4**k - 1), np.uint64(2 * (k - 1))
     two = np.uint64(2)
@@ -112,12 +113,12 @@ def _codes(bases: Tokens, k: int) -> tuple[Hashes, Hashes]:
 
 
 def _scramble(words: Hashes) -> Hashes:
-    """An odd factor is a bijection of the 64-bit numbers; it spreads words evenly over parts."""
+    """Spread the words over the parts; multiplication by an odd number is a bijection."""
     return words * np.uint64(0x9E3779B97F4A7C15)
 
 
 def _any_in_window(flags: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """The bitwise or of ``size`` neighbours along the first axis, by doubling."""
+    """Bitwise OR over windows of ``size`` along the first axis, computed by doubling."""
     reach, done = flags, 1
     while done < size:
         step = min(done, size - done)
@@ -126,10 +127,11 @@ def _any_in_window(flags: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     return reach
 
 
-def _adapter_pieces(tokens: Tokens, bases: Tokens) -> npt.NDArray[np.bool_]:
-    """Positions ``(L, N)`` near the ends that are covered by a word of 8 of the adapters.
+def _adapter_parts(tokens: Tokens, bases: Tokens) -> npt.NDArray[np.bool_]:
+    """Positions ``(L, N)`` near the ends that an 8-mer of the adapters covers.
 
-    Pieces rather than whole adapters: one with a base lost or cut off is still no insert.
+    Parts instead of complete adapters, because a truncated adapter or one with a deletion does not
+    belong to the insert either.
     """
     width, n = bases.shape
     covered = np.zeros((width, n), dtype=bool)
@@ -150,20 +152,20 @@ def _adapter_pieces(tokens: Tokens, bases: Tokens) -> npt.NDArray[np.bool_]:
 
 
 def _adapter_words() -> npt.NDArray[np.bool_]:
-    """Whether each of the 4⁸ words stands in an adapter, on either strand."""
+    """Whether each of the 4⁸ words occurs in an adapter, on either strand."""
     table = np.zeros(4**ADAPTER_WORD, dtype=bool)
     tokens, _ = sequence.encode([sequence.ADAPTER_5, sequence.ADAPTER_3])
     for strand in (tokens, sequence.reverse_complement(tokens)):
         windows = np.lib.stride_tricks.sliding_window_view(strand, ADAPTER_WORD, axis=1)
-        whole = windows[(windows < N_TOKEN).all(axis=2)].astype(np.int64)
-        table[whole @ 4 ** np.arange(ADAPTER_WORD - 1, -1, -1)] = True
+        complete = windows[(windows < N_TOKEN).all(axis=2)].astype(np.int64)
+        table[complete @ 4 ** np.arange(ADAPTER_WORD - 1, -1, -1)] = True
     return table
 
 
 def word_chunks(
     tokens: Tokens, options: WordOptions
 ) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
-    """The words that count, chunk by chunk of rows, and the row of each."""
+    """The words that count and the row of each, for one chunk of rows after the other."""
     for start in range(0, len(tokens), CHUNK):
         words, counted = insert_words(np.asarray(tokens[start : start + CHUNK]), options)
         rows, _ = np.nonzero(counted)
@@ -175,15 +177,15 @@ def _sorted_parts(
 ) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
     """All words with their rows, sorted, in parts of :data:`WORDS_AT_ONCE`.
 
-    Words are computed anew for each part, which costs less than keeping those of all rows.
+    Words are recomputed for each part, which costs less than storing the words of all rows.
     """
     most = len(tokens) * max(1, tokens.shape[1] - options.k + 1 - 30)
     parts = np.uint64(-(-most // WORDS_AT_ONCE))
     for part in range(int(parts)):
         found = []
         for words, rows in word_chunks(tokens, options):
-            mine = (words >> np.uint64(32)) % parts == np.uint64(part)
-            found.append((words[mine], rows[mine]))
+            in_part = (words >> np.uint64(32)) % parts == np.uint64(part)
+            found.append((words[in_part], rows[in_part]))
         words, rows = (np.concatenate(column) for column in zip(*found, strict=True))
         order = np.argsort(words)
         yield words[order], rows[order]

@@ -1,9 +1,9 @@
-"""Raw rows → data set folder: reads, judges, normalises and writes, block by block.
+"""Raw rows → data set folder: reads, validates, prepares and writes, chunk by chunk.
 
-Takes text files of sequences and measured expression (see :mod:`crmnet.data.reading`) and gives a
-:class:`~crmnet.data.dataset.Dataset`. Every row that is not taken is counted by reason and listed
-with its file and line. Memory does not grow with the number of rows, and a data set appears under
-its name only when it is whole.
+Takes text files of sequences and measured expression (see :mod:`crmnet.data.reading`) and writes a
+:class:`~crmnet.data.dataset.Dataset`. Every rejected row is counted by reason and listed with its
+file and line. Memory does not grow with the number of rows. The data set folder gets its name only
+when it is complete.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import TypeVar
 
 from crmnet import sequence
 from crmnet.data.dataset import Dataset
-from crmnet.data.fast_parser import is_plain
-from crmnet.data.prefetch import side_by_side
-from crmnet.data.reading import Text, careful_blocks, open_text
-from crmnet.data.rejections import Account
-from crmnet.data.validate import Source, ValidatedRows, judge_block, judge_piece
+from crmnet.data.fast_parser import can_parse
+from crmnet.data.prefetch import read_concurrently
+from crmnet.data.reading import OpenText, blocks_of, open_text
+from crmnet.data.rejections import RowCounts
+from crmnet.data.validate import Source, ValidatedRows, validate_block, validate_chunk
 from crmnet.data.writer import DatasetWriter, new_folder
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
@@ -32,24 +32,25 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """What :func:`ingest` may be told beyond the files."""
+    """Options of :func:`ingest`."""
 
     media: Sequence[str] = ("complex",)
-    """One name for all files, or one for each; a ``medium`` column in a file comes first."""
+    """One name for all files, or one for each; a ``medium`` column in a file takes precedence."""
     units: Sequence[str] = ()
-    """Unit of the labels: one for all files, or one for each; none: told from the range of the
-    labels of each file, ``sorting bin`` within 0-17, else ``unknown``."""
+    """Unit of the labels: one for all files, or one for each. Without one it follows from the range
+    of each file's labels: ``sorting bin`` within 0-17, else ``unknown``."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Role (sequence, expression, medium, family, weight) → name in the files' headers."""
+    """Role (sequence, expression, medium, family, weight) → column name in the files' headers."""
     flanks: sequence.Flanks = "auto"
     max_rejected: float = 0.01
-    """Share of rows that may be refused before the ingestion stops."""
+    """Largest fraction of rejected rows; above it the ingestion stops."""
     overwrite: bool = False
     packed: bool = False
-    """Keep two bits a base (see :mod:`crmnet.data.packed`)."""
+    """Store two bits per base (see :mod:`crmnet.data.packed`)."""
     jobs: int = 1
-    """Threads that read and parse, beside the one that writes: several files are read side by side,
-    and threads left over parse pieces of each. The data set is the same whatever their number."""
+    """Threads that read and parse, in addition to the one that writes. Several files are read
+    concurrently; remaining threads parse chunks of the same file. The number does not change the
+    data set."""
 
 
 def ingest(
@@ -61,9 +62,9 @@ def ingest(
     """Read files of measurements into one data set.
 
     Args:
-        files: Text files, read as the options say, or sources, which say it themselves; ``-`` is
-            standard input.
-        destination: Folder to make.
+        files: Text files, which are read according to the options, or sources, which have their
+            own settings; ``-`` is standard input.
+        destination: Folder to create.
         options: Media, column names, flanks, tolerance; see :class:`IngestOptions`.
         progress: Called with the number of rows read so far.
 
@@ -72,30 +73,32 @@ def ingest(
 
     Raises:
         FileExistsError: If ``destination`` exists and may not be overwritten.
-        TooManyRejected: If more than ``max_rejected`` of the rows are not usable.
-        ValueError: If a file cannot be read or no row is left.
+        TooManyRejected: If more than ``max_rejected`` of the rows, or all of them, are rejected.
+        ValueError: If a file cannot be read or holds no rows.
     """
     options = options or IngestOptions()
     for role in options.columns:
         if role not in ROLES:
-            raise ValueError(f"a column is one of {', '.join(ROLES)}; got {role!r}")
+            raise ValueError(
+                f"the role of a column must be one of {', '.join(ROLES)}; got {role!r}"
+            )
     sources = _sources(files, options)
-    at_once = max(1, min(options.jobs, len(sources)))
-    judged = [partial(_judged, source, options, options.jobs // at_once) for source in sources]
+    threads = max(1, min(options.jobs, len(sources)))
+    readers = [partial(_read_file, source, options, options.jobs // threads) for source in sources]
     with (
         new_folder(destination, options.overwrite) as folder,
         DatasetWriter(folder, packed=options.packed) as writer,
-        Account(folder, [source.path for source in sources], options.max_rejected) as account,
-        closing(side_by_side(judged, at_once, folder)) as files_read,
+        RowCounts(folder, [source.path for source in sources], options.max_rejected) as counts,
+        closing(read_concurrently(readers, threads, folder)) as files_read,
     ):
-        for source, pieces in zip(sources, files_read, strict=True):
-            account.start_file(source.path)
-            for taken, rejected in pieces:
-                account.add(taken, rejected)
-                if taken is not None:
-                    writer.append(taken.rows, account.source)
-                progress(account.rows_read)
-        writer.finish(**account.finish(options.flanks))
+        for source, rows_of_file in zip(sources, files_read, strict=True):
+            counts.start_file(source.path)
+            for accepted, rejected in rows_of_file:
+                counts.add(accepted, rejected)
+                if accepted is not None:
+                    writer.append(accepted.rows, counts.source)
+                progress(counts.rows_read)
+        writer.finish(**counts.finish(options.flanks))
     return Dataset.open(destination)
 
 
@@ -104,7 +107,7 @@ def _for_each(files: Sequence[Path | Source], given: Sequence[Value], what: str)
         return list(given) * len(files)
     if len(given) != len(files):
         raise ValueError(
-            f"{len(given)} {what} for {len(files)} files; name one for all, or one for each"
+            f"got {len(given)} {what} for {len(files)} files; give one for all, or one for each"
         )
     return list(given)
 
@@ -118,38 +121,38 @@ def _sources(files: Sequence[Path | Source], options: IngestOptions) -> list[Sou
     ]
 
 
-def _judged(source: Source, options: IngestOptions, jobs: int) -> Iterator[ValidatedRows]:
-    """The rows of a file, piece by piece, parsed in so many threads."""
+def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator[ValidatedRows]:
+    """Validated rows of a file, chunk by chunk; ``threads`` parse them."""
     names = source.columns_read
     with open_text(
         source.path, (*ROLES, *map(str.lower, source.only)), names, ("sequence",)
     ) as text:
         if "expression" not in text.layout.positions:
-            _refuse_without_expression(text, source)
+            _report_missing_expression(text, source)
             return
         if text.layout.kind == "fasta":
-            for block in careful_blocks(text):
-                yield judge_block(source.asked_for(block), source, options.flanks)
+            for block in blocks_of(text):
+                yield validate_block(source.select_and_trim(block), source, options.flanks)
             return
-        plain = source.takes_all and is_plain(text.layout)
-        judge = partial(judge_piece, text.layout, plain, source, options.flanks)
-        if jobs == 1:
-            yield from map(judge, text.pieces)
+        fast = source.keeps_all and can_parse(text.layout)
+        validate = partial(validate_chunk, text.layout, fast, source, options.flanks)
+        if threads == 1:
+            yield from map(validate, text.chunks)
             return
-        with ThreadPoolExecutor(jobs) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             waiting: deque[Future[ValidatedRows]] = deque()
-            for piece in text.pieces:
-                waiting.append(pool.submit(judge, piece))
-                if len(waiting) > 2 * jobs:
+            for chunk in text.chunks:
+                waiting.append(pool.submit(validate, chunk))
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
 
-def _refuse_without_expression(text: Text, source: Source) -> None:
-    if any(len(block) for block in careful_blocks(text)):
+def _report_missing_expression(text: OpenText, source: Source) -> None:
+    if any(len(block) for block in blocks_of(text)):
         raise ValueError(
-            f"{source.path}: no column of measured expression; name it with "
+            f"{source.path}: no column of measured expression; name the column with "
             "--column expression=NAME"
             + (", or write >name 5.3 above each sequence" if text.layout.kind == "fasta" else "")
         )

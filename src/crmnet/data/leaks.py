@@ -1,8 +1,9 @@
-"""What two data sets share: copies, near-copies and words of their inserts, on either strand.
+"""Finds rows that two data sets share: copies, near-copies and common words, on either strand.
 
-Takes two opened data sets, the second being the one a model must not have seen, and gives counts
-and examples; or the tokens of both, and says which of the second the first has :class:`Seen`.
-Adapters are taken off first. Data sets of a million rows are compared in memory.
+Takes two opened data sets, or their tokens, and returns counts and examples. The second data set
+is usually a test set that a model must not have seen. :class:`TrainingRows` reports which rows of
+test sets are among the training rows. Only inserts are compared, without adapters. All rows are
+compared in memory, which is practical up to about a million rows.
 """
 
 from __future__ import annotations
@@ -25,23 +26,24 @@ PAIRS_AT_ONCE = 1 << 18
 EXAMPLES = 5
 
 Level = Literal["exact", "near", "words"]
-"""The mildest kind of sharing that counts as a leak."""
+"""What counts as shared: exact, the same insert; near, also a near-copy; words, also a common
+word."""
 
 
 class SharedRows(NamedTuple):
-    """Rows that share something, on both sides, with a few examples."""
+    """Rows of both data sets that share something, with a few examples."""
 
     rows: Booleans
-    """``(N,)``, of the data set that is checked."""
+    """``(N,)``: shared rows of the checked data set."""
     against_rows: Booleans
-    """``(M,)``, of the data set it is checked against."""
+    """``(M,)``: shared rows of the data set it is checked against."""
     examples: list[dict[str, Any]]
-    """Row numbers from 0, and what the two rows have in common."""
+    """Pairs of row numbers, counted from 0, with the insert of the second row."""
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """All that one data set shares with another."""
+    """Everything that a data set shares with another one."""
 
     exact: SharedRows
     """The same insert."""
@@ -53,7 +55,7 @@ class Leaks:
     k: int
 
     def rows(self, level: Level = "near") -> Booleans:
-        """Which rows share something at ``level`` or closer: ``(N,)``.
+        """Which rows share something at ``level`` or a stricter one: ``(N,)``.
 
         Raises:
             ValueError: If there is no such level.
@@ -61,7 +63,7 @@ class Leaks:
         return np.logical_or.reduce([kind.rows for kind in self._up_to(level)])
 
     def against_rows(self, level: Level = "near") -> Booleans:
-        """Likewise of the data set that it is checked against: ``(M,)``."""
+        """The same for the data set that it is checked against: ``(M,)``."""
         return np.logical_or.reduce([kind.against_rows for kind in self._up_to(level)])
 
     def _up_to(self, level: Level) -> tuple[SharedRows, ...]:
@@ -87,10 +89,10 @@ class Leaks:
         }
 
     def lines(self, against: str) -> Iterator[str]:
-        """The same as sentences, ``against`` being the name of the other data set."""
+        """Counts and examples as sentences; ``against`` is the name of the other data set."""
         for found, what in (
             (self.exact, "the same insert as"),
-            (self.near, f"an insert 1 to {self.mismatches} bases away from"),
+            (self.near, f"an insert with 1 to {self.mismatches} mismatches to"),
             (self.words, f"a word of {self.k} bases in common with"),
         ):
             yield (
@@ -111,10 +113,10 @@ def find_leaks(
     """Compare every row of ``data`` with every row of ``against``.
 
     Args:
-        data: The data set that is checked, to train on, say.
-        against: The one it must not share rows with, to test on, say.
-        mismatches: Bases in which near-copies may differ.
-        words: Which words count as shared.
+        data: The data set to check, usually a training set.
+        against: The data set that must not share rows with it, usually a test set.
+        mismatches: Largest number of mismatches of a near-copy.
+        words: Which words count.
 
     Raises:
         ValueError: If ``mismatches`` is not 0 to 10.
@@ -129,8 +131,8 @@ def find_shared(
     if not 0 <= mismatches <= 10:
         raise ValueError(f"mismatches must be 0 to 10; got {mismatches!r}")
     words = words or WordOptions()
-    exact = _exact(tokens, against)
-    near = _near(tokens, against, mismatches)
+    exact = _exact_copies(tokens, against)
+    near = _near_copies(tokens, against, mismatches)
     shared = _shared_words(tokens, against, words)
     for kind in (exact, near, shared):
         for example in kind.examples:
@@ -140,10 +142,10 @@ def find_shared(
 
 
 class Seen(NamedTuple):
-    """Which rows of a test set share something with the rows that a model was trained on."""
+    """Which rows of a test set share something with the training rows of a model."""
 
     rows: Booleans
-    """``(N,)``, of the test set."""
+    """``(N,)``: shared rows of the test set."""
     data: str
     """Name of the training data."""
     level: Level
@@ -151,13 +153,13 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rows that a model was trained on, among which those of test sets are looked for."""
+    """Training rows of a model; :meth:`seen` finds the rows of a test set among them."""
 
     tokens: Tokens
     """``(N, L)``."""
     name: str
     level: Level = "near"
-    """The mildest kind of sharing that counts as having seen a row."""
+    """What counts as having seen a row."""
     mismatches: int = 3
     words: WordOptions | None = None
 
@@ -170,45 +172,45 @@ class TrainingRows:
 
 
 def copies(tokens: Tokens, against: Tokens) -> Booleans:
-    """Which inserts of ``tokens`` ``(N, L)`` stand in ``against`` too, on either strand: ``(N,)``.
+    """Which inserts of ``tokens`` ``(N, L)`` also occur in ``against``, on either strand: ``(N,)``.
 
-    Takes a pass over both and eight bytes a row, whatever the number of rows.
+    Needs one pass over both and eight bytes of memory per row.
     """
     return np.isin(insert_hashes(tokens), insert_hashes(against))
 
 
-def _exact(tokens: Tokens, against: Tokens) -> SharedRows:
-    mine, theirs = insert_hashes(tokens), insert_hashes(against)
-    partner = _partners(mine, theirs)
+def _exact_copies(tokens: Tokens, against: Tokens) -> SharedRows:
+    hashes, other_hashes = insert_hashes(tokens), insert_hashes(against)
+    partner = _first_equal(hashes, other_hashes)
     examples = [
         {"row": int(row), "against_row": int(partner[row])}
         for row in np.nonzero(partner >= 0)[0][:EXAMPLES]
     ]
-    return SharedRows(partner >= 0, np.isin(theirs, mine), examples)
+    return SharedRows(partner >= 0, np.isin(other_hashes, hashes), examples)
 
 
-def _partners(mine: Hashes, theirs: Hashes) -> Integers:
-    """The first row of ``theirs`` that equals each of ``mine``; −1 where none does."""
-    known, first = np.unique(theirs, return_index=True)
-    place = np.minimum(np.searchsorted(known, mine), len(known) - 1)
-    return np.where(known[place] == mine, first[place], -1)
+def _first_equal(hashes: Hashes, others: Hashes) -> Integers:
+    """For each hash, the first row of ``others`` with the same hash; −1 if there is none."""
+    known, first = np.unique(others, return_index=True)
+    index = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    return np.where(known[index] == hashes, first[index], -1)
 
 
-def _near(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows:
+def _near_copies(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows:
     index = SegmentIndex.of(against, mismatches)
     nearest = np.full(len(tokens), mismatches + 1)
     partner = np.zeros(len(tokens), dtype=np.int64)
-    met = np.zeros(len(against), dtype=bool)
+    against_found = np.zeros(len(against), dtype=bool)
     for start in range(0, len(tokens), CHUNK):
-        bare, lengths = inserts(np.asarray(tokens[start : start + CHUNK]))
-        for pairs in index.pairs(bare, lengths):
+        chunk, lengths = inserts(np.asarray(tokens[start : start + CHUNK]))
+        for pairs in index.pairs(chunk, lengths):
             near = (pairs.distance > 0) & (pairs.distance <= mismatches)
             row, other, distance = (
                 pairs.row[near] + start,
                 pairs.against[near],
                 pairs.distance[near],
             )
-            met[other] = True
+            against_found[other] = True
             closest_last = np.argsort(-distance, kind="stable")
             row, other, distance = row[closest_last], other[closest_last], distance[closest_last]
             closer = distance < nearest[row]
@@ -218,38 +220,42 @@ def _near(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows:
         {"row": int(row), "against_row": int(partner[row]), "mismatches": int(nearest[row])}
         for row in np.nonzero(found)[0][:EXAMPLES]
     ]
-    return SharedRows(found, met, examples)
+    return SharedRows(found, against_found, examples)
 
 
 class Pairs(NamedTuple):
-    """Rows of a chunk, rows of the other set, and the bases in which they differ."""
+    """Pairs of rows: of a chunk and of the other data set."""
 
     row: Integers
     against: Integers
     distance: Integers
+    """Number of mismatches."""
 
 
 @dataclass
 class SegmentIndex:
-    """Finds inserts of one length within d mismatches by one of d + 1 segments they then share."""
+    """Finds inserts of equal length with up to d mismatches.
 
-    bare: Tokens
-    """Both strands of the inserts, one after the other: ``(2 N, L)``."""
+    Two such inserts, cut into d + 1 segments each, agree in at least one segment.
+    """
+
+    both_strands: Tokens
+    """The inserts, followed by their reverse complements: ``(2 N, L)``."""
     mismatches: int
     tables: dict[tuple[int, int], tuple[Hashes, Integers]]
-    """(length, start of a segment) → its sorted hashes and their rows."""
+    """(length of the insert, start of the segment) → sorted segment hashes, and their rows."""
 
     @classmethod
     def of(cls, tokens: Tokens, mismatches: int) -> SegmentIndex:
         """Index every construct of ``(N, L)``."""
-        bare, lengths = inserts(np.asarray(tokens))
-        bare = np.concatenate([bare, reverse_complement(bare)])
+        forward, lengths = inserts(np.asarray(tokens))
+        both_strands = np.concatenate([forward, reverse_complement(forward)])
         lengths = np.concatenate([lengths, lengths])
-        index = cls(bare, mismatches, {})
+        index = cls(both_strands, mismatches, {})
         for length in np.unique(lengths).tolist():
             rows = np.nonzero(lengths == length)[0]
             for start, stop in index.segments(length):
-                hashes = _segment_hashes(bare[rows, start:stop])
+                hashes = _segment_hashes(both_strands[rows, start:stop])
                 order = np.argsort(hashes)
                 index.tables[length, start] = hashes[order], rows[order]
         return index
@@ -259,31 +265,31 @@ class SegmentIndex:
         ends = np.linspace(0, length, self.mismatches + 2).astype(int).tolist()
         return ((a, b) for a, b in itertools.pairwise(ends) if b > a)
 
-    def pairs(self, bare: Tokens, lengths: Lengths) -> Iterator[Pairs]:
-        """Candidates for the inserts ``(M, L)`` with their true distances; some come repeatedly."""
+    def pairs(self, bases: Tokens, lengths: Lengths) -> Iterator[Pairs]:
+        """Candidate pairs for inserts ``(M, L)``, with their distances; pairs may be repeated."""
         for length in np.unique(lengths).tolist():
             rows = np.nonzero(lengths == length)[0]
             for start, stop in self.segments(length):
                 if (length, start) not in self.tables:
                     continue
                 known, others = self.tables[length, start]
-                hashes = _segment_hashes(bare[rows, start:stop])
+                hashes = _segment_hashes(bases[rows, start:stop])
                 first = np.searchsorted(known, hashes, "left")
                 count = np.searchsorted(known, hashes, "right") - first
-                yield from self._compared(bare, rows, others, first, count)
+                yield from self._compare(bases, rows, others, first, count)
 
-    def _compared(
-        self, bare: Tokens, rows: Integers, others: Integers, first: Integers, count: Integers
+    def _compare(
+        self, bases: Tokens, rows: Integers, others: Integers, first: Integers, count: Integers
     ) -> Iterator[Pairs]:
-        """The pairs (row i, others[first_i … first_i + count_i)), a bounded number at a time."""
+        """The pairs (row i, others[first_i … first_i + count_i − 1]), some at a time."""
         ends = np.cumsum(count)
         total = int(ends[-1]) if len(ends) else 0
         for start in range(0, total, PAIRS_AT_ONCE):
             number = np.arange(start, min(start + PAIRS_AT_ONCE, total))
             i = np.searchsorted(ends, number, "right")
             other = others[first[i] + number - (ends[i] - count[i])]
-            distance = (bare[rows[i]] != self.bare[other]).sum(axis=1)
-            yield Pairs(rows[i], other % (len(self.bare) // 2), distance)
+            distance = (bases[rows[i]] != self.both_strands[other]).sum(axis=1)
+            yield Pairs(rows[i], other % (len(self.both_strands) // 2), distance)
 
 
 def _segment_hashes(segments: Tokens) -> Hashes:
@@ -292,7 +298,7 @@ def _segment_hashes(segments: Tokens) -> Hashes:
 
 
 def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> SharedRows:
-    theirs, their_rows = (
+    other_words, other_rows = (
         np.concatenate(column)
         for column in zip(
             (np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)),
@@ -300,18 +306,18 @@ def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> Shar
             strict=True,
         )
     )
-    known, first = np.unique(theirs, return_index=True)
+    known, first = np.unique(other_words, return_index=True)
     shared = np.zeros(len(known), dtype=bool)
     partner = np.full(len(tokens), -1)
     for words, rows in word_chunks(tokens, options) if len(known) else ():
-        place = np.minimum(np.searchsorted(known, words), len(known) - 1)
-        hit = known[place] == words
-        shared[place[hit]] = True
-        partner[rows[hit]] = their_rows[first[place[hit]]]
-    met = np.zeros(len(against), dtype=bool)
-    met[their_rows[shared[np.searchsorted(known, theirs)]]] = True
+        index = np.minimum(np.searchsorted(known, words), len(known) - 1)
+        hit = known[index] == words
+        shared[index[hit]] = True
+        partner[rows[hit]] = other_rows[first[index[hit]]]
+    against_found = np.zeros(len(against), dtype=bool)
+    against_found[other_rows[shared[np.searchsorted(known, other_words)]]] = True
     examples = [
         {"row": int(row), "against_row": int(partner[row])}
         for row in np.nonzero(partner >= 0)[0][:EXAMPLES]
     ]
-    return SharedRows(partner >= 0, met, examples)
+    return SharedRows(partner >= 0, against_found, examples)

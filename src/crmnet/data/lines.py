@@ -1,7 +1,7 @@
-"""Lines of text as rows of fields: tables, one sequence a line, and FASTA.
+"""Splits lines of text into fields: tables, one sequence per line, and FASTA.
 
-Takes pieces of a file whose layout is known (:mod:`crmnet.data.reading` finds it out) and gives
-blocks of columns. Nothing is judged here but the shape of a line.
+Takes chunks of a file whose layout is known (:mod:`crmnet.data.reading` detects it) and returns
+blocks of columns. It checks only the number of fields in a line, not their contents.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-NOT_ASKED_FOR = "not asked for"
-HARMLESS = ("blank line", "header repeated", NOT_ASKED_FOR)
-"""Reasons why a line is no row that cost nobody a measurement or a prediction."""
+NOT_SELECTED = "not selected"
+HARMLESS_REASONS = ("blank line", "repeated header", NOT_SELECTED)
+"""Reasons for skipping a line without losing data."""
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "name", "sequence_id", "seq_id"),
@@ -37,40 +37,40 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "weight": ("weight", "cells", "n_cells"),
     "predicted": ("predicted expression", "predicted_expression", "predicted", "prediction"),
 }
-"""Header names understood for each role, in lower case; the first that is present is taken."""
+"""Header names recognised for each role, in lower case; the first one present is used."""
 
 
 @dataclass
 class Block:
-    """Rows that were read together: fields by role, line numbers, and lines that are no rows."""
+    """Rows that were read together: fields by role, line numbers, and skipped lines."""
 
     lines: list[int] = field(default_factory=list)
-    """Line number of each row, from 1; in FASTA the line of its header."""
+    """Line number of each row, counted from 1; in FASTA the line of its header."""
     columns: dict[str, list[bytes]] = field(default_factory=dict)
-    misshapen: list[tuple[int, str, bytes]] = field(default_factory=list)
-    """(line number, reason, line) of each line that could not be split into the columns."""
+    skipped: list[tuple[int, str, bytes]] = field(default_factory=list)
+    """(line number, reason, text) of each line that is not a row."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def only(self, wanted: Sequence[bool] | npt.NDArray[np.bool_], reason: str) -> Block:
-        """The rows that are wanted; the others become misshapen for ``reason``."""
+    def select(self, keep: Sequence[bool] | npt.NDArray[np.bool_], reason: str) -> Block:
+        """The rows to keep; the others are listed as skipped for ``reason``."""
         texts = self.columns["sequence"]
-        refused = [
+        skipped = [
             (line, reason, text)
-            for line, text, keep in zip(self.lines, texts, wanted, strict=True)
-            if not keep
+            for line, text, kept in zip(self.lines, texts, keep, strict=True)
+            if not kept
         ]
         return Block(
-            list(itertools.compress(self.lines, wanted)),
-            {role: list(itertools.compress(c, wanted)) for role, c in self.columns.items()},
-            [*self.misshapen, *refused],
+            list(itertools.compress(self.lines, keep)),
+            {role: list(itertools.compress(c, keep)) for role, c in self.columns.items()},
+            [*self.skipped, *skipped],
         )
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the lines of one file are to be read."""
+    """Format of one file's lines."""
 
     kind: str
     """``fasta``, ``lines`` or ``table``."""
@@ -81,62 +81,62 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Columns of a table; without a header they are the sequence and the expression."""
+        """Number of columns of a table; without a header 2, the sequence and the expression."""
         return len(self.header) if self.header is not None else 2
 
 
 def split_fields(line: bytes, delimiter: bytes) -> list[bytes]:
-    """The fields of a line, out of their quotes; the whole line where nothing divides it."""
+    """Fields of a line, without quotes; without a delimiter the line is one field."""
     if not delimiter:
         return [line]
     if b'"' in line:
         text = line.decode(errors="surrogateescape")
         try:
             fields = next(csv.reader([text], delimiter=delimiter.decode()))
-        except csv.Error:  # quotes gone wrong: the fields are refused with the quotes in them
+        except csv.Error:  # malformed quotes: the fields keep them and are rejected later
             return line.split(delimiter)
         return [field.encode(errors="surrogateescape") for field in fields]
     return line.split(delimiter)
 
 
 class LineReader:
-    """Tables and plain lines: one row per line."""
+    """Reads tables and plain lines: one row per line."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.width = layout.width if layout.delimiter else 1
 
-    def read(self, piece: bytes, number: int) -> Block:
-        """The rows of a piece that begins with line ``number``."""
-        return self.read_lines(enumerate(piece.split(b"\n")[:-1], number))
+    def read(self, chunk: bytes, first_line: int) -> Block:
+        """Rows of a chunk whose first line has number ``first_line``."""
+        return self.read_lines(enumerate(chunk.split(b"\n")[:-1], first_line))
 
     def read_lines(self, lines: Iterable[tuple[int, bytes]]) -> Block:
-        """The rows of lines, each with its number."""
+        """Rows of (line number, text) pairs."""
         block = Block(columns={role: [] for role in self.layout.positions})
         columns = [(block.columns[role], i) for role, i in self.layout.positions.items()]
         for line_number, line in lines:
             if not line.strip():
-                block.misshapen.append((line_number, "blank line", line))
+                block.skipped.append((line_number, "blank line", line))
                 continue
             fields = split_fields(line, self.layout.delimiter)
             if len(fields) != self.width:
                 reason = f"{len(fields)} columns where {self.width} are expected"
-                block.misshapen.append((line_number, reason, line))
+                block.skipped.append((line_number, reason, line))
             elif self.layout.header is not None and tuple(fields) == self.layout.header:
-                block.misshapen.append((line_number, "header repeated", line))
+                block.skipped.append((line_number, "repeated header", line))
             else:
                 block.lines.append(line_number)
                 for column, index in columns:
                     column.append(fields[index].strip())
         return block
 
-    def rest(self) -> Block:
-        """What is left after the last piece: nothing."""
+    def finish(self) -> Block:
+        """Rows left after the last chunk: none."""
         return Block()
 
 
-def fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """Name, and what ``>name 5.3`` or ``>name expression=5.3 family=f1`` say of the sequence."""
+def parse_fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """Name and fields by role of ``>name 5.3`` or ``>name expression=5.3 family=f1``."""
     words = line[1:].split()
     found: dict[str, bytes] = {}
     for word in words[1:]:
@@ -158,28 +158,28 @@ def _is_number(word: bytes) -> bool:
 
 
 class FastaReader:
-    """FASTA: sequences may run over several lines, and over several pieces."""
+    """Reads FASTA: a sequence may span several lines and several chunks."""
 
     def __init__(self, layout: Layout) -> None:
         self.roles = tuple(layout.positions)
         self.line, self.name, self.parts = 0, b"", list[bytes]()
         self.count = 0
-        self.said: dict[str, bytes] = {}
+        self.fields: dict[str, bytes] = {}
 
-    def read(self, piece: bytes, number: int) -> Block:
-        """The sequences that end in a piece that begins with line ``number``."""
+    def read(self, chunk: bytes, first_line: int) -> Block:
+        """Sequences that end in a chunk whose first line has number ``first_line``."""
         block = self._empty()
-        for line_number, line in enumerate(piece.split(b"\n")[:-1], number):
+        for line_number, line in enumerate(chunk.split(b"\n")[:-1], first_line):
             if line.startswith(b">"):
                 self._close(block)
                 self.line = line_number
-                self.name, self.said = fasta_header(line)
+                self.name, self.fields = parse_fasta_header(line)
             elif line.strip() and not line.startswith(b";"):
                 self.parts.append(line.strip())
         return block
 
-    def rest(self) -> Block:
-        """The last sequence, after the last piece."""
+    def finish(self) -> Block:
+        """The last sequence, after the last chunk."""
         block = self._empty()
         self._close(block)
         return block
@@ -194,5 +194,5 @@ class FastaReader:
             block.columns["id"].append(self.name or str(self.count).encode())
             block.columns["sequence"].append(b"".join(self.parts))
             for role in self.roles:
-                block.columns[role].append(self.said.get(role, b""))
+                block.columns[role].append(self.fields.get(role, b""))
         self.line, self.name, self.parts = 0, b"", []

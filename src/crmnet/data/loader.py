@@ -1,8 +1,8 @@
-"""From a data set on disk to batches on the device.
+"""Loads batches of a data set for training and validation.
 
-One global permutation per epoch, drawn from the seed and the epoch's number, cut into whole
-batches; each batch is gathered from the memory map at once. Tokens travel, a quarter of a byte per
-value of the one-hot they become; :func:`crmnet.sequence.one_hot` is applied on the device.
+Each epoch has one permutation of all rows, which seed and epoch determine; it is cut into batches.
+A batch is read from the memory map with one indexing operation. Batches hold tokens, a quarter of a
+byte per value of the one-hot array; :func:`crmnet.sequence.one_hot` converts them on the device.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Batch(NamedTuple):
     labels: torch.Tensor
     """``(B,)`` float32, in the unit of each row's medium."""
     medium: torch.Tensor
-    """``(B,)`` int64, number of the output that stands for each row's medium."""
+    """``(B,)`` int64, index of the output for each row's medium."""
     weight: torch.Tensor
-    """``(B,)`` float32; ones where the data set has no weights."""
+    """``(B,)`` float32; ones if the data set has no weights."""
     singleton: torch.Tensor
-    """``(B,)`` bool; whether the label is a whole sorting bin, as that of a single cell."""
+    """``(B,)`` bool; whether the label is a whole sorting bin, as for a single cell."""
 
 
 class DatasetRows(TorchDataset[Batch]):
-    """Rows of an opened data set, fetched a batch at a time by an array of row numbers."""
+    """Rows of an opened data set; indexing with an array of row numbers returns a batch."""
 
     def __init__(self, dataset: Dataset, outputs: Sequence[str]) -> None:
         self.dataset = dataset
@@ -61,10 +61,10 @@ class DatasetRows(TorchDataset[Batch]):
 
 @dataclass(eq=False)
 class RowBatches(Sampler[Integers]):
-    """Row numbers of each batch: in order, or shuffled over the whole set anew in each epoch.
+    """Row numbers of each batch: in order, or in a new random order in each epoch.
 
     Several processes share one permutation: each step takes the next ``world · batch_size`` rows
-    of it and gives every process its part.
+    and divides them among the processes.
     """
 
     rows: Integers
@@ -74,11 +74,12 @@ class RowBatches(Sampler[Integers]):
     rank: int = 0
     world: int = 1
     strata: npt.NDArray[np.integer] | None = None
-    """A class for each of ``rows``; each epoch draws equally many of every class."""
+    """Class of each of ``rows``; each epoch samples equally many rows of every class."""
     chances: npt.NDArray[np.floating] | None = None
-    """For each of ``rows``, how often it is drawn, relative to others; None takes each once."""
+    """Relative sampling probability of each of ``rows``; None uses every row once."""
     every_row: bool = True
-    """Take the last few rows even if there are fewer than processes, some of which get none."""
+    """Use the last rows of an epoch even if they are fewer than the processes; some processes then
+    get an empty batch."""
     epoch: int = 0
 
     def __post_init__(self) -> None:
@@ -87,38 +88,38 @@ class RowBatches(Sampler[Integers]):
             parts = [self.strata == c for c in np.unique(self.strata)]
         self.classes: list[Integers] = [self.rows[part] for part in parts]
         self.odds = [None if self.chances is None else self.chances[part] for part in parts]
-        """``chances`` of each class's rows."""
-        self.drawn = min(len(rows) for rows in self.classes)
-        """Rows that an epoch draws of each class."""
+        """``chances`` of the rows of each class."""
+        self.rows_per_class = min(len(rows) for rows in self.classes)
+        """Number of rows of each class that an epoch samples."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch; decides the permutation."""
+        """Select the permutation; the trainer calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        steps, left = divmod(self.drawn * len(self.classes), self.batch_size * self.world)
+        steps, left = divmod(self.rows_per_class * len(self.classes), self.batch_size * self.world)
         return steps + (left >= (1 if self.every_row else self.world))
 
     def __iter__(self) -> Iterator[Integers]:
         rows = self.rows
         rng = np.random.default_rng([self.seed, self.epoch])
         if len(self.classes) > 1 or self.chances is not None:
-            drawn = [self._draw(*one, rng) for one in zip(self.classes, self.odds, strict=True)]
-            rows = np.concatenate(drawn)
+            classes = zip(self.classes, self.odds, strict=True)
+            rows = np.concatenate([self._sample(rows, odds, rng) for rows, odds in classes])
         if self.shuffle:
             rows = rng.permutation(rows)
-        together = self.batch_size * self.world
+        rows_per_step = self.batch_size * self.world
         for step in range(len(self)):
-            shared = rows[step * together : (step + 1) * together]
+            shared = rows[step * rows_per_step : (step + 1) * rows_per_step]
             yield np.array_split(shared, self.world)[self.rank]
 
-    def _draw(
+    def _sample(
         self, rows: Integers, odds: npt.NDArray[np.floating] | None, rng: np.random.Generator
     ) -> Integers:
-        """As many of a class as an epoch takes: each at most once, or by their odds."""
+        """Sample the rows of a class: without replacement, or with probabilities from ``odds``."""
         if odds is None:
-            return rng.permutation(rows)[: self.drawn]
-        return rng.choice(rows, self.drawn, p=odds / odds.sum())
+            return rng.permutation(rows)[: self.rows_per_class]
+        return rng.choice(rows, self.rows_per_class, p=odds / odds.sum())
 
 
 def make_loader(
@@ -137,26 +138,25 @@ def make_loader(
 ) -> DataLoader[Batch]:
     """Batches of a data set, or of some of its rows, for a training or validation loop.
 
-    Every row comes exactly once per epoch, in one of the processes, unless ``even_media`` or
-    ``chances`` draw them otherwise; the last batch may be smaller.
-    Same seed and epoch, same batches.
+    Each epoch uses every row exactly once, in one of the processes, unless ``even_media`` or
+    ``chances`` is given. The last batch may be smaller. The same seed and epoch give the same
+    batches.
 
     Args:
-        dataset: Where rows come from.
-        batch_size: DatasetRows per step of one process.
-        rows: Row numbers; all by default.
-        shuffle: A new order in every epoch. With several processes a shuffled loader leaves out
-            the last rows if they are fewer than the processes; others may give an empty batch.
-        seed: Decides the orders.
-        outputs: Names that media are numbered by (see :func:`output_of`); by default the data
-            set's media.
-        even_media: Draw equally many rows of each medium in every epoch: all of the smallest, and a
-            new sample of the others.
-        chances: For each row, how often to draw it, relative to others; by default each is taken
-            once.
-        rank: Number of this process.
+        dataset: Source of the rows.
+        batch_size: Rows per step of one process.
+        rows: Row numbers; None means all.
+        shuffle: Use a new order in every epoch. With several processes, a shuffled loader drops the
+            last rows if they are fewer than the processes; an unshuffled one may return an empty
+            batch.
+        seed: Determines the orders.
+        outputs: Names of the outputs (see :func:`output_of`); None means the media of the data set.
+        even_media: Sample equally many rows of each medium in every epoch: all rows of the smallest
+            medium, and a new sample of each other one.
+        chances: Relative sampling probability of each row; None uses every row once.
+        rank: Index of this process.
         world: Number of processes that share each step.
-        workers: Processes that gather batches for this one.
+        workers: Number of worker processes that load batches for this process.
 
     Raises:
         ValueError: If there are no rows, or a medium has no output.

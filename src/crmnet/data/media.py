@@ -1,4 +1,4 @@
-"""Media and network outputs: which output stands for a medium."""
+"""Maps media to outputs of a network."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from crmnet.names import did_you_mean
 
 
 def output_of(medium: str, outputs: Sequence[str]) -> int:
-    """Number of the output that stands for ``medium``; ``complex+defined`` stands for either.
+    """Index of the output for ``medium``; an output ``complex+defined`` serves both media.
 
     Raises:
-        ValueError: If none does.
+        ValueError: If there is no output for it.
     """
     if medium in outputs:
         return list(outputs).index(medium)

@@ -1,13 +1,13 @@
-"""Tokens at two bits a base: a quarter of the size, and exactly what was put in.
+"""Lossless storage of tokens with two bits per base: a quarter of the size.
 
-A packed data set has, in place of ``tokens.npy``,
+Instead of ``tokens.npy``, a packed data set has
 
-    bases.npy      (N, 28) uint8, four bases a byte; 0 (A) where the base is N
+    bases.npy      (N, 28) uint8, four bases per byte; 0 (A) where the base is N
     lengths.npy    (N,) uint8, positions up to the last base that is not N
-    unknown.npy    (K, 2) uint32, row and position of each N before a row's end, in order
+    unknown.npy    (K, 2) uint32, row and position of each N before the end of its row, in order
 
-and ``medium.npy`` is kept as runs, (R, 2) uint32: medium, and the row after its last one. Whoever
-indexes :class:`PackedTokens` gets tokens as from an unpacked set.
+and ``medium.npy`` holds runs of equal media, (R, 2) uint32: the medium, and one past its last row.
+Indexing :class:`PackedTokens` returns the same tokens as an unpacked data set.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ BYTES = LENGTH // 4
 _BASES_OF_BYTE = np.stack(
     [(np.arange(256) >> shift & 3).astype(np.uint8) for shift in (6, 4, 2, 0)], axis=1
 )
-_BESIDE = np.uint32(1 << 30 | 1 << 20 | 1 << 10 | 1)
-"""Times four bases of a byte each, it has them side by side in its highest byte."""
+_JOIN = np.uint32(1 << 30 | 1 << 20 | 1 << 10 | 1)
+"""Four bases, one per byte, times this factor: the highest byte holds two bits of each base."""
 Unknown = npt.NDArray[np.uint32]
 
 
 def pack(tokens: Tokens, first_row: int = 0) -> tuple[Tokens, Tokens, Unknown]:
-    """Bases ``(N, 28)``, lengths ``(N,)`` and places of N ``(K, 2)`` of tokens ``(N, 112)``."""
+    """Tokens ``(N, 112)`` → bases ``(N, 28)``, lengths ``(N,)`` and positions of N ``(K, 2)``."""
     lengths = sequence_lengths(tokens)
     inside = np.nonzero((tokens == N_TOKEN).sum(axis=1) + lengths > tokens.shape[1])[0]
-    some = tokens[inside] == N_TOKEN  # rows with N before their end, which are few
+    some = tokens[inside] == N_TOKEN  # rows with N before their end (few)
     row, position = np.nonzero(some & (np.arange(tokens.shape[1]) < lengths[inside, None]))
     unknown = np.stack([inside[row] + first_row, position], axis=1).astype(np.uint32)
     fours = np.ascontiguousarray(tokens & np.uint8(3)).view("<u4")  # N & 3 is 0
-    packed = (fours * _BESIDE >> np.uint32(24)).astype(np.uint8)
+    packed = (fours * _JOIN >> np.uint32(24)).astype(np.uint8)
     return packed, lengths.astype(np.uint8), unknown
 
 
 class PackedTokens:
-    """Reads like the array ``(N, 112)`` of tokens that was packed."""
+    """Behaves like the array ``(N, 112)`` of tokens that was packed."""
 
     dtype = np.dtype(np.uint8)
 
@@ -83,7 +83,7 @@ class PackedTokens:
 
 
 def runs(medium: npt.NDArray[np.uint8], before: list[list[int]]) -> None:
-    """Add media to runs (medium, end), joining the last run with the first of these."""
+    """Append media to a list of runs (medium, end); extends the last run if the medium is equal."""
     ends = np.append(np.nonzero(np.diff(medium))[0] + 1, len(medium))
     start = before[-1][1] if before else 0
     for end in ends.tolist():

@@ -1,8 +1,8 @@
-"""Several files read side by side, and handed on one after the other, as if they were read so.
+"""Reads several files concurrently and yields their rows in file order.
 
-Takes what reads each file piece by piece and gives the pieces of the first file, of the second, and
-so on. What is read before its turn waits on disk, so that memory does not grow with the files.
-:mod:`crmnet.data.ingest` works so when it may take several threads.
+Takes one reader per file and yields the rows of the first file, then of the second, and so on.
+Rows that are read before their turn wait on disk, so memory does not grow with the files.
+:mod:`crmnet.data.ingest` uses this when it may use several threads.
 """
 
 from __future__ import annotations
@@ -18,109 +18,112 @@ from typing import IO, Any
 
 import numpy as np
 
-from crmnet.data.validate import Taken, ValidatedRows
+from crmnet.data.validate import AcceptedRows, ValidatedRows
+
+Reader = Callable[[], Iterator[ValidatedRows]]
+"""Opens a file and yields its rows."""
 
 
-def side_by_side(
-    files: Sequence[Callable[[], Iterator[ValidatedRows]]], at_once: int, folder: Path
+def read_concurrently(
+    readers: Sequence[Reader], threads: int, folder: Path
 ) -> Generator[Iterator[ValidatedRows], None, None]:
-    """The pieces of each file, file by file.
+    """Read files concurrently; yields the rows of one file after the other.
 
     Args:
-        files: Each opens a file and gives its pieces.
-        at_once: Files that are read at a time, each in a thread of its own; 1 takes no thread.
-        folder: Where pieces wait, in files that are removed.
+        readers: One for each file.
+        threads: Number of files that are read at the same time; 1 reads without extra threads.
+        folder: Folder for temporary files of waiting rows, which are removed.
 
     Yields:
-        The pieces of one file, to be taken before those of the next. What went wrong in reading is
-        raised where it would be if the files were read one after the other.
+        The rows of one file; consume them before the next file. Errors are raised in the same place
+        as if the files were read one after the other.
     """
-    if at_once <= 1:
-        yield from (file() for file in files)
+    if threads <= 1:
+        yield from (reader() for reader in readers)
         return
-    waiting = [_Waiting(folder / f"ahead-{number}") for number in range(len(files))]
+    waiting = [_WaitingRows(folder / f"prefetch-{number}") for number in range(len(readers))]
     stop = threading.Event()
     try:
-        with ThreadPoolExecutor(at_once) as pool, _set_at_the_end(stop):
-            for file, room in zip(files, waiting, strict=True):
-                pool.submit(room.fill, file, stop)
-            for room in waiting:
-                yield room.pieces()
-                room.path.unlink(missing_ok=True)
+        with ThreadPoolExecutor(threads) as pool, _set_on_exit(stop):
+            for reader, rows in zip(readers, waiting, strict=True):
+                pool.submit(rows.fill, reader, stop)
+            for rows in waiting:
+                yield rows.drain()
+                rows.path.unlink(missing_ok=True)
     finally:
-        for room in waiting:
-            room.path.unlink(missing_ok=True)
+        for rows in waiting:
+            rows.path.unlink(missing_ok=True)
 
 
 @contextmanager
-def _set_at_the_end(stop: threading.Event) -> Iterator[None]:
-    """Tell threads to stop, however the block ends, before the pool waits for them."""
+def _set_on_exit(stop: threading.Event) -> Iterator[None]:
+    """Set the event however the block ends, before the pool waits for its threads."""
     try:
         yield
     finally:
         stop.set()
 
 
-class _Waiting:
-    """Pieces of one file: their arrays in a file, the rest in memory, both in order."""
+class _WaitingRows:
+    """A queue of one file's rows: arrays in a temporary file, everything else in memory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.queue: SimpleQueue[ValidatedRows | BaseException | None] = SimpleQueue()
 
-    def fill(self, file: Callable[[], Iterator[ValidatedRows]], stop: threading.Event) -> None:
-        """Read a file to its end, or until told to stop."""
+    def fill(self, reader: Reader, stop: threading.Event) -> None:
+        """Read a file to its end, or until ``stop`` is set."""
         try:
-            with self.path.open("wb") as out:
-                for taken, rejected in file():
+            with self.path.open("wb") as file:
+                for accepted, rejected in reader():
                     if stop.is_set():
                         return
-                    left = None if taken is None else _put(taken, out)
-                    out.flush()
-                    self.queue.put((left, rejected))
+                    stripped = None if accepted is None else _store(accepted, file)
+                    file.flush()
+                    self.queue.put((stripped, rejected))
             self.queue.put(None)
-        except BaseException as error:  # belongs to whoever takes the pieces
+        except BaseException as error:  # raised again in the thread that drains the queue
             self.queue.put(error)
 
-    def pieces(self) -> Iterator[ValidatedRows]:
-        """The pieces, as soon as they are there."""
-        read: IO[bytes] | None = None
+    def drain(self) -> Iterator[ValidatedRows]:
+        """The rows, as soon as they are available."""
+        file: IO[bytes] | None = None
         try:
             while (item := self.queue.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                read = read or self.path.open("rb")
-                left, rejected = item
-                yield (None if left is None else _taken_back(left, read)), rejected
+                file = file or self.path.open("rb")
+                stripped, rejected = item
+                yield (None if stripped is None else _restore(stripped, file)), rejected
         finally:
-            if read is not None:
-                read.close()
+            if file is not None:
+                file.close()
 
 
-def _put(taken: Taken, out: IO[bytes]) -> Taken:
-    """Write the arrays of a piece; what is left of it."""
-    rows = replace(taken.rows, **_arrays_gone(taken.rows, out))
-    return replace(taken, rows=rows, **_arrays_gone(taken, out))
+def _store(accepted: AcceptedRows, file: IO[bytes]) -> AcceptedRows:
+    """Write the arrays of accepted rows to ``file``; the same rows with empty arrays."""
+    rows = replace(accepted.rows, **_write_arrays(accepted.rows, file))
+    return replace(accepted, rows=rows, **_write_arrays(accepted, file))
 
 
-def _arrays_gone(part: Any, out: IO[bytes]) -> dict[str, Any]:
-    gone = {}
-    for name in _arrays_of(part):
+def _write_arrays(part: Any, file: IO[bytes]) -> dict[str, Any]:
+    empty = {}
+    for name in _names_of_arrays(part):
         array = getattr(part, name)
-        np.save(out, array, allow_pickle=False)
-        gone[name] = np.empty(0, array.dtype)  # a slice would keep the whole
-    return gone
+        np.save(file, array, allow_pickle=False)
+        empty[name] = np.empty(0, array.dtype)  # a slice would keep the array in memory
+    return empty
 
 
-def _arrays_of(part: Any) -> list[str]:
+def _names_of_arrays(part: Any) -> list[str]:
     return [f.name for f in fields(part) if isinstance(getattr(part, f.name), np.ndarray)]
 
 
-def _taken_back(left: Taken, read: IO[bytes]) -> Taken:
-    """A piece with its arrays, read in the order in which they were written."""
-    rows = replace(left.rows, **_arrays_back(left.rows, read))
-    return replace(left, rows=rows, **_arrays_back(left, read))
+def _restore(stripped: AcceptedRows, file: IO[bytes]) -> AcceptedRows:
+    """Accepted rows with their arrays, read in the order in which :func:`_store` wrote them."""
+    rows = replace(stripped.rows, **_read_arrays(stripped.rows, file))
+    return replace(stripped, rows=rows, **_read_arrays(stripped, file))
 
 
-def _arrays_back(part: Any, read: IO[bytes]) -> dict[str, Any]:
-    return {name: np.load(read, allow_pickle=False) for name in _arrays_of(part)}
+def _read_arrays(part: Any, file: IO[bytes]) -> dict[str, Any]:
+    return {name: np.load(file, allow_pickle=False) for name in _names_of_arrays(part)}

@@ -1,7 +1,7 @@
-"""The public data sets that crmnet knows by name: where they lie, what they hold, whose they are.
+"""Registry of public data sets: source, content, licence and citation of each.
 
-The cards stand in ``cards.toml`` beside this module. :mod:`crmnet.data.fetch` brings the files,
-:mod:`crmnet.data.opening` reads them as their cards say.
+The cards are in ``cards.toml`` next to this module. :mod:`crmnet.data.fetch` downloads the files;
+:mod:`crmnet.data.opening` reads them with the settings of their cards.
 """
 
 from __future__ import annotations
@@ -17,53 +17,53 @@ from typing import Any, Literal
 
 from crmnet.names import did_you_mean
 
-PIECE = 1 << 20
+CHUNK_BYTES = 1 << 20
 ZENODO_API = "https://zenodo.org/api/records/"
 EVERY_FILE = "*"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where files come from together: a repository at one commit, or a Zenodo record."""
+    """Common source of several files: a repository at one commit, or a Zenodo record."""
 
     name: str
     licence: str
     citation: str
     url: str = ""
-    """What the paths of a repository's files are appended to."""
+    """Base URL of a repository's files."""
     record: int = 0
-    """Number of a Zenodo record; its API gives addresses and checksums."""
+    """Number of a Zenodo record; Zenodo's API returns the URLs and checksums of its files."""
 
 
 @dataclass(frozen=True)
 class DataCard:
-    """One public file: what it is, how to tell that a copy is whole, and how to read it."""
+    """One public file: description, checksum and how to read it."""
 
     name: str
     about: str
     origin: Origin
     path: str
-    """Within its origin; ``*`` is every file of a Zenodo record."""
+    """Path within its origin; ``*`` means all files of a Zenodo record."""
     kind: Literal["measurements", "predictions", "model", "other"]
     medium: str = "complex"
     unit: str | None = None
     rows: int | None = None
-    """That ingestion takes, where that is known."""
+    """Number of rows that ingestion accepts, if known."""
     bytes: int | None = None
     sha256: str | None = None
     git_blob: str | None = None
-    """SHA-1 of the file as git stores it, where no other checksum is known."""
+    """SHA-1 of the file's git blob, if no other checksum is known."""
     columns: Mapping[str, str] = field(default_factory=dict)
     trim: tuple[int, int] = (0, 0)
-    """Bases to cut from either end of each sequence."""
+    """Number of bases to cut from the start and the end of each sequence."""
     only: Mapping[str, str] = field(default_factory=dict)
-    """Column → the value it must have in rows that are taken."""
+    """Column → value; rows with another value are skipped."""
     above: float | None = None
-    """Labels that are taken are larger than this."""
+    """Rows whose label is not larger than this are skipped."""
 
     @property
     def file(self) -> str:
-        """Name of the file."""
+        """Name of the file, without folders."""
         return self.path.rsplit("/", 1)[-1]
 
     @property
@@ -74,7 +74,7 @@ class DataCard:
 
 @functools.cache
 def cards() -> dict[str, DataCard]:
-    """Every card by name, in the order in which they are listed."""
+    """All cards by name, in the order of ``cards.toml``."""
     text = resources.files("crmnet.data").joinpath("cards.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
     origins = {name: Origin(name, **found) for name, found in raw["sources"].items()}
@@ -88,33 +88,33 @@ def _card(name: str, found: dict[str, Any], origins: Mapping[str, Origin]) -> Da
 
 
 def find(name: str) -> DataCard:
-    """The card of that name.
+    """The card with the given name.
 
     Raises:
-        ValueError: If there is none; the message names similar ones.
+        ValueError: If there is none; the message suggests similar names.
     """
     known = cards()
     if name not in known:
         hint = did_you_mean(name, known, most=3, cutoff=0.5)
         hint += " " * bool(hint)
-        raise ValueError(f"no known data set {name!r}; {hint}`crmnet data list` shows all")
+        raise ValueError(f"unknown data set {name!r}; {hint}`crmnet data list` shows all")
     return known[name]
 
 
 class WrongChecksum(ValueError):
-    """A file is not, or not wholly, the published one."""
+    """A file differs from the published one."""
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """What a whole copy of a file must give; see :func:`verify`."""
+    """Expected checksum of a file; see :func:`verify`."""
 
     kind: Literal["sha256", "md5", "git_blob"]
     value: str
 
 
 def checksum_of(card: DataCard) -> Checksum | None:
-    """The checksum that the card itself knows."""
+    """The checksum in the card, else None."""
     if card.sha256 is not None:
         return Checksum("sha256", card.sha256)
     if card.git_blob is not None:
@@ -123,19 +123,19 @@ def checksum_of(card: DataCard) -> Checksum | None:
 
 
 def verify(path: Path, expected: Checksum) -> None:
-    """Check a file against a checksum.
+    """Compare a file with a checksum.
 
     Raises:
-        WrongChecksum: If it is another, naming both.
+        WrongChecksum: If they differ; the message holds both checksums.
     """
     digest = hashlib.sha1() if expected.kind == "git_blob" else hashlib.new(expected.kind)
     if expected.kind == "git_blob":
         digest.update(f"blob {path.stat().st_size}\0".encode())
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
     if digest.hexdigest() != expected.value:
         raise WrongChecksum(
             f"{path} is damaged or another version: its {expected.kind} is {digest.hexdigest()}, "
-            f"that of the published file {expected.value}; remove it and fetch it again"
+            f"but the published file has {expected.value}; delete it and fetch it again"
         )

@@ -1,6 +1,7 @@
-"""What became of every row that was read: counts by file and reason, and the list of the refused.
+"""Counts of accepted and rejected rows by file and reason, and the list of rejected rows.
 
-Fed by :mod:`crmnet.data.ingest` piece by piece; ends up in ``rejected.tsv`` and in the manifest.
+:mod:`crmnet.data.ingest` adds the rows chunk by chunk. The result is ``rejected.tsv`` and part of
+the manifest.
 """
 
 from __future__ import annotations
@@ -15,33 +16,34 @@ from typing import IO, Any
 import numpy as np
 
 from crmnet import sequence
-from crmnet.data.lines import HARMLESS
-from crmnet.data.validate import Rejections, Taken
+from crmnet.data.lines import HARMLESS_REASONS
+from crmnet.data.validate import AcceptedRows, Rejections
 
-SHOWN_TEXT = 60
+MAX_TEXT = 60
+"""Characters of a rejected line that ``rejected.tsv`` shows."""
 
 
 class TooManyRejected(ValueError):
-    """More rows were refused than the caller allows; says how many and shows the first."""
+    """More rows were rejected than the caller allows; the message counts them by reason."""
 
 
-class Account:
-    """What was read, taken and refused, file by file; lists the refused in ``rejected.tsv``."""
+class RowCounts:
+    """Counts read, accepted and rejected rows by file; writes ``rejected.tsv``."""
 
     def __init__(self, folder: Path, files: Sequence[Path], max_rejected: float) -> None:
         self.max_rejected = max_rejected
         unique = len({path.name for path in files}) == len(set(files))
         self.titles = {path: path.name if unique else str(path) for path in files}
-        self.rows_read = self.rows_taken = 0
+        self.rows_read = self.rows_accepted = 0
         self.reasons: Counter[str] = Counter()
         self.first_rejected: list[str] = []
         self.sources: list[dict[str, Any]] = []
         self.lengths: Counter[int] = Counter()
-        self.done = sequence.Preparation()
+        self.preparation = sequence.Preparation()
         self.report: IO[str] = (folder / "rejected.tsv").open("w", newline="\n", encoding="utf-8")
         self.report.write("file\tline\treason\ttext\n")
 
-    def __enter__(self) -> Account:
+    def __enter__(self) -> RowCounts:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,19 +56,19 @@ class Account:
     def source(self) -> str:
         return str(self.sources[-1]["file"])
 
-    def add(self, taken: Taken | None, rejected: Rejections) -> None:
-        n = len(taken.rows.labels) if taken is not None else 0
+    def add(self, accepted: AcceptedRows | None, rejected: Rejections) -> None:
+        n = len(accepted.rows.labels) if accepted is not None else 0
         read = n + len(rejected)
         self.rows_read += read
-        self.rows_taken += n
+        self.rows_accepted += n
         self.sources[-1]["rows_read"] += read
         self.sources[-1]["rows_taken"] += n
-        if taken is not None:
-            self.done += taken.done
-            counts = np.bincount(taken.given_lengths)
+        if accepted is not None:
+            self.preparation += accepted.preparation
+            counts = np.bincount(accepted.original_lengths)
             self.lengths.update({n: int(counts[n]) for n in np.nonzero(counts)[0].tolist()})
         for line, reason, text in rejected:
-            shown = re.sub(r"[\t\r]", " ", text.decode(errors="replace"))[:SHOWN_TEXT]
+            shown = re.sub(r"[\t\r]", " ", text.decode(errors="replace"))[:MAX_TEXT]
             self.report.write(f"{self.source}\t{line}\t{reason}\t{shown}\n")
             self.reasons[reason.split(":")[0]] += 1
             if len(self.first_rejected) < 5:
@@ -75,10 +77,10 @@ class Account:
             self._check_rejected()
 
     def _check_rejected(self) -> None:
-        bad = sum(n for reason, n in self.reasons.items() if reason not in HARMLESS)
+        bad = sum(n for reason, n in self.reasons.items() if reason not in HARMLESS_REASONS)
         if bad > self.max_rejected * self.rows_read:
             raise TooManyRejected(
-                f"{bad:,} of {self.rows_read:,} rows cannot be used, more than the "
+                f"{bad:,} of {self.rows_read:,} rows were rejected, more than the "
                 f"{self.max_rejected:.1%} allowed by --max-rejected. "
                 + "; ".join(f"{n:,} × {reason}" for reason, n in self.reasons.most_common())
                 + ". First: "
@@ -86,15 +88,22 @@ class Account:
             )
 
     def finish(self, flanks: sequence.Flanks) -> dict[str, Any]:
-        """What the manifest says of the reading; refuses too many refusals, and no rows."""
-        if self.rows_taken == 0 and not self.reasons:
+        """Entries for the manifest.
+
+        Raises:
+            TooManyRejected: If too many rows were rejected, or all of them.
+            ValueError: If the files hold no rows.
+        """
+        if self.rows_accepted == 0 and not self.reasons:
             raise ValueError(f"no rows in {', '.join(s['file'] for s in self.sources)}")
         self._check_rejected()
-        if self.rows_taken == 0:
-            raise TooManyRejected("no row can be used. First: " + "; ".join(self.first_rejected))
+        if self.rows_accepted == 0:
+            raise TooManyRejected(
+                "all rows were rejected. First: " + "; ".join(self.first_rejected)
+            )
         return {
             "flanks": flanks,
-            "preparation": asdict(self.done),
+            "preparation": asdict(self.preparation),
             "lengths": {str(n): count for n, count in sorted(self.lengths.items())},
             "rows_read": self.rows_read,
             "rejected": dict(self.reasons.most_common()),
@@ -103,9 +112,8 @@ class Account:
 
 
 def rejection_summary(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences about what was read, taken and refused, for the command line."""
-    taken, read = manifest["rows"], manifest["rows_read"]
-    yield f"{taken:,} of {read:,} rows taken"
+    """Messages for the command line: numbers of accepted, skipped and rejected rows."""
+    yield f"accepted {manifest['rows']:,} of {manifest['rows_read']:,} rows"
     for reason, count in manifest["rejected"].items():
-        yield f"{count:,} not taken: {reason}"
+        yield f"{'skipped' if reason in HARMLESS_REASONS else 'rejected'} {count:,}: {reason}"
     yield from sequence.Preparation(**manifest["preparation"]).messages()

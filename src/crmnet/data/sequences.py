@@ -15,8 +15,8 @@ import numpy as np
 
 from crmnet import sequence
 from crmnet.arrays import Floats
-from crmnet.data.lines import HARMLESS, Block
-from crmnet.data.reading import read_blocks, shown
+from crmnet.data.lines import HARMLESS_REASONS, Block
+from crmnet.data.reading import display_name, read_blocks
 
 
 class SequenceBlock(NamedTuple):
@@ -60,9 +60,11 @@ def read_checked(
             skipped.
     """
     for block in read_blocks(path, roles, names, required):
-        for line, reason, _ in block.misshapen:
-            if reason not in HARMLESS:
-                raise ValueError(f"{shown(path)}, line {line}: {reason}; fix or remove the line")
+        for line, reason, _ in block.skipped:
+            if reason not in HARMLESS_REASONS:
+                raise ValueError(
+                    f"{display_name(path)}, line {line}: {reason}; fix or remove the line"
+                )
         yield block
 
 
@@ -88,7 +90,9 @@ def read_sequences(path: Path, *, expression: bool = False) -> Iterator[Sequence
             columns = block.columns
             yield SequenceBlock(ids, block.lines, columns["sequence"], columns.get("expression"))
     if not count:
-        raise ValueError(f"{shown(path)} holds no sequences; add a line for each below the header")
+        raise ValueError(
+            f"{display_name(path)} holds no sequences; add a line for each below the header"
+        )
 
 
 def _row_ids(block: Block, path: Path, before: int) -> list[str]:
@@ -101,8 +105,8 @@ def _row_ids(block: Block, path: Path, before: int) -> list[str]:
             ids.append(text.decode())
         except UnicodeDecodeError:
             raise ValueError(
-                f"{shown(path)}, line {line}: id {text.decode(errors='replace')!r} is not UTF-8; "
-                "save the file as UTF-8"
+                f"{display_name(path)}, line {line}: id {text.decode(errors='replace')!r} is not "
+                "UTF-8; save the file as UTF-8"
             ) from None
     return ids
 
@@ -128,7 +132,7 @@ def prepare_block(
         ValueError: At the first letter that is not A, C, G, T or N, naming id, file, line and
             position.
     """
-    file = shown(path)
+    file = display_name(path)
     names = [f"{name} ({file}, line {n})" for name, n in zip(block.ids, block.lines, strict=True)]
     tokens, lengths = sequence.encode(block.sequences, names)
     if length is not None:
@@ -172,7 +176,8 @@ def to_number(text: bytes, path: Path, line: int, role: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError(
-            f"{shown(path)}, line {line}: {role} {text.decode(errors='replace')!r} is not a number"
+            f"{display_name(path)}, line {line}: {role} {text.decode(errors='replace')!r} is not a "
+            "number"
         ) from None
 
 

@@ -1,7 +1,7 @@
-"""Which rows are held out: whole families, chosen by hash, so that relatives stay together.
+"""Chooses held-out rows: complete families, selected by hash.
 
-Takes an opened data set and gives row numbers; no data is copied. The choice depends on the rows
-and the seed alone, not on their order.
+Takes an opened data set and returns row numbers; no data is copied. The choice depends only on the
+rows and the seed, not on the order of the rows.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from crmnet.data.homology import WordOptions, homology_families
 from crmnet.sequence import Tokens
 
 Kinship = Literal["family", "sequence", "homology"]
-"""What makes rows relatives: the family they were given, or, where none was, their sequence; their
-sequence alone; or a shared word (see :mod:`crmnet.data.homology`)."""
+"""What makes rows relatives. family: the given family, or the sequence if none was given. sequence:
+the same sequence. homology: a shared word (see :mod:`crmnet.data.homology`)."""
 
 
 def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:
-    """Family of each row; the same sequence, either strand and in any medium, is always one.
+    """Family of each row; copies of a sequence, on either strand and in any medium, share one.
 
     Args:
         dataset: The opened data set.
-        by: What makes relatives; ``family`` falls back to ``sequence`` where no family was given.
-        words: What ``homology`` goes by.
+        by: What makes rows relatives; ``family`` means ``sequence`` if no families were given.
+        words: Words that ``homology`` compares.
 
     Raises:
-        ValueError: If ``by`` is not one of these.
+        ValueError: If ``by`` has another value.
     """
     if by == "family" and dataset.family is not None:
         return np.asarray(dataset.family)
@@ -38,26 +38,26 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
 
 
 def families_of(tokens: Tokens, by: Kinship, words: WordOptions | None = None) -> Hashes:
-    """Family of each row ``(N, L)`` by what tokens tell: ``sequence`` or ``homology``.
+    """Family of each row ``(N, L)``, from its tokens: by ``sequence`` or ``homology``.
 
     Raises:
-        ValueError: If ``by`` is neither.
+        ValueError: If ``by`` has another value.
     """
     if by == "homology":
         return homology_families(tokens, words)
     if by == "sequence":
         return insert_hashes(tokens)
-    raise ValueError(f"relatives are told by {', '.join(get_args(Kinship))}; got {by!r}")
+    raise ValueError(f"families must be by {', '.join(get_args(Kinship))}; got {by!r}")
 
 
 def family_rule(dataset: Dataset, by: Kinship = "family") -> Kinship:
-    """What tells relatives in the end: ``family`` is ``sequence`` where no family was given."""
+    """The rule in effect: ``family`` becomes ``sequence`` if no families were given."""
     return "sequence" if by == "family" and dataset.family is None else by
 
 
 _ATTEMPTS = 8
-"""Draws of families. A set that came from a split has none, or only, of those that the same seed
-held out before, so that a second draw is what divides it."""
+"""Number of selections to try. A data set that is one side of a split with the same seed has all or
+none of its families in the first selection, so a second one must divide it."""
 
 
 def _salt(seed: int, attempt: int) -> np.uint64:
@@ -72,23 +72,23 @@ def hold_out(
     by: Kinship = "family",
     family: Hashes | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Split the rows into those to train on and those held out, family by family.
+    """Split the rows into a training set and a held-out set, family by family.
 
     Args:
         dataset: The opened data set.
-        fraction: Expected share of families that are held out, in (0, 1).
-        seed: Another seed holds out others.
+        fraction: Expected fraction of families that are held out, in (0, 1).
+        seed: Selects the families; another seed selects others.
         by: What makes rows relatives; see :func:`families`.
-        family: Families found already, in place of ``by``.
+        family: Family of each row, if already known; replaces ``by``.
 
     Returns:
-        Row numbers to train on, and row numbers held out, each ascending.
+        Row numbers of the training set and of the held-out set, each ascending.
 
     Raises:
-        ValueError: If one of the two would be empty.
+        ValueError: If one of the two sets would be empty.
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"the fraction to hold out must be between 0 and 1; got {fraction!r}")
+        raise ValueError(f"the held-out fraction must be between 0 and 1; got {fraction!r}")
     related = families(dataset, by) if family is None else family
     threshold = np.uint64(int(fraction * 2**53))
     for attempt in range(_ATTEMPTS):
@@ -97,7 +97,7 @@ def hold_out(
             break
     else:
         raise ValueError(
-            f"{dataset.path}: {len(dataset):,} rows are too few families to hold out "
-            f"{fraction:.0%} of them; give a validation set of its own"
+            f"{dataset.path}: the {len(dataset):,} rows have too few families to hold out "
+            f"{fraction:.0%} of them; give a separate validation set"
         )
     return np.nonzero(~held)[0], np.nonzero(held)[0]

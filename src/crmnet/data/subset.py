@@ -1,6 +1,6 @@
-"""Rows of one data set as another: what ``data split`` writes.
+"""Writes some rows of a data set as a new data set; used by ``data split``.
 
-Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers, gives a data set folder.
+Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers, and writes a data set folder.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def copy_rows(
     made_by: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Dataset:
-    """Write some rows of a data set, in the order given, as a data set of their own.
+    """Write some rows of a data set, in the given order, as a new data set.
 
     Args:
-        dataset: Where rows come from.
-        rows: Their numbers.
-        destination: Folder to make.
-        family: Family of every row of ``dataset``, to take the place of its own.
-        made_by: Said in the manifest, beside the origin's name and fingerprint.
-        overwrite: Replace a data set of that name.
+        dataset: Source of the rows.
+        rows: Row numbers.
+        destination: Folder to create.
+        family: Family of every row of ``dataset``; replaces the families that it holds.
+        made_by: Entries for the manifest, next to name and fingerprint of ``dataset``.
+        overwrite: Replace an existing data set.
 
     Raises:
         FileExistsError: If ``destination`` exists and may not be overwritten.
@@ -83,14 +83,14 @@ def finish_derived(
     flanks: str,
     made_by: Mapping[str, Any],
 ) -> None:
-    """Write the manifest of a data set made from another, of which no row was refused.
+    """Write the manifest of a data set that is derived from another, without rejected rows.
 
     Args:
-        writer: Holds the rows.
-        origin: The data set that they come from, or whose promoters they are kin of.
-        lengths: Length of a sequence → how many have it.
-        flanks: What was done to the adapters.
-        made_by: Said in the manifest, beside the origin's name and fingerprint.
+        writer: Has received all rows.
+        origin: The data set that the rows come from or whose promoters they were derived from.
+        lengths: Length of a sequence → number of sequences.
+        flanks: How adapters were treated.
+        made_by: Entries for the manifest, next to name and fingerprint of ``origin``.
     """
     writer.finish(
         flanks=flanks,
@@ -105,16 +105,16 @@ def finish_derived(
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How :func:`split` divides."""
+    """Options of :func:`split`."""
 
     fraction: float = 0.1
-    """Expected share of families held out."""
+    """Expected fraction of families that are held out."""
     by: Kinship = "homology"
     """What makes rows relatives; see :func:`crmnet.data.splits.families`."""
     seed: int = 0
-    """Another seed holds out others."""
+    """Selects the held-out families."""
     words: WordOptions = field(default_factory=WordOptions)
-    """What homology goes by."""
+    """Words that homology compares."""
     overwrite: bool = False
 
 
@@ -126,22 +126,22 @@ def split(
     *,
     keep: npt.NDArray[np.int64] | None = None,
 ) -> list[Dataset]:
-    """Divide a data set into two, no family on both sides; both carry the families.
+    """Divide a data set into two that share no family; both store the families.
 
     Args:
-        dataset: What to divide.
-        train: Folder to make of the rows to train on.
-        held_out: Folder to make of the rows held out; None holds out none.
+        dataset: The data set to divide.
+        train: Folder to create for the training set.
+        held_out: Folder to create for the held-out set; None holds out nothing.
         options: How to divide.
-        keep: Numbers of the rows to divide; the others go nowhere.
+        keep: Numbers of the rows to divide; other rows are left out. None means all.
 
     Returns:
-        The data sets made, opened.
+        The new data sets, opened.
 
     Raises:
         FileExistsError: If a folder exists and may not be overwritten.
-        ValueError: If families were asked for and none were given, a part would be empty, or lie
-            where the data set lies.
+        ValueError: If ``options.by`` is ``family`` and the data set has no families, if a part
+            would be empty, or if it would replace the data set.
     """
     options = options or SplitOptions()
     if options.by == "family" and dataset.family is None:
@@ -150,9 +150,9 @@ def split(
             "by sequence or by homology"
         )
     if held_out is not None and train.resolve() == held_out.resolve():
-        raise ValueError(f"both parts would be {train}; give two names")
-    places = [train] if held_out is None else [train, held_out]
-    for destination in places:
+        raise ValueError(f"both parts would be written to {train}; give two names")
+    destinations = [train] if held_out is None else [train, held_out]
+    for destination in destinations:
         check_source_stays(dataset.path, destination)
         check_destination(destination, options.overwrite)
     family = families(dataset, options.by, options.words)
@@ -170,5 +170,5 @@ def split(
             made_by={"split": asdict(options)},
             overwrite=options.overwrite,
         )
-        for rows, destination in zip(parts, places, strict=True)
+        for rows, destination in zip(parts, destinations, strict=True)
     ]

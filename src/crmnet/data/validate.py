@@ -1,8 +1,8 @@
-"""Which rows of a file are taken: columns become tokens and numbers, and what is no use is refused.
+"""Decides which rows become part of a data set and why the others are rejected.
 
-Takes pieces of text or blocks of columns (see :mod:`crmnet.data.reading`) and gives the rows that
-are taken, prepared, and (line, reason, text) of those that are not. :mod:`crmnet.data.ingest` goes
-through whole files with it.
+Takes chunks of text or blocks of columns (see :mod:`crmnet.data.reading`). Returns the accepted
+rows, prepared, and (line, reason, text) of each rejected row. :mod:`crmnet.data.ingest` applies it
+to complete files.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.data.fast_parser import CAREFUL, PLAIN, PlainRows, plain_rows
-from crmnet.data.lines import NOT_ASKED_FOR, Block, Layout, LineReader
+from crmnet.data.fast_parser import PREPARED, UNPARSED, ParsedRows, parse_rows
+from crmnet.data.lines import NOT_SELECTED, Block, Layout, LineReader
 from crmnet.data.writer import EncodedRows
 
 MAX_SEQUENCE = 10_000
-"""A promoter is not longer than this; one such line would cost memory for every row beside it."""
+"""No promoter is longer. A longer line would widen the token array of every row in its block."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file with all that is to be known to read it."""
+    """A file and everything needed to read it."""
 
     path: Path
     medium: str = "complex"
     unit: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     trim: tuple[int, int] = (0, 0)
-    """Bases to cut from either end of each sequence."""
+    """Number of bases to cut from the start and the end of each sequence."""
     only: Mapping[str, str] = field(default_factory=dict)
-    """Column → the value it must have in rows that are taken."""
+    """Column → value; rows with another value are skipped."""
     above: float | None = None
-    """Labels that are taken are larger than this."""
+    """Rows whose label is not larger than this are skipped."""
 
     @property
     def columns_read(self) -> dict[str, str]:
-        """Role → column, those that rows are chosen by among them."""
+        """Role → column, including the columns that rows are selected by."""
         return {**self.columns, **{name.lower(): name for name in self.only}}
 
-    def asked_for(self, block: Block) -> Block:
-        """The rows that are to be taken, trimmed; the others are among the misshapen."""
+    def select_and_trim(self, block: Block) -> Block:
+        """The selected rows, with trimmed sequences; the others are listed as skipped."""
         if self.only or self.above is not None:
-            block = self._chosen(block)
+            block = self._select(block)
         if any(self.trim):
             left, right = self.trim
             block.columns["sequence"] = [
@@ -56,93 +56,106 @@ class Source:
         return block
 
     @property
-    def takes_all(self) -> bool:
-        """Whether every row is taken as it stands."""
+    def keeps_all(self) -> bool:
+        """Whether :meth:`select_and_trim` changes nothing."""
         return not self.only and self.above is None and not any(self.trim)
 
-    def _chosen(self, block: Block) -> Block:
+    def _select(self, block: Block) -> Block:
         above = float("-inf") if self.above is None else self.above
         labels = _numbers(block.columns["expression"])
-        wanted = (labels > above) | np.isnan(labels)  # what is no number is refused later
+        keep = (labels > above) | np.isnan(labels)  # labels that are not numbers: rejected later
         for name, value in self.only.items():
             column = block.columns[name.lower()]
-            wanted &= np.array([text == value.encode() for text in column], dtype=bool)
-        return block.only(wanted, NOT_ASKED_FOR)
+            keep &= np.array([text == value.encode() for text in column], dtype=bool)
+        return block.select(keep, NOT_SELECTED)
 
 
 @dataclass
-class Taken:
-    """Accepted rows of one block."""
+class AcceptedRows:
+    """Accepted rows of one chunk or block."""
 
     rows: EncodedRows
-    done: sequence.Preparation
-    given_lengths: npt.NDArray[np.int64]
+    preparation: sequence.Preparation
+    original_lengths: npt.NDArray[np.int64]
+    """Lengths of the sequences in the file."""
     lines: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    """Line number of each row, where it was read with care."""
+    """Line number of each row; empty for rows of the fast parser."""
 
 
 Rejections = list[tuple[int, str, bytes]]
-ValidatedRows = tuple[Taken | None, Rejections]
+ValidatedRows = tuple[AcceptedRows | None, Rejections]
 
 
-def judge_piece(
+def validate_chunk(
     layout: Layout,
-    plain: bool,
+    fast: bool,
     source: Source,
     flanks: sequence.Flanks,
-    piece: tuple[int, bytes],
+    chunk: tuple[int, bytes],
 ) -> ValidatedRows:
-    """Judge a piece of a table: the plain rows at once, the others one by one."""
-    number, text = piece
+    """Validate a chunk of a table.
+
+    Args:
+        layout: Of the file.
+        fast: Use the fast parser, and the line reader only for the lines that it leaves unparsed.
+        source: Of the rows.
+        flanks: See :func:`crmnet.sequence.prepare`.
+        chunk: Number of its first line, and its text.
+    """
+    first_line, text = chunk
     reader = LineReader(layout)
-    if plain:
-        rows = plain_rows(text, number, layout, cut=flanks != "add")
-        if 2 * len(rows.careful) <= len(rows.labels):
-            slow, rejected = judge_block(reader.read_lines(rows.careful), source, flanks)
-            return _take_plain(rows, slow, number, source, flanks), rejected
-    return judge_block(source.asked_for(reader.read(text, number)), source, flanks)
+    if fast:
+        parsed = parse_rows(text, first_line, layout, cut_long=flanks != "add")
+        if 2 * len(parsed.unparsed) <= len(parsed.labels):
+            others, rejected = validate_block(reader.read_lines(parsed.unparsed), source, flanks)
+            return _merge(parsed, others, first_line, source, flanks), rejected
+    return validate_block(source.select_and_trim(reader.read(text, first_line)), source, flanks)
 
 
-def _take_plain(
-    rows: PlainRows, slow: Taken | None, number: int, source: Source, flanks: sequence.Flanks
-) -> Taken:
-    """Plain rows, and those read with care in their places among them."""
-    done, chosen = sequence.Preparation(), np.nonzero(rows.kind != CAREFUL)[0]
-    if flanks != "add":  # rows that are whole, or are to be left alone, stand there as they should
-        kept = rows.kind == PLAIN if flanks == "auto" else rows.kind != CAREFUL
-        chosen = np.nonzero((rows.kind != CAREFUL) & ~kept)[0]
-        done = sequence.Preparation(
-            total=int(kept.sum()),
-            adapters_kept=int(kept.sum()) if flanks == "auto" else 0,
-            cut=int((rows.lengths[kept] > sequence.LENGTH).sum()),
-            with_n=int((rows.with_n & kept).sum()),
+def _merge(
+    parsed: ParsedRows,
+    others: AcceptedRows | None,
+    first_line: int,
+    source: Source,
+    flanks: sequence.Flanks,
+) -> AcceptedRows:
+    """Rows of the fast parser together with those of the line reader, in the order of lines."""
+    is_parsed = parsed.state != UNPARSED
+    preparation, to_prepare = sequence.Preparation(), np.nonzero(is_parsed)[0]
+    if flanks != "add":  # these rows already are what `prepare` would return
+        ready = parsed.state == PREPARED if flanks == "auto" else is_parsed
+        to_prepare = np.nonzero(is_parsed & ~ready)[0]
+        preparation = sequence.Preparation(
+            total=int(ready.sum()),
+            adapters_kept=int(ready.sum()) if flanks == "auto" else 0,
+            cut=int((parsed.lengths[ready] > sequence.LENGTH).sum()),
+            with_n=int((parsed.with_n & ready).sum()),
         )
-    if len(chosen):
-        fitted, more = sequence.prepare(rows.tokens[chosen], rows.lengths[chosen], flanks)
-        rows.tokens[chosen] = fitted
-        done += more
-    tokens, labels, lengths = rows.tokens, rows.labels, rows.lengths
-    if slow is not None:
-        place = slow.lines - number
-        tokens[place], labels[place] = slow.rows.tokens, slow.rows.labels
-        lengths[place] = slow.given_lengths
-        done += slow.done
-    refused = len(rows.careful) - (len(slow.lines) if slow is not None else 0)
-    if refused:
-        taken = rows.kind != CAREFUL
-        if slow is not None:
-            taken[place] = True
-        tokens, labels, lengths = tokens[taken], labels[taken], lengths[taken]
+    if len(to_prepare):
+        prepared, done = sequence.prepare(
+            parsed.tokens[to_prepare], parsed.lengths[to_prepare], flanks
+        )
+        parsed.tokens[to_prepare] = prepared
+        preparation += done
+    tokens, labels, lengths = parsed.tokens, parsed.labels, parsed.lengths
+    accepted = is_parsed.copy()
+    if others is not None:
+        rows = others.lines - first_line
+        tokens[rows], labels[rows] = others.rows.tokens, others.rows.labels
+        lengths[rows] = others.original_lengths
+        preparation += others.preparation
+        accepted[rows] = True
+    if not accepted.all():
+        tokens, labels, lengths = tokens[accepted], labels[accepted], lengths[accepted]
     medium = np.zeros(len(labels), dtype=np.uint8)
     units = {} if source.unit is None else {source.medium: source.unit}
-    return Taken(EncodedRows(tokens, labels, medium, [source.medium], units=units), done, lengths)
+    encoded = EncodedRows(tokens, labels, medium, [source.medium], units=units)
+    return AcceptedRows(encoded, preparation, lengths)
 
 
-def judge_block(
-    block: Block, source: Source, flanks: sequence.Flanks
-) -> tuple[Taken | None, Rejections]:
-    """Split a block into the rows that are taken and (line, reason, text) of those that are not."""
-    rejected: Rejections = list(block.misshapen)
+def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> ValidatedRows:
+    """Split a block into accepted rows and (line, reason, text) of each rejected row."""
+    rejected: Rejections = list(block.skipped)
     if not len(block):
         return None, rejected
     texts = block.columns["sequence"]
@@ -153,8 +166,8 @@ def judge_block(
     labels = _numbers(block.columns["expression"])
     weights = _numbers(block.columns["weight"]) if "weight" in block.columns else None
     bad_letter = (tokens == sequence.INVALID).any(axis=1)
-    judgements: list[tuple[npt.NDArray[np.bool_], str, list[bytes]]] = [
-        (too_long, f"sequence of more than {MAX_SEQUENCE:,} bases", texts),
+    checks: list[tuple[npt.NDArray[np.bool_], str, list[bytes]]] = [
+        (too_long, f"sequence longer than {MAX_SEQUENCE:,} bases", texts),
         (lengths == 0, "empty sequence", texts),
         (bad_letter, "bad letter", texts),
         (np.isnan(labels), "expression is not a number", block.columns["expression"]),
@@ -162,25 +175,25 @@ def judge_block(
     ]
     if weights is not None:
         unusable = ~(np.isfinite(weights) & (weights > 0))
-        judgements.append((unusable, "weight is not a positive number", block.columns["weight"]))
+        checks.append((unusable, "weight is not a positive number", block.columns["weight"]))
     keep = np.ones(len(block), dtype=bool)
-    for refused, reason, column in judgements:
-        for row in np.nonzero(refused & keep)[0].tolist():
-            said = reason
+    for failed, reason, column in checks:
+        for row in np.nonzero(failed & keep)[0].tolist():
+            message = reason
             if reason == "bad letter":
                 column_number = int(np.argmax(tokens[row] == sequence.INVALID))
                 text = texts[row].decode(errors="replace")
-                said = f"bad letter: {sequence.describe_bad_letter(text, column_number)}"
-            rejected.append((block.lines[row], said, column[row]))
-        keep &= ~refused
+                message = f"bad letter: {sequence.describe_bad_letter(text, column_number)}"
+            rejected.append((block.lines[row], message, column[row]))
+        keep &= ~failed
     rejected.sort(key=lambda entry: entry[0])
     if not keep.any():
         return None, rejected
     kept = np.nonzero(keep)[0]
-    fitted, done = sequence.prepare(tokens[kept], lengths[kept], flanks)
+    prepared, preparation = sequence.prepare(tokens[kept], lengths[kept], flanks)
     numbers, names = _pick_media(block, kept, source.medium)
     rows = EncodedRows(
-        tokens=fitted,
+        tokens=prepared,
         labels=labels[kept],
         medium=numbers,
         media=names,
@@ -188,11 +201,12 @@ def judge_block(
         weight=weights[kept] if weights is not None else None,
         units={} if source.unit is None else dict.fromkeys(names, source.unit),
     )
-    return Taken(rows, done, lengths[kept], np.array(block.lines)[kept]), rejected
+    lines = np.array(block.lines)[kept]
+    return AcceptedRows(rows, preparation, lengths[kept], lines), rejected
 
 
 def _numbers(texts: list[bytes]) -> npt.NDArray[np.float32]:
-    """The texts as numbers; NaN where a text is none."""
+    """The texts as numbers; NaN for a text that is not a number."""
     try:
         values = np.array(texts, dtype="S").astype(np.float64)
     except ValueError:
@@ -211,7 +225,7 @@ def _number(text: bytes) -> float:
 def _pick_media(
     block: Block, kept: npt.NDArray[np.int64], medium: str
 ) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Number of each row's medium in a list of names, and the list."""
+    """Index of each row's medium in a list of names, and the list."""
     if "medium" not in block.columns:
         return np.zeros(len(kept), dtype=np.int64), [medium]
     named = [
@@ -223,7 +237,7 @@ def _pick_media(
 
 
 def _hashes(block: Block, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Families as numbers that do not depend on which others there are; unnamed, the sequence's."""
+    """Hash of each row's family name; of its sequence if the row names no family."""
     names, texts = block.columns["family"], block.columns["sequence"]
     digests = [
         hashlib.blake2b(names[row] or texts[row], digest_size=8).digest() for row in kept.tolist()

@@ -1,8 +1,8 @@
 """Rows → data set folder, block by block: arrays, statistics, fingerprint, manifest last.
 
-What :mod:`crmnet.data.ingest` (rows from text) and :mod:`crmnet.data.subset` (rows of other data
-sets) end in. Memory does not grow with the rows, and a data set appears under its name only when it
-is whole: what kills the writing leaves a hidden ``.NAME.partial`` that no command takes for one.
+Used by :mod:`crmnet.data.ingest` (rows from text) and :mod:`crmnet.data.subset` (rows of other data
+sets). Memory does not grow with the number of rows. A data set gets its name only when it is
+complete: an interrupted command leaves a hidden ``.NAME.partial``, which no command reads.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ MAX_MEDIA = 255
 
 @contextmanager
 def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
-    """A folder to fill, which becomes ``destination`` if the block ends well, else vanishes.
+    """A temporary folder; becomes ``destination`` if the block succeeds, else is removed.
 
     Raises:
-        FileExistsError: As :func:`check_destination`.
+        FileExistsError: See :func:`check_destination`.
     """
     check_destination(destination, overwrite)
     partial = destination.with_name(f".{destination.name}.partial")
@@ -55,18 +55,18 @@ def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def check_destination(destination: Path, overwrite: bool) -> None:
-    """Refuse a folder that is there and must not be, or must not be replaced.
+    """Check that a folder may be created or replaced.
 
     Raises:
-        FileExistsError: If it exists and ``overwrite`` is not asked for, or is no data set.
+        FileExistsError: If it exists and ``overwrite`` is False, or if it is not a data set.
     """
     check_free(destination, overwrite)
     if destination.exists() and not is_dataset(destination):
-        raise FileExistsError(f"{destination} is not a data set, and so is not overwritten")
+        raise FileExistsError(f"{destination} is not a data set and is not overwritten")
 
 
 def replace_folder(made: Path, destination: Path) -> None:
-    """Put a finished folder in the place of ``destination``; the old one goes last."""
+    """Rename a complete folder to ``destination``; an old folder there is removed last."""
     if not destination.exists():
         made.rename(destination)
         return
@@ -79,35 +79,35 @@ def replace_folder(made: Path, destination: Path) -> None:
 
 @dataclass
 class EncodedRows:
-    """Rows to append, as arrays of one length."""
+    """Rows to append, as arrays of equal length."""
 
     tokens: sequence.Tokens
     """``(N, 112)``."""
     labels: npt.NDArray[np.float32]
     medium: npt.NDArray[np.integer[Any]]
-    """Index into ``media``, which need not be the data set's own list."""
+    """Indices into ``media``, which may differ from the data set's list."""
     media: Sequence[str]
     family: npt.NDArray[np.uint64] | None = None
     weight: npt.NDArray[np.float32] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
-    """Medium → unit of its labels; where none is given their range tells it."""
+    """Medium → unit of its labels; without one it follows from the range of the labels."""
 
 
 class DatasetWriter:
-    """Appends blocks of rows to the arrays in ``folder`` and keeps their statistics."""
+    """Appends blocks of rows to the arrays in ``folder`` and computes their statistics."""
 
     def __init__(self, folder: Path, *, packed: bool = False) -> None:
         self.folder, self.packed = folder, packed
         self.rows = 0
         self.runs: list[list[int]] = []
-        """(medium, end) of the runs of equal media of a packed set."""
+        """(medium, end) of each run of equal media, for packed data sets."""
         self.media: dict[str, _LabelStatistics] = {}
         self.sources: dict[tuple[str, str], _Source] = {}
-        """(medium, source) → what is known of its scale."""
+        """(medium, source) → unit or range of its labels."""
         self.digests = {name: hashlib.sha256() for name in COLUMNS}
         self.arrays: dict[str, _ArrayFile] = {}
         self.columns: dict[str, None] = {}
-        """Names of the columns that the rows have, in order."""
+        """Names of the columns, in order."""
 
     def __enter__(self) -> DatasetWriter:
         return self
@@ -117,10 +117,10 @@ class DatasetWriter:
             array.close()
 
     def append(self, rows: EncodedRows, source: str) -> None:
-        """Add rows; ``source`` is named where a column comes and goes between sources.
+        """Add rows; errors name ``source``.
 
         Raises:
-            ValueError: If a column is in some blocks and not in others, or media are too many.
+            ValueError: If some blocks have a column and others do not, or there are too many media.
         """
         columns: dict[str, Any] = {
             "tokens": rows.tokens,
@@ -165,17 +165,17 @@ class DatasetWriter:
             name = rows.media[local]
             if name not in self.media:
                 if len(self.media) == MAX_MEDIA:
-                    raise ValueError(f"more than {MAX_MEDIA} media; is the medium column right?")
+                    raise ValueError(f"more than {MAX_MEDIA} media; check the medium column")
                 self.media[name] = _LabelStatistics()
-            whole = counts[local] == len(rows.labels)
-            labels = rows.labels if whole else rows.labels[rows.medium == local]
+            only_one = counts[local] == len(rows.labels)
+            labels = rows.labels if only_one else rows.labels[rows.medium == local]
             self.media[name].update(labels)
             self.sources.setdefault((name, source), _Source(rows.units.get(name))).update(labels)
             numbers[local] = list(self.media).index(name)
         return numbers[rows.medium]
 
-    def finish(self, **account: Any) -> None:
-        """Write the arrays' headers and then the manifest, which also holds ``account``."""
+    def finish(self, **entries: Any) -> None:
+        """Write the headers of the arrays, then the manifest with additional ``entries``."""
         units = {name: self._unit(name) for name in self.media}
         if self.packed:
             self._write("medium", np.array(self.runs, dtype=np.uint32))
@@ -191,25 +191,25 @@ class DatasetWriter:
                 name: {"unit": units[name], **statistics.summary()}
                 for name, statistics in self.media.items()
             },
-            **account,
+            **entries,
             "fingerprint": self._fingerprint(),
         }
         (self.folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
 
     def _unit(self, medium: str) -> str:
-        """The one unit of all sources of a medium."""
+        """The common unit of all sources of a medium."""
         sources = {
             title: source for (name, title), source in self.sources.items() if name == medium
         }
         units = {source.known_unit for source in sources.values()}
         if len(units) > 1:
-            said = "; ".join(
+            scales = "; ".join(
                 f"{title} from {source.low:g} to {source.high:g} ({source.known_unit})"
                 for title, source in sources.items()
             )
             raise ValueError(
-                f"labels of medium {medium!r} are on different scales: {said}; give the files "
-                "media of their own with --medium, or one unit with --unit"
+                f"labels of medium {medium!r} are on different scales: {scales}; give each "
+                "file its own medium with --medium, or all files one unit with --unit"
             )
         return units.pop()
 
@@ -219,7 +219,7 @@ class DatasetWriter:
 
 
 class _Source:
-    """The unit of one source's labels in one medium, or the range that tells it."""
+    """Unit of one source's labels in one medium, or their range if the unit is not given."""
 
     def __init__(self, unit: str | None) -> None:
         self.unit, self.low, self.high = unit, float("inf"), float("-inf")
@@ -234,7 +234,7 @@ class _Source:
 
 
 class _LabelStatistics:
-    """Count, range, mean, spread and histogram of one medium's labels, in one pass."""
+    """Count, range, mean, standard deviation and histogram of a medium's labels, in one pass."""
 
     def __init__(self) -> None:
         self.n, self.total, self.squares = 0, 0.0, 0.0
@@ -249,7 +249,7 @@ class _LabelStatistics:
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6).astype(np.int64)
         lowest = int(bins.min())
-        counts = np.bincount(bins - lowest)  # at most 2 million, and far fewer of real labels
+        counts = np.bincount(bins - lowest)  # at most 2 million bins, far fewer for real labels
         found = np.nonzero(counts)[0]
         self.histogram.update(
             dict(zip((found + lowest).tolist(), counts[found].tolist(), strict=True))
@@ -271,7 +271,7 @@ class _LabelStatistics:
 
 
 class _ArrayFile:
-    """A .npy file that is appended to; its header gets the true number of rows at the end."""
+    """A .npy file for appending; :meth:`finish` writes the number of rows into its header."""
 
     HEADER = 128
 
