@@ -81,7 +81,7 @@ def test_output_that_cannot_be_written_is_a_failure(way, tmp_path):
 
 
 def test_an_error_that_is_to_be_traced_is_a_failure():
-    command = [sys.executable, "-m", "crmnet", "predict", "nowhere", "x"]
+    command = [sys.executable, "-m", "crmnet", "evaluate"]  # names neither model nor data
     done = subprocess.run(command, env={**BUFFERED, "CRMNET_DEBUG": "1"}, capture_output=True,
                           text=True, timeout=60)  # fmt: skip
     assert done.returncode == 1

@@ -78,10 +78,10 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     assert "data.fa: no such file" in err
 
 
-def test_validation_rows_that_are_trained_on_are_said(assay, tmp_path, capsys):
+def test_validation_rows_that_are_training_rows_give_a_warning(assay, tmp_path, capsys):
     watched = copy_rows(assay, np.arange(7), tmp_path / "watched")
     warn_of_copies(assay, watched)
-    assert "warning: 7 of 7 validation rows have an insert" in capsys.readouterr().err
+    assert "warning: 7 of 7 validation rows have the insert of a training row" in capsys.readouterr().err
     others = simulate(AssayOptions(10, seed=9), tmp_path / "others")
     warn_of_copies(assay, others)
     assert not capsys.readouterr().err
@@ -114,7 +114,7 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
     status, out, err = crmnet("models", "pack", small_run, "-o", model, "--half", "--about", "Tiny",
                               "--reverse-complement", "--max-mb", "1")  # fmt: skip
     assert status == 0, err
-    assert "16 bits move a member's prediction by at most" in out
+    assert "16 bits change a member's prediction by at most" in out
     status, _, err = crmnet("data", "simulate", "-n", 200, "--seed", 9, "-o", held)
     assert status == 0, err
     status, out, err = crmnet("models", "calibrate", model, held, "--test", held, "--native",
@@ -184,7 +184,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["evaluate"], "either MODEL and DATA, or --predictions"),
         (["evaluate", "run"], "name a data set"),
         (["predict", "nowhere", "x"], "nowhere: no such run folder"),
-        (["models", "show", "nowhere"], "nowhere is no packed file"),
+        (["models", "show", "nowhere"], "nowhere is not a packed file"),
         (["models", "pack", "nowhere", "-o", "x.safetensors"], "nowhere: no such run folder"),
         (["models", "calibrate", "nowhere"], "there is nothing to calibrate"),
         (["models", "export", "nowhere"], "choose one of --onnx and --torch-export"),

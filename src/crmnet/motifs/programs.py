@@ -13,12 +13,13 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Booleans, Integers
+from crmnet.choices import Engine
 from crmnet.motifs.discover import (
     Candidate,
     DiscoveredMotif,
@@ -38,7 +39,7 @@ from crmnet.sequence import Tokens, decode
 
 log = logging.getLogger("crmnet")
 
-ENGINES = ("own", "streme", "meme", "modisco")
+ENGINES = get_args(Engine)
 MEME_SUITE = "install the MEME suite (meme-suite.org) and put its programs on the PATH"
 REMEDY = {
     "streme": MEME_SUITE,
