@@ -81,7 +81,10 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
 def test_validation_rows_that_are_training_rows_give_a_warning(assay, tmp_path, capsys):
     watched = copy_rows(assay, np.arange(7), tmp_path / "watched")
     warn_of_copies(assay, watched)
-    assert "warning: 7 of 7 validation rows have the insert of a training row" in capsys.readouterr().err
+    assert (
+        "warning: 7 of 7 validation rows have the insert of a training row"
+        in capsys.readouterr().err
+    )
     others = simulate(AssayOptions(10, seed=9), tmp_path / "others")
     warn_of_copies(assay, others)
     assert not capsys.readouterr().err

@@ -24,7 +24,7 @@ from crmnet.evaluation.report import (
 from crmnet.reports.dataset_page import manifest_histograms, mostly_whole, write_dataset_picture
 from crmnet.reports.figures import save_figure
 from crmnet.runs.folder import save_record
-from crmnet.runs.record import Best, RunRecord
+from crmnet.runs.record import BestEpoch, RunRecord
 from crmnet.runs.settings import resolve
 from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored, summarise
 from crmnet.training import report
@@ -245,7 +245,7 @@ def test_the_learning_curve_of_a_run_folder(tmp_path, monkeypatch):
     def spy(loss_ax, r_ax, history, best_epoch):
         drawn.update(history, best=best_epoch)
 
-    write_run(tmp_path, Best(epoch=2, metrics={"val_r": 0.8, "val_r2": 0.6}))
+    write_run(tmp_path, BestEpoch(epoch=2, metrics={"val_r": 0.8, "val_r2": 0.6}))
     monkeypatch.setattr(report, "learning_curve", spy)
     write_learning_curve(tmp_path)
     assert drawn["best"] == 2
@@ -263,7 +263,7 @@ def write_run(folder, best):
     )
 
 
-@pytest.mark.parametrize("best", [None, Best(epoch=1, metrics={})])
+@pytest.mark.parametrize("best", [None, BestEpoch(epoch=1, metrics={})])
 def test_the_learning_curve_is_a_picture_beside_the_run(tmp_path, best):
     write_run(tmp_path, best)
     write_learning_curve(tmp_path)

@@ -42,7 +42,7 @@ def discover(
         typer.Option("--plain", help="Take the ends of expression, without matching composition."),
     ] = False,
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out families.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
     flanks: FlanksOption = "auto",
 ) -> None:
     """Find motifs that distinguish high from low promoters, and name them.

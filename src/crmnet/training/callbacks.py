@@ -28,7 +28,7 @@ from crmnet.runs.folder import (
     save_state,
     save_weights,
 )
-from crmnet.runs.record import Best, RunRecord
+from crmnet.runs.record import BestEpoch, RunRecord
 
 log = logging.getLogger("crmnet")
 
@@ -66,9 +66,9 @@ class RunFolder(Checkpoint):
         watched = cast(Watched, module)
         log.info("before training: validation r %.4f, R² %.4f",
                  watched.metrics["val_r"], watched.metrics["val_r2"])  # fmt: skip
-        self._keep(Best(epoch=0, metrics=watched.metrics), module)
+        self._keep(BestEpoch(epoch=0, metrics=watched.metrics), module)
 
-    def _keep(self, best: Best, module: pl.LightningModule) -> None:
+    def _keep(self, best: BestEpoch, module: pl.LightningModule) -> None:
         self.record = self.record.model_copy(update={"best": best})
         if module.trainer.is_global_zero:
             save_weights(self.folder, cast(Watched, module).evaluated)
@@ -82,7 +82,7 @@ class RunFolder(Checkpoint):
         self.history = state_dict["history"]
         if self.sampler is not None:  # workers ask for rows before the trainer says the epoch
             self.sampler.set_epoch(len(self.history))
-        best = Best(**state_dict["best"]) if state_dict["best"] else None
+        best = BestEpoch(**state_dict["best"]) if state_dict["best"] else None
         self.record = self.record.model_copy(update={"best": best})
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -113,7 +113,7 @@ class RunFolder(Checkpoint):
         self.history.append(row)
         best = self.record.best
         if best is None or metrics["val_r2"] > best.metrics["val_r2"]:
-            best = Best(epoch=int(row["epoch"]), metrics=metrics)
+            best = BestEpoch(epoch=int(row["epoch"]), metrics=metrics)
             self._keep(best, module)
         if trainer.is_global_zero:
             write_atomically(self.folder / HISTORY, self._write_history)

@@ -34,12 +34,12 @@ from crmnet.runs.folder import (
     RECORD,
     WEIGHTS,
     build_network,
-    check_same,
-    claim,
+    check_unchanged,
     load_record,
     load_run,
     load_strictly,
     save_record,
+    start_or_resume,
 )
 from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
@@ -104,10 +104,10 @@ def train(
     if not trainer.is_global_zero:
         log.setLevel(logging.WARNING)
     if resume and (run / RECORD).is_file() and load_record(run).finished:
-        check_same(run, record)
+        check_unchanged(run, record)
         log.info("%s is finished already", run)
         return load_record(run)
-    state = claim(run, record, resume, writes=trainer.is_global_zero)
+    state = start_or_resume(run, record, resume, writes=trainer.is_global_zero)
     if start is not None and state is None:
         trainer.num_sanity_val_steps = math.inf  # validate once before training
     log.info(
