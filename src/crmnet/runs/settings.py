@@ -37,7 +37,7 @@ class TrainSettings(Frozen):
     distribution over the bins 0–17 and is trained to match a distribution around the label (LegNet,
     DREAM 2022); the predicted expression is its mean."""
     huber_delta: float = Field(1.0, gt=0)
-    """Error above which Huber's loss grows linearly, in the unit of training (see ``standardize``)."""
+    """Error above which Huber's loss grows linearly, in the unit that ``standardize`` sets."""
     bin_spread: float = Field(0.5, gt=0)
     """Standard deviation, in bins, of the target distribution of ``soft-bins``."""
     row_weights: Literal["equal", "column", "cells"] = "equal"
@@ -76,7 +76,7 @@ class TrainSettings(Frozen):
     """Share of training rows that are reverse-complemented, chosen anew in each epoch. Networks
     with a channel for the strand (``legnet``, ``dream-*``) see in it which rows these are."""
     average_strands: bool = False
-    """Predict the mean of both strands; the channel for the strand, if any, marks the reverse one."""
+    """Predict the mean of both strands; such a channel marks the reverse one."""
     mark_singletons: bool = False
     """Mark in a second such channel the training labels that are integers, that is, of one cell."""
     shift: int = Field(0, ge=0, le=12)
