@@ -14,8 +14,9 @@ from crmnet.runs.folder import STATE, WEIGHTS, load_run
 from crmnet.runs.record import Scale
 from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import one_hot, reverse_complement
+from crmnet.training.losses import mean_absolute_weight
 from crmnet.training.module import Training
-from crmnet.training.optimiser import make_optimizer, make_schedule, mean_size
+from crmnet.training.optimiser import make_optimizer, make_schedule
 from crmnet.training.train import RunFolder, train
 from support import settings
 
@@ -65,12 +66,12 @@ def test_one_cycle_rises_and_falls_along_cosines():
     assert (betas[0], betas[29], betas[99]) == pytest.approx((0.95, 0.85, 0.95))
 
 
-def test_the_mean_size_of_weights_by_hand():
+def test_the_mean_absolute_weight_by_hand():
     network = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1), nn.Linear(1, 1))
     with torch.no_grad():
         network[0].weight.copy_(torch.tensor([[1.0, -2.0]]))
         network[2].weight.fill_(6.0)
-    assert mean_size(network).item() == pytest.approx(3)  # (1 + 2 + 6) / 3
+    assert mean_absolute_weight(network).item() == pytest.approx(3)  # (1 + 2 + 6) / 3
 
 
 def module(**changes):
@@ -92,7 +93,7 @@ def batch_of(labels):
 @pytest.mark.parametrize(("share", "strand"), [("0.0", 0), ("1.0", 1)])
 def test_a_network_with_marks_is_told_strand_and_singletons(share, strand):
     batch = batch_of([3.0, 3.5, 0.0])
-    shown = module(reverse_complement=share, mark_singletons="true")._shown(batch)
+    shown = module(reverse_complement=share, mark_singletons="true")._augmented(batch)
     assert shown.shape == (3, 6, 112)
     assert torch.equal(shown[:, :4].argmax(dim=1).to(torch.uint8), batch.tokens)  # not turned
     assert (shown[:, 4] == strand).all()
@@ -100,7 +101,7 @@ def test_a_network_with_marks_is_told_strand_and_singletons(share, strand):
 
 
 def test_without_being_asked_no_singleton_is_marked():
-    shown = module(reverse_complement="0.0")._shown(batch_of([3.0, 4.0]))
+    shown = module(reverse_complement="0.0")._augmented(batch_of([3.0, 4.0]))
     assert not shown[:, 4:].any()
 
 

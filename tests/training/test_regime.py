@@ -20,12 +20,12 @@ from crmnet.data.loader import RowBatches, make_loader
 from crmnet.data.media import output_of
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import score_model
-from crmnet.models.layers import bin_mean, soft_bin_loss
+from crmnet.models.layers import bin_mean
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import decode
-from crmnet.training.losses import row_weights
+from crmnet.training.losses import row_losses, row_weights, soft_bin_loss
 from crmnet.training.optimiser import learning_rate
 from crmnet.training.train import RunFolder, train
 from support import TINY, settings
@@ -158,7 +158,7 @@ def test_bins_do_not_start_from_values_nor_values_from_bins(small_run, assay, tm
 
 def test_the_network_of_a_start_cannot_be_set():
     model = resolve("demo").model
-    with pytest.raises(ValueError, match=r"model.heads=2: the network is that of the run"):
+    with pytest.raises(ValueError, match=r"model.heads=2: the run to start from determines"):
         resolve("demo", ["model.heads=2"], model=model)
 
 
@@ -263,17 +263,37 @@ def test_labels_beyond_the_bins_are_refused(complex_only, tmp_path):
     rows = tmp_path / "rows.tsv"
     rows.write_text("".join(f"{t}\t{40 + i}\n" for i, t in enumerate(decode(complex_only.tokens))))
     data = ingest([rows], tmp_path / "set", IngestOptions(media=("complex",)))
-    with pytest.raises(ValueError, match=r"beyond the bins 0-17.*standardize=true"):
+    with pytest.raises(ValueError, match=r"outside the bins 0-17.*standardize=true"):
         train(settings("loss=soft-bins", "standardize=false"), data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_row_weights_by_hand():
-    n = torch.tensor([1.0, 2.0, 6.0])
-    s = TrainSettings
-    assert row_weights(n, s()).tolist() == [1, 1, 1]
-    assert row_weights(n, s(row_weights="column")).tolist() == [1, 2, 6]
-    assert row_weights(n, s(row_weights="cells")).tolist() == pytest.approx([1 / 3, 0.5, 0.75])
+    n, single = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([True, False, False])
+
+    def weights(**changes):
+        return row_weights(n, single, TrainSettings(**changes)).tolist()
+
+    assert weights() == [1, 1, 1]
+    assert weights(row_weights="column") == [1, 2, 6]
+    assert weights(row_weights="cells") == pytest.approx([1 / 3, 0.5, 0.75])
+    assert weights(row_weights="column", singleton_weight=0.25) == [0.25, 2, 6]
+
+
+def test_row_losses_by_hand():
+    def losses(output, target, **changes):
+        loss, predicted = row_losses(output, target, TrainSettings(**changes))
+        assert predicted.shape == target.shape
+        return loss.tolist(), predicted.tolist()
+
+    output, target = torch.tensor([1.0, 5.0]), torch.tensor([1.5, 2.0])
+    assert losses(output, target, loss="mse") == ([0.25, 9], [1, 5])
+    assert losses(output, target, huber_delta=2.0) == ([0.125, 2 * (3 - 1)], [1, 5])
+    logits = torch.full((2, 18), -50.0)
+    logits[:, 4] = 50
+    loss, predicted = losses(logits, torch.tensor([4.0, 9.0]), loss="soft-bins")
+    assert predicted == pytest.approx([4, 4])
+    assert loss[0] < loss[1]
 
 
 def test_rows_of_weight_nought_do_not_teach(assay, tmp_path):

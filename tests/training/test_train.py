@@ -163,7 +163,7 @@ def test_a_validation_set_of_another_medium_is_refused(assay, tmp_path):
 
 
 def test_two_rows_are_no_validation_set(assay, tmp_path):
-    with pytest.raises(ValueError, match=r"too few to tell .* raise train.validation_fraction"):
+    with pytest.raises(ValueError, match=r"too few to compare .* raise train.validation_fraction"):
         train(settings("epochs=1", "validation_fraction=0.004"), assay, tmp_path / "run")
 
 
