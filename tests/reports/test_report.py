@@ -21,7 +21,11 @@ from crmnet.evaluation.report import (
     unit_warnings,
     write_evaluation,
 )
-from crmnet.reports.dataset_page import manifest_histograms, mostly_whole, write_dataset_picture
+from crmnet.reports.dataset_page import (
+    manifest_histograms,
+    many_integer_bins,
+    write_dataset_picture,
+)
 from crmnet.reports.figures import save_figure
 from crmnet.runs.folder import save_record
 from crmnet.runs.record import BestEpoch, RunRecord
@@ -300,7 +304,7 @@ def test_labels_of_single_cells_are_no_comb(unit, whole):
     manifest = manifest_of({0: 50, 4: 2, 5: 3, 10: 70, 14: 1, 30: 20})
     found = manifest["media"]["complex"]
     found["unit"] = unit
-    assert mostly_whole(found) is whole
+    assert many_integer_bins(found) is whole
     edges, counts = manifest_histograms(manifest)["complex"]
     if whole:
         assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5]
@@ -312,7 +316,7 @@ def test_labels_of_single_cells_are_no_comb(unit, whole):
 def test_labels_as_often_whole_as_not_keep_narrow_bars():
     manifest = manifest_of(dict.fromkeys(range(40), 5))
     manifest["media"]["complex"]["unit"] = "sorting bin"
-    assert not mostly_whole(manifest["media"]["complex"])
+    assert not many_integer_bins(manifest["media"]["complex"])
     assert len(manifest_histograms(manifest)["complex"][0]) == 40
 
 

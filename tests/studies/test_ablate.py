@@ -110,7 +110,7 @@ def test_the_table_names_seeds_and_differences(study):
     ("changes", "said"),
     [
         ({"variants": ("full", "no head")}, "variant must be one of"),
-        ({"variants": ("no decoder",)}, "'full' must be among them"),
+        ({"variants": ("no decoder",)}, "must include 'full'"),
         ({"seeds": (1, 1)}, "seeds must be different"),
         ({"seeds": ()}, "at least one"),
     ],

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from crmnet import sequence
 from crmnet.figures.logo import motif_logo
-from crmnet.figures.style import STYLE
+from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
 from crmnet.files import write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.interpretation.explain import NAMED, Promoters, read_promoters
@@ -34,7 +34,6 @@ from crmnet.reports.tables import TableWriter
 
 CONFIRMED = 1e-3
 """Match p-value at which two searches have found the same motif."""
-GUESS = "#888888"
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def motif_page(found: Sequence[DiscoveredMotif], names: Sequence[Name]) -> Figur
     for ax, f, name in zip(axes, found, names, strict=False):
         motif_logo(ax, f.motif.counts)
         ax.set_title(f"{f.motif.id}  {name.text}   {f.enriched}, q {f.q:.0e}", fontsize=8,
-                     color="black" if name.p < NAMED else GUESS)  # fmt: skip
+                     color=CERTAIN if name.p < NAMED else UNCERTAIN)  # fmt: skip
     for ax in axes[len(found) :]:
         ax.axis("off")
     return figure
