@@ -25,7 +25,7 @@ def every_command():
 
 
 @pytest.mark.parametrize("command", list(every_command()), ids=" ".join)
-def test_every_command_explains_itself(crmnet, command):
+def test_every_command_has_help_with_an_example(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
     assert status == 0
     assert "Usage: crmnet" in out
@@ -155,8 +155,8 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
     assert status == 0
 
 
-def test_pipes(assay, small_run):
-    # Far more than a pipe holds, so that the writer meets the end of its reader.
+def test_a_pipe_that_head_closes_is_not_an_error(assay, small_run):
+    # Much more than the buffer of a pipe, so that writing fails after head has ended.
     sequences = "\n".join(decode(assay.tokens) * 20)
     command = f"{sys.executable} -m crmnet predict {small_run} - --medium complex | head -n 3"
     done = subprocess.run(
@@ -182,7 +182,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["evaluate"], "either MODEL and DATA, or --predictions"),
         (["evaluate", "run"], "name a data set"),
@@ -201,11 +201,11 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["data", "simulate", "-n", "0", "-o", "d"], "promoters must be at least 1"),
     ],
 )  # fmt: skip
-def test_bad_use_is_one_line_and_status_2(crmnet, tmp_path, monkeypatch, words, said):
+def test_bad_input_is_one_line_and_status_2(crmnet, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     status, out, err = crmnet(*words)
     assert (status, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
@@ -220,7 +220,7 @@ def test_other_failures_are_status_1(crmnet, monkeypatch, tmp_path):
     assert "RuntimeError: out of memory" in err
 
 
-def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
+def test_demo_runs_the_full_workflow(crmnet, tmp_path, monkeypatch):
     monkeypatch.setattr("crmnet.studies.demo.TEST_PROMOTERS", 100)
     out_dir = tmp_path / "demo"
     words = ["demo", "-o", out_dir, "--promoters", 300, "--set", "epochs=1", "--set",
@@ -236,7 +236,7 @@ def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
     status, _, err = crmnet("demo", "-o", out_dir, "--promoters", 301)
     assert status == 2
     assert "simulated with other options" in err
-    # The three commands it offers can be typed.
+    # The three commands that it suggests can be run.
     offered = [line.strip() for line in out.splitlines() if line.strip().startswith("crmnet ")]
     assert len(offered) == 3
     status, again, _ = crmnet(*offered[0].split(" | ")[0].split()[1:])
@@ -256,7 +256,7 @@ def test_the_zoo_is_listed_and_shown(crmnet):
     assert "strand_filters = 256" in shown
 
 
-def test_an_unknown_network_is_not_shown(crmnet):
+def test_an_unknown_network_is_an_error_with_a_suggestion(crmnet):
     status, _, error = crmnet("models", "show", "legnett")
     assert status == 2
     assert "did you mean 'legnet'" in error
