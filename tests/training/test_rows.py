@@ -67,12 +67,12 @@ def test_fine_tuning_keeps_scales_and_units(tmp_path):
 
 
 def test_the_unit_of_a_pooled_output_is_that_of_its_media():
-    def units(said):
+    def units_of(units):
         return RunRecord(
-            settings=resolve("demo"), media=["a+b", "c"], scale={}, data={"units": said},
+            settings=resolve("demo"), media=["a+b", "c"], scale={}, data={"units": units},
             versions={},
         ).units  # fmt: skip
 
-    assert units({"a": "x", "b": "x", "c": "y"}) == {"a+b": "x", "c": "y"}
-    assert units({"a": "x", "b": "z"}) == {}
-    assert units({"b": "x"}) == {"a+b": "x"}
+    assert units_of({"a": "x", "b": "x", "c": "y"}) == {"a+b": "x", "c": "y"}
+    assert units_of({"a": "x", "b": "z"}) == {}
+    assert units_of({"b": "x"}) == {"a+b": "x"}
