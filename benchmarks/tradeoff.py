@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from crmnet.arrays import AnyFloats
-from crmnet.figures.style import BLUE, GREY, INK
+from crmnet.figures.style import BLUE, GREY, GRID, INK
 
 LABEL_SIZE = 7.5
 DISTANCES = (5.0, 12.0, 20.0, 30.0, 42.0)
@@ -43,7 +43,7 @@ def tradeoff(
                linewidth=0.5, zorder=3)  # fmt: skip
     ax.set_xscale("log")
     ax.margins(0.12)
-    ax.grid(color="#e6eaee", linewidth=0.7)
+    ax.grid(color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
 
 

@@ -1,4 +1,4 @@
-"""Files: whole or not at all, and refused early where none can be."""
+"""Atomic writing of files, and checks of output paths."""
 
 from pathlib import Path
 
@@ -21,24 +21,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_folder_of_a_file_is_made(tmp_path):
+def test_the_folder_of_a_file_is_created(tmp_path):
     write_text_atomically(tmp_path / "new" / "folder" / "file", "text")
     assert (tmp_path / "new" / "folder" / "file").read_text() == "text"
 
 
-def test_a_folder_is_not_written_over(tmp_path):
+def test_a_folder_is_not_replaced_by_a_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder; name a file in it"):
         write_text_atomically(tmp_path, "text")
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_lies_below_a_file(tmp_path):
+def test_a_path_through_a_file_is_an_error(tmp_path):
     (tmp_path / "file").write_text("old")
     with pytest.raises(NotADirectoryError, match=r"file is a file, not a folder"):
         make_room(tmp_path / "file" / "below" / "table.tsv")
 
 
-def test_standard_output_needs_no_room(tmp_path, monkeypatch):
+def test_standard_output_needs_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_room(Path("-"))
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 ORDER = [
+    ("choices",),  # named choices of options; imports nothing
     ("arrays", "sequence", "names", "files", "process", "device"),  # DNA as arrays; this machine
     ("perturb",),  # edited sequences, still without a model
     ("data",),  # rows on disk

@@ -1,4 +1,4 @@
-"""What a mistyped name may have meant."""
+"""Suggestions for mistyped names."""
 
 import pytest
 
@@ -8,7 +8,7 @@ KNOWN = ["heads", "headers", "kernel"]
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "suggestion"),
     [
         ("headz", {}, "did you mean 'heads'?"),
         ("heades", {"most": 3}, "did you mean 'headers' or 'heads'?"),
@@ -16,9 +16,9 @@ KNOWN = ["heads", "headers", "kernel"]
         ("xyz", {}, ""),
     ],
 )
-def test_the_nearest_names_are_suggested_if_they_are_near(name, options, said):
-    assert did_you_mean(name, KNOWN, **options) == said
+def test_similar_names_are_suggested(name, options, suggestion):
+    assert did_you_mean(name, KNOWN, **options) == suggestion
 
 
-def test_keys_of_a_mapping_will_do():
+def test_the_known_names_may_be_a_mapping():
     assert did_you_mean("kernal", dict.fromkeys(KNOWN)) == "did you mean 'kernel'?"

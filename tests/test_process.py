@@ -1,51 +1,99 @@
-"""The memory that a process reports, and how it ends."""
+"""How the command starts and ends, and the peak memory that a process reports."""
 
 import os
+import pstats
 import subprocess
 import sys
 
+import pytest
+
 ENDING = """
 import atexit
+import os
 import sys
 
+from crmnet import cli
 from crmnet.process import end_process
 
 
 class Left:
-    def __del__(self):
-        print("taken apart", file=sys.__stdout__, flush=True)
+    def __del__(self, write=os.write):  # modules may be gone by then
+        write(1, b"finalised")
 
 
-left = Left()
-atexit.register(print, "tidied")
-print("worked")
-end_process(int(sys.argv[1]))
-print("goes on")
+sys.left = Left()
+status, way, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+
+def work():
+    atexit.register(print, "exit function")
+    print("worked")
+    if way == "group":
+        import torch
+
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{folder}/meeting", rank=0, world_size=1
+        )
+    sys.exit(status)
+
+
+if way == "worker":
+    print("worked")
+    end_process(status)
+cli.main = work
+cli.run()
+print("not reached")
 """
+BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
 
 
-def ended(status, **options):
-    command = [sys.executable, "-c", ENDING, str(status)]
-    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
-    return subprocess.run(command, text=True, timeout=60, env=buffered,
+def ended(status, way, folder, **options):
+    command = [sys.executable, "-c", ENDING, str(status), way, str(folder)]
+    return subprocess.run(command, text=True, timeout=60, env=BUFFERED,
                           stderr=subprocess.PIPE, **options)  # fmt: skip
 
 
-def test_tidies_and_says_all_but_takes_nothing_apart():
-    for status in (0, 3):
-        done = ended(status, stdout=subprocess.PIPE)
-        assert done.returncode == status
-        assert done.stdout.splitlines() == ["worked", "tidied"]
+@pytest.mark.parametrize(
+    ("way", "status", "lines"),
+    [
+        ("command", 0, ["worked", "exit function", "finalised"]),
+        ("command", 3, ["worked", "exit function", "finalised"]),
+        ("group", 3, ["worked", "exit function"]),  # gloo's threads may abort the finalisation
+        ("worker", 3, ["worked"]),
+    ],
+)
+def test_finalisation_is_skipped_only_after_a_process_group(way, status, lines, tmp_path):
+    done = ended(status, way, tmp_path, stdout=subprocess.PIPE)
+    assert done.returncode == status
+    assert [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")] == lines
 
 
-def test_output_that_cannot_be_written_is_a_failure():
+@pytest.mark.parametrize("way", ["command", "worker"])
+def test_output_that_cannot_be_written_is_a_failure(way, tmp_path):
     read, write = os.pipe()
     os.close(read)
     try:
-        done = ended(0, stdout=write)
+        done = ended(0, way, tmp_path, stdout=write)
     finally:
         os.close(write)
     assert done.returncode == 120
+    assert "Error" not in done.stderr
+
+
+def test_an_error_that_is_to_be_traced_is_a_failure():
+    command = [sys.executable, "-m", "crmnet", "evaluate"]  # names neither model nor data
+    done = subprocess.run(command, env={**BUFFERED, "CRMNET_DEBUG": "1"}, capture_output=True,
+                          text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_a_profiler_writes_its_file(tmp_path):
+    words = [sys.executable, "-m", "cProfile", "-o", "p", "-m", "crmnet", "--version"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "crmnet 0.1.0\n"
+    profile = pstats.Stats(str(tmp_path / "p"))
+    assert any(name == "_print_version" for _, _, name in profile.stats)
 
 
 def test_the_command_ends_with_its_status():

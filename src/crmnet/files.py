@@ -1,7 +1,6 @@
-"""Files that come whole or not at all, and only where a file can be.
+"""Atomic writing of files, and checks of output paths before work begins.
 
-Whatever writes a file asks here: what cannot be written is refused before work begins, in words
-that name the remedy.
+All code that writes files uses this module. The errors name the path and the remedy.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ STDOUT = Path("-")
 
 
 def make_room(path: Path) -> None:
-    """Make the folder that the file ``path`` is to lie in; ``-``, standard output, needs none.
+    """Create the folder for the file ``path``; ``-``, standard output, needs none.
 
     Raises:
-        IsADirectoryError: If ``path`` is a folder itself.
-        NotADirectoryError: If it would have to lie below a file.
-        PermissionError: If its folder cannot be made or written to.
+        IsADirectoryError: If ``path`` is a folder.
+        NotADirectoryError: If a part of the path is a file.
+        PermissionError: If the folder cannot be created or is not writable.
     """
     if path == STDOUT:
         return
@@ -32,7 +31,7 @@ def make_room(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PermissionError(
-            f"{path} cannot be written: {path.parent} cannot be made ({error.strerror}); "
+            f"{path} cannot be written: {path.parent} cannot be created ({error.strerror}); "
             "choose another folder"
         ) from error
     if not os.access(path.parent, os.W_OK):
@@ -40,30 +39,30 @@ def make_room(path: Path) -> None:
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Refuse a name that is taken, unless what is there may be replaced.
+    """Check that ``path`` does not exist, or that it may be overwritten.
 
     Raises:
-        FileExistsError: If ``path`` exists and ``overwrite`` is not asked for.
+        FileExistsError: If ``path`` exists and ``overwrite`` is False.
     """
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
 
 
 def check_source_stays(source: Path, destination: Path) -> None:
-    """Refuse to write a file or folder in the place of the one that it is made of.
+    """Check that writing ``destination`` does not replace its own input, ``source``.
 
     Raises:
-        ValueError: If the two are one.
+        ValueError: If both are the same file or folder.
     """
-    place = destination.resolve()  # a/../b is b, also before a is made
-    if source.exists() and place.exists() and place.samefile(source):
+    target = destination.resolve()  # a/../b is b, also before a exists
+    if source.exists() and target.exists() and target.samefile(source):
         raise ValueError(f"{destination} is the input and would be lost; choose another name")
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file, then put it in the place of ``path`` in one step.
+    """Let ``write`` fill a temporary file, then rename it to ``path`` in one step.
 
-    Whoever looks, or is killed, at any moment finds the old file or the new one.
+    At every moment, also if the process is killed, ``path`` is the old file or the new one.
 
     Raises:
         OSError: As :func:`make_room`.
@@ -74,7 +73,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         partial.touch()
         mode = partial.stat().st_mode
         write(partial)
-        partial.chmod(mode)  # safetensors writes files that only their owner can read
+        partial.chmod(mode)  # safetensors makes files readable for their owner only
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -83,7 +82,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Put ``text`` in the place of the file ``path`` in one step."""
+    """Write ``text`` to the file ``path`` in one step."""
 
     def write(partial: Path) -> None:
         partial.write_text(text)

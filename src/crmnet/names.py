@@ -1,6 +1,7 @@
-"""Names that people mistype: what they may have meant.
+"""Suggestions for mistyped names.
 
-Every refusal of an unknown name (of a network, a setting, a data set) asks here.
+Every error about an unknown name (of a network, a setting, a data set) takes its suggestion from
+here.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from difflib import get_close_matches
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
-    """``did you mean 'heads'?``, or nothing where no known name is like ``name``.
+    """``did you mean 'heads'?``, or an empty text if no known name is similar.
 
     Args:
-        name: What was typed.
-        known: What could have been.
-        most: Suggestions at most, the likeliest first.
-        cutoff: Likeness from 0 to 1 below which nothing is suggested (see :mod:`difflib`).
+        name: The name as it was typed.
+        known: All valid names.
+        most: Maximum number of suggestions, the most similar first.
+        cutoff: Smallest similarity, from 0 to 1, of a suggestion (see :mod:`difflib`).
     """
     close = get_close_matches(name, list(known), most, cutoff)
     return f"did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.choices import Flanks as Flanks  # part of this module's signatures
+
 if TYPE_CHECKING:
     import torch
 
 Tokens = npt.NDArray[np.uint8]
 Lengths = npt.NDArray[np.int64]
-Flanks = Literal["auto", "add", "none"]
 
 LETTERS = "ACGTN"
 N_TOKEN = 4

@@ -25,7 +25,7 @@ def every_command():
 
 
 @pytest.mark.parametrize("command", list(every_command()), ids=" ".join)
-def test_every_command_explains_itself(crmnet, command):
+def test_every_command_has_help_with_an_example(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
     assert status == 0
     assert "Usage: crmnet" in out
@@ -78,10 +78,13 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     assert "data.fa: no such file" in err
 
 
-def test_validation_rows_that_are_trained_on_are_said(assay, tmp_path, capsys):
+def test_validation_rows_that_are_training_rows_give_a_warning(assay, tmp_path, capsys):
     watched = copy_rows(assay, np.arange(7), tmp_path / "watched")
     warn_of_copies(assay, watched)
-    assert "warning: 7 of 7 validation rows have an insert" in capsys.readouterr().err
+    assert (
+        "warning: 7 of 7 validation rows have the insert of a training row"
+        in capsys.readouterr().err
+    )
     others = simulate(AssayOptions(10, seed=9), tmp_path / "others")
     warn_of_copies(assay, others)
     assert not capsys.readouterr().err
@@ -114,7 +117,7 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
     status, out, err = crmnet("models", "pack", small_run, "-o", model, "--half", "--about", "Tiny",
                               "--reverse-complement", "--max-mb", "1")  # fmt: skip
     assert status == 0, err
-    assert "16 bits move a member's prediction by at most" in out
+    assert "16 bits change a member's prediction by at most" in out
     status, _, err = crmnet("data", "simulate", "-n", 200, "--seed", 9, "-o", held)
     assert status == 0, err
     status, out, err = crmnet("models", "calibrate", model, held, "--test", held, "--native",
@@ -152,8 +155,8 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
     assert status == 0
 
 
-def test_pipes(assay, small_run):
-    # Far more than a pipe holds, so that the writer meets the end of its reader.
+def test_a_pipe_that_head_closes_is_not_an_error(assay, small_run):
+    # Much more than the buffer of a pipe, so that writing fails after head has ended.
     sequences = "\n".join(decode(assay.tokens) * 20)
     command = f"{sys.executable} -m crmnet predict {small_run} - --medium complex | head -n 3"
     done = subprocess.run(
@@ -179,12 +182,12 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["evaluate"], "either MODEL and DATA, or --predictions"),
         (["evaluate", "run"], "name a data set"),
         (["predict", "nowhere", "x"], "nowhere: no such run folder"),
-        (["models", "show", "nowhere"], "nowhere is no packed file"),
+        (["models", "show", "nowhere"], "nowhere is not a packed file"),
         (["models", "pack", "nowhere", "-o", "x.safetensors"], "nowhere: no such run folder"),
         (["models", "calibrate", "nowhere"], "there is nothing to calibrate"),
         (["models", "export", "nowhere"], "choose one of --onnx and --torch-export"),
@@ -201,11 +204,11 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["data", "simulate", "-n", "0", "-o", "d"], "promoters must be at least 1"),
     ],
 )  # fmt: skip
-def test_bad_use_is_one_line_and_status_2(crmnet, tmp_path, monkeypatch, words, said):
+def test_bad_input_is_one_line_and_status_2(crmnet, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     status, out, err = crmnet(*words)
     assert (status, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
@@ -220,7 +223,7 @@ def test_other_failures_are_status_1(crmnet, monkeypatch, tmp_path):
     assert "RuntimeError: out of memory" in err
 
 
-def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
+def test_demo_runs_the_full_workflow(crmnet, tmp_path, monkeypatch):
     monkeypatch.setattr("crmnet.studies.demo.TEST_PROMOTERS", 100)
     out_dir = tmp_path / "demo"
     words = ["demo", "-o", out_dir, "--promoters", 300, "--set", "epochs=1", "--set",
@@ -236,7 +239,7 @@ def test_demo_tells_the_whole_story(crmnet, tmp_path, monkeypatch):
     status, _, err = crmnet("demo", "-o", out_dir, "--promoters", 301)
     assert status == 2
     assert "simulated with other options" in err
-    # The three commands it offers can be typed.
+    # The three commands that it suggests can be run.
     offered = [line.strip() for line in out.splitlines() if line.strip().startswith("crmnet ")]
     assert len(offered) == 3
     status, again, _ = crmnet(*offered[0].split(" | ")[0].split()[1:])
@@ -256,7 +259,7 @@ def test_the_zoo_is_listed_and_shown(crmnet):
     assert "strand_filters = 256" in shown
 
 
-def test_an_unknown_network_is_not_shown(crmnet):
+def test_an_unknown_network_is_an_error_with_a_suggestion(crmnet):
     status, _, error = crmnet("models", "show", "legnett")
     assert status == 2
     assert "did you mean 'legnet'" in error

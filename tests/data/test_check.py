@@ -107,7 +107,7 @@ def test_split_leaves_out_rows_shared_with_a_test_set(crmnet, small, tmp_path):
     words = ("data", "split", small.path, "-o", tmp_path / "clean")
     status, out, err = crmnet(*words, "--without", other)
     assert status == 0, err
-    assert "2 rows are shared with" in out
+    assert "left out 2 rows shared with" in out
     assert "2 rows, 2 families" in out
     status, out, _ = crmnet(*words, "--without", other, "--level", "words", "--overwrite")
     assert "1 rows, 1 families" in out

@@ -349,7 +349,7 @@ def test_the_command_warns_of_training_data_in_the_record(crmnet, small_run, ass
     assert f"warning: {assay.path} is the data set that the model was trained on" in error
     other = write_trained(tmp_path, OTHER)
     _, out, error = crmnet(*words, "--against", other, "--level", "exact")
-    assert "note: by its record the model was trained on other data than trained" in error
+    assert "note: the model's record names other training data than trained" in error
     assert "holds" not in error and "in trained" in out
 
 

@@ -1,4 +1,4 @@
-"""What is drawn: the artists, limits and labels on axes that never see a screen."""
+"""Artists, limits and labels on axes that are not displayed."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_every_point_is_drawn_once(ax):
     assert sorted(map(tuple, drawn)) == sorted(zip(measured, predicted, strict=True))
 
 
-def test_crowded_points_are_drawn_last_and_brightest(ax):
+def test_dense_points_are_drawn_last_and_brightest(ax):
     rng = np.random.default_rng(0)
     crowd = rng.normal(2, 0.2, (300, 2))
     x, y = np.vstack([[[9.0, 9.0]], crowd]).T
@@ -64,7 +64,7 @@ def test_crowded_points_are_drawn_last_and_brightest(ax):
 
 
 def test_density_counts_the_neighbours():
-    # Two places far apart, one with four points and one with a single point: √4 to √1.
+    # Two distant positions, one with four points and one with a single point: √4 to √1.
     x = np.array([1.0, 1.0, 1.0, 1.0, 9.0])
     density = _density_at(x, x, (0.0, 10.0))
     assert density[0] / density[4] == pytest.approx(2)
@@ -89,7 +89,7 @@ def test_equal_values_are_drawn_too(ax):
     assert len(points_of(ax).get_offsets()) == 5
 
 
-def test_arguments_are_left_alone(ax):
+def test_arguments_are_not_changed(ax):
     measured, predicted = cloud()
     measured.flags.writeable = predicted.flags.writeable = False
     density_scatter(ax, measured, predicted)
@@ -124,12 +124,12 @@ def curves_of(ax):
 
 
 def marks_of(ax):
-    """Where lines that the legend names as the epoch kept stand."""
+    """Positions of the lines that the legend names as the epoch kept."""
     assert all(not line.get_label().startswith("_") for line in ax.lines)
     return [line.get_xdata()[0] for line in ax.lines if line.get_label() == "epoch kept"]
 
 
-def test_loss_and_accuracy_have_axes_of_their_own(two_axes):
+def test_loss_and_accuracy_have_separate_axes(two_axes):
     learning_curve(*two_axes, HISTORY, best_epoch=3)
     assert curves_of(two_axes[0]) == {"training": [3, 2, 1], "validation": [3.5, 2.5, 2]}
     assert curves_of(two_axes[1]) == {"Pearson r": [0.5, 0.7, 0.8], "R²": [0.2, 0.4, 0.6]}
@@ -150,7 +150,7 @@ def test_the_best_epoch_is_marked_where_there_is_one(two_axes, best, marks):
 
 
 @pytest.mark.parametrize(("worst", "bottom"), [(0.2, 0.15), (-0.02, -0.07), (-5.0, -0.1)])
-def test_a_bad_start_does_not_squeeze_the_accuracy(two_axes, worst, bottom):
+def test_a_bad_first_epoch_does_not_squeeze_the_accuracy(two_axes, worst, bottom):
     history = {**HISTORY, "val_r2": np.array([worst, 0.4, 0.6])}
     learning_curve(*two_axes, history, None)
     assert two_axes[1].get_ylim() == pytest.approx((bottom, 1))
@@ -204,7 +204,7 @@ def test_labels_that_are_all_equal_make_one_bar(ax):
 
 
 @pytest.mark.parametrize(("low", "start"), [(0.94, 0.92), (0.0, 0.0)])
-def test_bars_with_intervals_start_at_0_or_say_where(low, start):
+def test_bars_with_intervals_start_at_0_or_the_label_states_where(low, start):
     ax = Figure().subplots()
     values = np.array([0.98, np.nan, low + 0.01])
     intervals = np.array([[0.97, 0.99], [np.nan, np.nan], [low, low + 0.02]])

@@ -1,4 +1,4 @@
-"""Files that a person looks at: exactly those promised, with the right content, nothing shown."""
+"""Files that people read: exactly the promised ones, with the right content, nothing displayed."""
 
 import csv
 import json
@@ -21,10 +21,14 @@ from crmnet.evaluation.report import (
     unit_warnings,
     write_evaluation,
 )
-from crmnet.reports.dataset_page import manifest_histograms, mostly_whole, write_dataset_picture
+from crmnet.reports.dataset_page import (
+    manifest_histograms,
+    many_integer_bins,
+    write_dataset_picture,
+)
 from crmnet.reports.figures import save_figure
 from crmnet.runs.folder import save_record
-from crmnet.runs.record import Best, RunRecord
+from crmnet.runs.record import BestEpoch, RunRecord
 from crmnet.runs.settings import resolve
 from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored, summarise
 from crmnet.training import report
@@ -75,7 +79,7 @@ def rows_of(path):
 # -- evaluation -------------------------------------------------------------------------------
 
 
-def test_an_evaluation_leaves_exactly_the_promised_files(evaluation):
+def test_an_evaluation_writes_exactly_the_promised_files(evaluation):
     assert sorted(path.name for path in evaluation.iterdir()) == [
         "metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png",
     ]  # fmt: skip
@@ -117,7 +121,7 @@ def test_an_evaluation_may_be_written_again(tmp_path, sets, summary):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_what_is_not_defined_stays_empty_in_tables_and_picture(tmp_path):
+def test_undefined_values_stay_empty_in_tables_and_figure(tmp_path):
     constant = Scored("flat", np.arange(4.0), np.ones(4), np.arange(4))
     write_evaluation(tmp_path, [constant], summarise([constant], resamples=10))
     rows = {row["metric"]: row for row in rows_of(tmp_path / "metrics.tsv")}
@@ -126,7 +130,7 @@ def test_what_is_not_defined_stays_empty_in_tables_and_picture(tmp_path):
     assert (tmp_path / "scatter.png").exists()
 
 
-def test_drawing_leaves_matplotlib_as_it_was(tmp_path, sets, summary):
+def test_drawing_does_not_change_the_settings_of_matplotlib(tmp_path, sets, summary):
     before = dict(matplotlib.rcParams)
     write_evaluation(tmp_path, sets, summary)
     assert dict(matplotlib.rcParams) == before
@@ -149,7 +153,7 @@ def test_the_terminal_table_by_hand():
     assert head.index("Spearman") == line.index("1.0000 [")
 
 
-def test_units_stand_in_the_tables_and_a_warning_where_they_differ(tmp_path, sets):
+def test_units_are_in_the_tables_and_different_units_give_a_warning(tmp_path, sets):
     one, other = sets
     same = replace(one, unit="sorting bin", predicted_unit="sorting bin")
     apart = replace(other, unit="MAUDE score", predicted_unit="sorting bin")
@@ -169,7 +173,7 @@ def test_units_stand_in_the_tables_and_a_warning_where_they_differ(tmp_path, set
     assert of_range.startswith("second: measured in an unknown unit, predicted in the unit 's")
 
 
-def test_rows_that_training_data_hold_stand_apart_in_text_and_tables(tmp_path, sets):
+def test_rows_in_training_data_are_separate_in_text_and_tables(tmp_path, sets):
     one, other = sets
     seen = np.arange(40) < 10
     sets = [replace(one, seen=Seen(seen, "hq", "exact")),
@@ -210,7 +214,7 @@ def test_panels_are_laid_out_three_in_a_row_without_empty_frames():
     assert [ax.get_visible() for ax in axes] == [True] * 5 + [False]
 
 
-def test_a_panel_says_its_metrics():
+def test_a_panel_shows_its_metrics():
     # Errors 1, 1, −1, −1: MSE 1; measurements spread 5 around their mean: R² = 1 − 4/5.
     measured = np.array([1.0, 2.0, 3.0, 4.0])
     one = Scored("set", measured, measured + np.array([1, 1, -1, -1]), np.arange(4))
@@ -221,7 +225,7 @@ def test_a_panel_says_its_metrics():
     assert all(interval.endswith("]") for _, _, interval in lines)
 
 
-def test_a_panel_says_what_is_not_defined():
+def test_a_panel_shows_undefined_metrics():
     flat = Scored("flat", np.arange(4.0), np.ones(4), np.arange(4))
     (text,) = page_of([flat]).axes[0].texts
     lines = text.get_text().splitlines()
@@ -245,7 +249,7 @@ def test_the_learning_curve_of_a_run_folder(tmp_path, monkeypatch):
     def spy(loss_ax, r_ax, history, best_epoch):
         drawn.update(history, best=best_epoch)
 
-    write_run(tmp_path, Best(epoch=2, metrics={"val_r": 0.8, "val_r2": 0.6}))
+    write_run(tmp_path, BestEpoch(epoch=2, metrics={"val_r": 0.8, "val_r2": 0.6}))
     monkeypatch.setattr(report, "learning_curve", spy)
     write_learning_curve(tmp_path)
     assert drawn["best"] == 2
@@ -263,8 +267,8 @@ def write_run(folder, best):
     )
 
 
-@pytest.mark.parametrize("best", [None, Best(epoch=1, metrics={})])
-def test_the_learning_curve_is_a_picture_beside_the_run(tmp_path, best):
+@pytest.mark.parametrize("best", [None, BestEpoch(epoch=1, metrics={})])
+def test_the_learning_curve_is_a_figure_in_the_run_folder(tmp_path, best):
     write_run(tmp_path, best)
     write_learning_curve(tmp_path)
     assert (tmp_path / "learning_curve.png").read_bytes().startswith(PNG)
@@ -279,7 +283,7 @@ def manifest_of(bins, width=0.1):
     return {"media": {"complex": {"histogram": histogram}}}
 
 
-def test_few_bins_stay_as_they_are_with_gaps_filled():
+def test_few_bins_are_unchanged_with_gaps_filled():
     edges, counts = manifest_histograms(manifest_of({-2: 3, -1: 1, 1: 5}, 0.5))["complex"]
     assert edges.tolist() == [-1, -0.5, 0, 0.5]
     assert counts.tolist() == [3, 1, 0, 5]
@@ -295,12 +299,12 @@ def test_many_bins_are_joined_by_hand():
 @pytest.mark.parametrize(
     ("unit", "whole"), [("sorting bin", True), ("MAUDE score", False), (None, False)]
 )
-def test_labels_of_single_cells_are_no_comb(unit, whole):
-    # Whole bins 0, 1 and 3, and a few labels between: 0.4, 0.5 and 1.4.
+def test_labels_of_single_cells_have_bars_one_bin_wide(unit, whole):
+    # Integer bins 0, 1 and 3, and a few labels between: 0.4, 0.5 and 1.4.
     manifest = manifest_of({0: 50, 4: 2, 5: 3, 10: 70, 14: 1, 30: 20})
     found = manifest["media"]["complex"]
     found["unit"] = unit
-    assert mostly_whole(found) is whole
+    assert many_integer_bins(found) is whole
     edges, counts = manifest_histograms(manifest)["complex"]
     if whole:
         assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5]
@@ -309,10 +313,10 @@ def test_labels_of_single_cells_are_no_comb(unit, whole):
         assert len(edges) == 31
 
 
-def test_labels_as_often_whole_as_not_keep_narrow_bars():
+def test_labels_that_are_integers_by_chance_keep_narrow_bars():
     manifest = manifest_of(dict.fromkeys(range(40), 5))
     manifest["media"]["complex"]["unit"] = "sorting bin"
-    assert not mostly_whole(manifest["media"]["complex"])
+    assert not many_integer_bins(manifest["media"]["complex"])
     assert len(manifest_histograms(manifest)["complex"][0]) == 40
 
 

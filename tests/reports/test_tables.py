@@ -1,4 +1,4 @@
-"""Tables come out whole or not at all, and their numbers come back."""
+"""Tables are written completely or not at all, and their numbers are read back exactly."""
 
 import csv
 import io
@@ -62,7 +62,7 @@ def test_dash_is_standard_output(tmp_path, monkeypatch, capsys):
     assert files(tmp_path) == []
 
 
-def test_columns_are_written_in_the_promised_order_and_others_left_out(tmp_path):
+def test_columns_are_written_in_order_and_others_left_out(tmp_path):
     write(tmp_path / "t.tsv", {"x": [3], "expression": [2], "id": [1]})
     assert (tmp_path / "t.tsv").read_text() == "id\texpression\n1\t2\n"
 
@@ -84,7 +84,7 @@ def test_awkward_ids_survive(tmp_path, name):
 
 @given(st.lists(st.floats(width=32), min_size=1, max_size=20))
 @settings(max_examples=50, deadline=None, derandomize=True)
-def test_float32_comes_back_exactly(tmp_path_factory, values):
+def test_float32_is_read_back_exactly(tmp_path_factory, values):
     values = np.array(values, np.float32)
     folder = tmp_path_factory.mktemp("tables")
     block = {"x": values}
@@ -104,7 +104,7 @@ def test_float32_is_written_with_no_more_digits_than_it_has(tmp_path):
 
 @pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.parquet"])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_failure_leaves_neither_table_nor_part_of_it(tmp_path, name, error):
+def test_a_failure_leaves_no_file(tmp_path, name, error):
     with pytest.raises(error), TableWriter(tmp_path / name, NAMES) as table:
         table.write(BLOCKS[0])
         raise error
@@ -112,7 +112,7 @@ def test_failure_leaves_neither_table_nor_part_of_it(tmp_path, name, error):
 
 
 @pytest.mark.parametrize("name", ["t.tsv", "t.csv", "t.parquet"])
-def test_old_table_stays_until_the_new_one_is_whole(tmp_path, name):
+def test_the_old_table_stays_until_the_new_one_is_complete(tmp_path, name):
     old = write(tmp_path / name, BLOCKS[0]).read_bytes()
     with pytest.raises(RuntimeError), TableWriter(tmp_path / name, NAMES) as table:
         table.write(BLOCKS[2])
@@ -124,7 +124,7 @@ def test_old_table_stays_until_the_new_one_is_whole(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["t.tsv", "t.parquet"])
-def test_uneven_or_missing_columns_are_refused_and_leave_nothing(tmp_path, name):
+def test_uneven_or_missing_columns_are_errors_and_leave_no_file(tmp_path, name):
     with pytest.raises(ValueError, match=r"same length; got \[2, 1\]"):
         write(tmp_path / name, {"id": ["a", "b"], "expression": [1.0]})
     with pytest.raises(KeyError, match="expression"):
@@ -132,7 +132,7 @@ def test_uneven_or_missing_columns_are_refused_and_leave_nothing(tmp_path, name)
     assert files(tmp_path) == []
 
 
-def test_folders_are_made(tmp_path):
+def test_folders_are_created(tmp_path):
     path = write(tmp_path / "deep" / "er" / "t.tsv", *BLOCKS)
     assert polars.read_csv(io.BytesIO(path.read_bytes()), separator="\t").shape == (3, 2)
 
@@ -141,18 +141,18 @@ def test_folders_are_made(tmp_path):
     ("name", "kind"),
     [("-", "tsv"), ("a", "tsv"), ("a.txt", "tsv"), ("a.CSV", "csv"), ("a.b.parquet", "parquet")],
 )
-def test_the_suffix_says_what_is_written(name, kind):
+def test_the_suffix_determines_the_format(name, kind):
     assert table_kind(Path(name)) == kind
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a.tsv.gz"])
-def test_other_suffixes_are_refused(tmp_path, name):
+def test_other_suffixes_are_errors(tmp_path, name):
     with pytest.raises(ValueError, match=r"a\..* written as .tsv, .csv or .parquet, not"):
         write(tmp_path / name)
     assert not files(tmp_path)
 
 
-def test_a_folder_is_no_table(tmp_path):
+def test_a_folder_in_place_of_the_table_is_an_error(tmp_path):
     with pytest.raises(IsADirectoryError, match="name a file in it"):
         write(tmp_path)
     assert not files(tmp_path)

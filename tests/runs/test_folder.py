@@ -35,7 +35,7 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_a_run_loads_as_it_was_saved(run):
+def test_a_run_is_loaded_as_it_was_saved(run):
     network, record = load_run(run)
     assert record.scale["complex"].sd == 4.0
     assert not network.training
@@ -44,7 +44,7 @@ def test_a_run_loads_as_it_was_saved(run):
         assert torch.equal(value, again.state_dict()[name])
 
 
-def test_everybody_may_read_the_weights(run):
+def test_weights_are_readable_for_all_users(run):
     other = run / "other"
     other.touch()
     assert (run / WEIGHTS).stat().st_mode == other.stat().st_mode
@@ -61,7 +61,7 @@ def test_missing_folder_record_or_weights_are_named(run, tmp_path):
         load_run(run)
 
 
-def test_another_format_is_refused(run):
+def test_an_unknown_format_is_an_error(run):
     raw = json.loads((run / RECORD).read_text())
     (run / RECORD).write_text(json.dumps({**raw, "format": 99}))
     with pytest.raises(ValueError, match="format 99"):
@@ -117,7 +117,7 @@ nested = st.recursive(
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(content=nested)
-def test_a_state_comes_back_as_it_was(content, tmp_path_factory):
+def test_a_state_is_loaded_as_it_was_saved(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("state") / "state.safetensors"
     tensor = torch.arange(6.0).reshape(2, 3)
     save_state(path, {"content": content, 0: {"step": tensor, "count": torch.tensor(3)}})
@@ -128,7 +128,7 @@ def test_a_state_comes_back_as_it_was(content, tmp_path_factory):
     assert state[0]["count"].shape == ()
 
 
-def test_what_would_need_a_pickle_is_refused(tmp_path):
+def test_a_state_that_needs_a_pickle_is_an_error(tmp_path):
     with pytest.raises(TypeError, match="may not hold object"):
         save_state(tmp_path / "s", {"a": object()})
     assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from support import SHARED, needs_shared
 
 @pytest.fixture(scope="module")
 def other_run(small_run, tmp_path_factory):
-    """A second member: the same run with its weights moved a little."""
+    """A second member: the same run with slightly changed weights."""
     from crmnet.runs.folder import load_run, save_weights
 
     run = tmp_path_factory.mktemp("other") / "run"
@@ -66,7 +66,7 @@ def test_both_strands_averaged(small_run, assay, tmp_path):
     np.testing.assert_allclose(found, (there + back) / 2, rtol=1e-5)
 
 
-def test_half_is_half_the_size_and_says_what_it_costs(small_run, assay, tmp_path):
+def test_16_bits_halve_the_size_and_the_card_states_the_error(small_run, assay, tmp_path):
     whole = pack([small_run], tmp_path / "whole.safetensors")
     card = pack([small_run], tmp_path / "half.safetensors", PackOptions(half=True))
     assert card.storage == "float16"
@@ -81,7 +81,7 @@ def test_half_is_half_the_size_and_says_what_it_costs(small_run, assay, tmp_path
     assert 0 < np.abs(a - b).max() < 3 * max(card.storage_error.values()) < 0.3
 
 
-def test_the_card_beside_the_file_is_the_card_in_it(small_run, tmp_path):
+def test_the_card_next_to_the_file_equals_the_card_in_it(small_run, tmp_path):
     options = PackOptions(about="a test", not_for=("anything",))
     card = pack([small_run], tmp_path / "m.safetensors", options)
     again = load_card(tmp_path / "m.safetensors")
@@ -90,7 +90,7 @@ def test_the_card_beside_the_file_is_the_card_in_it(small_run, tmp_path):
     assert again.members[0].data["training_rows"] > 0
 
 
-def test_every_bundled_model_is_whole_small_and_described():
+def test_every_bundled_model_is_intact_small_and_described():
     for name, path in bundled().items():
         loaded = load_packed(path)
         assert loaded.card == type(loaded.card).model_validate_json(
@@ -118,7 +118,7 @@ def test_bundled_models_are_found_by_name(small_run, tmp_path, monkeypatch):
         load_model("tniy")
 
 
-def test_a_packed_model_is_not_lost_nor_packed_again(small_run, other_run, tmp_path):
+def test_a_packed_model_is_not_overwritten_nor_packed_again(small_run, other_run, tmp_path):
     path = tmp_path / "m.safetensors"
     pack([small_run], path)
     before = path.read_bytes()
@@ -136,7 +136,7 @@ def test_a_packed_model_is_not_lost_nor_packed_again(small_run, other_run, tmp_p
 def test_a_run_that_averages_strands_shows_their_spread_in_an_ensemble_of_both(
     small_run, assay, tmp_path
 ):
-    """The same mean as the run's, asked strand by strand: not each of them twice."""
+    """The mean equals that of the run: each strand is predicted once, not twice."""
     averaging = tmp_path / "averaging"
     shutil.copytree(small_run, averaging)
     record = json.loads((averaging / RECORD).read_text())
@@ -156,7 +156,7 @@ def test_a_run_that_averages_strands_shows_their_spread_in_an_ensemble_of_both(
     assert "both strands, averaged" in "\n".join(card_lines(alone))
 
 
-def test_a_size_limit_leaves_nothing_behind(small_run, tmp_path):
+def test_a_file_above_the_size_limit_is_not_written(small_run, tmp_path):
     with pytest.raises(ValueError, match=r"would take 0\.\d+ MB, more than 0.001; store 16 bits"):
         pack([small_run], tmp_path / "big.safetensors", PackOptions(max_megabytes=0.001))
     assert not list(tmp_path.iterdir())
@@ -186,7 +186,7 @@ def test_members_must_predict_in_one_unit(small_run, tmp_path):
         pack([small_run, other], tmp_path / "two.safetensors")
 
 
-def test_damage_is_named(small_run, tmp_path):
+def test_damaged_files_are_named(small_run, tmp_path):
     path = tmp_path / "m.safetensors"
     card = pack([small_run], path)
     tensors = load_tensors(path)
@@ -227,7 +227,7 @@ def test_the_docs_show_the_cards_of_bundled_models():
         ("yeast-fast", [[15.355, 15.484, 1.425], [14.249, 14.642, 1.318]]),
     ],
 )
-def test_bundled_models_say_what_they_said_when_they_were_packed(name, expected):
+def test_bundled_models_predict_as_when_they_were_packed(name, expected):
     predictor = Predictor.load(name)
     assert predictor.media == ["complex", "defined", "dream"]
     found = predictor.predict(["TTACCCGGGTCAAGTACGT" * 4 + "ACGT", "A" * 40 + "C" * 40])
@@ -235,8 +235,8 @@ def test_bundled_models_say_what_they_said_when_they_were_packed(name, expected)
 
 
 @needs_shared
-def test_the_cards_figures_are_those_of_the_test_set():
-    """Of the slim model, whose 2,954 predictions take a second or two."""
+def test_the_metrics_in_the_card_are_those_of_the_test_set():
+    """For the slim model, whose 2,954 predictions take one to two seconds."""
     data = SHARED / "data" / "evolution" / "Random_complex.csv"
     (scored,) = score_file(Predictor.load("yeast-fast"), data)
     card = load_card(bundled()["yeast-fast"])

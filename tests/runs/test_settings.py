@@ -12,13 +12,13 @@ def test_required_recipes_are_shipped(name):
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_every_shipped_recipe_resolves_and_says_what_it_is(name):
+def test_every_shipped_recipe_resolves_and_has_a_description(name):
     settings = resolve(name)
     assert settings.recipe == name
     assert len(shipped_recipes()[name]) > 20
 
 
-def test_the_papers_recipe_is_the_papers():
+def test_the_recipe_of_the_paper_has_its_settings():
     settings = resolve("paper-complex")
     train = settings.train
     assert settings.model.name == "crmnet"
@@ -79,7 +79,7 @@ def test_unknown_section_and_broken_toml_are_errors(tmp_path):
         resolve(str(tmp_path / "b.toml"))
 
 
-def test_record_survives_json():
+def test_a_record_is_the_same_after_json():
     record = RunRecord(
         settings=resolve("small"),
         media=["complex", "dream"],

@@ -426,4 +426,4 @@ def test_the_command_prints_the_ceiling(crmnet, tmp_path):
     r = np.corrcoef(one, two)[0, 1]
     assert f"{r:.4f} [" in out and f"{math.sqrt(2 * r / (1 + r)):.4f} [" in out
     status, _, error = crmnet("evaluate", "run", *words)
-    assert status == 2 and "stands alone" in error
+    assert status == 2 and "cannot be combined" in error

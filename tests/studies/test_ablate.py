@@ -1,4 +1,4 @@
-"""An ablation at toy size: what is trained, scored and written, and that it resumes."""
+"""A tiny ablation: what it trains, evaluates and writes, and that it resumes."""
 
 import json
 
@@ -32,7 +32,7 @@ def one_medium(assay, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def study(assay, one_medium, tmp_path_factory):
-    """Every variant, two seeds of two and one call that does the rest."""
+    """An ablation of all variants with two seeds."""
     folder = tmp_path_factory.mktemp("study")
     options = AblationOptions("demo", SETS, seeds=(0, 1))
     results = ablate(options, one_medium, [one_medium], folder, pretraining=assay, resamples=50)
@@ -53,7 +53,7 @@ def test_every_variant_is_trained_and_scored(study, one_medium):
     assert found.by_seed[1] == score(scored.measured, scored.predicted)["pearson"]
 
 
-def test_variants_differ_in_what_they_say_and_nothing_else(study):
+def test_variants_differ_only_in_their_change(study):
     folder, _, _ = study
     full = load_record(run_folder(folder, FULL, 0)).settings
     for variant, key, value in (
@@ -86,7 +86,7 @@ def test_a_second_call_trains_only_what_is_missing(study, one_medium, assay):
     load_run(lost)
 
 
-def test_the_command_leaves_table_and_figure(one_medium, tmp_path, crmnet):
+def test_the_command_writes_table_and_figure(one_medium, tmp_path, crmnet):
     sets = [part for text in SETS for part in ("--set", text)]
     words = ["--data", one_medium.path, "--test", one_medium.path, "--seeds", 1]
     status, out, _ = crmnet("ablate", "demo", *words, "--variant", "no transformer",
@@ -107,14 +107,14 @@ def test_the_table_names_seeds_and_differences(study):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"variants": ("full", "no head")}, "variant must be one of"),
-        ({"variants": ("no decoder",)}, "'full' must be among them"),
+        ({"variants": ("no decoder",)}, "must include 'full'"),
         ({"seeds": (1, 1)}, "seeds must be different"),
         ({"seeds": ()}, "at least one"),
     ],
 )
-def test_bad_options_are_named(changes, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_options_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
         AblationOptions("demo", **changes)

@@ -14,8 +14,9 @@ from crmnet.runs.folder import STATE, WEIGHTS, load_run
 from crmnet.runs.record import Scale
 from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import one_hot, reverse_complement
+from crmnet.training.losses import mean_absolute_weight
 from crmnet.training.module import Training
-from crmnet.training.optimiser import make_optimizer, make_schedule, mean_size
+from crmnet.training.optimiser import make_optimizer, make_schedule
 from crmnet.training.train import RunFolder, train
 from support import settings
 
@@ -57,7 +58,7 @@ def test_one_cycle_rises_and_falls_along_cosines():
         betas.append(optimizer.param_groups[0]["betas"][0])
         optimizer.step()
         schedule.step()
-    # 30 of 100 steps up, torch counting the first as 0 and the last as 99.
+    # 30 of 100 steps rise; torch counts the first as 0 and the last as 99.
     assert rates[0] == pytest.approx(0.02)
     assert rates[29] == max(rates) == pytest.approx(0.5)
     assert rates[99] == pytest.approx(0.001)
@@ -65,12 +66,12 @@ def test_one_cycle_rises_and_falls_along_cosines():
     assert (betas[0], betas[29], betas[99]) == pytest.approx((0.95, 0.85, 0.95))
 
 
-def test_the_mean_size_of_weights_by_hand():
+def test_the_mean_absolute_weight_by_hand():
     network = nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1), nn.Linear(1, 1))
     with torch.no_grad():
         network[0].weight.copy_(torch.tensor([[1.0, -2.0]]))
         network[2].weight.fill_(6.0)
-    assert mean_size(network).item() == pytest.approx(3)  # (1 + 2 + 6) / 3
+    assert mean_absolute_weight(network).item() == pytest.approx(3)  # (1 + 2 + 6) / 3
 
 
 def module(**changes):
@@ -90,26 +91,26 @@ def batch_of(labels):
 
 
 @pytest.mark.parametrize(("share", "strand"), [("0.0", 0), ("1.0", 1)])
-def test_a_network_with_marks_is_told_strand_and_singletons(share, strand):
+def test_strand_and_singletons_are_marked_for_a_network_with_marks(share, strand):
     batch = batch_of([3.0, 3.5, 0.0])
-    shown = module(reverse_complement=share, mark_singletons="true")._shown(batch)
+    shown = module(reverse_complement=share, mark_singletons="true")._augmented(batch)
     assert shown.shape == (3, 6, 112)
-    assert torch.equal(shown[:, :4].argmax(dim=1).to(torch.uint8), batch.tokens)  # not turned
+    assert torch.equal(shown[:, :4].argmax(dim=1).to(torch.uint8), batch.tokens)  # forward
     assert (shown[:, 4] == strand).all()
     assert shown[:, 5, 0].tolist() == [1, 0, 1]
 
 
-def test_without_being_asked_no_singleton_is_marked():
-    shown = module(reverse_complement="0.0")._shown(batch_of([3.0, 4.0]))
+def test_singletons_are_not_marked_by_default():
+    shown = module(reverse_complement="0.0")._augmented(batch_of([3.0, 4.0]))
     assert not shown[:, 4:].any()
 
 
-def test_networks_without_marks_refuse_them(assay, tmp_path):
+def test_marks_for_a_network_without_them_are_an_error(assay, tmp_path):
     with pytest.raises(ValueError, match="no channel for singletons"):
         train(settings("mark_singletons=true"), assay, tmp_path / "run")
 
 
-def test_any_network_may_be_read_on_both_strands(assay, tmp_path):
+def test_any_network_can_average_both_strands(assay, tmp_path):
     train(settings("epochs=1", "average_strands=true"), assay, tmp_path / "run")
     predictor = Predictor.load(tmp_path / "run")
     turned = reverse_complement(assay.tokens[:20])
@@ -163,7 +164,7 @@ def test_one_cycle_with_marks_resumes_to_the_same_and_predicts_both_strands(
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 @pytest.mark.parametrize("steps_per_epoch", [1, 2, 3])
-def test_one_cycle_has_a_peak_however_short_the_run(epochs, steps_per_epoch):
+def test_one_cycle_has_a_peak_in_the_shortest_runs(epochs, steps_per_epoch):
     chosen = TrainSettings(schedule="one-cycle", epochs=epochs, warmup_epochs=3)
     optimizer = make_optimizer(nn.Linear(1, 1), chosen, chosen.learning_rate)
     schedule = make_schedule(optimizer, chosen, steps_per_epoch)

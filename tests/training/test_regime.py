@@ -1,4 +1,4 @@
-"""What the paper's regime is made of: fine-tuning, pooled media, losses, averages, devices."""
+"""The paper's training regime: fine-tuning, pooled media, losses, averages, devices."""
 
 import csv
 import dataclasses
@@ -20,12 +20,12 @@ from crmnet.data.loader import RowBatches, make_loader
 from crmnet.data.media import output_of
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import score_model
-from crmnet.models.layers import bin_mean, soft_bin_loss
+from crmnet.models.layers import bin_mean
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import decode
-from crmnet.training.losses import row_weights
+from crmnet.training.losses import row_losses, row_weights, soft_bin_loss
 from crmnet.training.optimiser import learning_rate
 from crmnet.training.train import RunFolder, train
 from support import TINY, settings
@@ -47,7 +47,7 @@ def complex_only(assay, tmp_path_factory):
 # -- rates ------------------------------------------------------------------------------------
 
 
-def test_the_released_codes_rate_stays_where_the_warm_up_ended():
+def test_the_rate_of_the_released_code_is_constant_after_the_warm_up():
     s = TrainSettings(epochs=50, schedule="constant")
     assert [learning_rate(e, s) for e in (10, 11, 30, 50)] == [0.001] * 4
     assert learning_rate(5, s) == pytest.approx(0.00055)
@@ -85,7 +85,7 @@ def test_fine_tuning_starts_from_the_pre_trained_metrics(assay, complex_only, tm
     assert record.media == ["complex+defined"]
     before = Predictor.load(pretrained)
     rows = score_model(before, complex_only)[0]
-    # A rate of nothing leaves the weights as they were, so the best stays what was there before.
+    # A learning rate of 0 does not change the weights, so epoch 0 stays the best.
     tuned = train(
         resolve("demo", [*training_only(), "epochs=1", "learning_rate=1e-30",
                          "start_learning_rate=1e-30", "final_learning_rate=0"],
@@ -116,7 +116,9 @@ def test_fine_tuning_trains_all_weights(assay, complex_only, tmp_path):
 
 
 @pytest.mark.parametrize("more", [(), ("ema=0.9", "workers=1")])
-def test_a_killed_fine_tuning_resumes_to_the_same(assay, complex_only, tmp_path, monkeypatch, more):
+def test_an_interrupted_fine_tuning_resumes_to_the_same_weights(
+    assay, complex_only, tmp_path, monkeypatch, more
+):
     record = train(settings("epochs=1", "pool_media=true"), assay, tmp_path / "pretrained")
     changes = [*training_only(), "epochs=2", *more]
     tuning = resolve("demo", changes, model=record.settings.model)
@@ -140,7 +142,7 @@ def test_a_killed_fine_tuning_resumes_to_the_same(assay, complex_only, tmp_path,
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_run_with_other_outputs_is_no_start(assay, complex_only, tmp_path):
+def test_fine_tuning_from_a_run_with_other_outputs_is_an_error(assay, complex_only, tmp_path):
     record = train(settings("epochs=1"), complex_only, tmp_path / "one")
     other = resolve("demo", [*training_only(), "epochs=1"], model=record.settings.model)
     with pytest.raises(ValueError, match=r"start from are complex; train.pool_media"):
@@ -148,7 +150,7 @@ def test_a_run_with_other_outputs_is_no_start(assay, complex_only, tmp_path):
     assert not (tmp_path / "two").exists()
 
 
-def test_bins_do_not_start_from_values_nor_values_from_bins(small_run, assay, tmp_path):
+def test_fine_tuning_does_not_change_between_bins_and_values(small_run, assay, tmp_path):
     model = load_record(small_run).settings.model
     bins = resolve("demo", [*training_only(), "loss=soft-bins"], model=model)
     with pytest.raises(ValueError, match=r"trained with train.loss=huber .* set train.loss=huber"):
@@ -156,14 +158,14 @@ def test_bins_do_not_start_from_values_nor_values_from_bins(small_run, assay, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_the_network_of_a_start_cannot_be_set():
+def test_fine_tuning_cannot_change_the_network():
     model = resolve("demo").model
-    with pytest.raises(ValueError, match=r"model.heads=2: the network is that of the run"):
+    with pytest.raises(ValueError, match=r"model.heads=2: the run to start from determines"):
         resolve("demo", ["model.heads=2"], model=model)
 
 
 def training_only():
-    """TINY without what describes the network."""
+    """The settings in TINY that are not of the network."""
     return [s for s in TINY if s.partition("=")[0] in TrainSettings.model_fields]
 
 
@@ -190,7 +192,7 @@ def test_even_media_draw_all_of_the_smallest_and_as_many_of_the_others(assay):
     assert seen[0] != seen[1]
 
 
-def test_rows_are_drawn_by_their_chances():
+def test_rows_are_sampled_by_their_probabilities():
     rows = np.arange(100, 104)
     sampler = RowBatches(rows, 1000, shuffle=True, chances=np.array([0.0, 1.0, 1.0, 2.0]))
     sampler.drawn = 4000  # as an epoch of a data set that is a thousand times as large
@@ -238,7 +240,7 @@ def test_soft_bins_are_their_closed_form(label):
     assert float(found) == pytest.approx(divergence, abs=1e-9)
 
 
-def test_the_target_of_a_whole_label_has_that_mean():
+def test_the_target_of_an_integer_label_has_that_mean():
     # By symmetry: the bins around 7 get the same mass on both sides.
     logits = torch.zeros(1, 18, dtype=torch.float64, requires_grad=True)
     for _ in range(400):
@@ -259,25 +261,45 @@ def test_a_network_trained_on_bins_predicts_expression(assay, tmp_path, standard
     assert 0 < predicted.mean() < 17
 
 
-def test_labels_beyond_the_bins_are_refused(complex_only, tmp_path):
+def test_labels_outside_the_bins_are_an_error(complex_only, tmp_path):
     rows = tmp_path / "rows.tsv"
     rows.write_text("".join(f"{t}\t{40 + i}\n" for i, t in enumerate(decode(complex_only.tokens))))
     data = ingest([rows], tmp_path / "set", IngestOptions(media=("complex",)))
-    with pytest.raises(ValueError, match=r"beyond the bins 0-17.*standardize=true"):
+    with pytest.raises(ValueError, match=r"outside the bins 0-17.*standardize=true"):
         train(settings("loss=soft-bins", "standardize=false"), data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_row_weights_by_hand():
-    n = torch.tensor([1.0, 2.0, 6.0])
-    s = TrainSettings
-    assert row_weights(n, s()).tolist() == [1, 1, 1]
-    assert row_weights(n, s(row_weights="column")).tolist() == [1, 2, 6]
-    assert row_weights(n, s(row_weights="cells")).tolist() == pytest.approx([1 / 3, 0.5, 0.75])
+    n, single = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([True, False, False])
+
+    def weights(**changes):
+        return row_weights(n, single, TrainSettings(**changes)).tolist()
+
+    assert weights() == [1, 1, 1]
+    assert weights(row_weights="column") == [1, 2, 6]
+    assert weights(row_weights="cells") == pytest.approx([1 / 3, 0.5, 0.75])
+    assert weights(row_weights="column", singleton_weight=0.25) == [0.25, 2, 6]
 
 
-def test_rows_of_weight_nought_do_not_teach(assay, tmp_path):
-    # Rows of weight 0 hold nonsense labels: the weights learned are those without the nonsense.
+def test_row_losses_by_hand():
+    def losses(output, target, **changes):
+        loss, predicted = row_losses(output, target, TrainSettings(**changes))
+        assert predicted.shape == target.shape
+        return loss.tolist(), predicted.tolist()
+
+    output, target = torch.tensor([1.0, 5.0]), torch.tensor([1.5, 2.0])
+    assert losses(output, target, loss="mse") == ([0.25, 9], [1, 5])
+    assert losses(output, target, huber_delta=2.0) == ([0.125, 2 * (3 - 1)], [1, 5])
+    logits = torch.full((2, 18), -50.0)
+    logits[:, 4] = 50
+    loss, predicted = losses(logits, torch.tensor([4.0, 9.0]), loss="soft-bins")
+    assert predicted == pytest.approx([4, 4])
+    assert loss[0] < loss[1]
+
+
+def test_rows_of_weight_0_do_not_change_the_result(assay, tmp_path):
+    # Rows of weight 0 have wrong labels, which must not change the learned weights.
     text = decode(assay.tokens)
     weights = []
     for name, nonsense in (("a", 0.0), ("b", 17.0)):
@@ -295,8 +317,8 @@ def test_rows_of_weight_nought_do_not_teach(assay, tmp_path):
     assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
 
 
-def test_single_cells_can_count_less(tmp_path):
-    # With a factor of 0 the labels of single cells, whatever whole bins they are, teach nothing.
+def test_single_cells_can_have_less_weight(tmp_path):
+    # With a factor of 0 the labels of single cells, which are integers, have no effect.
     weights = []
     for name, whole in (("low", 1), ("high", 9)):
         rows = [f"{'ACGT'[i % 4] * 40}{'ACGT'[i // 4 % 4] * 40}\t{i % 7 + 0.5}" for i in range(300)]
@@ -316,7 +338,7 @@ def scaled(folder, name, offset, *media):
     return ingest([folder / f"{name}.tsv"], folder / name)
 
 
-def test_media_on_different_scales_are_not_mixed_unsaid(tmp_path):
+def test_media_on_different_scales_are_not_mixed_by_default(tmp_path):
     scaled(tmp_path, "bins", 0, "complex")
     scaled(tmp_path, "scores", -4, "dream")
     both = ingest([tmp_path / "bins.tsv", tmp_path / "scores.tsv"], tmp_path / "both")
@@ -333,7 +355,7 @@ def test_media_on_different_scales_are_not_mixed_unsaid(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_must_be_there_to_be_used(complex_only, tmp_path):
+def test_weights_of_rows_need_a_column(complex_only, tmp_path):
     with pytest.raises(ValueError, match=r"has no weights; set train.row_weights=equal"):
         train(settings("row_weights=cells"), complex_only, tmp_path / "run")
 
@@ -409,7 +431,7 @@ def history(run):
 
 @pytest.mark.parametrize("launcher", ["plain", "torchrun"])
 def test_two_processes_equal_one_with_the_same_global_batch(assay: Dataset, tmp_path, launcher):
-    # Of 483 rows ten steps of 48 and one of 3: 2 for one process, 1 for the other.
+    # 483 rows are ten steps of 48 and one of 3: 2 for one process, 1 for the other.
     common = [*PLAIN, "epochs=2", "scale_learning_rate=false"]
     one, two = tmp_path / "one", tmp_path / "two"
     double = str(Path(__file__).with_name("train_in_double.py"))

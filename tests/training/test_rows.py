@@ -1,4 +1,4 @@
-"""Which rows, outputs and scales a run has, counted by hand."""
+"""Rows, outputs and scales of a run, counted by hand."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_scales_are_those_of_the_training_rows_of_each_medium(tmp_path):
     assert choose(options("pool_media=true"), data).outputs == ["complex+defined"]
 
 
-def test_a_validation_set_leaves_all_rows_to_train_on(tmp_path):
+def test_with_a_validation_set_all_rows_are_training_rows(tmp_path):
     data, watched = made(tmp_path, "data"), made(tmp_path, "watched", media=("defined",))
     chosen = choose(options(), data, watched)
     np.testing.assert_array_equal(chosen.rows, np.arange(40))
@@ -49,7 +49,7 @@ def test_a_validation_set_leaves_all_rows_to_train_on(tmp_path):
         choose(options(), data, other)
 
 
-def test_what_is_trained_further_keeps_scales_and_units(tmp_path):
+def test_fine_tuning_keeps_scales_and_units(tmp_path):
     data = made(tmp_path, "data", media=("complex",))
     settings = resolve("demo")
     base = RunRecord(
@@ -67,12 +67,12 @@ def test_what_is_trained_further_keeps_scales_and_units(tmp_path):
 
 
 def test_the_unit_of_a_pooled_output_is_that_of_its_media():
-    def units(said):
+    def units_of(units):
         return RunRecord(
-            settings=resolve("demo"), media=["a+b", "c"], scale={}, data={"units": said},
+            settings=resolve("demo"), media=["a+b", "c"], scale={}, data={"units": units},
             versions={},
         ).units  # fmt: skip
 
-    assert units({"a": "x", "b": "x", "c": "y"}) == {"a+b": "x", "c": "y"}
-    assert units({"a": "x", "b": "z"}) == {}
-    assert units({"b": "x"}) == {"a+b": "x"}
+    assert units_of({"a": "x", "b": "x", "c": "y"}) == {"a+b": "x", "c": "y"}
+    assert units_of({"a": "x", "b": "z"}) == {}
+    assert units_of({"b": "x"}) == {"a+b": "x"}

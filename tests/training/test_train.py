@@ -1,4 +1,4 @@
-"""Training through its public door, with a network small enough for seconds."""
+"""Training through its public function, with a network that trains in seconds."""
 
 import csv
 import math
@@ -40,7 +40,7 @@ def test_no_warm_up_starts_at_the_peak():
     assert learning_rate(0, TrainSettings(warmup_epochs=0)) == pytest.approx(0.001)
 
 
-def test_a_run_folder_holds_what_it_should(assay, tmp_path):
+def test_a_run_folder_has_its_files(assay, tmp_path):
     record = train(settings("epochs=2"), assay, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {WEIGHTS, "run.json", HISTORY, STATE}
@@ -52,7 +52,7 @@ def test_a_run_folder_holds_what_it_should(assay, tmp_path):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     best = max(rows, key=lambda row: float(row["val_r2"]))
     assert record.best.epoch == int(best["epoch"])
-    # The rate stands at the end of each epoch: peak after the warm-up epoch, then the final one.
+    # The history has the rate at the end of each epoch: the peak, then the final rate.
     rates = [float(row["learning_rate"]) for row in rows]
     assert rates == pytest.approx([0.002, 0.00001])
 
@@ -105,7 +105,7 @@ def test_standardised_training_predicts_in_the_unit_of_the_labels(assay, tmp_pat
 
 @pytest.fixture
 def ever_worse(monkeypatch):
-    """Validation R² that falls from epoch to epoch, whatever the network does."""
+    """Makes the validation R² fall from epoch to epoch."""
     calls = iter(range(100))
     monkeypatch.setattr(
         "crmnet.training.module.score",
@@ -121,19 +121,19 @@ def test_the_best_epochs_weights_are_kept(assay, tmp_path, ever_worse):
     assert not torch.equal(kept, state["state_dict"]["network.head.0.weight"])
 
 
-def test_early_stopping_counts_epochs_without_gain(assay, tmp_path, ever_worse):
+def test_early_stopping_counts_epochs_without_improvement(assay, tmp_path, ever_worse):
     train(settings("epochs=9", "patience=2"), assay, tmp_path / "run")
     with (tmp_path / "run" / HISTORY).open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
 
-def test_a_validation_set_of_ones_own(assay, tmp_path):
+def test_a_given_validation_set_is_used(assay, tmp_path):
     record = train(settings("epochs=1"), assay, tmp_path / "run", validation=assay)
     assert record.data["training_rows"] == record.data["validation_rows"] == len(assay)
 
 
 def test_validation_media_are_matched_by_name(assay, tmp_path):
-    # The same rows with the media met in the other order, and in one medium alone.
+    # The same rows with the media in the other order, and with one medium only.
     rows = [(s, y, assay.media[m]) for s, y, m in
             zip(decode(assay.tokens), assay.labels, assay.medium, strict=True)]  # fmt: skip
     rows.sort(key=lambda row: row[2], reverse=True)
@@ -154,7 +154,7 @@ def test_validation_media_are_matched_by_name(assay, tmp_path):
     assert found[1]["val_r_defined"] == pytest.approx(found[2]["val_r_defined"], abs=1e-4)
 
 
-def test_a_validation_set_of_another_medium_is_refused(assay, tmp_path):
+def test_a_validation_set_of_another_medium_is_an_error(assay, tmp_path):
     (tmp_path / "x.tsv").write_text("ACGT\t1\nACGA\t2\nACGC\t3\n")
     watched = ingest([tmp_path / "x.tsv"], tmp_path / "x", IngestOptions(media=("dream",)))
     with pytest.raises(ValueError, match=r"measured in dream, the training set in"):
@@ -162,12 +162,12 @@ def test_a_validation_set_of_another_medium_is_refused(assay, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_two_rows_are_no_validation_set(assay, tmp_path):
-    with pytest.raises(ValueError, match=r"too few to tell .* raise train.validation_fraction"):
+def test_two_validation_rows_are_an_error(assay, tmp_path):
+    with pytest.raises(ValueError, match=r"too few to compare .* raise train.validation_fraction"):
         train(settings("epochs=1", "validation_fraction=0.004"), assay, tmp_path / "run")
 
 
-def test_a_device_that_is_not_there_is_refused_before_anything_is_made(assay, tmp_path):
+def test_a_missing_device_is_an_error_before_any_file_is_written(assay, tmp_path):
     if torch.backends.mps.is_available():
         missing = "cuda"
     else:
@@ -177,7 +177,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_made(assay, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_training_leaves_the_callers_random_numbers_alone(assay, tmp_path):
+def test_training_does_not_change_the_callers_random_state(assay, tmp_path):
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)

@@ -1,7 +1,7 @@
-"""``crmnet`` with double precision: what two runs then differ in is not rounding.
+"""``crmnet`` in double precision, so that rounding cannot explain a difference between two runs.
 
-In float32 a rounding may decide the sign of Adam's first step of a weight, and a few steps later
-two equal computations are far apart.
+In float32, rounding can change the sign of Adam's first step of a weight, and a few steps later two
+equivalent computations differ clearly.
 """
 
 import torch

@@ -1,13 +1,13 @@
-"""The command line: a thin layer that reads options, calls one function, and prints what came back.
+"""The command line: reads options, calls one function, prints the result.
 
-One module for each command or group of commands; the table at the end of the set-up says which is
-called what. Heavy imports stay inside the commands, so that ``crmnet --help`` answers at once. Bad
-input ends with exit status 2 and one line on stderr; anything else that fails, with 1.
+Each command or group of commands has its own module; :data:`COMMANDS` maps names to functions.
+Heavy imports stay inside the functions, so that ``crmnet --help`` answers at once. Bad input ends
+with exit status 2 and one line on stderr, any other failure with status 1.
 """
 
 from __future__ import annotations
 
-import gc
+import atexit
 import logging
 import os
 import sys
@@ -30,7 +30,7 @@ from crmnet.cli import (
     predict,
     train,
 )
-from crmnet.process import end_process
+from crmnet.process import end_fast, end_process, flush_output, in_process_group, start_fast
 
 Command = Callable[..., None]
 
@@ -62,11 +62,11 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "import-keras": models.import_keras,
     },
 }
-"""Every command, in the order in which ``crmnet --help`` shows them."""
+"""All commands, in the order in which ``crmnet --help`` lists them."""
 GROUPS = {
-    "data": "Fetch, make, check and divide data sets.",
-    "motifs": "Binding motifs: find new ones, find their sites, name them.",
-    "models": "Networks, and trained models: list, show, pack, calibrate, distil, export, import.",
+    "data": "Fetch, create, check and split data sets.",
+    "motifs": "Binding motifs: discover new ones, find their sites, name them.",
+    "models": "Networks and trained models: list, show, pack, calibrate, distil, export, import.",
 }
 
 app = typer.Typer(
@@ -74,8 +74,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
-    help="Predict how strongly a yeast promoter is expressed, from its sequence: data, training, "
-    "evaluation and prediction with CRMnet.",
+    help="Predict how strongly a yeast promoter is expressed, from its sequence. Prepare data, "
+    "train, evaluate, predict and explain with CRMnet.",
 )
 for name, command in COMMANDS.items():
     if not isinstance(command, dict):
@@ -95,25 +95,34 @@ BAD_INPUT = (
     PermissionError,
     ModuleNotFoundError,
 )
-"""What the caller can mend: status 2. Anything else that goes wrong is status 1."""
+"""Errors that the user can fix: exit status 2. All others are exit status 1."""
 
 
 def run() -> NoReturn:
-    """What the shell calls: :func:`main`, in a process that starts and ends as fast as it can."""
-    # Of the objects that torch makes when it is loaded nearly all stay. Looking for garbage among
-    # them after every 700, as Python does, takes half a second.
-    gc.set_threshold(100_000, 20, 20)
-    status = 0
+    """Entry point of the shell command: :func:`main` in a process that starts and ends fast."""
+    start_fast()
+    status, hard = 1, False
+
+    def end() -> None:  # registered first, so it runs after all other exit functions
+        if hard:
+            end_process(status)
+        end_fast()
+
+    atexit.register(end)
     try:
         main()
+        status = 0
     except SystemExit as stop:
         status = int(stop.code or 0)
-    end_process(status)
+    finally:
+        hard = in_process_group()
+    status = flush_output(status)
+    sys.exit(status)
 
 
 def main() -> None:
-    """Run a command and turn what goes wrong into one line and an exit status."""
-    # Libraries tell of every font in a PDF and every node of an exported graph: warnings only.
+    """Run a command; an error becomes one line on stderr and an exit status."""
+    # Libraries log every font in a PDF and every node of an exported graph: only their warnings.
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("crmnet").setLevel(logging.INFO)
     try:
@@ -127,16 +136,16 @@ def main() -> None:
 def _fail(error: Exception, status: int) -> None:
     if os.environ.get("CRMNET_DEBUG"):
         raise error
-    said = " ".join(str(error).split()) or type(error).__name__
+    message = " ".join(str(error).split()) or type(error).__name__
     kind = "" if status == 2 else f"{type(error).__name__}: "
-    hint = "" if status == 2 else " (CRMNET_DEBUG=1 shows where)"
-    print(f"crmnet: error: {kind}{said}{hint}", file=sys.stderr)
+    hint = "" if status == 2 else " (set CRMNET_DEBUG=1 for the traceback)"
+    print(f"crmnet: error: {kind}{message}{hint}", file=sys.stderr)
     sys.exit(status)
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        import importlib.metadata  # an eighth of a second that --help need not wait
+def _print_version(requested: bool) -> None:
+    if requested:
+        import importlib.metadata  # takes 0.12 s, which --help does not have to wait for
 
         print(f"crmnet {importlib.metadata.version('crmnet')}")
         raise typer.Exit
@@ -145,7 +154,13 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
     pass

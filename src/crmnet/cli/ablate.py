@@ -11,30 +11,33 @@ from crmnet.cli.options import ResamplesOption
 
 
 def ablate(
-    recipe: Annotated[str, typer.Argument(help="A recipe whose network is crmnet of any size.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe for crmnet of any size.")],
     data: Annotated[Path, typer.Option(help="Data set to train on.")],
-    test: Annotated[list[Path], typer.Option(help="Data set to score on; may be repeated.")],
+    test: Annotated[list[Path], typer.Option(help="Data set to evaluate on; may be repeated.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for runs and results.")],
     pretrain: Annotated[
-        Path | None, typer.Option(help="Data set of all media, for the variant *pre-trained*.")
+        Path | None,
+        typer.Option(help="Data set with all media, to pre-train the variant *pre-trained* on."),
     ] = None,
     validation: Annotated[
-        Path | None, typer.Option(help="Data set to watch; else some families of the data.")
+        Path | None, typer.Option(help="Validation set. Default: families held out from --data.")
     ] = None,
     variant: Annotated[
-        list[str] | None, typer.Option(help="Only this variant (and *full*); may be repeated.")
+        list[str] | None, typer.Option(help="Train only this variant and *full*; may be repeated.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each variant: seeds 0, 1, ….")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Runs of each variant, with seeds 0, 1, ….")
+    ] = 3,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, for all variants."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all variants."),
     ] = None,
     resamples: ResamplesOption = 1000,
 ) -> None:
-    """Train CRMnet whole and with parts left out, several seeds each: the paper's Figure 4.
+    """Train CRMnet complete and with parts removed, with several seeds: the paper's Figure 4.
 
     Variants: pre-trained, full, no squeeze-excitation, no transformer, no decoder, additive
-    position code. Called again, it goes on where it was stopped.
+    position code. An interrupted command resumes when it is run again.
 
     Example: `crmnet ablate small --data complex --pretrain both --test held-out -o ablation`
     """

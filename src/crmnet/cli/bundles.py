@@ -1,4 +1,4 @@
-"""``crmnet models pack / calibrate / distil / export``: trained models to hand on."""
+"""``crmnet models pack / calibrate / distil / export``: prepare trained models for others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import typer
 from crmnet.cli.options import (
     Counter,
     OverwriteOption,
-    Precision,
     PrecisionOption,
     ResamplesOption,
 )
@@ -27,17 +26,18 @@ def pack(
         bool, typer.Option("--reverse-complement", help="Average both strands at prediction.")
     ] = False,
     half: Annotated[
-        bool, typer.Option("--half", help="Store matrices in 16 bits; the card says the cost.")
+        bool, typer.Option("--half", help="Store matrices in 16 bits; the card states the error.")
     ] = False,
     max_mb: Annotated[
-        float | None, typer.Option(help="Refuse a file larger than this many megabytes.")
+        float | None, typer.Option(help="Fail if the file is larger than this many megabytes.")
     ] = None,
     not_for: Annotated[
-        list[str] | None, typer.Option(help="What else it is not for; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Another use that the model is not for; may be repeated."),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Pack one or several runs into one file to share, with a card in it and beside it.
+    """Pack one or several runs into one file to share, with a model card inside and beside it.
 
     Examples: `crmnet models pack my-run -o my-model.safetensors` ·
     `crmnet models pack run-1 run-2 run-3 -o yeast.safetensors --half --max-mb 12`
@@ -49,38 +49,40 @@ def pack(
     card = run_pack(runs, output, options, overwrite=overwrite)
     size = output.stat().st_size / 1e6
     packed = "1 run" if len(card.members) == 1 else f"{len(card.members)} runs"
-    print(f"packed: {output}, {packed}, {size:.2f} MB")
+    print(f"packed {packed} into {output}, {size:.2f} MB")
     for medium, error in card.storage_error.items():
-        print(f"16 bits move a member's prediction by at most {error:.2g} ({medium})")
+        print(f"16 bits change a member's prediction by at most {error:.2g} ({medium})")
     print(f"next: crmnet models calibrate {output} HELD_OUT")
 
 
 def calibrate(
     model: ModelArgument,
     held_out: Annotated[
-        Path | None, typer.Argument(help="Data set of families that no member was trained on.")
+        Path | None, typer.Argument(help="Data set of families on which no member was trained.")
     ] = None,
     test: Annotated[
         list[Path] | None,
-        typer.Option(help="Data set to test on: metrics and coverage; may be repeated."),
+        typer.Option(help="Test set for metrics and coverage; may be repeated."),
     ] = None,
     native: Annotated[
-        Path | None, typer.Option(help="Native promoters, a data set or any file of sequences.")
+        Path | None, typer.Option(help="Native promoters: a data set or any file of sequences.")
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="NAME.safetensors to write; left out, the model's own file."
+            "-o", "--output", help="NAME.safetensors to write. Default: the model's own file."
         ),
     ] = None,
     overwrite: OverwriteOption = False,
-    level: Annotated[float, typer.Option(help="Share that the intervals shall hold.")] = 0.9,
+    level: Annotated[
+        float, typer.Option(help="Share of measurements that the intervals should cover.")
+    ] = 0.9,
     resamples: ResamplesOption = 1000,
 ) -> None:
-    """Write into a packed model's card how far to trust it: intervals, flags, percentiles, tests.
+    """Add intervals, flags, percentiles and test results to a packed model's card.
 
-    Intervals are conformal, from held-out families, scaled by how far the members disagree.
-    Models that come with crmnet stay as they are: their figures are computed again and printed.
+    Intervals are conformal: they come from held-out families and are scaled by the disagreement of
+    the members. Bundled models are not changed: their figures are recomputed and printed.
 
     Examples: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
     · `crmnet models calibrate yeast --test my-promoters -o yeast-here.safetensors`
@@ -91,7 +93,9 @@ def calibrate(
     from crmnet.runs.packed import is_bundled
 
     if held_out is None and not test and native is None:
-        raise ValueError("give held-out rows, --test or --native; there is nothing to calibrate")
+        raise ValueError(
+            "there is nothing to calibrate; give a held-out data set, --test or --native"
+        )
     options = CalibrateOptions(level=level, resamples=resamples)
     card = run_calibration(
         model, held_out, tests=test or [], native=native, output=output, overwrite=overwrite,
@@ -99,32 +103,30 @@ def calibrate(
     )  # fmt: skip
     print("\n".join(card_lines(card)))
     if output is None and is_bundled(model):
-        said = f"nothing written: {model} comes with crmnet; -o NAME.safetensors keeps this card"
+        message = f"nothing written: {model} is bundled; -o NAME.safetensors saves this card"
     else:
-        said = f"written: {output or model}"
-    print(said, file=sys.stderr)
+        message = f"written: {output or model}"
+    print(message, file=sys.stderr)
 
 
 def export(
     model: Annotated[str, typer.Argument(help="Run folder, packed file, or bundled model.")],
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX.")] = False,
     torch_export: Annotated[
-        bool, typer.Option("--torch-export", help="Write a program of torch.export.")
+        bool, typer.Option("--torch-export", help="Write a torch.export program.")
     ] = False,
     tokens: Annotated[
         bool,
-        typer.Option(
-            "--tokens", help="Read bytes (tokens 0–4 or ASCII letters) instead of one-hot."
-        ),
+        typer.Option("--tokens", help="Input is bytes (tokens 0–4 or ASCII letters), not one-hot."),
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="File; left out, the model's name, .onnx or .pt2."),
+        typer.Option("-o", "--output", help="File. Default: the model's name, .onnx or .pt2."),
     ] = None,
 ) -> None:
-    """Write a model for other programs, and check that it predicts the same.
+    """Export a model for other programs, and check that its predictions are the same.
 
-    The batch is free; the input is one-hot (batch, 4, 112) float32, channels A C G T, or with
+    The batch size is free. The input is one-hot (batch, 4, 112) float32, channels A C G T, or with
     --tokens (batch, 112) uint8. ONNX needs `pip install 'crmnet[export]'`.
 
     Example: `crmnet models export my-run --onnx -o my-model.onnx`
@@ -138,22 +140,26 @@ def export(
     output = output or Path(Path(model).name.removesuffix(".safetensors") + suffix)
     predictor = Predictor.load(model, device="cpu")
     difference = write(predictor, output, reads="tokens" if tokens else "onehot")
-    print(f"written: {output}; at most {difference:.1g} from PyTorch")
+    print(f"written: {output}; predictions differ by at most {difference:.1g} from PyTorch")
 
 
 def distil(
     model: Annotated[str, typer.Argument(help="Run folder, packed file, or bundled model.")],
-    data: Annotated[Path, typer.Argument(help="Data set whose promoters, and kin, are labelled.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
-    promoters: Annotated[int, typer.Option("-n", "--promoters", help="How many.")] = 200_000,
-    seed: Annotated[int, typer.Option(help="Another seed makes others.")] = 0,
-    precision: PrecisionOption = Precision.fp32,
+    data: Annotated[
+        Path, typer.Argument(help="Data set whose promoters, and variants of them, are labelled.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to create.")],
+    promoters: Annotated[
+        int, typer.Option("-n", "--promoters", help="Number of promoters.")
+    ] = 200_000,
+    seed: Annotated[int, typer.Option(help="Seed of the variants.")] = 0,
+    precision: PrecisionOption = "fp32",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Make a training set out of a model's predictions, for a smaller network to learn from.
+    """Create a training set from a model's predictions, for a smaller network to learn from.
 
-    The data set's own promoters come first, then mutants and crosses of them, each labelled in
-    one of the model's media. Give training rows only, never those a model is to be tested on.
+    The data set's own promoters come first, then mutants and crosses of them. Each is labelled in
+    one of the model's media. Use training rows only, never rows on which a model will be tested.
 
     Example: `crmnet models distil yeast my-data -n 200000 -o soft`, then
     `crmnet train yeast-fast --data soft -o student`
@@ -163,9 +169,9 @@ def distil(
     from crmnet.prediction.distil import distil as run_distil
     from crmnet.prediction.predictor import Predictor
 
-    predictor = Predictor.load(model, precision=precision.value)
+    predictor = Predictor.load(model, precision=precision)
     options = DistilOptions(promoters, seed=seed)
-    with Counter("promoters labelled") as counter:
+    with Counter("labelled promoters") as counter:
         made = run_distil(
             predictor, Dataset.open(data), output, options, overwrite=overwrite, progress=counter
         )

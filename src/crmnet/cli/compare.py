@@ -10,11 +10,8 @@ import typer
 from crmnet.cli.options import (
     BatchSizeOption,
     ColumnOption,
-    Device,
     DeviceOption,
-    Kinship,
     KinshipOption,
-    Level,
     LevelOption,
     MaxRejectedOption,
     ResamplesOption,
@@ -27,12 +24,14 @@ if TYPE_CHECKING:
 
 
 def compare(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables and figure.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for tables and the figure.")
+    ],
     models: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[NAME=]MODEL...",
-            help="Run folders, packed files or bundled models, named if you like.",
+            help="Run folders, packed files or bundled models, with a name if you like.",
         ),
     ] = None,
     data: Annotated[
@@ -42,41 +41,44 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME@SET=FILE",
-            help="A table of measured and predicted values as one more model; may be repeated.",
+            help="Table of measured and predicted values, as another model; may be repeated.",
         ),
     ] = None,
-    metric: Annotated[str, typer.Option(help="What pairs are compared by.")] = "pearson",
+    metric: Annotated[str, typer.Option(help="Metric by which pairs are compared.")] = "pearson",
     medium: Annotated[
-        list[str] | None, typer.Option(help="Medium of files that name none: one for all, or each.")
+        list[str] | None,
+        typer.Option(
+            help="Medium of files without a medium column: once for all files, or once for each."
+        ),
     ] = None,
     without: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Leave out rows that this data set or file, on which models were trained, holds; "
-            "may be repeated."
+            help="Training data of a model (data set or file), whose rows are left out; may be "
+            "repeated."
         ),
     ] = None,
-    level: LevelOption = Level.near,
-    by: KinshipOption = Kinship.family,
+    level: LevelOption = "near",
+    by: KinshipOption = "family",
     k: WordOption = 20,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
     batch_size: BatchSizeOption = 256,
     resamples: ResamplesOption = 1000,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
 ) -> None:
     """Compare models on the same rows: one table and the paper's Figure 3.
 
-    Every metric with its interval, and for every pair of models the difference with a paired
-    bootstrap over families. SET is the name of a `--data` file (without its suffix), or a new one.
+    Reports every metric with its interval, and the difference of every pair of models with a paired
+    bootstrap over families. SET is the name of a `--data` file without its suffix, or a new name.
 
     Example: `crmnet compare my-run legnet=other-run --data test.csv -o comparison
     --predictions DanQ@test=danq.csv`
     """
     if not models and not predictions:
-        raise ValueError("name the models to compare, or tables with --predictions NAME@SET=FILE")
+        raise ValueError("give models to compare, or tables with --predictions NAME@SET=FILE")
     if models and not data:
-        raise ValueError("name what to compare the models on with --data")
+        raise ValueError("give the data to compare the models on with --data")
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
@@ -86,7 +88,7 @@ def compare(
     from crmnet.prediction.predictor import Predictor
 
     predictors = {
-        name: Predictor.load(run, device=device.value, batch_size=batch_size)
+        name: Predictor.load(run, device=device, batch_size=batch_size)
         for name, run in map(_named, models or [])
     }
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
@@ -96,8 +98,8 @@ def compare(
         all_opened(data or [], medium or [default], options) as datasets,
         all_opened(without or [], ["complex"], IngestOptions()) as trained,
     ):
-        seen = [TrainingRows(d.tokens, d.name, level.value, words=words) for d in trained]
-        sets = align(predictors, datasets, tables, by=by.value, words=words, without=seen)
+        seen = [TrainingRows(d.tokens, d.name, level, words=words) for d in trained]
+        sets = align(predictors, datasets, tables, by=by, words=words, without=seen)
     results = [run_comparison(aligned, metric, resamples=resamples) for aligned in sets]
     from crmnet.evaluation.compare_report import comparison_markdown, write_comparison
 

@@ -1,4 +1,4 @@
-"""``crmnet data``: fetch, make, check and divide data sets."""
+"""``crmnet data``: fetch, create, check and split data sets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Annotated
 
 import typer
 
+from crmnet.choices import Kinship
 from crmnet.cli.options import (
     ColumnOption,
     Counter,
-    Flanks,
     FlanksOption,
-    Kinship,
-    Level,
     LevelOption,
     MaxRejectedOption,
     MismatchOption,
@@ -25,11 +23,11 @@ from crmnet.cli.options import (
 
 FromOption = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FOLDER", help="Folder that has the files of public data sets."),
+    typer.Option("--from", metavar="FOLDER", help="Folder with the files of public data sets."),
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option(help="Where fetched files are kept; left out, $CRMNET_DATA or the user's cache."),
+    typer.Option(help="Folder of fetched files. Default: $CRMNET_DATA, else the user's cache."),
 ]
 
 
@@ -38,43 +36,44 @@ def ingest(
         list[Path],
         typer.Argument(
             help="TSV, CSV or two columns of text, plain, .gz or .zst (- is stdin), or names of "
-            "public data sets (`crmnet data list`)."
+            "public data sets (see `crmnet data list`)."
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to create.")],
     medium: Annotated[
         list[str] | None,
         typer.Option(
-            help="Medium of rows that name none: once for all files, or once for each, in order; "
-            "left out, *complex*."
+            help="Medium of rows without one: once for all files, or once for each file, in order. "
+            "Default: *complex*."
         ),
     ] = None,
     unit: Annotated[
         list[str] | None,
         typer.Option(
-            help="Unit of the labels, once for all files or once for each; left out, *sorting bin* "
-            "if all labels of a file lie within 0-17, else *unknown*."
+            help="Unit of the labels: once for all files, or once for each file, in order. "
+            "Default: *sorting bin* if all labels of a file are within 0-17, else *unknown*."
         ),
     ] = None,
     column: ColumnOption = None,
-    flanks: FlanksOption = Flanks.auto,
+    flanks: FlanksOption = "auto",
     max_rejected: MaxRejectedOption = 0.01,
     folder: FromOption = None,
     cache: CacheOption = None,
     jobs: Annotated[
         int,
-        typer.Option(min=1, help="Threads that read and parse, beside the one that writes."),
+        typer.Option(min=1, help="Threads that read and parse, besides the one that writes."),
     ] = 1,
     packed: Annotated[
-        bool, typer.Option("--packed", help="Keep two bits a base: a quarter of the size on disk.")
+        bool,
+        typer.Option("--packed", help="Store two bits per base: a quarter of the size on disk."),
     ] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Turn raw rows of sequence and expression into a data set.
+    """Convert raw rows of sequence and expression to a data set.
 
-    Columns are found by the header's names, in any order; without a header the first is the
-    sequence and the second the expression. Every row that is not taken is counted by reason and
-    listed with file and line in rejected.tsv. Public data sets bring medium, unit and columns.
+    Columns are found by their names in the header, in any order; without a header, the first is the
+    sequence and the second the expression. Rejected rows are counted by reason and listed with file
+    and line in rejected.tsv. Medium, unit and columns of public data sets are known.
 
     Examples: `crmnet data ingest rows.tsv.gz -o my-data` ·
     `crmnet data ingest random-complex --from downloads -o test` ·
@@ -89,7 +88,7 @@ def ingest(
         media=medium or ["complex"],
         units=unit or (),
         columns=pairs(column, "--column"),
-        flanks=flanks.value,
+        flanks=flanks,
         max_rejected=max_rejected,
         overwrite=overwrite,
         packed=packed,
@@ -110,32 +109,33 @@ def ingest(
         )
     if not medium and not any(is_known(file) for file in files) and dataset.media == ["complex"]:
         print(
-            "rows that name no medium are taken as complex (--medium says otherwise)",
+            "rows without a medium are taken as complex; --medium sets another one",
             file=sys.stderr,
         )
     if dataset.manifest["rejected"]:
-        print(f"rows not taken are listed in {output / 'rejected.tsv'}")
+        print(f"rejected rows are listed in {output / 'rejected.tsv'}")
     print(f"data set: {output}")
 
 
 def simulate(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to make.")],
-    n: Annotated[int, typer.Option("-n", help="Promoters.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Same seed, same assay.")] = 0,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to create.")],
+    n: Annotated[int, typer.Option("-n", help="Number of promoters.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same assay.")] = 0,
     native_share: Annotated[
         float, typer.Option(help="Share of native-like promoters: AT-rich families of mutants.")
     ] = 0.2,
     cells: Annotated[
-        int | None, typer.Option(help="Cells per promoter; left out, few for most, many for some.")
+        int | None,
+        typer.Option(help="Cells per promoter. Default: few for most promoters, many for some."),
     ] = None,
-    sites: Annotated[float, typer.Option(help="Mean number of sites set into a promoter.")] = 1.0,
+    sites: Annotated[float, typer.Option(help="Mean number of sites planted per promoter.")] = 1.0,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Simulate a reporter assay whose truth is known.
+    """Simulate a reporter assay with known truth.
 
-    Random and native-like promoters, sites of 20 yeast factors (JASPAR), expression from a
-    thermodynamic model in two media, sorted into bins 0–17 with the noise of few cells. The true
-    sites and their effects are written to OUTPUT/truth.
+    Random and native-like promoters carry sites of 20 yeast factors (JASPAR). A thermodynamic model
+    gives their expression in two media; cells are sorted into bins 0–17, with the noise of small
+    numbers of cells. The true sites and their effects are written to OUTPUT/truth.
 
     Example: `crmnet data simulate -n 20000 --seed 1 -o simulated`
     """
@@ -150,38 +150,38 @@ def simulate(
 
 
 def split(
-    dataset: Annotated[Path, typer.Argument(help="Data set to divide.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Data set to train on, to make.")],
-    held_out: Annotated[Path | None, typer.Option(help="Data set held out, to make.")] = None,
+    dataset: Annotated[Path, typer.Argument(help="Data set to split.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Training set to create.")],
+    held_out: Annotated[Path | None, typer.Option(help="Held-out set to create.")] = None,
     by: Annotated[
         Kinship,
         typer.Option(
             help="What stays together: copies of one *sequence* (either strand, any medium), rows "
-            "of one given *family*, or *homology*: inserts that share a word of --k bases."
+            "of one given *family*, or *homology*, inserts that share a word of --k bases."
         ),
-    ] = Kinship.homology,
+    ] = "homology",
     fraction: Annotated[float, typer.Option(help="Share of families to hold out.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed holds out others.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out families.")] = 0,
     k: WordOption = 20,
     without: Annotated[
         list[Path] | None,
-        typer.Option(help="Leave out rows that this data set or file shares; can be repeated."),
+        typer.Option(help="Leave out rows that this data set or file shares; may be repeated."),
     ] = None,
-    level: LevelOption = Level.near,
+    level: LevelOption = "near",
     mismatches: MismatchOption = 3,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Divide a data set into one to train on and one held out; no family is on both sides.
+    """Split a data set into a training set and a held-out set; no family is in both.
 
-    Both parts carry the families that were found, so that training and evaluation go by them too.
-    Without `--held-out` nothing is held out: with `--without` all rows that a test set does not
-    share are kept.
+    Both parts store the families that were found, so that training and evaluation use them too.
+    Without `--held-out` nothing is held out: `--without` then keeps all rows that a test set does
+    not share.
 
     Examples: `crmnet data split my-data -o my-train --held-out my-test --by homology` ·
     `crmnet data split my-data -o my-train --without Random_complex.csv --level words`
     """
     if held_out is None and not without:
-        raise ValueError("name what to divide off: --held-out DATASET, or --without DATASET")
+        raise ValueError("nothing to split off; give --held-out DATASET or --without DATASET")
     import numpy as np
 
     from crmnet.data.dataset import Dataset
@@ -195,10 +195,10 @@ def split(
     keep = np.ones(len(rows), dtype=bool)
     for path in without or []:
         with opened(path) as others:
-            leaking = find_leaks(rows, others, mismatches, words).rows(level.value)
-        print(f"{leaking.sum():,} rows are shared with {path} ({level.value}) and left out")
+            leaking = find_leaks(rows, others, mismatches, words).rows(level)
+        print(f"left out {leaking.sum():,} rows shared with {path} ({level})")
         keep &= ~leaking
-    options = SplitOptions(fraction, by.value, seed, words, overwrite)
+    options = SplitOptions(fraction, by, seed, words, overwrite)
     parts = run_split(rows, output, held_out, options, keep=np.nonzero(keep)[0])
     for part in parts:
         assert part.family is not None
@@ -206,9 +206,11 @@ def split(
 
 
 def check(
-    dataset: Annotated[Path, typer.Argument(help="Data set, or a file that could be one.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="Data set, or a file of sequence and expression.")
+    ],
     against: Annotated[
-        Path | None, typer.Option(help="Data set or file that it must share nothing with.")
+        Path | None, typer.Option(help="Data set or file with which it must share no rows.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for check.json and check.png.")
@@ -216,24 +218,24 @@ def check(
     by: Annotated[
         Kinship | None,
         typer.Option(
-            help="What makes a family; left out, *homology*, above 4 million rows *sequence*."
+            help="What makes a family. Default: *homology*, above 4 million rows *sequence*."
         ),
     ] = None,
     k: WordOption = 20,
     mismatches: MismatchOption = 3,
     fail_on_leak: Annotated[
-        bool, typer.Option("--fail-on-leak", help="End with status 1 if rows are shared.")
+        bool, typer.Option("--fail-on-leak", help="Exit with status 1 if rows are shared.")
     ] = False,
-    level: LevelOption = Level.near,
-    medium: Annotated[str, typer.Option(help="Medium of files that name none.")] = "complex",
+    level: LevelOption = "near",
+    medium: Annotated[str, typer.Option(help="Medium of files without one.")] = "complex",
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
 ) -> None:
-    """Look into a data set, and for what it shares with another.
+    """Check a data set, and find what it shares with another one.
 
-    Lengths, labels, adapters, bases by position, copies, families; and with `--against` the
-    inserts that both hold, on either strand: the same, a few bases apart, or with a word of `--k`
-    bases in common.
+    Reports lengths, labels, adapters, bases by position, copies and families. With `--against`, it
+    also reports the inserts that both contain on either strand: identical, a few bases apart, or
+    with a common word of `--k` bases.
 
     Examples: `crmnet data check my-data -o checked` ·
     `crmnet data check my-train --against my-test --fail-on-leak`
@@ -252,7 +254,7 @@ def check(
     words = WordOptions(k)
     leaks = None
     with opened(dataset, options) as rows:
-        checked = run_check(rows, by.value if by else None, words)
+        checked = run_check(rows, by, words)
         print("\n".join(checked.lines()))
         if against is not None:
             with opened(against, options) as others:
@@ -263,20 +265,20 @@ def check(
 
         write_check(output, checked, leaks)
         print(f"written: {output}/check.json, check.png")
-    if fail_on_leak and leaks is not None and leaks.rows(level.value).any():
+    if fail_on_leak and leaks is not None and leaks.rows(level).any():
         print(f"leak: {dataset} shares rows with {against}", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def list_known(cache: CacheOption = None) -> None:
-    """List the public data sets that can be fetched, ingested and evaluated by name.
+    """List the public data sets that can be fetched, ingested and evaluated on by name.
 
     Example: `crmnet data list`
     """
     from crmnet.data.fetch import cache_folder, cached
     from crmnet.data.registry import cards
 
-    head = ("name", "rows", "medium", "size", "licence", "cached", "what it is, and its source")
+    head = ("name", "rows", "medium", "size", "licence", "cached", "content and source")
     rows = [head]
     for card in cards().values():
         rows.append(
@@ -299,22 +301,21 @@ def list_known(cache: CacheOption = None) -> None:
 
 
 def size_text(size: int | None) -> str:
-    """Bytes as a person writes them; nothing where the size is not known."""
+    """A size such as ``1.2 MB``; empty if unknown."""
     if size is None:
         return ""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
 
 
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Names of `crmnet data list`.")],
+    names: Annotated[list[str], typer.Argument(help="Names from `crmnet data list`.")],
     cache: CacheOption = None,
     folder: FromOption = None,
 ) -> None:
-    """Download public data sets, check them, and keep them for use by name.
+    """Download public data sets, verify them, and cache them for use by name.
 
-    A download that broke off goes on where it stopped. Checksums are those of the card, or, for
-    Zenodo, of the record itself, which are kept in lock.json beside the files. Only this command
-    uses the network.
+    An interrupted download resumes. Checksums come from the data set's card or, for Zenodo, from
+    the record, and are kept in lock.json next to the files. Only this command uses the network.
 
     Examples: `crmnet data fetch random-complex native-complex` ·
     `crmnet data fetch complex-train --cache /data/crmnet`

@@ -11,19 +11,19 @@ import typer
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")] = Path(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to create.")] = Path(
         "crmnet-demo"
     ),
     promoters: Annotated[int, typer.Option(help="Simulated promoters to train on.")] = 45_000,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, as for train."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as for train."),
     ] = None,
 ) -> None:
-    """Watch the whole story in minutes, offline: simulate, train, evaluate, draw.
+    """Run the full workflow on simulated data, offline, in minutes.
 
-    A simulated yeast cell with 20 factors is measured as a real reporter assay would measure it;
-    crmnet-small learns from it and is tested on promoters it has not seen.
+    Simulates a yeast cell with 20 factors and a reporter assay of it, trains crmnet-small on the
+    measurements, evaluates it on promoters that it has not seen, and draws figures.
 
     Example: `crmnet demo -o crmnet-demo`
     """
@@ -31,11 +31,11 @@ def demo(
 
     result = run_demo(output, promoters=promoters, overrides=settings)
     print("\n".join(["", *result.table, ""]))
-    print(f"done in {result.seconds / 60:.1f} minutes; look at")
+    print(f"done in {result.seconds / 60:.1f} minutes; see")
     for path in ("evaluation/scatter.png", "run/learning_curve.png", "data/train_expression.png"):
         print(f"  {output / path}")
     program = "crmnet" if which("crmnet") else sys.argv[0]
-    print("three commands worth typing next:")
+    print("three commands to try next:")
     print(f"  {program} predict {result.run} {output}/data/test_random/assay.tsv | head")
     print(f"  {program} evaluate {result.run} {output}/data/test_native_like -o evaluation")
     print(f"  {program} data ingest YOUR_ROWS.tsv -o my-data && "

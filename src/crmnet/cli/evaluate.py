@@ -12,13 +12,9 @@ import typer
 from crmnet.cli.options import (
     BatchSizeOption,
     ColumnOption,
-    Device,
     DeviceOption,
-    Flanks,
     FlanksOption,
-    Kinship,
     KinshipOption,
-    Level,
     LevelOption,
     MaxRejectedOption,
     ResamplesOption,
@@ -39,56 +35,65 @@ def evaluate(
     data: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Data sets, files of sequences and expression, or names of fetched public sets."
+            help="Data sets, files of sequence and expression, or names of fetched public sets."
         ),
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="Instead: a table with measured and predicted values.")
+        Path | None,
+        typer.Option(help="Evaluate this table of measured and predicted values instead."),
     ] = None,
-    measured: Annotated[str | None, typer.Option(help="Its column of measured values.")] = None,
-    predicted: Annotated[str | None, typer.Option(help="Its column of predicted values.")] = None,
+    measured: Annotated[
+        str | None, typer.Option(help="Column of measured values in that table.")
+    ] = None,
+    predicted: Annotated[
+        str | None, typer.Option(help="Column of predicted values in that table.")
+    ] = None,
     dream: Annotated[
         Path | None,
         typer.Option(
             "--dream-subsets",
-            help="With --predictions for the DREAM 2022 test set: folder of its lists of rows; "
-            "adds the challenge's score.",
+            help="With --predictions for the DREAM 2022 test set: folder with the challenge's "
+            "lists of rows; adds its score.",
         ),
     ] = None,
     replicates: Annotated[
         Path | None,
-        typer.Option(help="Instead: a table with two measurements of each row, for the ceiling."),
+        typer.Option(help="Instead: table with two measurements per row, for the noise ceiling."),
     ] = None,
-    replicate_columns: Annotated[tuple[str, str], typer.Option(help="Its two columns.")] = (
+    replicate_columns: Annotated[
+        tuple[str, str], typer.Option(help="The two columns of that table.")
+    ] = (
         "replicate_1",
         "replicate_2",
     ),
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for metrics.json, tables and the scatter."),
+        typer.Option(
+            "-o", "--output", help="Folder for metrics.json, tables and the scatter plot."
+        ),
     ] = None,
     against: Annotated[
         Path | None,
         typer.Option(
-            help="What the model was trained on (data set or file): scores the rows that it holds "
-            "and those that it does not apart."
+            help="Training data of the model (data set or file): also scores separately the rows "
+            "that it contains and those that it does not."
         ),
     ] = None,
-    level: LevelOption = Level.near,
-    by: KinshipOption = Kinship.family,
+    level: LevelOption = "near",
+    by: KinshipOption = "family",
     k: WordOption = 20,
-    medium: Annotated[str | None, typer.Option(help="Medium of a file that names none.")] = None,
+    medium: Annotated[str | None, typer.Option(help="Medium of files without one.")] = None,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
-    flanks: FlanksOption = Flanks.auto,
+    flanks: FlanksOption = "auto",
     batch_size: BatchSizeOption = 256,
     resamples: ResamplesOption = 1000,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Score a model on measured promoters, or score a table of predictions.
+    """Evaluate a model on measured promoters, or evaluate a table of predictions.
 
-    Pearson's r, Spearman's ρ, R², MSE, MAE, MSE after an affine fit, and r within families, each
-    with a 95 % interval from a bootstrap over families of related sequences (`--by`).
+    Reports Pearson's r, Spearman's ρ, R², MSE, MAE, MSE after an affine fit, and r within families,
+    each with a 95 % interval from a bootstrap over families of related sequences (`--by`).
 
     Examples: `crmnet evaluate my-run test.csv -o evaluation` ·
     `crmnet evaluate my-run native.tsv --by homology` ·
@@ -96,13 +101,13 @@ def evaluate(
     `crmnet evaluate --predictions Random_complex.csv`
     """
     if replicates is not None and (model is not None or predictions is not None):
-        raise ValueError("--replicates stands alone, without MODEL or --predictions")
+        raise ValueError("--replicates cannot be combined with MODEL or --predictions")
     if replicates is None and (predictions is None) == (model is None):
         raise ValueError("give either MODEL and DATA, or --predictions FILE")
     if dream is not None and predictions is None:
-        raise ValueError("--dream-subsets goes with --predictions of the whole test set")
+        raise ValueError("--dream-subsets needs --predictions for the complete test set")
     if model is not None and not data:
-        raise ValueError(f"what should {model} be evaluated on? name a data set or a file")
+        raise ValueError(f"nothing to evaluate {model} on; name a data set or a file")
     from crmnet.data.dataset import is_dataset
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
@@ -112,7 +117,7 @@ def evaluate(
     from crmnet.prediction.predictor import Predictor
     from crmnet.statistics.metrics import summarise
 
-    told: dict[str, Any] = {"by": by.value, "words": WordOptions(k)}
+    told: dict[str, Any] = {"by": by, "words": WordOptions(k)}
     if replicates is not None:
         first, second = replicate_columns
         twice = score_table(replicates, measured=first, predicted=second, **told)
@@ -122,18 +127,16 @@ def evaluate(
     with ExitStack() as stack:
         if against is not None:
             rows = stack.enter_context(opened(against, IngestOptions(max_rejected=max_rejected)))
-            told["training"] = TrainingRows(
-                rows.tokens, rows.name, level.value, words=WordOptions(k)
-            )
+            told["training"] = TrainingRows(rows.tokens, rows.name, level, words=WordOptions(k))
         if predictions is not None:
             sets = [score_table(predictions, measured=measured, predicted=predicted, **told)]
         else:
             assert model is not None and data is not None
-            predictor = Predictor.load(model, device=device.value, batch_size=batch_size)
+            predictor = Predictor.load(model, device=device, batch_size=batch_size)
             options = IngestOptions(
                 media=(medium or predictor.media[0],),
                 columns=pairs(column, "--column"),
-                flanks=flanks.value,
+                flanks=flanks,
                 max_rejected=max_rejected,
             )
             if not all(is_dataset(path) for path in data):
@@ -142,7 +145,7 @@ def evaluate(
             _say_what_was_seen(data_roles(model, predictor), data, rows)
     for scored in sets:
         if scored.left_out:
-            print(f"{scored.name}: {scored.left_out:,} rows could not be used", file=sys.stderr)
+            print(f"{scored.name}: {scored.left_out:,} rows are unusable", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
     _print_summary(sets, summary)
     if dream is not None:
@@ -165,14 +168,14 @@ def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
 def _say_what_is_assumed(predictor: Predictor, medium: str | None) -> None:
     if medium is None and len(predictor.media) > 1:
         print(
-            f"rows of files that name no medium are scored as {predictor.media[0]}; --medium "
-            f"chooses ({', '.join(predictor.media)})",
+            f"rows of files without a medium are scored as {predictor.media[0]}; --medium sets "
+            f"another one ({', '.join(predictor.media)})",
             file=sys.stderr,
         )
 
 
 def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Dataset | None) -> None:
-    """Warn of test sets that are the training data, and of an ``--against`` that is not."""
+    """Warn if a test set is training data, or if ``--against`` is not."""
     from crmnet.data.dataset import Dataset, is_dataset
 
     for path in filter(is_dataset, data):
@@ -181,8 +184,8 @@ def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Datas
             print(f"warning: {path} is the data set that the model {use}", file=sys.stderr)
     if against is not None and against.fingerprint not in trained:
         print(
-            f"note: by its record the model was trained on other data than {against.name}; rows "
-            "are looked for in that alone",
+            f"note: the model's record names other training data than {against.name}; shared rows "
+            f"are searched in {against.name} only",
             file=sys.stderr,
         )
 
@@ -200,21 +203,21 @@ def _print_ceiling(scored: Scored, resamples: int) -> None:
         f"families (by {by})"
     )
     for name, text in (
-        ("replicates", "r between the two"),
-        ("single", "ceiling of r against one of them"),
-        ("mean", "ceiling of r against their mean"),
+        ("replicates", "r between the replicates"),
+        ("single", "ceiling of r with one replicate"),
+        ("mean", "ceiling of r with their mean"),
     ):
         print(f"  {text:34}{with_interval(vars(found[name]))}")
 
 
 def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[str, Any]:
-    """Print the DREAM score; what goes into metrics.json."""
+    """Print the DREAM score; return what metrics.json stores of it."""
     from crmnet.reports.wording import with_interval
     from crmnet.statistics.dream import dream_score, read_subsets
 
     if scored.left_out:
         raise ValueError(
-            f"{scored.left_out:,} rows have no value; the DREAM score needs the whole test set"
+            f"{scored.left_out:,} rows have no value; the DREAM score needs the complete test set"
         )
     found = dream_score(scored, read_subsets(folder, len(scored.measured)), resamples=resamples)
     print(f"\nDREAM score: Pearson {with_interval(vars(found.pearson))}, "

@@ -9,7 +9,7 @@ import typer
 
 
 def list_models() -> None:
-    """List the trained models that come with crmnet, and the networks that can be trained.
+    """List the bundled models, and the networks that can be trained.
 
     Example: `crmnet models list`
     """
@@ -22,25 +22,25 @@ def list_models() -> None:
         size = path.stat().st_size / 1e6
         print(f"  {name:22}{size:>9.1f} MB  {', '.join(card.media)}: {card.about}")
     if not bundled():
-        print("  none; make one with crmnet models pack")
+        print("  none; create one with crmnet models pack")
     print("\nnetworks, with their number of parameters")
     for name, entry in MODELS.items():
         print(f"  {name:22}{entry.card.parameters:>12,}  {entry.about}")
-    print("\ncrmnet models show NAME tells more of one; crmnet train RECIPE trains one")
+    print("\ncrmnet models show NAME shows its card; crmnet train RECIPE trains a network")
 
 
 def show(
     name: Annotated[
-        str, typer.Argument(help="A packed file, or one of `crmnet models list`, of either kind.")
+        str, typer.Argument(help="A packed file, or a model or network from `crmnet models list`.")
     ],
     json: Annotated[
-        bool, typer.Option("--json", help="The card of a trained model as it is stored.")
+        bool, typer.Option("--json", help="Print the card of a trained model as JSON.")
     ] = False,
 ) -> None:
     """Show the card of a trained model, or of a network.
 
-    Of a trained model: what it is, how good, how far to trust it, what it is not for. Of a network:
-    paper, parameters, input, loss, recipe and settings.
+    Of a trained model: networks, media, test results, intervals, and what it is not for. Of a
+    network: paper, parameters, input, loss, recipe and settings.
 
     Examples: `crmnet models show my-model.safetensors` · `crmnet models show legnet`
     """
@@ -65,13 +65,13 @@ def _show_network(name: str) -> None:
 
     if name not in MODELS and is_run(Path(name)):
         raise ValueError(
-            f"{name} is a run folder and has no card; "
-            f"`crmnet models pack {name} -o NAME.safetensors` makes a model with one"
+            f"{name} is a run folder, which has no card; pack it into a model with a card: "
+            f"`crmnet models pack {name} -o NAME.safetensors`"
         )
     if name not in MODELS:
         known = [*bundled(), *MODELS]
         hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
-        raise ValueError(f"{name} is no packed file, trained model or network; {hint}")
+        raise ValueError(f"{name} is not a packed file, a bundled model or a network; {hint}")
     settings = asdict(configure(name))
     entry = MODELS[name]
     card = entry.card
@@ -81,9 +81,9 @@ def _show_network(name: str) -> None:
         "parameters": f"{card.parameters:,}"
         + (f", {card.not_trained:,} of them not trained" if card.not_trained else "")
         + ("" if published is None else f" (published: {published:,})"),
-        "sees": card.context,
+        "input": card.context,
         "alphabet": card.alphabet,
-        "where N is": card.n_policy,
+        "base N": card.n_policy,
         "loss": card.loss,
         "recipe": card.recipe,
         "notes": card.notes,
@@ -99,13 +99,15 @@ def _show_network(name: str) -> None:
 
 def import_keras(
     saved_model: Annotated[Path, typer.Argument(help="Folder of the unpacked SavedModel.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make.")],
-    medium: Annotated[str, typer.Option(help="Medium the weights were trained on.")] = "complex",
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to create.")],
+    medium: Annotated[
+        str, typer.Option(help="Medium on which the weights were trained.")
+    ] = "complex",
 ) -> None:
-    """Turn published CRMnet weights (a TensorFlow SavedModel) into a run folder.
+    """Convert published CRMnet weights (a TensorFlow SavedModel) to a run folder.
 
-    Needs TensorFlow, for this command alone: `pip install 'crmnet[keras]'`. Only the folder's
-    variables/ are read. The authors' weights are Zenodo record 7375243.
+    Only this command needs TensorFlow: `pip install 'crmnet[keras]'`. Of the SavedModel, only
+    variables/ is read. The authors' weights are Zenodo record 7375243.
 
     Example: `crmnet models import-keras crmnet_model -o published`
     """

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crmnet.cli.options import Flanks, FlanksOption
-
-
-class Engine(StrEnum):
-    """Choices of ``--engine``; see :mod:`crmnet.motifs.programs`."""
-
-    own = "own"
-    streme = "streme"
-    meme = "meme"
-    modisco = "modisco"
-
+from crmnet.choices import Engine
+from crmnet.cli.options import FlanksOption
 
 DatabaseOption = Annotated[
     Path | None,
-    typer.Option(help="MEME or JASPAR file; without it, JASPAR CORE of *S. cerevisiae*."),
+    typer.Option(help="MEME or JASPAR file. Default: JASPAR CORE of *S. cerevisiae*."),
 ]
 
 
 def discover(
-    file: Annotated[Path, typer.Argument(help="Table with sequence and expression columns.")],
+    file: Annotated[Path, typer.Argument(help="Table with columns of sequence and expression.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for motifs and tables.")],
-    n: Annotated[int, typer.Option("-n", min=20, help="Sequences at either end.")] = 2000,
+    n: Annotated[
+        int, typer.Option("-n", min=20, help="Sequences at each end of expression.")
+    ] = 2000,
     attributions: Annotated[
         Path | None,
-        typer.Option(help="attributions.npz of crmnet explain: motifs of what a model uses, too."),
+        typer.Option(
+            help="attributions.npz of crmnet explain: also find motifs that the model uses."
+        ),
     ] = None,
     engine: Annotated[
         Engine,
         typer.Option(
-            help="Who searches: *streme* or *meme*, if the MEME suite is installed, compares high "
-            "with low; *modisco*, of the extra modisco, searches the attributions."
+            help="Program that searches. *streme* and *meme*, from the MEME suite, compare high "
+            "with low promoters; *modisco* searches the attributions and needs "
+            "`pip install 'crmnet[modisco]'`."
         ),
-    ] = Engine.own,
+    ] = "own",
     database: DatabaseOption = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Ends of expression itself, whatever the composition.")
+        bool,
+        typer.Option("--plain", help="Take the ends of expression, without matching composition."),
     ] = False,
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
-    flanks: FlanksOption = Flanks.auto,
+    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
+    flanks: FlanksOption = "auto",
 ) -> None:
-    """Find motifs that tell high from low promoters, and name them.
+    """Find motifs that distinguish high from low promoters, and name them.
 
-    High against low (D), confirmed by a search down the whole ranking (R); both within equal
-    composition, families counted once. Writes motifs.meme, motifs.tsv and motifs.png.
+    Compares high with low promoters (D) and confirms by a search along the complete ranking (R);
+    both at equal composition, with each family counted once. Writes motifs.meme, motifs.tsv and
+    motifs.png.
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
@@ -60,24 +57,26 @@ def discover(
     from crmnet.motifs.discover import DiscoverOptions
 
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
-    sources = DiscoverySources(attributions, _named(database), engine.value)
-    print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks.value)))
+    sources = DiscoverySources(attributions, _named(database), engine)
+    print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks)))
     print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
 
 
 def scan(
-    motifs: Annotated[Path, typer.Argument(help="MEME or JASPAR file; - is JASPAR's yeast.")],
+    motifs: Annotated[
+        Path, typer.Argument(help="MEME or JASPAR file; - is JASPAR's yeast motifs.")
+    ],
     file: Annotated[Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line.")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
-    p_value: Annotated[float, typer.Option(help="Rarest share of random words that pass.")] = 1e-4,
-    q_value: Annotated[float, typer.Option(help="Leave out hits above this q.")] = 1.0,
-    flanks: FlanksOption = Flanks.none,
+    p_value: Annotated[float, typer.Option(help="Highest p-value of a site.")] = 1e-4,
+    q_value: Annotated[float, typer.Option(help="Highest q-value of a site.")] = 1.0,
+    flanks: FlanksOption = "none",
 ) -> None:
-    """Find the sites of motifs on both strands, with exact p-values and with q-values.
+    """Find the sites of motifs on both strands, with exact p-values and q-values.
 
-    Positions count from 0 on the sequence as it is given; end is one past the last base.
+    Positions count from 0 on the given sequence; end is one past the last base.
 
     Example: `crmnet motifs scan motifs.meme promoters.fasta -o sites.tsv`
     """
@@ -87,7 +86,7 @@ def scan(
     from crmnet.reports.sites import write_sites
 
     wanted = _named(None if str(motifs) == "-" else motifs)
-    promoters = read_promoters(file, flanks=flanks.value, length=None)
+    promoters = read_promoters(file, flanks=flanks, length=None)
     hits = find_sites(promoters.tokens, wanted, ScanOptions(p_value=p_value))
     with reader_may_leave():
         write_sites(output, promoters.ids, wanted, hits.select(hits.q <= q_value))
@@ -99,9 +98,9 @@ def match(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
-    best: Annotated[int, typer.Option(min=1, help="Matches shown for each motif.")] = 3,
+    best: Annotated[int, typer.Option(min=1, help="Matches listed per motif.")] = 3,
 ) -> None:
-    """Name motifs: the nearest ones of a database, with p-, E- and q-values as TOMTOM gives them.
+    """Name motifs after the nearest ones of a database, with p-, E- and q-values as in TOMTOM.
 
     Example: `crmnet motifs match motifs.meme --best 1`
     """

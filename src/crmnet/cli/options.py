@@ -1,69 +1,37 @@
-"""What several commands share: option types, ``KEY=VALUE`` texts, progress, and pipes."""
+"""What several commands share: option types, ``KEY=VALUE`` texts, progress, and broken pipes."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-
-class Flanks(StrEnum):
-    """Choices of ``--flanks``; see :func:`crmnet.sequence.prepare`."""
-
-    auto = "auto"
-    add = "add"
-    none = "none"
-
-
-class Device(StrEnum):
-    """Choices of ``--device``."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Precision(StrEnum):
-    """Choices of ``--precision``; see :meth:`crmnet.prediction.predictor.Predictor.load`."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-
-
-class Kinship(StrEnum):
-    """Choices of ``--by``; see :func:`crmnet.data.splits.families`."""
-
-    sequence = "sequence"
-    family = "family"
-    homology = "homology"
-
-
-class Level(StrEnum):
-    """Choices of ``--level``; see :class:`crmnet.data.leaks.Leaks`."""
-
-    exact = "exact"
-    near = "near"
-    words = "words"
-
+from crmnet import choices
+from crmnet.process import discard_output
 
 FlanksOption = Annotated[
-    Flanks,
+    choices.Flanks,
     typer.Option(
-        help="Adapters around the insert: *auto* adds both where neither is there, *add* always, "
-        "*none* never."
+        help="Adapters around the insert: *auto* adds both if neither is present, *add* always "
+        "adds them, *none* never does."
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute; *auto* takes a GPU if any.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="*cpu*, *cuda*, *cuda:1* or *mps*; *auto* takes a GPU if there is one.",
+    ),
+]
 PrecisionOption = Annotated[
-    Precision,
-    typer.Option(help="*bf16* computes in bfloat16: faster on processors that can, rounded."),
+    choices.Precision,
+    typer.Option(
+        help="*bf16* computes in bfloat16: faster on processors that support it, but rounded."
+    ),
 ]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
 ResamplesOption = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
@@ -76,29 +44,30 @@ ColumnOption = Annotated[
     ),
 ]
 MaxRejectedOption = Annotated[
-    float, typer.Option(help="Share of unusable rows above which the file is refused.")
+    float, typer.Option(help="Reject the file if a larger share of its rows is unusable.")
 ]
 WordOption = Annotated[
     int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
 ]
 KinshipOption = Annotated[
-    Kinship,
+    choices.Kinship,
     typer.Option(
-        help="Which rows are relatives, drawn together for the intervals: those of one *family* as "
-        "given (else of one sequence), copies of one *sequence*, or *homology*: inserts that share "
-        "a word of --k bases, such as overlapping tiles."
+        help="Which rows are relatives, resampled together for the intervals: *family*, as given "
+        "in the data (else the sequence); *sequence*, copies of one sequence; or *homology*, "
+        "inserts that share a word of --k bases, such as overlapping tiles."
     ),
 ]
 LevelOption = Annotated[
-    Level,
+    choices.Level,
     typer.Option(
-        help="What counts as shared: *exact* copies, *near* ones too, or *words* of inserts too."
+        help="What counts as shared: *exact* copies; *near*, also near-copies; or *words*, also "
+        "inserts with a common word."
     ),
 ]
 MismatchOption = Annotated[
-    int, typer.Option(min=0, max=10, help="Bases in which near-copies may differ.")
+    int, typer.Option(min=0, max=10, help="Maximum number of bases in which near-copies differ.")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -114,29 +83,28 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """End well when the reader of a pipe, such as head, has seen enough."""
+    """End with status 0 when the reader of a pipe, such as head, closes it early."""
     try:
         yield
     except BrokenPipeError:
-        # Python would try to flush, and complain, once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout.fileno())  # else Python reports the error again at exit
         raise typer.Exit(0) from None
 
 
 class Counter:
-    """Progress of work whose end is not known: a running number on a terminal, else silence."""
+    """Progress of work whose total is unknown: a running count on a terminal, else nothing."""
 
-    def __init__(self, what: str) -> None:
-        self.what, self.shown, self.last = what, sys.stderr.isatty(), 0.0
+    def __init__(self, unit: str) -> None:
+        self.unit, self.visible, self.last = unit, sys.stderr.isatty(), 0.0
 
     def __enter__(self) -> Callable[[int], None]:
         return self._update
 
     def _update(self, count: int) -> None:
         now = time.monotonic()
-        if self.shown and now - self.last > 0.2:
+        if self.visible and now - self.last > 0.2:
             self.last = now
-            print(f"\r{count:,} {self.what}", end="", file=sys.stderr, flush=True)
+            print(f"\r{count:,} {self.unit}", end="", file=sys.stderr, flush=True)
 
     def __exit__(self, *_: Any) -> None:
         if self.last:

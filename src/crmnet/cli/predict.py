@@ -12,12 +12,9 @@ import typer
 from crmnet.cli.options import (
     BatchSizeOption,
     Counter,
-    Device,
     DeviceOption,
-    Flanks,
     FlanksOption,
     MediumOption,
-    Precision,
     PrecisionOption,
     reader_may_leave,
 )
@@ -37,24 +34,24 @@ def predict(
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
     medium: MediumOption = None,
-    flanks: FlanksOption = Flanks.auto,
+    flanks: FlanksOption = "auto",
     part_rows: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Write parts of so many rows to OUTPUT.parts and join them at the end; a restart "
-            "goes on after the last whole part. 100,000 under torchrun.",
+            help="Write parts of this many rows to OUTPUT.parts and join them at the end; after an "
+            "interruption, finished parts are kept. Default: no parts; 100,000 under torchrun.",
         ),
     ] = None,
     batch_size: BatchSizeOption = 256,
-    device: DeviceOption = Device.auto,
-    precision: PrecisionOption = Precision.fp32,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
-    Writes the columns id and expression, or expression_MEDIUM for each medium of a model that
-    knows several; a calibrated model adds low and high (ends of its interval), percentile (among
-    native promoters) and unlike_training (why it is unlike the training data, or nothing).
+    Writes the columns id and expression, or expression_MEDIUM for each medium if the model has
+    several. A calibrated model adds low and high (ends of the interval), percentile (among native
+    promoters) and unlike_training (why the input is unlike the training data; else empty).
 
     Examples: `crmnet predict my-run promoters.fasta -o predicted.tsv` ·
     `cat promoters.txt | crmnet predict my-run - --medium complex | head` ·
@@ -68,14 +65,12 @@ def predict(
 
     check_source_stays(file, output)
     place = _place(part_rows)
-    predictor = Predictor.load(
-        model, device=device.value, batch_size=batch_size, precision=precision.value
-    )
+    predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
     wanted = [medium] if medium else predictor.media
     if place is not None:
         from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
-        job = ShardedJob(file, output, tuple(wanted), flanks.value, part_rows or PART_ROWS)
+        job = ShardedJob(file, output, tuple(wanted), flanks, part_rows or PART_ROWS)
         with Counter("sequences") as counter:
             done = predict_sharded(predictor, job, place, counter)
         for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
@@ -87,7 +82,7 @@ def predict(
         Counter("sequences") as counter,
         TableWriter(output, column_names(predictor, wanted)) as table,
     ):
-        for answered in predict_file(predictor, file, flanks=flanks.value):
+        for answered in predict_file(predictor, file, flanks=flanks):
             table.write(table_columns(predictor, answered, wanted))
             done += answered.preparation
             counter(done.total)

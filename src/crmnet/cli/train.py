@@ -12,23 +12,25 @@ if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
 
 CHECKED_ROWS = 5_000_000
-"""Training rows up to which copies of validation rows are looked for: half a minute's work."""
+"""Maximum number of training rows in which copies of validation rows are searched (30 s)."""
 
 
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="A shipped recipe (demo, small, paper-complex, …) or a .toml file."),
+        typer.Argument(help="Name of a recipe (demo, small, paper-complex, …), or a .toml file."),
     ],
     data: Annotated[Path, typer.Option(help="Data set to train on.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to make.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to create.")],
     validation: Annotated[
         Path | None,
-        typer.Option(help="Data set to watch; left out, some families of the data are held out."),
+        typer.Option(help="Validation set. Default: families held out from --data."),
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="Start from the weights of another run."),
+        typer.Option(
+            "--from", metavar="RUN", help="Start from the weights of another run (fine-tuning)."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -38,14 +40,12 @@ def train(
             help="Change a setting, e.g. train.epochs=5 or model.heads=2.",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was killed.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
 ) -> None:
-    """Train a network and leave a run folder.
+    """Train a network and write a run folder.
 
-    After every epoch the folder holds the best weights so far, the history, and all that
-    `--resume` needs to end with the same weights as a run that was never killed.
+    After every epoch the folder holds the best weights so far, the history, and the state from
+    which `--resume` continues: it ends with the same weights as an uninterrupted run.
 
     Examples: `crmnet train small --data my-data -o my-run --set train.epochs=5` ·
     `crmnet train paper-finetune-complex --from pretrained --data complex -o complex-run` ·
@@ -57,38 +57,40 @@ def train(
 
     model = load_record(start).settings.model if start else None
     resolved = resolve(recipe, settings, model=model)
-    rows = Dataset.open(data)
-    watched = Dataset.open(validation) if validation else None
+    training_set = Dataset.open(data)
+    validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve
     from crmnet.training.train import is_main_process
     from crmnet.training.train import train as run_training
 
-    if watched is not None and is_main_process():
-        warn_of_copies(rows, watched)
-    record = run_training(resolved, rows, output, validation=watched, start=start, resume=resume)
+    if validation_set is not None and is_main_process():
+        warn_of_copies(training_set, validation_set)
+    record = run_training(
+        resolved, training_set, output, validation=validation_set, start=start, resume=resume
+    )
     if not is_main_process():
         return
     write_learning_curve(output)
     if record.best:
-        rows, where = record.data["validation_rows"], record.data["validation"]
-        epoch = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"
-        print(f"kept {epoch}, the best by R² on {rows:,} rows ({where})")
+        rows, name = record.data["validation_rows"], record.data["validation"]
+        weights = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"
+        print(f"kept {weights}, the best by R² on {rows:,} validation rows ({name})")
     print(
-        f"run: {output}   for accuracy with intervals, on rows it has not seen: "
+        f"run: {output}   next, accuracy with intervals on unseen rows: "
         f"crmnet evaluate {output} DATA --against {data}"
     )
 
 
-def warn_of_copies(rows: Dataset, watched: Dataset) -> None:
-    """Say how many of the rows that choose the best epoch are trained on as well."""
+def warn_of_copies(training: Dataset, validation: Dataset) -> None:
+    """Warn if rows of the validation set are copies of training rows."""
     from crmnet.data.leaks import copies
 
-    if len(rows) > CHECKED_ROWS:
+    if len(training) > CHECKED_ROWS:
         return
-    if shared := int(copies(watched.tokens, rows.tokens).sum()):
+    if shared := int(copies(validation.tokens, training.tokens).sum()):
         print(
-            f"warning: {shared:,} of {len(watched):,} validation rows have an insert that is "
-            f"trained on too, so validation flatters; `crmnet data split {rows.path} "
-            f"--without {watched.path} -o CLEAN` leaves such rows out",
+            f"warning: {shared:,} of {len(validation):,} validation rows have the insert of a "
+            "training row, so validation scores are optimistic; to leave such training rows out: "
+            f"crmnet data split {training.path} --without {validation.path} -o CLEAN",
             file=sys.stderr,
         )

@@ -11,11 +11,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from crmnet.arrays import Booleans, Integers
+from crmnet.choices import Level
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, word_chunks
@@ -24,10 +25,6 @@ from crmnet.sequence import Lengths, Tokens, decode, inserts, reverse_complement
 CHUNK = 1 << 16
 PAIRS_AT_ONCE = 1 << 18
 EXAMPLES = 5
-
-Level = Literal["exact", "near", "words"]
-"""What counts as shared: exact, the same insert; near, also a near-copy; words, also a common
-word."""
 
 
 class SharedRows(NamedTuple):

@@ -6,19 +6,16 @@ rows and the seed, not on the order of the rows.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.choices import Kinship as Kinship  # part of this module's signatures
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, homology_families
 from crmnet.sequence import Tokens
-
-Kinship = Literal["family", "sequence", "homology"]
-"""What makes rows relatives. family: the given family, or the sequence if none was given. sequence:
-the same sequence. homology: a shared word (see :mod:`crmnet.data.homology`)."""
 
 
 def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:

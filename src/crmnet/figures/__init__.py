@@ -1,1 +1,1 @@
-"""Drawings: arrays in, matplotlib axes out; nothing here shows or saves."""
+"""Panels and logos: take arrays, draw on matplotlib axes; saving is left to the caller."""

@@ -1,4 +1,4 @@
-"""Sequence logos: letters as high as what they stand for. Arrays in, matplotlib axes out."""
+"""Sequence logos: the height of a letter is its value. Takes arrays, draws on matplotlib axes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from matplotlib.patches import Polygon
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Bbox
 
-from crmnet.figures.style import GREY, INK
-
-COLORS = {"A": "#2f9e44", "C": "#1c5fb8", "G": "#e8a317", "T": "#c92a2a"}
-"""A green, C blue, G orange, T red, as everywhere in the field."""
+from crmnet.figures.style import BACKGROUND, BASE_COLOURS, GREY, INK
 
 
 class Site(NamedTuple):
-    """A named stretch to draw under a sequence."""
+    """A named site to draw under a sequence; positions count from 0, ``end`` is exclusive."""
 
     name: str
     start: int
@@ -32,7 +29,7 @@ class Site(NamedTuple):
 
 @cache
 def _glyph(letter: str) -> tuple[npt.NDArray[np.float64], ...]:
-    """Outlines of a letter, stretched to fill the unit square."""
+    """Outlines of a letter, scaled to the unit square."""
     path = TextPath(
         (0, 0), letter, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold")
     )
@@ -44,30 +41,33 @@ def _glyph(letter: str) -> tuple[npt.NDArray[np.float64], ...]:
 
 
 def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
-    """Draw letters ``(4, L)`` as high as their values, positives up and negatives down.
+    """Draw letters with the heights ``(4, L)``, positive values up and negative ones down.
 
-    In a column the larger ones stand farther out. Letters below zero are drawn pale.
+    In each column, letters with larger absolute values are farther from zero. Negative ones are
+    pale.
     """
     for row, letter in enumerate("ACGT"):
         outlines: list[list[npt.NDArray[np.float64]]] = [[], []]
         holes: list[npt.NDArray[np.float64]] = []
-        for place in np.nonzero(heights[row])[0]:
-            value = heights[row, place]
-            others = heights[:, place]
+        for position in np.nonzero(heights[row])[0]:
+            value = heights[row, position]
+            others = heights[:, position]
             nearer = (np.sign(others) == np.sign(value)) & (np.abs(others) < np.abs(value))
             base = float(others[nearer].sum())
             low, high = sorted((base, base + float(value)))
             for number, outline in enumerate(_glyph(letter)):
-                drawn = outline * (0.92, high - low) + (start + place + 0.04, low)
+                drawn = outline * (0.92, high - low) + (start + position + 0.04, low)
                 if number:
                     holes.append(drawn)
                 else:
                     outlines[int(value < 0)].append(drawn)
         for shapes, alpha in zip(outlines, (1.0, 0.45), strict=True):
             ax.add_collection(
-                PolyCollection(shapes, facecolor=COLORS[letter], edgecolor="none", alpha=alpha)
+                PolyCollection(
+                    shapes, facecolor=BASE_COLOURS[letter], edgecolor="none", alpha=alpha
+                )
             )
-        ax.add_collection(PolyCollection(holes, facecolor="white", edgecolor="none"))
+        ax.add_collection(PolyCollection(holes, facecolor=BACKGROUND, edgecolor="none"))
     up = float(np.maximum(heights, 0).sum(axis=0).max(initial=0))
     down = float(np.minimum(heights, 0).sum(axis=0).min(initial=0))
     margin = 0.05 * (up - down or 1.0)
@@ -77,13 +77,13 @@ def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
 
 def number_positions(ax: Axes, length: int, every: int = 10) -> None:
     """Ticks under the middle of every tenth letter, numbered from 0."""
-    places = np.arange(0, length, every)
-    ax.set_xticks(places + 0.5, [str(place) for place in places])
+    positions = np.arange(0, length, every)
+    ax.set_xticks(positions + 0.5, [str(position) for position in positions])
     ax.tick_params(labelsize=7)
 
 
 def motif_logo(ax: Axes, counts: npt.NDArray[np.floating], start: int = 0) -> None:
-    """A motif's logo in bits, from ``(4, W)`` counts or probabilities."""
+    """Logo of a motif in bits, from ``(4, W)`` counts or probabilities."""
     shares = counts / counts.sum(axis=0)
     bits = 2 + np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0)
     logo(ax, shares * bits, start)
@@ -93,12 +93,12 @@ def motif_logo(ax: Axes, counts: npt.NDArray[np.floating], start: int = 0) -> No
 
 
 def stacked(sites: Sequence[Site]) -> list[int]:
-    """A row for each site such that neither bars nor names of a row overlap; from 0 downwards."""
+    """Row of each site, 0 on top, such that neither bars nor names in a row overlap."""
     ends: list[float] = []
     rows = [0] * len(sites)
     for number in sorted(range(len(sites)), key=lambda i: sites[i].start):
         site = sites[number]
-        # A short site's name is wider than the site: a letter of it takes most of a base.
+        # The name of a short site is wider than the site: a letter is 0.75 bases wide.
         half = max(site.end - site.start, 0.75 * len(site.name)) / 2 + 0.5
         middle = (site.start + site.end) / 2
         row = next((i for i, end in enumerate(ends) if end <= middle - half), len(ends))
@@ -108,7 +108,7 @@ def stacked(sites: Sequence[Site]) -> list[int]:
 
 
 def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
-    """Named arrows that point along each site's strand; the axes share the sequence's x."""
+    """Draw sites as named arrows along their strands; x is the position in the sequence."""
     rows = stacked(sites)
     for site, row in zip(sites, rows, strict=True):
         ax.add_patch(Polygon(_arrow(site, -row), closed=True, facecolor=GREY, edgecolor="none"))
@@ -119,7 +119,7 @@ def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
 
 
 def _arrow(site: Site, y: float, half: float = 0.17) -> list[tuple[float, float]]:
-    """Corners of a bar with a point at its 3' end, and none where the strand is not known."""
+    """Corners of a bar with a point at its 3' end; without one if the strand is unknown."""
     left, right = float(site.start), float(site.end)
     first, last = left + (site.strand == "-"), right - (site.strand == "+")
     return [(first, y - half), (last, y - half), (right, y), (last, y + half), (first, y + half),

@@ -1,6 +1,6 @@
-"""Panels about data, training and accuracy. Each draws onto the axes it is given.
+"""Panels about data, training and accuracy. Each function draws on the axes that it is given.
 
-:mod:`crmnet.reports.dataset_page` arranges them on pages and saves them.
+The pages of :mod:`crmnet.reports.dataset_page` and of the commands arrange panels and save them.
 """
 
 from __future__ import annotations
@@ -15,21 +15,35 @@ from matplotlib.ticker import MaxNLocator
 from scipy.ndimage import gaussian_filter
 
 from crmnet.arrays import AnyFloats
-from crmnet.figures.style import BLUE, CYCLE, DENSITY, GREY, INK, ORANGE
+from crmnet.figures.style import (
+    BASE_COLOURS,
+    BEST_MODELS,
+    BLUE,
+    CYCLE,
+    DASHED,
+    DENSITY,
+    FROM_PAPER,
+    GREY,
+    GRID,
+    INK,
+    MEASURED_HERE,
+    ORANGE,
+    OTHER_MODELS,
+)
 
 
 def density_scatter(ax: Axes, measured: AnyFloats, predicted: AnyFloats, unit: str = "") -> None:
-    """Measured against predicted expression, points coloured by how many lie around them.
+    """The paper's Figure 2: measured and predicted expression, coloured by density of points.
 
-    The paper's Figure 2. Both axes have the same scale; the dashed line is perfect prediction.
+    Both axes have the same scale; the dashed line is perfect prediction.
     """
     low = float(min(measured.min(), predicted.min()))
     high = float(max(measured.max(), predicted.max()))
     margin = 0.04 * (high - low or 1.0)
     span = (low - margin, high + margin)
     density = _density_at(measured, predicted, span)
-    order = np.argsort(density)  # the crowded points are drawn last
-    ax.plot(span, span, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+    order = np.argsort(density)  # the densest points are drawn last, on top
+    ax.plot(span, span, color=GREY, linewidth=0.8, linestyle=DASHED, zorder=1)
     ax.scatter(
         measured[order],
         predicted[order],
@@ -57,7 +71,7 @@ def _density_at(x: AnyFloats, y: AnyFloats, span: tuple[float, float], bins: int
 
 
 def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
-    """Write lines of numbers into the upper left corner, out of the cloud's way."""
+    """Write lines of text into the upper left corner, where a scatter has few points."""
     ax.text(
         0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", ha="left",
         fontsize=8, linespacing=1.5,
@@ -67,9 +81,9 @@ def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
 def learning_curve(
     loss_ax: Axes, r_ax: Axes, history: Mapping[str, AnyFloats], best_epoch: int | None
 ) -> None:
-    """Loss (training and validation) on one axis, validation correlation and R² on the other.
+    """Losses of training and validation on one axes, r and R² of validation on the other.
 
-    The dashed line is the epoch whose weights are kept.
+    The dashed line marks the epoch whose weights are kept.
     """
     epochs = history["epoch"]
     loss_ax.plot(epochs, history["loss"], color=GREY, marker="o", markersize=3, label="training")
@@ -88,24 +102,24 @@ def learning_curve(
                 best_epoch,
                 color=GREY,
                 linewidth=0.8,
-                linestyle=(0, (4, 3)),
+                linestyle=DASHED,
                 label="epoch kept",
                 zorder=1,
             )
         ax.legend(loc="best", fontsize=8)
-        ax.grid(axis="y", color="#e6eaee", linewidth=0.7)
+        ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
 
 
 def label_histogram(
     ax: Axes, histograms: Mapping[str, tuple[AnyFloats, AnyFloats]], unit: str = ""
 ) -> None:
-    """Distribution of expression per medium, as outlines.
+    """Distribution of expression in each medium, as filled outlines.
 
     Args:
         ax: Axes to draw on.
-        histograms: Medium → left edges of equal bins, and counts.
-        unit: Written behind the axis label.
+        histograms: Medium → left edges of bins of equal width, and counts.
+        unit: Appended to the axis label.
     """
     for (medium, (edges, counts)), color in zip(
         histograms.items(), itertools.cycle(CYCLE), strict=False
@@ -117,43 +131,46 @@ def label_histogram(
         ax.stairs(share, steps, color=color, linewidth=1.3, label=medium)
     ax.set(ylabel="share of rows", title="Expression")
     ax.set_xlabel(f"expression ({unit})" if unit else "expression")
-    # Above the axes, which the bars may fill.
+    # Above the axes, because the bars may fill them.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8)
 
 
 def throughput_bars(
-    ax: Axes, labels: Sequence[str], rates: AnyFloats, here: npt.NDArray[np.bool_]
+    ax: Axes, labels: Sequence[str], rates: AnyFloats, measured: npt.NDArray[np.bool_]
 ) -> None:
     """Sequences per second as horizontal bars on a log axis, the first one on top.
 
     Args:
         ax: Axes to draw on.
-        labels: What each bar is.
+        labels: One for each bar.
         rates: Sequences per second, above 0.
-        here: Whether a bar was measured on this machine, or else stands in the paper.
+        measured: Whether a bar was measured on this machine; the others are from the paper.
     """
-    places = np.arange(len(labels))
-    for chosen, color, name in ((here, BLUE, "this machine"), (~here, GREY, "paper, Table 1")):
-        if chosen.any():
-            ax.barh(places[chosen], rates[chosen], height=0.7, color=color, label=name)
-    for place, rate in zip(places.tolist(), rates.tolist(), strict=True):
+    y = np.arange(len(labels))
+    for group, color, name in (
+        (measured, MEASURED_HERE, "this machine"),
+        (~measured, FROM_PAPER, "paper, Table 1"),
+    ):
+        if group.any():
+            ax.barh(y[group], rates[group], height=0.7, color=color, label=name)
+    for row, rate in enumerate(rates.tolist()):
         text = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
         ax.annotate(
-            text, (rate, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+            text, (rate, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
         )
     ax.set_xscale("log")
-    # Bars on a log axis have no natural start: the decade below the shortest one.
+    # Bars on a log axis have no natural start; they start a decade below the shortest one.
     ax.set_xlim(10 ** np.floor(np.log10(rates.min() / 2)), 4 * rates.max())
-    ax.set_yticks(places, labels, fontsize=8)
+    ax.set_yticks(y, labels, fontsize=8)
     ax.invert_yaxis()
     ax.set(xlabel="sequences per second", title="Training throughput")
-    ax.grid(axis="x", color="#e6eaee", linewidth=0.7)
+    ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)
     ax.legend(loc="best", fontsize=8)
 
 
 def length_histogram(ax: Axes, counts: Mapping[int, int]) -> None:
-    """Number of sequences of each length, on a log axis, for the rare ones are looked for."""
+    """Number of sequences of each length, on a log axis, which shows rare lengths."""
     lengths = np.arange(min(counts), max(counts) + 1)
     ax.bar(lengths, [counts.get(int(n), 0) for n in lengths], width=0.9, color=BLUE)
     ax.set_yscale("log")
@@ -163,11 +180,11 @@ def length_histogram(ax: Axes, counts: Mapping[int, int]) -> None:
 
 
 def composition_lines(ax: Axes, shares: Mapping[str, Sequence[float]]) -> None:
-    """Share of each letter at each position; adapters stand out as positions of one base."""
-    for letter, color in zip(shares, (*CYCLE[:4], GREY), strict=False):
+    """Share of each base at each position; adapters show as positions with only one base."""
+    for base, share in shares.items():
         ax.plot(
-            np.arange(1, len(shares[letter]) + 1), shares[letter],
-            color=color, linewidth=1.2, label=letter,
+            np.arange(1, len(share) + 1), share,
+            color=BASE_COLOURS[base], linewidth=1.2, label=base,
         )  # fmt: skip
     ax.set(xlabel="position", ylabel="share of rows", title="Bases", ylim=(0, 1.02))
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, fontsize=8, handlelength=1)
@@ -189,43 +206,41 @@ def interval_bars(
     labels: Sequence[str],
     values: AnyFloats,
     intervals: AnyFloats,
-    leading: npt.NDArray[np.bool_],
+    best: npt.NDArray[np.bool_],
     title: str,
 ) -> None:
     """A metric of several models as horizontal bars with intervals, the first one on top.
 
-    The axis starts a little below the shortest bar where bars from 0 would all look alike, and
-    then says so.
+    If bars from 0 would all look alike, the axis starts a little below the shortest bar and its
+    label states where.
 
     Args:
         ax: Axes to draw on.
-        labels: What each bar is.
-        values: ``(N,)``; NaN leaves the place empty.
+        labels: One for each bar.
+        values: ``(N,)``; NaN gives no bar.
         intervals: ``(N, 2)``, low and high ends.
-        leading: Which ones stand out.
-        title: What the bars show, for the axis.
+        best: Bars in the colour of the best models.
+        title: Label of the axis.
     """
-    places = np.arange(len(labels))
+    y = np.arange(len(labels))
     defined = np.isfinite(values)
     low, high = float(np.nanmin(intervals)), float(np.nanmax(intervals))
     span = high - low or abs(high) or 1.0
     start = 0.0 if low <= 2 * span else float(np.floor((low - span / 4) * 50) / 50)
-    for chosen, color in ((leading & defined, BLUE), (~leading & defined, GREY)):
-        ax.barh(
-            places[chosen], values[chosen] - start, left=start, height=0.7, color=color, zorder=2
-        )
+    for group, color in ((best & defined, BEST_MODELS), (~best & defined, OTHER_MODELS)):
+        ax.barh(y[group], values[group] - start, left=start, height=0.7, color=color, zorder=2)
     errors = np.abs(intervals[defined].T - values[defined])
     ax.errorbar(
-        values[defined], places[defined], xerr=errors, fmt="none", ecolor=INK, elinewidth=1,
+        values[defined], y[defined], xerr=errors, fmt="none", ecolor=INK, elinewidth=1,
         capsize=2, zorder=3,
     )  # fmt: skip
     left, end = min(start, low), max(start, high)
-    for place, value in zip(places[defined].tolist(), values[defined].tolist(), strict=True):
-        ax.text(end + 0.02 * (end - left), place, f"{value:.4f}", va="center", fontsize=7)
+    for row, value in zip(y[defined].tolist(), values[defined].tolist(), strict=True):
+        ax.text(end + 0.02 * (end - left), row, f"{value:.4f}", va="center", fontsize=7)
     ax.set_xlim(left, end + 0.2 * (end - left))
-    ax.set_yticks(places, labels, fontsize=8)
+    ax.set_yticks(y, labels, fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel(f"{title} (axis from {start:g})" if start else title)
     ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.grid(axis="x", color="#e6eaee", linewidth=0.7)
+    ax.grid(axis="x", color=GRID, linewidth=0.7)
     ax.set_axisbelow(True)

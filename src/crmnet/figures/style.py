@@ -1,13 +1,34 @@
-"""Colours, fonts and lines that all figures share."""
+"""Colours, fonts and lines of all figures. This is the only place that defines a colour."""
 
 from __future__ import annotations
 
 from typing import Any
 
 INK = "#22303c"
+"""Text, axes and error bars."""
 BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#9aa5b1"
+COLOUR_NAMES = {BLUE: "blue", ORANGE: "orange", GREY: "grey"}
+"""Names for captions."""
 CYCLE = (BLUE, ORANGE, "#4d9221", "#762a83", "#01665e", "#8c510a")
+"""Series of one panel, such as media, in this order."""
 DENSITY = "viridis"
+"""Colour map of density scatters."""
+GRID = "#e6eaee"
+BACKGROUND = "white"
+"""Inside of letters and markers."""
+DASHED = (0, (4, 3))
+"""Line style of references: perfect prediction, the best epoch."""
+
+BASE_COLOURS = {"A": "#2f9e44", "C": "#1c5fb8", "G": "#e8a317", "T": "#c92a2a", "N": GREY}
+"""A green, C blue, G orange, T red, as is usual in the field."""
+
+BEST_MODELS, OTHER_MODELS = BLUE, GREY
+"""Bars of Figures 3 and 4: the best models with those not significantly worse, and the others."""
+MEASURED_HERE, FROM_PAPER = BLUE, GREY
+"""Bars of the benchmark."""
+CERTAIN, UNCERTAIN = "black", "#888888"
+"""Titles of motifs: with a significant name, and without."""
+
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -24,6 +45,6 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "pdf.fonttype": 42,  # text stays text, as journals ask
+    "pdf.fonttype": 42,  # text stays text, as journals require
 }
-"""Settings to draw under: ``with matplotlib.rc_context(STYLE)``."""
+"""Settings for ``with matplotlib.rc_context(STYLE):``, which surrounds the drawing of a figure."""

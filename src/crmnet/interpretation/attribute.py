@@ -19,7 +19,7 @@ import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
+from crmnet.choices import Method
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.models.crmnet.network import ReadOut
 from crmnet.models.crmnet.stem import MotifStem
@@ -34,7 +35,7 @@ from crmnet.models.layers import BiLSTM, MultiHeadAttention, SqueezeExcitation
 from crmnet.prediction.predictor import Predictor
 
 Attributions = npt.NDArray[np.float32]
-METHODS = ("ism", "gradient", "masked", "integrated", "deeplift")
+METHODS = get_args(Method)
 MASK_BELOW = 0.1
 """Smallest saliency that is drawn (paper, section 2.6)."""
 WITHOUT_RULE = (SqueezeExcitation, MultiHeadAttention, MotifStem, BiLSTM, ReadOut)

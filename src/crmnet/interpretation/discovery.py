@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from crmnet import sequence
 from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
-from crmnet.figures.style import STYLE
+from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
 from crmnet.files import write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.interpretation.explain import NAMED
@@ -42,8 +42,6 @@ from crmnet.reports.tables import TableWriter
 
 MAX_CONFIRMING_P = 1e-3
 """Match p-value below which motifs of two searches count as the same motif."""
-UNCERTAIN_COLOUR = "#888888"
-"""Colour of uncertain names in the figure."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +256,7 @@ def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]
     for ax, entry, name in zip(axes, discovered, names, strict=False):
         motif_logo(ax, entry.motif.counts)
         title = f"{entry.motif.id}  {name.text}   {entry.enriched}, q {entry.q:.0e}"
-        color = "black" if name.p < NAMED else UNCERTAIN_COLOUR
+        color = CERTAIN if name.p < NAMED else UNCERTAIN
         ax.set_title(title, fontsize=8, color=color)
     for ax in axes[len(discovered) :]:
         ax.axis("off")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from crmnet.arrays import AnyFloats, Floats
+from crmnet.choices import PictureFormat
 from crmnet.figures.logo import Site, logo, number_positions, sites_under, stacked
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
@@ -26,7 +27,7 @@ MAX_SITES = 8
 """Largest number of sites below one promoter."""
 WIDTH = 7.2
 """Width of a page in inches: two columns of a journal."""
-FORMATS = ("png", "svg", "pdf")
+FORMATS = get_args(PictureFormat)
 
 
 @dataclass(frozen=True)

@@ -249,24 +249,6 @@ def bin_mean(logits: Tensor) -> Tensor:
     return (logits.softmax(dim=-1) * bins).sum(dim=-1)
 
 
-def soft_bin_loss(logits_BK: Tensor, bins_B: Tensor, spread: float) -> Tensor:
-    """Kullback-Leibler divergence of each row's bins from a target spread around its label.
-
-    The target holds the mass of a normal distribution around the label + ½, of standard deviation
-    ``spread``, between the cuts −∞, 1, 2, …, 17, ∞ (LegNet, Penzar et al. 2023).
-
-    Returns:
-        ``(B,)``, in nats.
-    """
-    cuts = torch.arange(1, BINS, dtype=logits_BK.dtype, device=logits_BK.device)
-    below = torch.special.ndtr((cuts - bins_B[:, None] - 0.5) / spread)
-    edge = torch.zeros_like(bins_B)[:, None]
-    target = torch.cat([edge, below, edge + 1], dim=1).diff(dim=1).clamp_min(0)
-    return functional.kl_div(
-        functional.log_softmax(logits_BK, dim=1), target, reduction="none"
-    ).sum(dim=1)
-
-
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Trainable and not trainable values, counted as Keras does.
 

@@ -14,12 +14,13 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Booleans, Integers
+from crmnet.choices import Engine
 from crmnet.motifs.discover import (
     Candidate,
     DiscoveredMotif,
@@ -46,7 +47,7 @@ from crmnet.sequence import Tokens, decode
 
 log = logging.getLogger("crmnet")
 
-ENGINES = ("own", "streme", "meme", "modisco")
+ENGINES = get_args(Engine)
 MEME_SUITE_HINT = "install the MEME suite (meme-suite.org) and put its programs on the PATH"
 INSTALL_HINTS = {
     "streme": MEME_SUITE_HINT,

@@ -14,13 +14,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
+from crmnet.choices import Precision
 from crmnet.data.media import output_of
 from crmnet.device import choose_device
 from crmnet.models.crmnet.inference_form import for_inference
@@ -32,7 +33,6 @@ from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions
 
 BATCH_SIZE = 256
 
-Precision = Literal["fp32", "bf16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

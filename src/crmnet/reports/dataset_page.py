@@ -1,6 +1,6 @@
-"""Pictures of a data set: labels, lengths, base composition, families.
+"""Figures of a data set: labels, lengths, base composition, families.
 
-They stand here and not beside :mod:`crmnet.data.check`, because figures come after data.
+They are not part of :mod:`crmnet.data.check`, because ``data`` may not import ``figures``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from crmnet.reports.figures import save_figure
 
 
 def write_dataset_picture(dataset: Dataset, path: Path) -> None:
-    """Draw the distribution of a data set's labels, per medium."""
+    """Draw the distribution of a data set's labels in each medium, and save it."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 3), layout="constrained")
         ax = figure.subplots()
@@ -41,15 +41,15 @@ def write_dataset_picture(dataset: Dataset, path: Path) -> None:
 
 
 def write_check(folder: Path, check: Check, leaks: Leaks | None = None) -> None:
-    """Leave ``check.json`` and ``check.png``."""
-    found = {**asdict(check), "leaks": leaks.as_json() if leaks else None}
-    write_text_atomically(folder / "check.json", json.dumps(found, indent=2) + "\n")
+    """Write ``check.json`` and ``check.png``."""
+    content = {**asdict(check), "leaks": leaks.as_json() if leaks else None}
+    write_text_atomically(folder / "check.json", json.dumps(content, indent=2) + "\n")
     with matplotlib.rc_context(STYLE):
         save_figure(check_page(check), folder / "check.png")
 
 
 def check_page(check: Check) -> Figure:
-    """What a data set is made of: lengths and labels as the paper's Supplementary Figure 3."""
+    """Lengths and labels, as the paper's Supplementary Figure 3, and composition and families."""
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     figure.suptitle(f"{check.name}  (n = {check.rows:,})", x=0.01, ha="left", weight="bold")
     (lengths, labels), (bases, families) = figure.subplots(2, 2)
@@ -62,31 +62,33 @@ def check_page(check: Check) -> Figure:
 
 def _label_panel(ax: Axes, media: Mapping[str, Any]) -> None:
     label_histogram(ax, manifest_histograms({"media": media}))
-    if any(mostly_whole(found) for found in media.values()):
-        ax.set_xlabel("expression\n(bars one bin wide: many labels are whole, as of single cells)")
+    if any(many_integer_bins(medium) for medium in media.values()):
+        ax.set_xlabel(
+            "expression\n(bars one bin wide: many labels are integers, as of single cells)"
+        )
 
 
-def mostly_whole(found: Mapping[str, Any]) -> bool:
-    """Whether a medium has many labels that are whole sorting bins, twice as many as by chance."""
-    width = found["histogram"]["width"]
-    bins = {int(k): v for k, v in found["histogram"]["bins"].items()}
-    whole = sum(count for position, count in bins.items() if position % round(1 / width) == 0)
-    return found.get("unit") == BIN_UNIT and bool(whole > 2 * width * sum(bins.values()))
+def many_integer_bins(medium: Mapping[str, Any]) -> bool:
+    """Whether labels of a medium are integer sorting bins more than twice as often as by chance."""
+    width = medium["histogram"]["width"]
+    bins = {int(k): v for k, v in medium["histogram"]["bins"].items()}
+    integers = sum(count for position, count in bins.items() if position % round(1 / width) == 0)
+    return medium.get("unit") == BIN_UNIT and bool(integers > 2 * width * sum(bins.values()))
 
 
 def manifest_histograms(
     manifest: Mapping[str, Any], bars: int = 48
 ) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Medium → left edges and counts, with the manifest's fine bins joined to at most ``bars``.
+    """Medium → left edges and counts of at most ``bars`` bars, made of the manifest's fine bins.
 
-    Where many labels are whole bins, narrow bars would be a comb: they are one bin wide there, with
-    the whole number in their middle.
+    If many labels are integer bins, narrow bars would alternate between high and low. Bars are then
+    one sorting bin wide and centred on the integers.
     """
     histograms = {}
     for medium, found in manifest["media"].items():
         fine = {int(k): v for k, v in found["histogram"]["bins"].items()}
         width, first = found["histogram"]["width"], min(fine)
-        if mostly_whole(found):
+        if many_integer_bins(found):
             each = round(1 / width)
             bar = {k: (2 * k + each) // (2 * each) for k in fine}
             start, size = min(bar.values()) - 0.5, 1.0

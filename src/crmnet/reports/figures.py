@@ -1,4 +1,4 @@
-"""Save figures in one step."""
+"""Saving of figures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from crmnet.files import write_atomically
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Save in the format of the suffix, in one step."""
+    """Save a figure atomically, in the format that the suffix of ``path`` names."""
     kind = path.suffix.removeprefix(".")
     write_atomically(path, lambda p: figure.savefig(p, format=kind, bbox_inches="tight"))

@@ -1,6 +1,6 @@
-"""Tables out: TSV, CSV or Parquet by suffix, written whole or not at all.
+"""Writes tables as TSV, CSV or Parquet, by suffix; a file appears only when it is complete.
 
-The last step of every command that answers with rows.
+All commands that output rows write them with :class:`TableWriter`.
 """
 
 from __future__ import annotations
@@ -19,32 +19,36 @@ from crmnet.files import STDOUT, make_room
 KINDS = {
     "": "tsv", ".tsv": "tsv", ".txt": "tsv", ".tab": "tsv", ".csv": "csv", ".parquet": "parquet",
 }  # fmt: skip
-"""Suffix of a table's name, in small letters → what is written."""
+"""Suffix in lower case → format."""
 
 
 def table_kind(path: Path) -> str:
-    """``tsv``, ``csv`` or ``parquet``, as the suffix says; ``tsv`` for none and for ``-``.
+    """``tsv``, ``csv`` or ``parquet``, by suffix; ``tsv`` without a suffix and for ``-``.
 
     Raises:
-        ValueError: If the suffix promises something else.
+        ValueError: If the suffix is unknown.
     """
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise ValueError(
             f"{path}: tables are written as .tsv, .csv or .parquet, not {path.suffix}; "
-            "choose a name that ends so"
+            "choose a name with one of these suffixes"
         )
     return kind
 
 
 class TableWriter:
-    """Writes columns block by block; a file gets its name when the block ``with`` ends well.
+    """Context manager that writes columns in blocks; the file appears when it ends without error.
 
-    Numbers of type float32 are written with the digits that give the same float32 back.
+    Values of type float32 are written with the digits that reproduce them exactly.
+
+    Args:
+        path: The file, or ``-`` for standard output.
+        names: Of the columns, in order.
 
     Raises:
         ValueError: As :func:`table_kind`.
-        OSError: As :func:`crmnet.files.make_room`, on entering the block.
+        OSError: As :func:`crmnet.files.make_room`, on entering the context.
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -52,7 +56,7 @@ class TableWriter:
         self.kind = table_kind(path)
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
         self.file: IO[str] | None = None
-        self.headed = False
+        self.has_header = False
 
     def __enter__(self) -> TableWriter:
         make_room(self.path)
@@ -63,8 +67,8 @@ class TableWriter:
         return self
 
     def write(self, columns: Mapping[str, Iterable[Any]]) -> None:
-        """Append rows; ``columns`` must hold every named column."""
-        values = [_plain(columns[name]) for name in self.names]
+        """Append rows; ``columns`` must contain every column of the table."""
+        values = [_as_list(columns[name]) for name in self.names]
         lengths = [len(column) for column in values]
         if len(set(lengths)) > 1:
             raise ValueError(f"{self.path}: columns must have the same length; got {lengths}")
@@ -76,9 +80,9 @@ class TableWriter:
             self.rows.writerows(zip(*values, strict=True))
 
     def _write_header(self) -> None:
-        """Not before there is something to head: an error at the start then leaves no output."""
-        if not self.headed:
-            self.headed = True
+        """Called with the first rows, not earlier, so that an error at the start prints nothing."""
+        if not self.has_header:
+            self.has_header = True
             self.rows.writerow(self.names)
 
     def __exit__(
@@ -107,7 +111,7 @@ class TableWriter:
         return self.path.with_name(f".{self.path.name}.partial")
 
 
-def _plain(column: Iterable[Any]) -> list[Any]:
+def _as_list(column: Iterable[Any]) -> list[Any]:
     if isinstance(column, np.ndarray):
         if column.dtype == np.float32:
             return [float(np.format_float_positional(v, trim="0")) for v in column]

@@ -19,7 +19,7 @@ METRIC_TITLES = {
 
 
 def with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:
-    """``0.9776 [0.9753, 0.9800]``; says so where the value or its interval is not defined."""
+    """``0.9776 [0.9753, 0.9800]``; undefined values give ``not defined`` or ``[no interval]``."""
     value, low, high = (
         x if x is not None and math.isfinite(x) else None
         for x in (estimate["value"], estimate["low"], estimate["high"])

@@ -1,1 +1,1 @@
-"""What a trained model is on disk: its settings, its run folder, packed files and model cards."""
+"""A trained model on disk: settings and recipes, run folder, packed file, model card."""

@@ -1,12 +1,13 @@
-"""Run folders: weights as safetensors, settings as JSON, loaded strictly, never pickled.
+"""Run folders: the files that training writes and prediction reads.
 
     RUN/
-      weights.safetensors   the network at its best epoch
+      weights.safetensors   weights of the best epoch
       run.json              a RunRecord: how to build the network, its media, scale, data, versions
-      history.csv           a row per epoch
+      history.csv           one row per epoch
       state.safetensors     network, optimiser and counters after the last epoch, for --resume
 
-:mod:`crmnet.training.train` writes them, :mod:`crmnet.prediction.predictor` reads them.
+:mod:`crmnet.training` writes them and :mod:`crmnet.runs.packed` packs them. Weights are stored as
+safetensors, settings as JSON; nothing is pickled. Weights that do not fit exactly are an error.
 """
 
 from __future__ import annotations
@@ -47,16 +48,16 @@ def save_weights(run: Path, network: nn.Module) -> None:
 
 
 def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
-    """Make a run folder of published weights (see :mod:`crmnet.models.crmnet.published`).
+    """Create a run folder from published weights (see :mod:`crmnet.models.crmnet.published`).
 
     Args:
         saved_model: The folder that Keras saved.
-        run: Folder to make.
-        medium: What the network's one output is called from here on.
+        run: Folder to create.
+        medium: Name to give to the network's only output.
 
     Raises:
         FileExistsError: If ``run`` exists.
-        FileNotFoundError: If ``saved_model`` is no SavedModel.
+        FileNotFoundError: If ``saved_model`` is not a SavedModel.
         ModuleNotFoundError: If TensorFlow is not installed.
         ValueError: If it holds another network; names tensor and shape.
     """
@@ -83,8 +84,8 @@ def load_record(run: str | Path) -> RunRecord:
     """Read ``run.json``.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If it is no run folder, or of a format this version does not read.
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it is not a run folder, or if its format is unknown to this version.
     """
     run = Path(run)
     if not run.exists():
@@ -103,11 +104,14 @@ def load_record(run: str | Path) -> RunRecord:
 
 
 def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
-    """The network that a record describes, with fresh weights; the caller's generator is kept."""
+    """The network that a record describes, with initial weights from ``seed``.
+
+    torch's global random generator is left unchanged.
+    """
     name, settings = record.settings.model.name, record.settings.model.settings
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(name, soft_bins=record.settings.train.loss == "soft-bins", **settings)
+        return build(name, soft_bins=record.settings.train.predicts_bins, **settings)
 
 
 def is_run(path: Path) -> bool:
@@ -119,7 +123,7 @@ def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
     """The trained network of a run folder, in evaluation mode on the CPU, and its record.
 
     Raises:
-        FileNotFoundError: If the folder or its weights are not there.
+        FileNotFoundError: If the folder or its weights do not exist.
         ValueError: If the weights do not fit the network, naming tensor and shapes.
     """
     run = Path(run)
@@ -142,7 +146,16 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
-    """Put ``tensors`` into ``network``; every one must be there, fit, and be used."""
+    """Load ``tensors`` into ``network``: none missing, none left over, all of the same shape.
+
+    Args:
+        network: Receives the tensors.
+        tensors: By the names of the network's state dict.
+        source: Path to name in errors.
+
+    Raises:
+        ValueError: Naming the tensor, and the shapes if they differ.
+    """
     wanted = network.state_dict()
     for name, value in wanted.items():
         if name not in tensors:
@@ -161,8 +174,8 @@ def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
 
-    The tensors become a safetensors file, the rest the JSON in its header: what a trainer needs to
-    go on, without pickling anything.
+    This is how the state of a trainer is stored without pickling: the tensors go into a safetensors
+    file, everything else into the JSON in its header.
     """
     tensors: dict[str, torch.Tensor] = {}
     structure = json.dumps(_flatten(state, tensors))
@@ -170,7 +183,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read back what :func:`save_state` wrote."""
+    """Read a file that :func:`save_state` wrote."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: nothing to resume from")
     tensors = load_tensors(path)
@@ -181,7 +194,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """JSON for ``value``: [kind, content], with tensors moved out and named by number."""
+    """``value`` as JSON, [kind, content]; its tensors are moved to ``tensors`` and numbered."""
     if isinstance(value, torch.Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().contiguous().clone()
@@ -208,21 +221,24 @@ def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return content
 
 
-def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
-    """Make the run folder, or check that it may be continued; the state to continue from.
+def start_or_resume(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
+    """Create a run folder, or check that the run in it may be resumed.
 
     Args:
         run: The folder.
-        record: What is to be trained.
-        resume: Whether a run of the same settings and data may be there already.
-        writes: Whether this process is the one that writes, of all that train together.
+        record: Record of the run to train.
+        resume: Whether the folder may already hold a run, of the same settings and data.
+        writes: Whether this process writes the folder; one of all that train together does.
+
+    Returns:
+        The state file to resume from, or None to start from the beginning.
 
     Raises:
-        FileExistsError: If it holds a run already and ``resume`` is not asked for.
-        ValueError: If that run was started with other settings or data.
+        FileExistsError: If the folder already holds a run and ``resume`` is False.
+        ValueError: If that run has other settings or data.
     """
     state = run / STATE if resume and (run / STATE).is_file() else None
-    if not writes:  # the process that writes checks as well
+    if not writes:  # the process that writes does the checks
         return state
     if not is_run(run):
         run.mkdir(parents=True, exist_ok=True)
@@ -230,17 +246,17 @@ def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path |
         return None
     if not resume:
         raise FileExistsError(
-            f"{run} holds a run already; continue it with --resume, or choose another name"
+            f"{run} already holds a run; continue it with --resume, or choose another name"
         )
-    check_same(run, record)
+    check_unchanged(run, record)
     return state
 
 
-def check_same(run: Path, record: RunRecord) -> None:
-    """Refuse to go on with a run that was started with other settings or data.
+def check_unchanged(run: Path, record: RunRecord) -> None:
+    """Check that the run in a folder has the settings and the data of ``record``.
 
     Raises:
-        ValueError: Naming what differs.
+        ValueError: Naming the differences.
     """
     before = load_record(run)
     for what, old, new in (
@@ -249,17 +265,17 @@ def check_same(run: Path, record: RunRecord) -> None:
     ):
         if old != new:
             raise ValueError(
-                f"{run} was started with other {what}: {_differences(old, new)}; resume it as it "
-                f"was, or start another run from its weights (--from {run})"
+                f"{run} was started with other {what}: {_differences(old, new)}; resume it with "
+                f"the same {what}, or start a new run from its weights (--from {run})"
             )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
-    said = []
+    differences = []
     for key in sorted({*old, *new}):
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            said.append(_differences(a, b, f"{prefix}{key}."))
+            differences.append(_differences(a, b, f"{prefix}{key}."))
         elif a != b:
-            said.append(f"{prefix}{key} was {a!r}, is {b!r}")
-    return ", ".join(filter(None, said))
+            differences.append(f"{prefix}{key} was {a!r}, is {b!r}")
+    return ", ".join(filter(None, differences))

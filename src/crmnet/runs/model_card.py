@@ -1,8 +1,8 @@
-"""The card of a packed model: what it is, its training and tests, and what it is not for.
+"""The card of a packed model: networks, training, test results, intervals, and what it is not for.
 
-A :class:`ModelCard` travels in the model's own file and is all that is needed, besides the weights,
-to build and judge it. :mod:`crmnet.runs.packed` packs it; :mod:`crmnet.evaluation.calibrate` adds
-to it.
+A :class:`ModelCard` is stored in the file of the model. Besides the weights, it is all that is
+needed to build the networks and to judge them. :mod:`crmnet.runs.packed` creates it;
+:mod:`crmnet.evaluation.calibrate` adds intervals and test results.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from crmnet.statistics.uncertainty import Calibration, Coverage
 FORMAT = 1
 
 NOT_FOR = (
-    "promoters outside yeast, or in another reporter than the one it was trained in",
-    "whole native promoters: it reads about 80 bases and knows no chromatin around them",
-    "media that it has no output for",
-    "numbers in another unit: expression is that of the training measurements",
+    "promoters outside yeast, or in another reporter than that of the training data",
+    "complete native promoters: it reads about 80 bases and has no information on chromatin",
+    "media without an output of the model",
+    "numbers in another unit: expression has the unit of the training measurements",
 )
-"""What no model of this assay is for; a card may say more."""
+"""Uses that no model of this assay is for; a card may add others."""
 
 
 class ModelCard(BaseModel):
-    """Everything about a packed model but its weights."""
+    """Everything about a packed model except its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,32 +36,33 @@ class ModelCard(BaseModel):
     about: str = ""
     media: list[str]
     members: list[RunRecord]
-    """The runs that were packed, in order, with their settings and training data."""
+    """Records of the packed runs, in order: settings, training data, best epoch."""
     reverse_complement: bool = False
-    """Whether the other strand is predicted too and the two are averaged."""
+    """Whether predictions are the mean of both strands."""
     storage: Literal["float32", "float16"] = "float32"
     storage_error: dict[str, float] = {}
-    """Medium → largest change that storage made to a member's prediction of random promoters."""
+    """Medium → largest change of a member's prediction by 16-bit storage, on random promoters."""
     fingerprint: str
-    """SHA-256 of weights and settings; calibrating does not change it."""
+    """SHA-256 of weights and settings; calibration does not change it."""
     not_for: tuple[str, ...] = NOT_FOR
     tests: dict[str, dict[str, Any]] = {}
-    """Set → what ``metrics.json`` says of it: n, families, each metric with its interval."""
+    """Test set → its entry as in ``metrics.json``: n, families, each metric with its interval."""
     coverage: dict[str, Coverage] = {}
-    """Set → how often its measurements lay inside the intervals."""
+    """Test set → share of its measurements inside the prediction intervals."""
     calibration: Calibration | None = None
 
 
 def card_lines(card: ModelCard) -> list[str]:
     """The card as lines for a terminal."""
+    untested = ["  none yet; add them with crmnet models calibrate"]
     lines = [f"{card.name}: {card.about}" if card.about else card.name, ""]
-    lines += _what_it_is(card)
-    lines += ["", "tested on"] + (_tests(card) or ["  nothing yet: crmnet models calibrate"])
-    lines += ["", "intervals and flags", *_trust(card), "", "not for"]
+    lines += _networks(card)
+    lines += ["", "test results", *(_tests(card) or untested)]
+    lines += ["", "intervals and flags", *_calibration(card), "", "not for"]
     return lines + [f"  {text}" for text in card.not_for]
 
 
-def _what_it_is(card: ModelCard) -> list[str]:
+def _networks(card: ModelCard) -> list[str]:
     names = sorted({record.settings.model.name for record in card.members})
     averaged = all(member.settings.train.average_strands for member in card.members)
     strands = (
@@ -72,7 +73,7 @@ def _what_it_is(card: ModelCard) -> list[str]:
         largest = ", ".join(
             f"{error:.2g} ({medium})" for medium, error in card.storage_error.items()
         )
-        stored += f"; moves predictions by at most {largest}"
+        stored += f"; changes predictions by at most {largest}"
     lines = [
         f"  networks      {len(card.members)} × {', '.join(names)}; {strands}",
         f"  media         {', '.join(card.media)}",
@@ -88,31 +89,31 @@ def _what_it_is(card: ModelCard) -> list[str]:
         lines.append(
             f"  member {number}      recipe {record.settings.recipe}, seed "
             f"{record.settings.train.seed}: {data['training_rows']:,} rows of {data['name']}, "
-            f"chosen on {data['validation_rows']:,} of {data['validation']}"
+            f"best epoch by {data['validation_rows']:,} rows of {data['validation']}"
         )
     return lines
 
 
 def _tests(card: ModelCard) -> list[str]:
     lines = []
-    for name, found in card.tests.items():
-        said = ", ".join(
-            f"{title} {_with_interval(found[metric])}"
+    for name, test in card.tests.items():
+        metrics = ", ".join(
+            f"{title} {_with_interval(test[metric])}"
             for metric, title in (("pearson", "r"), ("spearman", "ρ"), ("mae", "MAE"))
         )
-        lines.append(f"  {name}: n {found['n']:,} in {found['families']:,} families; {said}")
+        lines.append(f"  {name}: n {test['n']:,} in {test['families']:,} families; {metrics}")
     return lines
 
 
-def _trust(card: ModelCard) -> list[str]:
-    found = card.calibration
-    if found is None:
-        return ["  none yet: crmnet models calibrate"]
+def _calibration(card: ModelCard) -> list[str]:
+    calibration = card.calibration
+    if calibration is None:
+        return ["  none yet; add them with crmnet models calibrate"]
     lines = [
-        f"  {medium}: {found.level:.0%} intervals ± {i.quantile * i.base:.2f}"
+        f"  {medium}: {calibration.level:.0%} intervals ± {i.quantile * i.base:.2f}"
         f"{f' + {i.quantile * i.slope:.2f} × spread' if i.slope else ''}, from {i.families:,} "
-        f"held-out families of {found.data['name']}"
-        for medium, i in found.intervals.items()
+        f"held-out families of {calibration.data['name']}"
+        for medium, i in calibration.intervals.items()
     ]
     for name, c in card.coverage.items():
         ends = "" if c.low is None else f" [{c.low:.1%}, {c.high:.1%}]"
@@ -120,15 +121,15 @@ def _trust(card: ModelCard) -> list[str]:
             f"  {name}: {c.value:.1%}{ends} of {c.n:,} measurements inside; median width "
             f"{c.width:.2f}; {c.unlike:.1%} flagged as unlike the training data"
         )
-    if found.native:
-        data = found.native_data
+    if calibration.native:
+        data = calibration.native_data
         lines.append(f"  percentiles among {data['rows']:,} native promoters of {data['name']}")
     return lines
 
 
-def _with_interval(found: dict[str, float | None]) -> str:
-    if found["value"] is None:
+def _with_interval(estimate: dict[str, float | None]) -> str:
+    if estimate["value"] is None:
         return "not defined"
-    if found["low"] is None or found["high"] is None:
-        return f"{found['value']:.3f}"
-    return f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+    if estimate["low"] is None or estimate["high"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"

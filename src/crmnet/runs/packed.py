@@ -1,11 +1,11 @@
-"""Packed models: one or several runs in one safetensors file, with the card in its header.
+"""Packed models: one or several runs in one safetensors file, with a model card in its header.
 
     NAME.safetensors   tensors ``0.…``, ``1.…`` of each member; the header holds the card
-    NAME.json          the same card, to read and to compare; nothing depends on it
+    NAME.json          a copy of the card for people to read; no code reads it
 
-A model is asked for by run folder, by packed file, or by the name of one that comes with the
-package (``weights/``). Nothing is pickled; weights must fit exactly.
-:mod:`crmnet.prediction.predictor` asks :func:`load_model`.
+:func:`load_model` opens every kind of trained model: a run folder, a packed file, or a bundled
+model by its name. Bundled models are packed files that ship with the package (``weights/``).
+Nothing is pickled, and weights that do not fit exactly are an error.
 """
 
 from __future__ import annotations
@@ -40,47 +40,48 @@ from crmnet.runs.record import RunRecord
 
 SUFFIX = ".safetensors"
 CARD = "crmnet.card"
-"""Key of the card in the header of the file."""
+"""Key of the card in the file's header."""
 MEGABYTE = 1_000_000
 _PROBES = 256
-"""Random promoters on which the error of storage is measured."""
+"""Number of random promoters on which the storage error is measured."""
 
 
-class Loaded(NamedTuple):
-    """A model's networks, ready to evaluate on the CPU, and what is known about them."""
+class LoadedModel(NamedTuple):
+    """Networks of a model, in evaluation mode on the CPU, with their records and the card."""
 
     networks: list[nn.Module]
     records: list[RunRecord]
     card: ModelCard | None
-    """None for a run folder."""
+    """None for a run folder, which has no card."""
 
 
 @dataclass(frozen=True)
 class PackOptions:
-    """How runs are packed."""
+    """Options of :func:`pack`."""
 
     about: str = ""
     """One line on what the model is."""
     reverse_complement: bool = False
+    """Whether predictions are the mean of both strands."""
     half: bool = False
     """Store matrices in 16 bits; vectors (biases, batch norms) keep 32."""
     max_megabytes: float | None = None
-    """Refuse a file larger than this."""
+    """Fail if the file is larger than this."""
     not_for: tuple[str, ...] = ()
-    """What else the model is not for."""
+    """Uses that the model is not for, besides :data:`~crmnet.runs.model_card.NOT_FOR`."""
 
 
 def bundled() -> dict[str, Path]:
-    """The models that come with the package, by name."""
+    """The models that ship with the package: name → file."""
     folder = Path(str(resources.files("crmnet"))) / "weights"
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def packed_file(model: str | Path) -> Path | None:
-    """The file of a packed or bundled model; None where ``model`` names something else.
+    """The file of a packed or bundled model; None if ``model`` is neither.
 
-    Only a run folder of a bundled model's name goes before it: any other folder or file that
-    happens to be called ``yeast`` is no model.
+    A run folder with the name of a bundled model takes precedence over it. Any other folder or file
+    of such a name (``yeast``) does not.
     """
     path = Path(model)
     if path.is_file() and path.suffix == SUFFIX:
@@ -89,17 +90,17 @@ def packed_file(model: str | Path) -> Path | None:
 
 
 def is_bundled(model: str | Path) -> bool:
-    """Whether ``model``, by name or by file, comes with the package."""
+    """Whether ``model``, a name or a file, is one of the bundled models."""
     file = packed_file(model)
     return file is not None and file.resolve() in {path.resolve() for path in bundled().values()}
 
 
-def load_model(model: str | Path) -> Loaded:
-    """Open a run folder, a packed file, or a bundled model by name.
+def load_model(model: str | Path) -> LoadedModel:
+    """Load a run folder, a packed file, or a bundled model by name.
 
     Raises:
-        FileNotFoundError: If it is none of them; names the bundled ones.
-        ValueError: If its contents are damaged or do not fit.
+        FileNotFoundError: If ``model`` is none of these; lists the bundled models.
+        ValueError: If its contents are damaged or do not fit the network.
     """
     file = packed_file(model)
     if file is not None:
@@ -111,7 +112,7 @@ def load_model(model: str | Path) -> Loaded:
             f"{did_you_mean(str(model), bundled()) or f'bundled: {known}'}"
         )
     network, record = load_run(model)
-    return Loaded([network], [record], None)
+    return LoadedModel([network], [record], None)
 
 
 def pack(
@@ -121,14 +122,14 @@ def pack(
     *,
     overwrite: bool = False,
 ) -> ModelCard:
-    """Pack run folders into ``path`` and its card beside it; several become an ensemble.
+    """Pack run folders into the file ``path``, with its card next to it; several form an ensemble.
 
     Raises:
-        FileExistsError: If ``path`` is there, whose calibration would be lost, and may not be
-            overwritten.
-        ValueError: If the runs differ in media or input length, one is given twice or is packed
-            already, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the file
-            would be too large.
+        FileExistsError: If ``path`` exists and ``overwrite`` is False: its calibration would be
+            lost.
+        ValueError: If the runs differ in media, unit or input length, one is given twice or is
+            already packed, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the
+            file would be too large.
     """
     options = options or PackOptions()
     check_name(path, overwrite)
@@ -162,11 +163,11 @@ def pack(
 
 
 def check_name(path: Path, overwrite: bool = False) -> None:
-    """Refuse a name that a packed model cannot have, or that is taken.
+    """Check that a packed model may be written to ``path``.
 
     Raises:
-        FileExistsError: If ``path`` is there and may not be overwritten.
-        ValueError: If it is not ``*.safetensors``.
+        FileExistsError: If ``path`` exists and ``overwrite`` is False.
+        ValueError: If it is not named ``*.safetensors``.
         OSError: As :func:`crmnet.files.make_room`.
     """
     if path.suffix != SUFFIX:
@@ -179,7 +180,7 @@ def load_card(path: Path) -> ModelCard:
     """The card in the header of a packed file.
 
     Raises:
-        ValueError: If the file is no packed model, or of a format this version does not read.
+        ValueError: If the file is not a packed model, or if its format is unknown to this version.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -197,11 +198,11 @@ def load_card(path: Path) -> ModelCard:
         raise ValueError(f"{path}: its card is damaged: {error.errors()[0]['msg']}") from error
 
 
-def load_packed(path: Path) -> Loaded:
-    """The networks of a packed file, in evaluation mode, in 32 bits, and its card.
+def load_packed(path: Path) -> LoadedModel:
+    """The networks of a packed file, in evaluation mode and in 32 bits, and its card.
 
     Raises:
-        ValueError: If weights and card do not belong together, or do not fit the networks.
+        ValueError: If the weights do not belong to the card, or do not fit the networks.
     """
     card, tensors = load_card(path), load_tensors(path)
     if _fingerprint(tensors, card.members, card.reverse_complement) != card.fingerprint:
@@ -216,16 +217,16 @@ def load_packed(path: Path) -> Loaded:
         network = build_network(record)
         load_strictly(network, own, path)
         networks.append(network.eval())
-    return Loaded(networks, card.members, card)
+    return LoadedModel(networks, card.members, card)
 
 
 def save_packed(
     path: Path, tensors: dict[str, Tensor], card: ModelCard, max_megabytes: float | None = None
 ) -> None:
-    """Write the file, then the copy of its card.
+    """Write the packed file, then the copy of its card.
 
     Raises:
-        ValueError: If the file is larger than ``max_megabytes``; what was there before stays.
+        ValueError: If the file is larger than ``max_megabytes``; an earlier file stays.
     """
     text = card.model_dump_json()
 
@@ -243,28 +244,31 @@ def save_packed(
 
 
 def write_with_card(file: Path, card: ModelCard, path: Path) -> None:
-    """Write the weights of a packed file with another card; ``path`` may be the file itself."""
+    """Write the weights of a packed file to ``path`` with another card; both may be one file."""
     save_packed(path, load_tensors(file), card)
 
 
 def _check_runs(runs: Sequence[str | Path]) -> None:
     for run in runs:
         if packed_file(run) is not None:
-            raise ValueError(f"{run} is packed already; give the run folders it was made of")
+            raise ValueError(f"{run} is packed already; give the run folders it was made from")
         if [Path(other).resolve() for other in runs].count(Path(run).resolve()) > 1:
-            raise ValueError(f"{run} is given twice; a member adds nothing to itself")
+            raise ValueError(f"{run} is given twice; give each run once")
 
 
 def _check_alike(runs: Sequence[str | Path], records: Sequence[RunRecord]) -> None:
-    def what(record: RunRecord) -> tuple[list[str], int]:
+    def media_and_length(record: RunRecord) -> tuple[list[str], int]:
         return record.media, record.settings.model.settings.get("length", sequence.LENGTH)
 
     for run, record in zip(runs, records, strict=True):
-        if what(record) != what(records[0]):
+        if media_and_length(record) != media_and_length(records[0]):
+            (media, length), (first_media, first_length) = map(
+                media_and_length, (record, records[0])
+            )
             raise ValueError(
-                f"{run} predicts {', '.join(record.media)} from {what(record)[1]} positions, "
-                f"{runs[0]} {', '.join(records[0].media)} from {what(records[0])[1]}; "
-                "the members of an ensemble must agree in both"
+                f"{run} predicts {', '.join(media)} from {length} positions, {runs[0]} "
+                f"{', '.join(first_media)} from {first_length}; the members of an ensemble must "
+                "agree in both"
             )
         for output in record.units.keys() & records[0].units.keys():
             if record.units[output] != records[0].units[output]:
@@ -280,35 +284,37 @@ def _stored(value: Tensor, half: bool, name: str) -> Tensor:
         return value
     small = value.half()
     if not bool(torch.isfinite(small).all()):
-        raise ValueError(f"tensor {name!r} does not fit 16 bits; pack without half")
+        raise ValueError(f"tensor {name!r} does not fit 16 bits; pack without --half")
     return small
 
 
 def _storage_error(
     network: nn.Module, record: RunRecord, stored: dict[str, Tensor]
 ) -> dict[str, float]:
-    """Largest change of a prediction on random promoters, in each medium's unit."""
+    """Largest change of a prediction by storage, on random promoters, in each medium's unit."""
     letters = np.random.default_rng(0).integers(4, size=(_PROBES, 80), dtype=np.uint8)
     length = record.settings.model.settings.get("length", sequence.LENGTH)
     tokens, _ = sequence.prepare(letters, np.full(_PROBES, 80), "add", length)
     x_BCL = sequence.one_hot(torch.from_numpy(tokens))
-    again = build_network(record).eval()
-    again.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in stored.items()})
+    restored = build_network(record).eval()
+    restored.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
+    )
     with torch.inference_mode():
-        change = (network(x_BCL) - again(x_BCL)).abs().amax(dim=0).tolist()
+        change = (network(x_BCL) - restored(x_BCL)).abs().amax(dim=0).tolist()
     return {m: c * record.scale[m].sd for m, c in zip(record.media, change, strict=True)}
 
 
 def _fingerprint(
     tensors: dict[str, Tensor], members: Sequence[RunRecord], reverse_complement: bool
 ) -> str:
-    """SHA-256 of whatever decides a prediction, and of nothing else."""
+    """SHA-256 of everything that determines a prediction, and of nothing else."""
     digest = hashlib.sha256(str(reverse_complement).encode())
     for record in members:
         scale = [[record.scale[medium].mean, record.scale[medium].sd] for medium in record.media]
         model, loss = record.settings.model, record.settings.train.loss
-        decisive = [model.name, model.settings, loss, record.media, scale]
-        digest.update(json.dumps(decisive, sort_keys=True).encode())
+        relevant = [model.name, model.settings, loss, record.media, scale]
+        digest.update(json.dumps(relevant, sort_keys=True).encode())
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -1,4 +1,8 @@
-"""``run.json``: what was trained, on what, how, and how far it got."""
+"""``run.json``, the record of a run: settings, media, units, data, versions and best epoch.
+
+Besides the weights, this is all that is needed to build the network and use it.
+:mod:`crmnet.runs.folder` reads and writes it.
+"""
 
 from __future__ import annotations
 
@@ -18,39 +22,43 @@ class Scale(Frozen):
     sd: float = 1.0
 
 
-class Best(Frozen):
-    """The epoch whose weights are kept, and how it did on the validation rows."""
+class BestEpoch(Frozen):
+    """The epoch whose weights are kept, and its metrics on the validation rows."""
 
     epoch: int
     metrics: dict[str, float]
 
 
 class RunRecord(Frozen):
-    """``run.json``: what was trained, on what, how, and how far it got."""
+    """What ``run.json`` holds: what was trained, how, on which data, and how far training got."""
 
     format: int = FORMAT
     settings: RunSettings
     media: list[str]
-    """One for each output of the network, in order."""
+    """Names of the network's outputs, in order; ``complex+defined`` is one output for two media."""
     scale: dict[str, Scale]
+    """Output → unit in which the network was trained."""
     data: dict[str, Any]
+    """Training and validation data: names, fingerprints, units and numbers of rows, and the run to
+    start from, if any; see :meth:`crmnet.training.rows.TrainData.described`."""
     versions: dict[str, str]
-    best: Best | None = None
+    best: BestEpoch | None = None
+    """None before the first epoch ends."""
     finished: bool = False
 
     @property
     def units(self) -> dict[str, str]:
-        """Output → unit of its labels, where the training data said it."""
-        said = self.data.get("units", {})
+        """Output → unit of its labels; outputs whose unit is unknown are left out."""
+        known = self.data.get("units", {})
         units = {
-            output: {said[medium] for medium in (output, *output.split("+")) if medium in said}
+            output: {known[medium] for medium in (output, *output.split("+")) if medium in known}
             for output in self.media
         }
         return {output: found.pop() for output, found in units.items() if len(found) == 1}
 
 
 def versions() -> dict[str, str]:
-    """What a run was made with: Python, this package, and the libraries that decide numbers."""
+    """Versions of Python, this package, and the libraries that numerical results depend on."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in ("crmnet", "torch", "lightning", "numpy"):
         found[package] = importlib.metadata.version(package)

@@ -1,8 +1,8 @@
-"""The settings of a run: defaults ← recipe ← ``--set``, checked, and to and from JSON.
+"""Settings of a training run: the defaults, changed by a recipe, changed by ``--set``.
 
-A recipe is a small TOML file that names a network and only what differs from the defaults. What
-comes out is a :class:`RunSettings` in which every value stands, and the :class:`RunRecord` that is
-saved beside the weights and is all that is needed to load them.
+A recipe is a small TOML file that names a network and the settings that differ from the defaults.
+:func:`resolve` checks all values and returns a :class:`RunSettings` with every value filled in. It
+is saved in ``run.json`` (:mod:`crmnet.runs.record`), from which a network can be built again.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from crmnet.choices import Kinship, TrainingPrecision
 from crmnet.models import MODELS, configure
 from crmnet.names import did_you_mean
 
 
 class Frozen(BaseModel):
+    """Base of settings and records: read-only, and unknown keys are an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -30,87 +33,93 @@ class TrainSettings(Frozen):
     batch_size: int = Field(1024, ge=1)
     """Rows per step and device."""
     loss: Literal["huber", "mse", "soft-bins"] = "huber"
-    """``soft-bins``: the network gives a distribution over the bins 0–17 and is trained to match
-    one that is spread around the label (LegNet, DREAM 2022); predictions are its mean."""
+    """Computed in :mod:`crmnet.training.losses`. With ``soft-bins`` the network predicts a
+    distribution over the bins 0–17 and is trained to match a distribution around the label (LegNet,
+    DREAM 2022); the predicted expression is its mean."""
     huber_delta: float = Field(1.0, gt=0)
-    """Error, in the unit the network is trained in, above which Huber's loss grows linearly."""
+    """Error above which Huber's loss grows linearly, in the unit that ``standardize`` sets."""
     bin_spread: float = Field(0.5, gt=0)
-    """Standard deviation, in bins, of the target of ``soft-bins``."""
+    """Standard deviation, in bins, of the target distribution of ``soft-bins``."""
     row_weights: Literal["equal", "column", "cells"] = "equal"
-    """What a row counts in the loss: the same for all, its ``weight`` as it stands, or
-    n / (n + half_weight_cells), for weights that are numbers n of cells."""
+    """Weight of a row in the loss: 1 for all, the value of its ``weight`` column, or
+    n / (n + half_weight_cells) if that column holds numbers n of cells."""
     half_weight_cells: float = Field(2.0, gt=0)
-    """Cells of a row that counts half as much as one measured without error: the variance between
-    single cells over the variance that the network leaves unexplained."""
+    """Number of cells at which a row has half the weight of a row measured without error: the
+    variance between single cells divided by the variance that the network cannot explain."""
     singleton_weight: float = Field(1.0, ge=0)
-    """Factor for rows whose label is a whole sorting bin, as that of a single cell."""
+    """Factor for rows whose label is an integer sorting bin, as that of a single cell is."""
     l1: float = Field(0.0, ge=0)
-    """Added to the loss: this times the mean size of the network's weights (biases aside)."""
+    """L1 penalty: added to the loss times the mean absolute weight of the network (no biases)."""
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     weight_decay: float = Field(0.0, ge=0)
-    """Of the optimiser; ``adamw`` takes it apart from the gradient (Loshchilov & Hutter 2019)."""
+    """Of the optimiser; ``adamw`` decouples it from the gradient (Loshchilov & Hutter 2019)."""
     learning_rate: float = Field(0.001, gt=0)
-    """Reached at the end of the warm-up; all three rates are for one device."""
+    """Rate at the end of the warm-up; all three rates are for one device."""
     start_learning_rate: float = Field(0.0001, gt=0)
     final_learning_rate: float = Field(0.0001, ge=0)
-    """Reached at the end of the last epoch, along a cosine."""
+    """Rate at the end of the last epoch, reached along a cosine."""
     warmup_epochs: float = Field(10, ge=0)
     schedule: Literal["cosine", "constant", "one-cycle"] = "cosine"
-    """What follows the warm-up; ``constant`` is what the released code does. ``one-cycle`` (Smith
-    2018) warms up along a cosine too, over half of the epochs at most, and moves Adam's first beta
-    from 0.95 to 0.85 and back."""
+    """Learning rate after the warm-up; ``constant`` is what the released code does. ``one-cycle``
+    (Smith 2018) also warms up along a cosine, over at most half of the epochs, and moves Adam's
+    first beta from 0.95 to 0.85 and back."""
     scale_learning_rate: bool = True
     """Multiply the rates by the number of devices (section 4.4)."""
     patience: int = Field(10, ge=1)
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
-    """Share of families held out where no validation set is given."""
-    validation_by: Literal["family", "sequence", "homology"] = "family"
-    """What makes rows relatives that are held out together: the family given with them (their
-    sequence where none was), their sequence alone, or shared words of their inserts."""
+    """Share of families held out for validation if no validation set is given."""
+    validation_by: Kinship = "family"
+    """What makes rows relatives, which are held out together: the family given with them (their
+    sequence where none was given), their sequence alone, or a word that their inserts share."""
     reverse_complement: float = Field(0.0, ge=0, le=1)
-    """Share of training rows that are shown as their other strand, anew in each epoch; a network
-    with a channel for it (``legnet``, ``dream-*``) is told which."""
+    """Share of training rows that are reverse-complemented, chosen anew in each epoch. Networks
+    with a channel for the strand (``legnet``, ``dream-*``) see in it which rows these are."""
     average_strands: bool = False
-    """Predict the mean over both strands, told apart by such a channel or read one by one."""
+    """Predict the mean of both strands; such a channel marks the reverse one."""
     mark_singletons: bool = False
-    """Tell such a network which training labels are whole numbers, that is, come from one cell."""
+    """Mark in a second such channel the training labels that are integers, that is, of one cell."""
     shift: int = Field(0, ge=0, le=12)
-    """Positions by which training rows are moved at most, either way; only adapter falls off."""
+    """Largest shift of training rows, in positions, to either side; only adapter bases are lost."""
     standardize: bool = False
-    """Train on labels of mean 0 and standard deviation 1 per medium; predictions are put back."""
+    """Train on labels of mean 0 and standard deviation 1 per medium; predictions keep the unit."""
     pool_media: bool = False
-    """One output for all media, as in the paper's pre-training, which did not tell them apart."""
+    """One output for all media, as in the paper's pre-training, which did not distinguish them."""
     even_media: bool = False
-    """Draw equally many rows of each medium in every epoch."""
+    """Sample the same number of rows from each medium in every epoch."""
     even_families: float = Field(0.0, ge=0, le=1)
-    """How evenly families are drawn: 0 shows every row once an epoch; above, rows are drawn at
-    random, each with a chance proportional to the size of its family (as ``validation_by`` finds
-    them) to the power of minus this, so that 1 draws all families equally often."""
+    """How evenly families are sampled. 0: every row once per epoch. Above 0: rows are sampled with
+    a probability proportional to the size of their family (see ``validation_by``) to the power of
+    minus this value, so that 1 samples all families equally often."""
     ema: float = Field(0.0, ge=0, lt=1)
-    """Share of the old in an exponential moving average of the weights, taken after every step;
-    above 0 the average is what is validated and kept."""
+    """Decay of an exponential moving average of the weights, updated after every step. Above 0, the
+    averaged weights are validated and kept."""
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu", "cuda", "mps", "tpu"] = "auto"
     devices: int = Field(1, ge=1)
-    """Devices (on the CPU: processes) of each node, each with a batch of its own."""
+    """Devices of each node (on the CPU: processes), each with its own batch."""
     nodes: int = Field(1, ge=1)
-    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
-    """Of the network's arithmetic; weights, loss and optimiser stay in fp32. ``auto`` is bf16 where
-    the processor multiplies such numbers itself, else fp32."""
+    precision: Literal[TrainingPrecision, "auto"] = "fp32"
+    """Arithmetic of the network; weights, loss and optimiser stay in fp32. ``auto`` is bf16 on
+    processors with bfloat16 multiplication, else fp32."""
     workers: int = Field(0, ge=0)
-    """Processes that gather batches; 0 gathers them in the training process."""
+    """Processes that load batches; 0 loads them in the training process."""
+
+    @property
+    def predicts_bins(self) -> bool:
+        """Whether the network predicts a distribution over bins, not one value, for each medium."""
+        return self.loss == "soft-bins"
 
 
 class ModelSettings(Frozen):
-    """Which network, with every field of its configuration."""
+    """Name of a network, with every field of its configuration."""
 
     name: str = "crmnet"
     settings: dict[str, Any] = {}
 
 
 class RunSettings(Frozen):
-    """Everything that decides a training run but the data."""
+    """Everything that determines a training run, except the data."""
 
     recipe: str
     model: ModelSettings
@@ -118,7 +127,7 @@ class RunSettings(Frozen):
 
 
 def shipped_recipes() -> dict[str, str]:
-    """Names of the recipes that come with the package, and what each says of itself."""
+    """The recipes in the package: name → one-line description."""
     folder = resources.files("crmnet") / "recipes"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     return {
@@ -130,16 +139,16 @@ def shipped_recipes() -> dict[str, str]:
 def resolve(
     recipe: str, overrides: list[str] | None = None, *, model: ModelSettings | None = None
 ) -> RunSettings:
-    """Settings of a recipe, given by file or by the name of a shipped one.
+    """All settings of a run, from a recipe and overrides.
 
     Args:
-        recipe: ``small``, or a path such as ``mine.toml``.
-        overrides: ``key=value`` texts; ``train.epochs=5``, ``model.heads=4``, or just ``epochs=5``.
-        model: The network of a run to start from; it takes the place of the recipe's.
+        recipe: Name of a recipe in the package, such as ``small``, or a path such as ``mine.toml``.
+        overrides: ``key=value`` texts: ``train.epochs=5``, ``model.heads=4``, or just ``epochs=5``.
+        model: The network of a run to start from, which replaces that of the recipe.
 
     Raises:
-        FileNotFoundError: If there is no such recipe.
-        ValueError: If a key or value is not understood; the message names it and what is known.
+        FileNotFoundError: If the recipe does not exist.
+        ValueError: If a key or value is invalid; the message names it and lists the known ones.
     """
     raw, name = _read_recipe(recipe)
     sections = {"model": dict(raw.pop("model", {})), "train": dict(raw.pop("train", {}))}
@@ -151,7 +160,7 @@ def resolve(
     for text in overrides or []:
         section, key, value = _parse_override(text)
         if section == "model" and model is not None:
-            raise ValueError(f"--set {text}: the network is that of the run to start from")
+            raise ValueError(f"--set {text}: the run to start from determines the network")
         sections[section][key] = value
     if model is None:
         model_name = sections["model"].pop("name", "crmnet")
@@ -168,7 +177,7 @@ def _read_recipe(recipe: str) -> tuple[dict[str, Any], str]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{recipe}: no such recipe; shipped ones are {', '.join(shipped_recipes())}, "
-            "or name a .toml file"
+            "or give a .toml file"
         )
     try:
         return tomllib.loads(path.read_text()), path.stem
@@ -184,7 +193,7 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
     if not dot:
         section, rest = ("train" if key in TrainSettings.model_fields else "model"), key
     if not dot and section == "model":
-        # Most settings are of training, and a slip there should not list the network's.
+        # Most settings belong to training; a typing error there should not list the network's.
         hint = did_you_mean(key, TrainSettings.model_fields, cutoff=0.8)
         known = {field.name for entry in MODELS.values() for field in fields(entry.defaults)}
         if hint and key not in known:
@@ -216,5 +225,5 @@ def _checked(values: dict[str, Any], recipe: str) -> TrainSettings:
 
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:
-    """Tuples as lists, so that settings compare equal after a trip through JSON."""
+    """Tuples become lists, so that settings read from JSON compare equal."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

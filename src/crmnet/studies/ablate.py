@@ -1,8 +1,8 @@
-"""What each part of CRMnet is worth: the paper's Figure 4.
+"""Ablation: how much each part of CRMnet contributes to its accuracy (the paper's Figure 4).
 
-Trains the network under one recipe and several seeds, whole and with one thing changed, and scores
-every run on the same test rows. Each run is a folder of its own, so that a study that was killed
-goes on where it stopped, variant by variant.
+Trains the complete network and variants with one change each, with one recipe and several seeds,
+and evaluates every run on the same test rows. Each run has its own folder, so an interrupted study
+resumes with the run at which it stopped.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "no decoder": ("model.decoder=[]",),
     "additive position code": ("model.position=additive",),
 }
-"""What is changed in each. ``pre-trained`` is the full network, trained on other rows first; the
-first four are the paper's."""
+"""Variant → changed settings. ``pre-trained`` is the full network, trained on other rows first. The
+first four variants are the paper's."""
 
 
 @dataclass(frozen=True)
 class AblationOptions:
-    """What is trained, how often, and with what changed in the recipe."""
+    """Recipe, changed settings, seeds and variants of an ablation."""
 
     recipe: str
     overrides: tuple[str, ...] = ()
-    """As for ``crmnet train --set``; they hold for every variant."""
+    """As for ``crmnet train --set``; they apply to every variant."""
     seeds: tuple[int, ...] = (0, 1, 2)
     variants: tuple[str, ...] = tuple(VARIANTS)
 
@@ -65,23 +65,23 @@ class AblationOptions:
         if unknown:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {unknown[0]!r}")
         if FULL not in self.variants:
-            raise ValueError(f"the variant {FULL!r} must be among them: others are held against it")
+            raise ValueError(f"the variants must include {FULL!r}, with which others are compared")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be different numbers, at least one; got {self.seeds}")
 
 
 @dataclass(frozen=True)
 class VariantResult:
-    """One variant on one test set."""
+    """Accuracy of one variant on one test set."""
 
     variant: str
     parameters: int
     by_seed: tuple[float, ...]
-    """Pearson's r of each seed's run."""
+    """Pearson's r of the run of each seed."""
     pearson: Estimate
-    """Mean over the seeds, with its interval from resampled families."""
+    """Mean over seeds, with its interval from resampled families."""
     against_full: Difference | None
-    """Mean r minus that of the full network, paired; None for that network itself."""
+    """Mean r minus that of the full network, paired; None for the full network."""
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,16 @@ def ablate(
     validation: Dataset | None = None,
     resamples: int = RESAMPLES,
 ) -> list[AblationResult]:
-    """Train every variant with every seed, or go on with that, and score all of them.
+    """Train all variants with all seeds, or resume, and evaluate every run.
 
     Args:
         options: Recipe, seeds, variants.
-        data: Rows to train on.
-        tests: Rows to score on, one result for each set and medium.
-        folder: Where the runs go: ``VARIANT/seed-N``.
-        pretraining: Rows that the variant ``pre-trained`` sees first, pooled into one output and
-            evenly sampled; without them that variant is left out.
-        validation: Rows to watch; without it a share of the families of ``data``.
+        data: Training data.
+        tests: Test sets; each medium of each set gives one result.
+        folder: Folder for the runs, ``VARIANT/seed-N``.
+        pretraining: Data on which the variant ``pre-trained`` is trained first, with one output for
+            all media, sampled evenly; None leaves out this variant.
+        validation: Validation data; None holds out a share of the families of ``data``.
         resamples: Bootstrap resamples.
 
     Raises:
@@ -139,7 +139,7 @@ def ablate(
 
 
 def run_folder(folder: Path, variant: str, seed: int) -> Path:
-    """Where a variant's run of that seed is."""
+    """Folder of the run of a variant with a seed."""
     return folder / variant.replace(" ", "-") / f"seed-{seed}"
 
 
@@ -169,7 +169,7 @@ def _result(
     first = scored[FULL][0]
     drawn = resamples_for(len(first.measured), resamples)
     samples: dict[str, Floats] = {}
-    found: list[VariantResult] = []
+    results: list[VariantResult] = []
     for variant in (FULL, *(v for v in scored if v != FULL)):
         samples[variant] = np.mean(
             [resample(s, drawn, ranks=False)["pearson"] for s in scored[variant]], axis=0
@@ -178,18 +178,17 @@ def _result(
         mean = math.fsum(by_seed) / len(by_seed)
         against = None
         if variant != FULL:
-            apart = mean - found[0].pearson.value
-            against = difference(apart, samples[variant] - samples[FULL])
+            against = difference(mean - results[0].pearson.value, samples[variant] - samples[FULL])
         network, _ = load_run(run_folder(folder, variant, seeds[0]))
-        found.append(
+        results.append(
             VariantResult(variant, sum(count_parameters(network)), by_seed,
                           estimate(mean, samples[variant]), against)
         )  # fmt: skip
-    order = {variant: place for place, variant in enumerate(scored)}
+    order = list(scored)
     return AblationResult(
         name=first.name,
         n=len(first.measured),
         families=len(np.unique(first.family)),
         seeds=seeds,
-        variants=tuple(sorted(found, key=lambda v: order[v.variant])),
+        variants=tuple(sorted(results, key=lambda v: order.index(v.variant))),
     )

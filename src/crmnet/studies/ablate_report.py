@@ -1,4 +1,4 @@
-"""Files of an ablation: table and Figure 4 of the paper."""
+"""Tables of an ablation, and the paper's Figure 4."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from crmnet.evaluation.compare import ALPHA
 from crmnet.figures.panels import interval_bars
-from crmnet.figures.style import INK, STYLE
+from crmnet.figures.style import BACKGROUND, COLOUR_NAMES, INK, OTHER_MODELS, STYLE
 from crmnet.files import write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.wording import json_values, markdown_row, with_interval
@@ -23,16 +23,16 @@ from crmnet.studies.ablate import AblationResult
 
 
 def write_ablation(folder: Path, results: Sequence[AblationResult]) -> None:
-    """Leave ``ablation.json``, ``ablation.md`` and ``ablation.png`` (Figure 4)."""
-    found = {"sets": [_json(asdict(result)) for result in results]}
-    write_text_atomically(folder / "ablation.json", json.dumps(found, indent=2) + "\n")
+    """Write ``ablation.json``, ``ablation.md`` and ``ablation.png`` (Figure 4)."""
+    content = {"sets": [_json(asdict(result)) for result in results]}
+    write_text_atomically(folder / "ablation.json", json.dumps(content, indent=2) + "\n")
     write_text_atomically(folder / "ablation.md", ablation_markdown(results))
     with matplotlib.rc_context(STYLE):
         save_figure(ablation_page(results), folder / "ablation.png")
 
 
 def _json(value: Any) -> Any:
-    """The same with null for what is not defined."""
+    """The same value with None, null in JSON, for numbers that are not defined."""
     if isinstance(value, dict):
         return {key: _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -41,7 +41,7 @@ def _json(value: Any) -> Any:
 
 
 def ablation_markdown(results: Sequence[AblationResult]) -> str:
-    """One table a set: parameters, r of the seeds, their mean, the difference to the full one."""
+    """One table per test set: parameters, r of each seed, mean r, difference from ``full``."""
     blocks = []
     for result in results:
         lines = [
@@ -59,34 +59,35 @@ def ablation_markdown(results: Sequence[AblationResult]) -> str:
             lines.append(markdown_row([v.variant, f"{v.parameters:,}", seeds, mean, *last]))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + (
-        "\n\nIntervals and p resample families of the test set, the same for all variants; how "
-        "much a run owes to its seed, the column of seeds shows.\n"
+        "\n\nIntervals and p-values resample families of the test set, the same for all variants. "
+        "The column of seeds shows the variation from seed to seed.\n"
     )
 
 
 def ablation_page(results: Sequence[AblationResult]) -> Figure:
-    """The paper's Figure 4: bars of the mean over seeds with intervals, a dot for each seed."""
+    """The paper's Figure 4: bars for the mean over seeds, with intervals, and dots for seeds."""
     rows = max(len(result.variants) for result in results)
     figure = Figure(figsize=(5.2 * len(results), 1.1 + 0.3 * rows), layout="constrained")
     axes = figure.subplots(1, len(results), squeeze=False)[0]
     for ax, result in zip(axes, results, strict=True):
-        found = result.variants
+        variants = result.variants
         interval_bars(
             ax,
-            [v.variant for v in found],
-            np.array([v.pearson.value for v in found]),
+            [v.variant for v in variants],
+            np.array([v.pearson.value for v in variants]),
             np.array([[min(v.pearson.low, *v.by_seed), max(v.pearson.high, *v.by_seed)]
-                      for v in found]),
+                      for v in variants]),
             np.array([v.against_full is None or v.against_full.p >= ALPHA
-                      or v.against_full.value > 0 for v in found]),
+                      or v.against_full.value > 0 for v in variants]),
             "Pearson r, mean of seeds",
         )  # fmt: skip
-        for place, v in enumerate(found):
-            ax.scatter(v.by_seed, [place] * len(v.by_seed), s=9, color="white", edgecolor=INK,
+        for row, v in enumerate(variants):
+            ax.scatter(v.by_seed, [row] * len(v.by_seed), s=9, color=BACKGROUND, edgecolor=INK,
                        linewidth=0.7, zorder=5)  # fmt: skip
         ax.set_title(f"{result.name}  (n = {result.n:,})")
     figure.supxlabel(
-        "dots: seeds; lines: 95 % interval or the seeds if wider; grey: worse than full (p < 0.05)",
+        "dots: seeds; lines: 95 % interval, or range of seeds if wider; "
+        f"{COLOUR_NAMES[OTHER_MODELS]}: worse than full (p < 0.05)",
         fontsize=7,
     )
     return figure

@@ -1,7 +1,7 @@
-"""The whole story in minutes, offline: simulate, ingest, train, evaluate, draw.
+"""The full workflow on simulated data: simulate, train, evaluate, draw.
 
-What ``crmnet demo`` and ``make demo`` run. Every step is the function behind the command of that
-name; nothing is special to the demonstration but the sizes.
+``crmnet demo`` and ``make demo`` run it. Each step calls the function of the command of the same
+name; only the sizes are chosen for the demonstration.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = logging.getLogger("crmnet")
 PROMOTERS = 45_000
 TEST_PROMOTERS = 2_000
 TEST_CELLS = 100
-"""Test promoters are measured in many cells, as the real test sets were."""
+"""Cells per test promoter: many, as in the real test sets."""
 
 
 class DemoResult(NamedTuple):
-    """Where things are, and how good the model was."""
+    """The run folder, the table of metrics as lines, and the seconds that all of it took."""
 
     run: Path
     table: list[str]
@@ -41,15 +41,15 @@ class DemoResult(NamedTuple):
 def demo(
     folder: Path, *, promoters: int = PROMOTERS, overrides: list[str] | None = None
 ) -> DemoResult:
-    """Run the demonstration into ``folder``; what an earlier, killed one finished is kept.
+    """Run the demonstration in ``folder``; steps that an interrupted one has finished are kept.
 
     Args:
-        folder: Where data, run and evaluation go.
-        promoters: Simulated promoters to train on.
+        folder: Folder for data, run and evaluation.
+        promoters: Number of simulated promoters to train on.
         overrides: Changes to the recipe ``demo``, as for ``crmnet train --set``.
 
     Raises:
-        FileExistsError: If the folder holds something that is not a demonstration.
+        FileExistsError: If the folder holds anything other than a demonstration with these options.
     """
     started = time.monotonic()
     if folder.exists() and any(folder.iterdir()) and not is_dataset(folder / "data" / "train"):
@@ -69,11 +69,11 @@ def demo(
     run = folder / "run"
     train(resolve("demo", overrides), training, run, resume=True)
     write_learning_curve(run)
-    log.info("3/4  evaluate on promoters it has not seen")
+    log.info("3/4  evaluate on unseen promoters")
     predictor = Predictor.load(run)
     sets = [scored for test in tests for scored in score_model(predictor, test)]
     summary = summarise(sets)
-    log.info("4/4  draw")
+    log.info("4/4  write tables and figures")
     write_evaluation(folder / "evaluation", sets, summary)
     return DemoResult(run, metric_lines(summary), time.monotonic() - started)
 
@@ -81,9 +81,9 @@ def demo(
 def _simulated(path: Path, options: AssayOptions) -> Dataset:
     if not is_dataset(path):
         return simulate(options, path)
-    made_with = read_options(path)
-    if made_with != options:
+    existing = read_options(path)
+    if existing != options:
         raise FileExistsError(
-            f"{path} was simulated with other options ({made_with}); choose another folder with -o"
+            f"{path} was simulated with other options ({existing}); choose another folder with -o"
         )
     return Dataset.open(path)

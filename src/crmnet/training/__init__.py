@@ -1,1 +1,1 @@
-"""Training: the rows, losses, optimiser and Lightning module, and the function that runs them."""
+"""Training: choice of rows, losses, optimiser, Lightning module, run folder, and :func:`train`."""

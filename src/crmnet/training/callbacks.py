@@ -1,7 +1,7 @@
-"""The run folder while training goes on: history, best weights and state after every epoch.
+"""Lightning callbacks that keep the run folder up to date: history, best weights, state.
 
-What Lightning's Trainer calls back; :mod:`crmnet.training.train` trains, :mod:`crmnet.runs.folder`
-knows what the files hold.
+:mod:`crmnet.training.train` gives them to the Trainer; :mod:`crmnet.runs.folder` describes the
+files.
 """
 
 from __future__ import annotations
@@ -28,50 +28,52 @@ from crmnet.runs.folder import (
     save_state,
     save_weights,
 )
-from crmnet.runs.record import Best, RunRecord
+from crmnet.runs.record import BestEpoch, RunRecord
 
 log = logging.getLogger("crmnet")
 
 
-class Watched(Protocol):
-    """What is asked of the module that is trained."""
+class ValidatedModule(Protocol):
+    """What :class:`RunFolder` needs of the module that is trained."""
 
     metrics: dict[str, float]
-    """Of the last validation, over all processes."""
+    """Metrics of the last validation, over all processes."""
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network to keep."""
+        """The network to save."""
 
 
 class Diverged(RuntimeError):
-    """The loss is no number any more."""
+    """Raised when the loss becomes NaN or infinite."""
 
 
-SECONDS_OF_SILENCE = 60
+LOG_INTERVAL = 60
+"""Seconds between log lines within an epoch, where no progress bar is shown."""
 
 
 class RunFolder(Checkpoint):
-    """Keeps the run folder up to date after every epoch: history, best weights, state."""
+    """Writes history, best weights and state into the run folder after every epoch."""
 
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder, self.record = folder, record
         self.history: list[dict[str, float]] = []
-        self.started = self.said = 0.0
+        self.started = self.logged = 0.0
+        """Times of the start of the epoch and of the last log line."""
         self.sampler: RowBatches | None = None
-        """Of the training loader, to be told the epoch after a resume."""
+        """Sampler of the training loader; its epoch is set after a resume."""
 
     def on_sanity_check_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """What weights from another run are worth before any training; they may stay the best."""
-        watched = cast(Watched, module)
+        """Log and save the weights from another run before training; they may stay the best."""
+        metrics = cast(ValidatedModule, module).metrics
         log.info("before training: validation r %.4f, R² %.4f",
-                 watched.metrics["val_r"], watched.metrics["val_r2"])  # fmt: skip
-        self._keep(Best(epoch=0, metrics=watched.metrics), module)
+                 metrics["val_r"], metrics["val_r2"])  # fmt: skip
+        self._save(BestEpoch(epoch=0, metrics=metrics), module)
 
-    def _keep(self, best: Best, module: pl.LightningModule) -> None:
+    def _save(self, best: BestEpoch, module: pl.LightningModule) -> None:
         self.record = self.record.model_copy(update={"best": best})
         if module.trainer.is_global_zero:
-            save_weights(self.folder, cast(Watched, module).evaluated)
+            save_weights(self.folder, cast(ValidatedModule, module).evaluated)
             save_record(self.folder, self.record)
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,28 +82,28 @@ class RunFolder(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = state_dict["history"]
-        if self.sampler is not None:  # workers ask for rows before the trainer says the epoch
+        if self.sampler is not None:  # workers request rows before the Trainer sets the epoch
             self.sampler.set_epoch(len(self.history))
-        best = Best(**state_dict["best"]) if state_dict["best"] else None
+        best = BestEpoch(**state_dict["best"]) if state_dict["best"] else None
         self.record = self.record.model_copy(update={"best": best})
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.started = self.said = time.monotonic()
+        self.started = self.logged = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        # Where no progress bar is drawn, a line now and then tells that it goes on.
         now = time.monotonic()
-        if trainer.progress_bar_callback is None and now - self.said > SECONDS_OF_SILENCE:
-            self.said = now
+        if trainer.progress_bar_callback is None and now - self.logged > LOG_INTERVAL:
+            self.logged = now
             log.info(
                 "epoch %d of %d: step %d of %s", trainer.current_epoch + 1,
                 trainer.max_epochs or 0, index + 1, trainer.num_training_batches,
             )  # fmt: skip
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        metrics = {**cast(Watched, module).metrics, "loss": float(trainer.callback_metrics["loss"])}
+        loss = float(trainer.callback_metrics["loss"])
+        metrics = {**cast(ValidatedModule, module).metrics, "loss": loss}
         if not all(map(math.isfinite, metrics.values())):
             raise Diverged(
                 f"training diverged in epoch {trainer.current_epoch + 1} ({metrics}); "
@@ -113,11 +115,11 @@ class RunFolder(Checkpoint):
         self.history.append(row)
         best = self.record.best
         if best is None or metrics["val_r2"] > best.metrics["val_r2"]:
-            best = Best(epoch=int(row["epoch"]), metrics=metrics)
-            self._keep(best, module)
+            best = BestEpoch(epoch=int(row["epoch"]), metrics=metrics)
+            self._save(best, module)
         if trainer.is_global_zero:
             write_atomically(self.folder / HISTORY, self._write_history)
-        trainer.save_checkpoint(self.folder / STATE)  # by all together; the first one writes
+        trainer.save_checkpoint(self.folder / STATE)  # called by all processes; rank 0 writes
         log.info(
             "epoch %d: loss %.4f, validation r %.4f, R² %.4f%s  (%.0f s)",
             row["epoch"], row["loss"], row["val_r"], row["val_r2"],
@@ -131,8 +133,8 @@ class RunFolder(Checkpoint):
             writer.writerows(self.history)
 
 
-class StateFile(CheckpointIO):
-    """Lets Lightning keep its state in one safetensors file in place of a pickle."""
+class SafetensorsState(CheckpointIO):
+    """Lightning plugin: stores the trainer's state in a safetensors file, not in a pickle."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None

@@ -1,4 +1,7 @@
-"""The network as Lightning trains it: loss, optimiser, schedule and validation metrics."""
+"""The LightningModule of a training run: training step, optimiser, schedule, validation metrics.
+
+:mod:`crmnet.training.train` builds it and gives it to Lightning's Trainer.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,34 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from crmnet.data.augment import reverse_complement_some, shift_some
 from crmnet.data.loader import Batch
 from crmnet.device import has_bfloat16
 from crmnet.models.crmnet.training_form import training_forward
-from crmnet.models.layers import BinMean, bin_mean, has_marks, soft_bin_loss
+from crmnet.models.layers import BinMean, has_marks
 from crmnet.runs.record import Scale
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import BINS, one_hot
 from crmnet.statistics.metrics import score
-from crmnet.training.losses import row_weights
-from crmnet.training.optimiser import make_optimizer, make_schedule, mean_size
+from crmnet.training.losses import mean_absolute_weight, row_losses, row_weights
+from crmnet.training.optimiser import make_optimizer, make_schedule
 
 ARITHMETIC = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Of the network where its form for training chooses types by itself; None takes the weights'."""
+"""Precision → type of the arithmetic in the training form; None means the type of the weights."""
 
 
 class Training(pl.LightningModule):
-    """A network with its loss, optimiser, schedule and validation metrics."""
+    """A network with its loss, optimiser, schedule and validation metrics.
+
+    Args:
+        network: The network to train.
+        settings: Of the training.
+        scale: Output → unit of training: labels are divided by its sd, after minus its mean.
+        steps_per_epoch: Of this process.
+        world: Number of processes that train together.
+    """
 
     mean: Tensor
     sd: Tensor
@@ -52,49 +62,48 @@ class Training(pl.LightningModule):
             self.average = AveragedModel(
                 network, multi_avg_fn=average, use_buffers=True
             ).requires_grad_(False)
-        # Rebuilt from the record, not from the weights file.
+        # Not persistent: the run's record stores them, the weights file does not.
         self.register_buffer(
             "mean", torch.tensor([s.mean for s in scale.values()]), persistent=False
         )
         self.register_buffer("sd", torch.tensor([s.sd for s in scale.values()]), persistent=False)
         self.validated: list[tuple[Tensor, Tensor]] = []
         self.metrics: dict[str, float] = {}
-        """Of the last validation, over all processes."""
+        """Metrics of the last validation, over all processes."""
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network to validate and to keep: the averaged one, if there is one."""
+        """The network to validate and save: the one with averaged weights, if ``ema`` is set."""
         return self.network if self.average is None else self.average.module
 
     def _errors(
         self, network: nn.Module, x_BCL: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss of each row, predicted and measured, each ``(B,)``, in the unit of training."""
-        s, rows = self.settings, torch.arange(len(batch.labels), device=batch.labels.device)
-        target = (batch.labels - self.mean[batch.medium]) / self.sd[batch.medium]
-        dtype = ARITHMETIC[arithmetic_of(s, x_BCL.device)]
-        if s.loss == "soft-bins":
-            if isinstance(network, BinMean):
-                logits = training_forward(network.network, x_BCL, dtype).view(len(rows), -1, BINS)
-            else:
-                logits = network.logits(x_BCL)  # type: ignore[operator]
-            logits = logits.float()[rows, batch.medium]
-            return soft_bin_loss(logits, target, s.bin_spread), bin_mean(logits), target
-        predicted = training_forward(network, x_BCL, dtype).float()[rows, batch.medium]
-        if s.loss == "mse":
-            return functional.mse_loss(predicted, target, reduction="none"), predicted, target
-        loss = functional.huber_loss(predicted, target, delta=s.huber_delta, reduction="none")
-        return loss, predicted, target
+        """Loss, prediction and target of each row, each ``(B,)``, in the unit of training."""
+        target_B = (batch.labels - self.mean[batch.medium]) / self.sd[batch.medium]
+        rows = torch.arange(len(batch.labels), device=batch.labels.device)
+        output = self._output(network, x_BCL).float()[rows, batch.medium]
+        loss_B, predicted_B = row_losses(output, target_B, self.settings)
+        return loss_B, predicted_B, target_B
+
+    def _output(self, network: nn.Module, x_BCL: Tensor) -> Tensor:
+        """Network output for every medium: values ``(B, M)``, or logits ``(B, M, BINS)``."""
+        dtype = ARITHMETIC[arithmetic_of(self.settings, x_BCL.device)]
+        if not self.settings.predicts_bins:
+            return training_forward(network, x_BCL, dtype)
+        if isinstance(network, BinMean):
+            return training_forward(network.network, x_BCL, dtype).view(len(x_BCL), -1, BINS)
+        return network.logits(x_BCL)  # type: ignore[operator]
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        # Dropout and augmentation then depend on the seed and the step alone, which is what lets a
-        # killed run continue exactly. Seeding once per epoch does not: whether Lightning draws from
-        # the generator before or after that differs in the first epoch after a resume.
+        # Dropout and augmentation then depend only on the seed and the step, so that a resumed run
+        # continues exactly. Seeding once per epoch is not enough: in the first epoch after a
+        # resume, Lightning uses the generator at another time relative to the seeding.
         step = self.settings.seed * 1_000_003 + self.global_step
         torch.manual_seed(step * self.world + self.global_rank)
 
-    def _shown(self, batch: Batch) -> Tensor:
-        """Training rows as the network sees them, changed and marked: ``(B, 4 or 6, L)``."""
+    def _augmented(self, batch: Batch) -> Tensor:
+        """Training rows, augmented, with marks if the network takes them: ``(B, 4 or 6, L)``."""
         s, tokens, marked = self.settings, batch.tokens, has_marks(self.network)
         if s.reverse_complement and not marked:
             tokens = reverse_complement_some(tokens, s.reverse_complement)
@@ -109,12 +118,11 @@ class Training(pl.LightningModule):
         return torch.cat([x_BCL, marks_BC1.expand(-1, -1, x_BCL.shape[2])], dim=1)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        losses, _, _ = self._errors(self.network, self._shown(batch), batch)
-        weight = row_weights(batch.weight, self.settings)
-        weight = torch.where(batch.singleton, weight * self.settings.singleton_weight, weight)
+        losses, _, _ = self._errors(self.network, self._augmented(batch), batch)
+        weight = row_weights(batch.weight, batch.singleton, self.settings)
         summed, total = (losses * weight).sum(), weight.sum()
-        # Gradients are averaged over processes, so each sum is divided by the mean total: the step
-        # is that of one process with all rows, however unevenly they are shared.
+        # Gradients are averaged over processes, so each sum is divided by the mean total weight.
+        # The step then equals that of one process with all rows, also with unequal shares.
         mean_total = total.clone()
         if self.world > 1:
             torch.distributed.all_reduce(mean_total)
@@ -122,17 +130,19 @@ class Training(pl.LightningModule):
         self.log(
             "loss", summed.detach() / total, on_step=False, on_epoch=True, prog_bar=True,
             sync_dist=self.world > 1,
-            batch_size=len(batch.labels) * self.world,  # Lightning averages it as an integer
+            batch_size=len(batch.labels) * self.world,  # Lightning averages it as integers
         )  # fmt: skip
         loss = summed / mean_total
-        return loss + self.settings.l1 * mean_size(self.network) if self.settings.l1 else loss
+        if self.settings.l1:
+            loss = loss + self.settings.l1 * mean_absolute_weight(self.network)
+        return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
         if self.average is not None:
             self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        if len(batch.labels):  # a process may have none in the last step
+        if len(batch.labels):  # a process may have no rows in the last step
             losses, predicted, target = self._errors(self.evaluated, one_hot(batch.tokens), batch)
             self.validated.append((torch.stack([losses, predicted, target]), batch.medium))
 
@@ -146,7 +156,7 @@ class Training(pl.LightningModule):
             if rows.sum() < 3:
                 continue
             scored = score(target[rows], predicted[rows])
-            # A network that predicts one value for all has learned no order yet: r = 0.
+            # A network that predicts the same value for all rows has not learned anything: r = 0.
             r.append(scored["pearson"] if math.isfinite(scored["pearson"]) else 0.0)
             r2.append(scored["r2"] if math.isfinite(scored["r2"]) else 0.0)
             if len(self.outputs) > 1:
@@ -156,7 +166,7 @@ class Training(pl.LightningModule):
             self.log(name, value, prog_bar=name == "val_r", sync_dist=self.world > 1)
 
     def _all_validated(self) -> tuple[Tensor, Tensor]:
-        """Loss, predicted and measured ``(3, N)`` and outputs ``(N,)`` of all processes' rows."""
+        """Loss, prediction and target ``(3, N)`` and output ``(N,)`` of all processes' rows."""
         mine = None
         if self.validated:
             numbers, outputs = zip(*self.validated, strict=True)
@@ -170,7 +180,7 @@ class Training(pl.LightningModule):
         return torch.cat(numbers, dim=1), torch.cat(outputs)
 
     def configure_optimizers(self) -> Any:
-        """The optimiser; its rate is set before every step."""
+        """The optimiser, and the schedule that sets its learning rate before every step."""
         peak = self.settings.learning_rate * (
             self.world if self.settings.scale_learning_rate else 1
         )
@@ -191,7 +201,7 @@ LIGHTNING_PRECISION: dict[str, Any] = {
 
 
 def arithmetic_of(settings: TrainSettings, device: torch.device) -> str:
-    """The arithmetic that ``auto`` stands for on a device."""
+    """Precision on a device, with ``auto`` resolved: bf16 where the hardware supports it."""
     if settings.precision == "auto":
         return "bf16" if has_bfloat16(device) else "fp32"
     return settings.precision

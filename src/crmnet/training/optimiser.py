@@ -1,7 +1,7 @@
-"""Optimiser, learning rate and weight penalty of a run, as its settings name them.
+"""Optimiser and learning-rate schedule of a run, chosen by its settings.
 
-Takes a network and :class:`~crmnet.runs.settings.TrainSettings`; :mod:`crmnet.training.train` steps
-what comes back.
+Takes a network and :class:`~crmnet.runs.settings.TrainSettings`, gives objects that
+:mod:`crmnet.training.module` hands to Lightning, which steps them.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from crmnet.runs.settings import TrainSettings
 
 
 def learning_rate(epoch: float, settings: TrainSettings) -> float:
-    """Rate for one device at ``epoch`` epochs after the start (fractions count).
+    """Rate for one device after ``epoch`` epochs, which may be a fraction.
 
     Paper, section 2.4: a line from ``start_learning_rate`` to ``learning_rate`` over the warm-up,
-    then a cosine to ``final_learning_rate`` at the end of the last epoch; with the schedule
-    ``constant`` it stays where the warm-up ended. The schedule ``one-cycle`` is torch's own.
+    then a cosine to ``final_learning_rate`` at the end of the last epoch. With the schedule
+    ``constant`` the rate stays at ``learning_rate`` after the warm-up. ``one-cycle`` is not
+    computed here but by torch.
     """
     s = settings
     if epoch < s.warmup_epochs:
@@ -36,27 +37,20 @@ def learning_rate(epoch: float, settings: TrainSettings) -> float:
 def make_optimizer(
     network: nn.Module, settings: TrainSettings, rate: float, *, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimiser that settings name, for all of a network's weights."""
+    """The optimiser of the settings, for all weights of a network."""
     weights, decay = network.parameters(), settings.weight_decay
-    if settings.optimizer == "rmsprop":  # with Keras' constants
+    if settings.optimizer == "rmsprop":  # with the constants of Keras
         return torch.optim.RMSprop(weights, lr=rate, alpha=0.9, eps=1e-7, weight_decay=decay)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return kind(weights, lr=rate, weight_decay=decay, fused=fused)
 
 
-def mean_size(network: nn.Module) -> Tensor:
-    """Mean absolute value of a network's weights; biases and norms are left out."""
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    total = torch.stack([p.abs().sum() for p in weights]).sum()
-    return total / sum(p.numel() for p in weights)
-
-
 def make_schedule(
     optimizer: torch.optim.Optimizer, settings: TrainSettings, steps_per_epoch: int
 ) -> LRScheduler:
-    """The schedule that settings name, to be stepped after every batch.
+    """The schedule of the settings, to be stepped after every batch.
 
-    The peak rate is the one that the optimiser was made with.
+    Its peak is the learning rate with which the optimiser was created.
     """
     s = settings
     if s.schedule != "one-cycle":
@@ -66,7 +60,7 @@ def make_schedule(
     steps = s.epochs * steps_per_epoch
     warm_up = min(s.warmup_epochs * steps_per_epoch, steps / 2)
     if steps > 1:
-        warm_up = max(warm_up, 1.5)  # torch divides by the steps of the warm-up less one
+        warm_up = max(warm_up, 1.5)  # torch divides by the number of warm-up steps minus one
     return OneCycleLR(
         optimizer,
         max_lr=optimizer.param_groups[0]["lr"],

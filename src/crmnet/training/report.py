@@ -1,4 +1,4 @@
-"""The learning curve of a run."""
+"""Draws the learning curve of a run from its history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crmnet.runs.folder import HISTORY, load_record
 
 
 def write_learning_curve(run: Path) -> None:
-    """Leave ``learning_curve.png`` in a run folder."""
+    """Write ``learning_curve.png`` into a run folder."""
     with (run / HISTORY).open(newline="") as file:
         rows = list(csv.DictReader(file))
     history = {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}

@@ -1,7 +1,8 @@
-"""What a run trains on: which rows, which rows to watch, which outputs, and on which scale.
+"""The data of a training run: training and validation rows, network outputs, scale of the labels.
 
-Takes settings and data sets, and the record of a run to start from, and gives a :class:`TrainData`,
-or says why they do not go together. :mod:`crmnet.training.train` trains on it.
+:func:`choose` takes settings, data sets and, for fine-tuning, the record of the run to start from.
+It returns a :class:`TrainData` for :mod:`crmnet.training.train`, or raises an error if they do not
+fit together.
 """
 
 from __future__ import annotations
@@ -25,28 +26,28 @@ from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import TOP_BIN
 
 SOFT_BIN_MIDDLE, SOFT_BIN_SD = TOP_BIN / 2, 3.5
-"""Where standardised labels lie on the bins of the loss ``soft-bins``."""
+"""Mean and standard deviation, in bins, of standardised labels for the loss ``soft-bins``."""
 
 
 @dataclass(frozen=True)
 class TrainData:
-    """Rows to train on and rows to watch, and what they make of the network's outputs."""
+    """Training and validation rows, with names and scales of the network's outputs."""
 
     data: Dataset
     rows: Integers
-    """Of ``data``, to train on."""
+    """Training rows: indices into ``data``."""
     validation: Dataset
-    """``data`` itself where a share of its families is held out."""
+    """The same as ``data`` if a share of its families is held out."""
     validation_rows: Integers
     outputs: list[str]
     """Names of the network's outputs, in order."""
     scale: dict[str, Scale]
-    """Output → mean and spread by which labels are divided."""
+    """Output → unit of training."""
     chances: npt.NDArray[np.floating] | None
-    """How often each row to train on is drawn, relative to others; None for once each."""
+    """Relative sampling probability of each training row; None means every row once per epoch."""
 
     def described(self, base: RunRecord | None, start: Path | None) -> dict[str, Any]:
-        """Description for the run's record, :class:`~crmnet.runs.record.RunRecord`."""
+        """Content of ``data`` in the :class:`~crmnet.runs.record.RunRecord`."""
         described = {
             "name": self.data.name,
             "fingerprint": self.data.fingerprint,
@@ -70,45 +71,45 @@ def choose(
     validation: Dataset | None = None,
     base: RunRecord | None = None,
 ) -> TrainData:
-    """Decide what to train on.
+    """Choose training rows, validation rows, outputs and scales.
 
     Args:
         settings: Of the training.
-        data: Rows to train on.
-        validation: Rows to watch; None holds out a share of the families of ``data``.
-        base: Record of the run whose weights are trained further.
+        data: Training data.
+        validation: Validation data; None holds out a share of the families of ``data``.
+        base: Record of the run whose weights are fine-tuned.
 
     Raises:
-        ValueError: If there is too little to watch, a loss, weight, medium or unit does not fit,
-            or labels have no spread or lie beyond the bins of the loss.
+        ValueError: If there are too few validation rows; if a loss, weight, medium or unit does not
+            fit; or if labels are all the same or lie outside the bins of the loss.
     """
     if base is not None:
         _check_loss(settings, base)
     family = None
     if settings.even_families or validation is None:
         family = families(data, settings.validation_by)
-    rows, watched, watched_rows = _split(settings, data, validation, family)
-    _check_watchable(watched, watched_rows)
+    rows, validation, validation_rows = _split(settings, data, validation, family)
+    _check_enough(validation, validation_rows)
     if settings.row_weights != "equal" and data.weight is None:
         raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     outputs = _outputs(settings, data, base)
-    _check_units(settings, data, watched, base)
+    _check_units(settings, data, validation, base)
     scale = _scales(settings, data, rows, outputs, base)
     chances = None
     if settings.even_families and family is not None:
         _, number, sizes = np.unique(family[rows], return_inverse=True, return_counts=True)
         chances = sizes[number] ** -settings.even_families
-    return TrainData(data, rows, watched, watched_rows, outputs, scale, chances)
+    return TrainData(data, rows, validation, validation_rows, outputs, scale, chances)
 
 
 def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
-    """Refuse weights of a network that gives bins for one that gives values, or the reverse."""
-    before = base.settings.train.loss
-    if (before == "soft-bins") != (settings.loss == "soft-bins"):
+    """Check that both networks predict bins, or that both predict values."""
+    before = base.settings.train
+    if before.predicts_bins != settings.predicts_bins:
         raise ValueError(
-            f"the run to start from was trained with train.loss={before} and gives "
-            f"{'bins' if before == 'soft-bins' else 'one value'} for each medium; "
-            f"train.loss={settings.loss} cannot go on from it: set train.loss={before}"
+            f"the run to start from was trained with train.loss={before.loss} and predicts "
+            f"{'bins' if before.predicts_bins else 'one value'} for each medium; "
+            f"train.loss={settings.loss} does not fit its weights: set train.loss={before.loss}"
         )
 
 
@@ -130,16 +131,16 @@ def _split(
     return np.arange(len(data)), validation, np.arange(len(validation))
 
 
-def _check_watchable(validation: Dataset, rows: Integers) -> None:
+def _check_enough(validation: Dataset, rows: Integers) -> None:
     if np.bincount(np.asarray(validation.medium)[rows]).max() < 3:
         raise ValueError(
-            f"{len(rows)} validation rows are too few to tell a good epoch from a bad one; "
+            f"{len(rows)} validation rows are too few to compare epochs; "
             "raise train.validation_fraction or give a validation set"
         )
 
 
 def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
-    """Names of the network's outputs; with weights to start from, as many as those have."""
+    """Names of the network's outputs; in fine-tuning, as many as the base run has."""
     if base is None:
         return ["+".join(sorted(data.media))] if settings.pool_media else data.media
     if set(data.media) <= set(base.media):
@@ -156,14 +157,14 @@ def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> 
 def _check_units(
     settings: TrainSettings, data: Dataset, validation: Dataset, base: RunRecord | None
 ) -> None:
-    """Refuse labels on different scales where one would pass for the other."""
+    """Check that labels in different units are not mixed."""
     units = data.units
-    shown = ", ".join(f"{medium} in {unit}" for medium, unit in units.items())
+    listed = ", ".join(f"{medium} in {unit}" for medium, unit in units.items())
     if len(set(units.values())) > 1 and settings.pool_media:
-        raise ValueError(f"{data.path}: one output for all media needs one unit; it has {shown}")
+        raise ValueError(f"{data.path}: one output for all media needs one unit; it has {listed}")
     if len(set(units.values())) > 1 and not settings.standardize:
         raise ValueError(
-            f"{data.path}: labels are on different scales ({shown}); set train.standardize=true"
+            f"{data.path}: labels are on different scales ({listed}); set train.standardize=true"
         )
     known = [(validation.path, validation.units)]
     if base is not None:
@@ -173,7 +174,7 @@ def _check_units(
             if units[medium] != others[medium]:
                 raise ValueError(
                     f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
-                    f"{others[medium]} in {path}; say their unit when you ingest them"
+                    f"{others[medium]} in {path}; set their unit with data ingest --unit"
                 )
 
 
@@ -188,32 +189,32 @@ def _scales(
     output = np.array([output_of(medium, outputs) for medium in data.media])[data.medium[rows]]
     scales = {}
     for number, name in enumerate(outputs):
-        here = labels[output == number].astype(np.float64)
+        own = labels[output == number].astype(np.float64)
         before = None if base is None else _scale_before(name, base)
         if before is not None:
             scales[name] = before
         elif not settings.standardize:
             scales[name] = Scale()
-        elif len(here) < 2 or here.std() == 0:
+        elif len(own) < 2 or own.std() == 0:
             raise ValueError(f"{data.path}: the labels of medium {name!r} are all the same")
-        elif settings.loss == "soft-bins":
-            sd = float(here.std()) / SOFT_BIN_SD
-            scales[name] = Scale(mean=float(here.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
+        elif settings.predicts_bins:
+            sd = float(own.std()) / SOFT_BIN_SD
+            scales[name] = Scale(mean=float(own.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
         else:
-            scales[name] = Scale(mean=float(here.mean()), sd=float(here.std()))
-        unit = (here - scales[name].mean) / scales[name].sd
-        if settings.loss == "soft-bins" and not settings.standardize and len(unit):
+            scales[name] = Scale(mean=float(own.mean()), sd=float(own.std()))
+        unit = (own - scales[name].mean) / scales[name].sd
+        if settings.predicts_bins and not settings.standardize and len(unit):
             if unit.min() < -0.5 or unit.max() > TOP_BIN + 0.5:
                 raise ValueError(
-                    f"{data.path}: labels of medium {name!r} go from {here.min():g} to "
-                    f"{here.max():g}, beyond the bins 0-{TOP_BIN} of the loss soft-bins; "
+                    f"{data.path}: labels of medium {name!r} range from {own.min():g} to "
+                    f"{own.max():g}, outside the bins 0-{TOP_BIN} of the loss soft-bins; "
                     "set train.standardize=true"
                 )
     return scales
 
 
 def _scale_before(output: str, base: RunRecord) -> Scale | None:
-    """The unit in which the run to start from knows an output; None if it does not know it."""
+    """Scale of an output in the run to start from; None if that run has no such output."""
     try:
         return base.scale[base.media[output_of(output, base.media)]]
     except ValueError:

@@ -1,11 +1,11 @@
-"""Training: data set + settings → run folder, through Lightning's Trainer.
+"""Training: from data set and settings to a run folder, with Lightning's Trainer.
 
-The paper's recipe (section 2.4): Huber loss, Adam, warm-up then cosine, early stopping on the
-validation R², best weights kept. A run that was killed goes on from its last finished epoch and
-ends with the same weights as one that was not: batches and dropout depend only on the seed and the
-number of the epoch or step.
+The defaults are the paper's (section 2.4): Huber loss, Adam, warm-up then cosine, early stopping on
+the validation R², best weights kept. An interrupted run resumes after its last finished epoch and
+ends with the same weights as an uninterrupted one: batches and dropout depend only on the seed and
+the number of the epoch or step.
 
-On several devices every process runs :func:`train`; each sees its share of one permutation of the
+On several devices every process runs :func:`train`. Each gets its share of one permutation of the
 rows, gradients are averaged, and only the process of rank 0 writes.
 """
 
@@ -34,17 +34,17 @@ from crmnet.runs.folder import (
     RECORD,
     WEIGHTS,
     build_network,
-    check_same,
-    claim,
+    check_unchanged,
     load_record,
     load_run,
     load_strictly,
     save_record,
+    start_or_resume,
 )
 from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
-from crmnet.training.callbacks import Diverged as Diverged  # what training may raise
-from crmnet.training.callbacks import RunFolder, StateFile
+from crmnet.training.callbacks import Diverged as Diverged  # part of the interface of train()
+from crmnet.training.callbacks import RunFolder, SafetensorsState
 from crmnet.training.module import LIGHTNING_PRECISION, Training, arithmetic_of
 from crmnet.training.rows import TrainData, choose
 
@@ -60,24 +60,24 @@ def train(
     start: Path | None = None,
     resume: bool = False,
 ) -> RunRecord:
-    """Train a network and leave a run folder.
+    """Train a network and write a run folder.
 
     Args:
         settings: From :func:`crmnet.runs.settings.resolve`.
-        data: Rows to train on.
-        run: Folder to make.
-        validation: Rows to watch; without it a share of the families of ``data`` is held out.
-        start: A run whose weights and units to start from, all of them trained further.
-        resume: Go on where a killed run of the same settings and data stopped.
+        data: Training data.
+        run: Folder to create.
+        validation: Validation data; None holds out a share of the families of ``data``.
+        start: Run to fine-tune: training starts from its weights and units; no layer is frozen.
+        resume: Continue an interrupted run of the same settings and data.
 
     Returns:
         The finished record; the best weights are in the folder.
 
     Raises:
-        FileExistsError: If ``run`` holds a run already and ``resume`` is not asked for.
-        ValueError: If settings or data differ from those of the run to resume, there is too
-            little to validate on, or the device cannot do what is asked.
-        Diverged: If the loss is no number any more.
+        FileExistsError: If ``run`` already holds a run and ``resume`` is False.
+        ValueError: If settings or data differ from those of the run to resume, there are too few
+            validation rows, or the device does not support the settings.
+        Diverged: If the loss becomes NaN or infinite.
     """
     s = settings.train
     device = _check_device(s)
@@ -104,14 +104,14 @@ def train(
     if not trainer.is_global_zero:
         log.setLevel(logging.WARNING)
     if resume and (run / RECORD).is_file() and load_record(run).finished:
-        check_same(run, record)
-        log.info("%s is finished already", run)
+        check_unchanged(run, record)
+        log.info("%s is already finished", run)
         return load_record(run)
-    state = claim(run, record, resume, writes=trainer.is_global_zero)
+    state = start_or_resume(run, record, resume, writes=trainer.is_global_zero)
     if start is not None and state is None:
         trainer.num_sanity_val_steps = math.inf  # validate once before training
     log.info(
-        "training %s (%s parameters) on %s rows, watching %s",
+        "training %s (%s parameters) on %s rows, validating on %s",
         settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(chosen.rows):,}",
         f"{len(chosen.validation_rows):,}",
     )  # fmt: skip
@@ -119,7 +119,7 @@ def train(
     finished = folder.record.model_copy(update={"finished": True})
     if trainer.is_global_zero:
         save_record(run, finished)
-        load_run(run)  # what is on disk can be read back
+        load_run(run)  # check that the files can be read
     return finished
 
 
@@ -131,42 +131,42 @@ def _fit(
     state: Path | None,
     device: torch.device,
 ) -> None:
-    """Train to the end, from ``state`` on if it is given."""
+    """Train to the end, resuming from ``state`` if it is given."""
     s = folder.record.settings.train
-    loader, watch = _loaders(s, chosen, trainer)
+    loader, validation_loader = _loaders(s, chosen, trainer)
     assert isinstance(loader.sampler, RowBatches)
     folder.sampler = loader.sampler
     module = Training(network, s, chosen.scale, len(loader), trainer.world_size)
-    # Training draws from torch's global generators; the caller's are left as they were.
+    # Training uses torch's global random generators; their state is restored for the caller.
     generators = [device] if device.type == "cuda" else []
     with warnings.catch_warnings(), torch.random.fork_rng(generators):
         _quiet_lightning()
         try:
-            trainer.fit(module, loader, watch, ckpt_path=state)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            log.info("stopped; the same command with --resume goes on after the last whole epoch")
+            trainer.fit(module, loader, validation_loader, ckpt_path=state)
+        except SystemExit:  # raised by Lightning after Ctrl-C
+            log.info("interrupted; --resume continues after the last finished epoch")
             raise KeyboardInterrupt from None
 
 
 def _loaders(
     settings: TrainSettings, chosen: TrainData, trainer: pl.Trainer
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
-    """This process's share of the rows to train on, shuffled, and of those to watch."""
+    """Batches of this process's share of the training rows, shuffled, and of validation rows."""
     s, outputs, rank, world = settings, chosen.outputs, trainer.global_rank, trainer.world_size
     loader = make_loader(
         chosen.data, s.batch_size, rows=chosen.rows, shuffle=True, seed=s.seed, outputs=outputs,
         even_media=s.even_media, chances=chosen.chances, workers=s.workers,
         rank=rank, world=world,
     )  # fmt: skip
-    watch = make_loader(
+    validation_loader = make_loader(
         chosen.validation, s.batch_size, rows=chosen.validation_rows, outputs=outputs,
         rank=rank, world=world,
     )  # fmt: skip
-    return loader, watch
+    return loader, validation_loader
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that reports, of all that train together."""
+    """Whether this process is the one of rank 0, which reports, of all that train together."""
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return not any(int(os.environ.get(rank, 0)) for rank in ranks)
 
@@ -174,11 +174,11 @@ def is_main_process() -> bool:
 def _check_device(settings: TrainSettings) -> torch.device:
     world = settings.devices * settings.nodes
     for launcher, size in (("torchrun", "WORLD_SIZE"), ("srun", "SLURM_NTASKS")):
-        there = "TORCHELASTIC_RUN_ID" if launcher == "torchrun" else "SLURM_PROCID"
-        if there in os.environ and int(os.environ.get(size, world)) != world:
+        marker = "TORCHELASTIC_RUN_ID" if launcher == "torchrun" else "SLURM_PROCID"
+        if marker in os.environ and int(os.environ.get(size, world)) != world:
             raise ValueError(
                 f"{launcher} started {os.environ[size]} processes, but train.devices × train.nodes "
-                f"is {world}; set both to what is started"
+                f"is {world}; set them to match the launcher"
             )
     if settings.device == "tpu":  # Lightning finds it, through torch_xla
         if world > 1:
@@ -218,7 +218,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
             precision=LIGHTNING_PRECISION[arithmetic_of(settings, device)],
             max_epochs=settings.epochs,
             callbacks=callbacks,
-            plugins=[StateFile()],
+            plugins=[SafetensorsState()],
             logger=False,
             enable_progress_bar=terminal,
             enable_model_summary=False,
@@ -229,7 +229,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
 
 
 def _quiet_lightning() -> None:
-    """Leave out what Lightning says that a user of this package cannot act on."""
+    """Suppress log lines and warnings of Lightning that users of this package cannot act on."""
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
