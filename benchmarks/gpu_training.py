@@ -6,8 +6,8 @@
 Rows lie on the device as tokens (112 bytes each); every step draws a batch, makes it one-hot there,
 and runs forward, Huber loss, backward and a fused Adam step, compiled into CUDA graphs unless
 ``--eager``. Of the two forms, ``plain`` is the network as it is, under autocast, and ``form`` is
-:class:`crmnet.models.crmnet.training_form.Pass`, channels-last with merged attention, which
-``crmnet train`` takes on a CPU. The paper's eight A100s reach 76,300 sequences/s at their best
+:func:`crmnet.models.crmnet.training_form.training_form`, channels-last with merged attention, which
+``crmnet train`` uses on a CPU. The paper's eight A100s reach 76,300 sequences/s at their best
 (Table 1, fp16, batch 16,384 a device). Writes the numbers as JSON and the profile of three steps as
 text.
 """
@@ -29,7 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from crmnet.benchmark.machine import forget_peak, peak_memory, times_of
 from crmnet.models import build
-from crmnet.models.crmnet.training_form import Pass
+from crmnet.models.crmnet.training_form import training_form
 from crmnet.sequence import one_hot
 
 PAPER_BEST = 76_300
@@ -106,10 +106,11 @@ def training_step(
     network = build("crmnet", attention="sdpa").to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    fast = training_form(network, dtype)
 
     def loss_of(batch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if form == "form":
-            predicted = Pass(network, dtype)(one_hot(batch))[:, 0]
+            predicted = fast(one_hot(batch))[:, 0]
         else:
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 predicted = network(one_hot(batch))[:, 0]
