@@ -44,7 +44,7 @@ OTHER = {
     "decoder": (6, 4),
     "tail": (4,),
     "readout": "mean-max",
-    "dense": (4, 4),
+    "dense": (5, 3),
     "conv_dropout": 0.5,
     "transformer_dropout": 0.5,
     "dense_dropout": (0.5, 0.25),
@@ -76,7 +76,7 @@ def gradients(network):
 
 
 def check_forms(network):
-    """Hold both forms to the network: outputs, and gradients of the training form."""
+    """Compare both forms with the network: outputs, and gradients of the training form."""
     network.eval()
     x_BCL = one_hot(network)
     expected = network(x_BCL)
@@ -90,7 +90,12 @@ def check_forms(network):
     network.float()
     with torch.inference_mode():
         expected, found = network(x_BCL.float()), for_inference(network)(x_BCL.float())
+        rounded = for_inference(network, dtype=torch.bfloat16)(x_BCL.float())
+        trained = training_forward(network, x_BCL.float(), torch.bfloat16)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for close in (rounded, trained):
+        assert close.dtype == torch.float32
+        torch.testing.assert_close(close, expected, atol=0.1 * expected.abs().max().item(), rtol=0)
 
 
 @pytest.mark.parametrize("setting", [field.name for field in dataclasses.fields(CRMnetConfig)])
@@ -146,6 +151,14 @@ def double_gate(network):
     network.tail[0].gate = Doubling()
 
 
+def another_conv(network):
+    network.tail.append(nn.Conv1d(4, 4, 3, padding="same"))
+
+
+def norm_in_head(network):
+    network.head.insert(1, nn.BatchNorm1d(8))
+
+
 def double_head(network):
     network.head.insert(1, Doubling())
 
@@ -160,7 +173,7 @@ def another_activation(network):
 
 NEW_LAYERS = [
     double_encoder, double_bottleneck, double_feed_forward, double_tail, double_gate, double_head,
-    steeper, another_activation,
+    another_conv, norm_in_head, steeper, another_activation,
 ]  # fmt: skip
 
 

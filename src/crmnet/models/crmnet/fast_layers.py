@@ -1,14 +1,14 @@
-"""Faster CPU versions of CRMnet's layers, for the training form and the inference form.
+"""Fast CPU versions of CRMnet's layers, for the training form and the inference form.
 
 A form is a copy of a :class:`~crmnet.models.crmnet.network.CRMnet` in which :func:`replace_layers`
-has replaced some layers by those of this module. The forward pass stays the one of ``network.py``,
-and so do the parameters: a fast layer reads those of the layer that it replaces. A layer without a
-fast version is kept and runs as it is.
+has replaced layers. The forward pass is the one of ``network.py``, and the parameters are those of
+the network: a fast layer reads the parameters of the layer that it replaces. Layers without a fast
+version are kept.
 
-Inputs and outputs have the shapes of the replaced layers. In memory, however, ``(B, C, L)`` lies
-position by position (channels-last), which oneDNN's 2-D convolutions read without reordering;
-:func:`as_image` gives them the ``(B, C, 1, L)`` view that they take. All arithmetic is in one dtype
-per form; batch statistics stay in float32.
+A fast layer has the same input and output shapes as the layer that it replaces, but activations
+``(B, C, L)`` are channels-last in memory: the channels of a position are adjacent. oneDNN's 2-D
+convolutions read this layout without reordering, as a view ``(B, C, 1, L)``. Each form computes in
+one dtype, except for batch statistics, which are float32.
 """
 
 from __future__ import annotations
@@ -28,25 +28,30 @@ from crmnet.models.crmnet.stem import MotifStem, occupancy
 from crmnet.models.layers import BiLSTM, DownConv, MultiHeadAttention, UpConv
 
 Replacements = Mapping[type[nn.Module], Callable[[Any, torch.dtype], nn.Module]]
-"""Type of a layer → function that makes its replacement from the layer and the dtype."""
+"""Type of a layer → function that makes the replacement from the layer and a dtype."""
 
 
 def replace_layers(network: CRMnet, dtype: torch.dtype, replacements: Replacements) -> CRMnet:
     """Copy of ``network`` with other layers and the same parameters.
 
-    Only the exact types in ``replacements`` are replaced; a subclass, which may compute something
-    else, is kept. The last layer computes in the dtype of its weights.
+    Layers are replaced if their exact type is in ``replacements``; subclasses, which may compute
+    something else, are kept. The last layer computes in the dtype of its weights, all others in
+    ``dtype``.
 
     Args:
         network: Is not changed.
-        dtype: Of the arithmetic in the new layers.
-        replacements: Applied to every module, outermost first. A :class:`FastLayer` is final; in
-            any other new module the children are replaced in turn.
+        dtype: Of the arithmetic.
+        replacements: Applied to each module, outermost first, and then to the children of the
+            result unless it is a :class:`FastLayer`.
     """
 
     def replaced(module: nn.Module) -> nn.Module:
         make = replacements.get(type(module))
-        module = module if make is None else make(module, dtype)
+        children = dict(module.named_children())
+        if make is None and not children and any(True for _ in module.parameters()):
+            make = InDtype  # a layer that is unknown here
+        if make is not None:
+            module = make(module, dtype)
         if isinstance(module, FastLayer):
             return module
         return with_children(module, {name: replaced(m) for name, m in module.named_children()})
@@ -70,10 +75,10 @@ def as_image(x_BCL: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class FastLayer(nn.Module):
-    """Base of all fast layers: holds the layer that it replaces and a dtype.
+    """Base of all fast layers: the replaced layer and a dtype.
 
-    :meth:`prepare` makes from the layer's parameters the tensors that ``forward`` uses. It runs in
-    every call, so that gradients reach the parameters, or once if ``keep`` is True.
+    ``forward`` uses tensors that :meth:`prepare` computes from the layer's parameters: in every
+    call, so that gradients reach the parameters, or only once if ``keep`` is True.
     """
 
     keep = False
@@ -85,11 +90,11 @@ class FastLayer(nn.Module):
         self._kept: Any = None
 
     def prepare(self) -> Any:
-        """What ``forward`` needs of the parameters; here weight and bias, in the dtype."""
+        """Tensors for ``forward``; here weight and bias, in the dtype."""
         return self.cast(self.layer)
 
     def prepared(self) -> Any:
-        """The result of :meth:`prepare`, kept from the first call if ``keep`` is True."""
+        """Result of :meth:`prepare`; with ``keep``, of its first call."""
         if not self.keep:
             return self.prepare()
         if self._kept is None:
@@ -104,16 +109,24 @@ class FastLayer(nn.Module):
 
 @contextmanager
 def tensors_to_keep() -> Iterator[None]:
-    """Tensors made inside have no gradient and may be kept, also where inference mode is on."""
+    """Context without gradients whose tensors autograd accepts later, even in inference mode."""
     with torch.inference_mode(False), torch.no_grad():
         yield
 
 
-# -- entry: (B, 4, L) in any layout and dtype → (B, C, L) in the form's ----------------------------
+class InDtype(FastLayer):
+    """The layer itself, with input and output in the dtype."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            return self.layer(x).to(self.dtype)
+
+
+# -- first layers, from (B, 4, L) of any dtype and layout ------------------------------------------
 
 
 class FastNChannel(FastLayer):
-    """Input channels N, A, C, G, T."""
+    """Channels N, A, C, G, T: ``(B, 4, L)`` → ``(B, 5, L)``."""
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         return as_image(self.layer(x_BCL), self.dtype).squeeze(2)
@@ -131,8 +144,8 @@ class FastStem(FastLayer):
         scan, weight, bias = self.prepared()
         x = as_image(x_BCL, self.dtype)
         scores = functional.conv2d(x, scan, padding=(0, scan.shape[3] // 2))
-        # One row for each strand, normalised together: channels-last, the scores of both strands
-        # lie side by side at each position.
+        # One row for each strand, normalised together. In memory, the scores of both strands are
+        # adjacent at each position.
         B, _, _, L = scores.shape
         rows = scores.permute(0, 2, 3, 1).reshape(B, L, 2, -1).permute(0, 3, 1, 2)
         found = occupancy(_batch_norm(rows, self.layer.norm))
@@ -144,7 +157,7 @@ class FastStem(FastLayer):
 
 
 class FastConv(FastLayer):
-    """Convolution of stride 1 that keeps the length, followed by ReLU in place."""
+    """Convolution of stride 1 that keeps the length, then ReLU in place."""
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         weight, bias = self.prepared()
@@ -156,12 +169,12 @@ class FastConv(FastLayer):
 def fast_conv_gate(
     unit: ConvGate, dtype: torch.dtype, conv: Callable[..., FastLayer] = FastConv
 ) -> nn.Module:
-    """The unit with a fast convolution, which includes the ReLU."""
+    """Copy of the unit with a fast convolution, which includes the ReLU."""
     return with_children(unit, {"conv": conv(unit.conv, dtype), "relu": nn.Identity()})
 
 
 class FastBatchNorm(FastLayer):
-    """Batch norm in float32, also of bfloat16 activations."""
+    """Batch norm with float32 statistics, also of bfloat16 activations."""
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         return _batch_norm(x_BCL.unsqueeze(2), self.layer).squeeze(2)
@@ -189,7 +202,7 @@ class FastDown(FastLayer):
     def forward(self, x_BCL: Tensor) -> Tensor:
         weight, bias, before = self.prepared()
         B, C, L = x_BCL.shape
-        # Channels-last, both positions of a pair lie side by side: the view costs nothing.
+        # In memory, both positions of a pair are adjacent, so this is a view.
         pairs = x_BCL.transpose(1, 2).reshape(B, 1, L // 2, 2 * C).permute(0, 3, 1, 2)
         padding = max(before, weight.shape[3] - 1 - before)
         y = functional.conv2d(pairs, weight, bias, padding=(0, padding))
@@ -197,7 +210,7 @@ class FastDown(FastLayer):
 
 
 class FastUp(FastLayer):
-    """Stride-2 transposed convolution as one of stride 1 that gives pairs of positions."""
+    """Stride-2 transposed convolution as one of stride 1 with pairs of positions as output."""
 
     def prepare(self) -> tuple[Tensor, Tensor, int]:
         conv = self.layer.conv
@@ -214,22 +227,22 @@ class FastUp(FastLayer):
 
 
 class FastJoin(FastLayer):
-    """Concatenation of channels whose result is channels-last too."""
+    """Concatenation of channels with a channels-last result."""
 
     def forward(self, x_BCL: Tensor, skip_BCL: Tensor) -> Tensor:
         return torch.cat([x_BCL.unsqueeze(2), skip_BCL.unsqueeze(2)], dim=1).squeeze(2)
 
 
 def _over_pairs(weight_OCK: Tensor, first: int) -> tuple[Tensor, int]:
-    """Kernel over pairs of positions that equals a stride-2 kernel.
+    """Kernel over pairs of positions that is equivalent to a stride-2 kernel.
 
     Args:
         weight_OCK: The stride-2 kernel.
-        first: How many positions its tap 0 lies before the output.
+        first: Distance from its tap 0 to the position of the output.
 
     Returns:
-        Weight ``(O, 2C, pairs)``, the channels of a pair's left position first, and how many pairs
-        lie before the output's own pair.
+        Weight ``(O, 2C, pairs)``, channels of a pair's left position first, and the number of pairs
+        before the output's own pair.
     """
     outputs, C, K = weight_OCK.shape
     before = -(-first // 2)
@@ -240,7 +253,7 @@ def _over_pairs(weight_OCK: Tensor, first: int) -> tuple[Tensor, int]:
 
 
 def _to_pairs(weight_COK: Tensor, crop: int) -> tuple[Tensor, int]:
-    """Kernel that gives pairs of positions and equals a stride-2 transposed kernel.
+    """Kernel with pairs of positions as output, equivalent to a stride-2 transposed kernel.
 
     Output 2m + r is the sum over d of input m − d times tap r + crop + 2d.
 
@@ -249,34 +262,23 @@ def _to_pairs(weight_COK: Tensor, crop: int) -> tuple[Tensor, int]:
         crop: Positions that are cropped on the left.
 
     Returns:
-        Weight ``(2O, C, taps)``, the outputs of a pair's left position first, and how many inputs
-        lie before the pair's own input.
+        Weight ``(2O, C, taps)``, outputs of a pair's left position first, and the number of inputs
+        before the pair's own input.
     """
     C, outputs, K = weight_COK.shape
     most, least = (K - 1 - crop) // 2, -((crop + 1) // 2)  # of d, over both r
     left = crop + 2 * least  # tap for r = 0 and the smallest d; negative if there is none
     right = 1 + crop + 2 * most - (K - 1)
     padded = functional.pad(weight_COK, (-left, right))
-    taps = padded.view(C, outputs, -1, 2).flip(2)  # inputs rise as d falls
+    taps = padded.view(C, outputs, -1, 2).flip(2)  # inputs in rising order have falling d
     return taps.permute(3, 1, 0, 2).reshape(2 * outputs, C, -1), most
-
-
-# -- LSTM ------------------------------------------------------------------------------------------
-
-
-class FastLSTM(FastLayer):
-    """LSTM in the dtype: ``(B, L, C)`` → ``(B, L, 2 U)``."""
-
-    def forward(self, x_BLC: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            return self.layer(x_BLC).to(self.dtype)
 
 
 # -- transformer and dense layers, on (..., C) -----------------------------------------------------
 
 
 class FastLinear(FastLayer):
-    """Linear layer in the dtype, whatever the dtype of its input."""
+    """Linear layer in the dtype; the input may have another one."""
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.linear(x.to(self.dtype), *self.prepared())
@@ -291,20 +293,15 @@ class FastLayerNorm(FastLayer):
         return functional.layer_norm(x, norm.normalized_shape, weight, bias, norm.eps)
 
 
-def relu_in_place(layer: nn.ReLU, dtype: torch.dtype) -> nn.Module:
-    """ReLU that overwrites its input, which no other layer of the network reads."""
-    return nn.ReLU(inplace=True)
-
-
 def fast_bottleneck(bottleneck: Bottleneck, dtype: torch.dtype) -> nn.Module:
-    """The bottleneck with its position code in the dtype."""
+    """Copy of the bottleneck with its position code in the dtype."""
     new = with_children(bottleneck, {})
-    new._buffers = {"code": bottleneck.code.to(dtype)}
+    new._buffers = {**bottleneck._buffers, "code": bottleneck.code.to(dtype)}
     return new
 
 
 class FastAttention(FastLayer):
-    """Self-attention whose query, key and value are one matrix product: ``(B, T, C)``."""
+    """Self-attention with one matrix product for query, key and value, on ``(B, T, C)``."""
 
     def prepare(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         attend = self.layer
@@ -324,9 +321,9 @@ class FastAttention(FastLayer):
 
 
 class FastMergedAttention(FastLayer):
-    """Self-attention with merged matrices: ``(B, T, C)`` → the same.
+    """Self-attention with merged matrices, on ``(B, T, C)``.
 
-    For the equations see :mod:`crmnet.models.crmnet.inference_form`. Gradients reach all four
+    :mod:`crmnet.models.crmnet.inference_form` has the equations. Gradients reach the four original
     matrices.
     """
 
@@ -360,12 +357,12 @@ class FastMergedAttention(FastLayer):
 def merged_attention(
     x_BTC: Tensor, scores: Callable[[Tensor], Tensor], output: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Self-attention whose keys and values are its inputs: ``(B, T, C)`` → the same.
+    """Self-attention whose keys and values are the inputs: ``(B, T, C)`` → the same shape.
 
     Args:
         x_BTC: Inputs.
-        scores: ``(B, T, C)`` → the queries of all heads, ``(B, T, H C)``.
-        output: ``(B, T, H C)`` → ``(B, T, C)``.
+        scores: Inputs ``(B, T, C)`` → queries of all H heads ``(B, T, H C)``.
+        output: Weighted means of all heads ``(B, T, H C)`` → ``(B, T, C)``.
     """
     B, T, C = x_BTC.shape
     # One row for each position and head.
@@ -375,12 +372,12 @@ def merged_attention(
 
 
 def mergeable(attend: MultiHeadAttention) -> bool:
-    """Whether merged matrices cost less: where heads are at least as wide as the model."""
+    """Whether merging saves operations: the heads are at least as wide as the model."""
     return attend.key_dim >= attend.query.in_features
 
 
 def fast_attention(attend: MultiHeadAttention, dtype: torch.dtype) -> FastLayer:
-    """The cheaper of the two fast forms of self-attention."""
+    """The faster of the two fast versions of self-attention."""
     return (FastMergedAttention if mergeable(attend) else FastAttention)(attend, dtype)
 
 
@@ -388,7 +385,7 @@ def fast_attention(attend: MultiHeadAttention, dtype: torch.dtype) -> FastLayer:
 
 
 class FastDropout(FastLayer):
-    """Dropout from 16 random bits a value: its rate is a multiple of 1/65,536."""
+    """Dropout with 16 random bits per value, so its rate is a multiple of 1/65,536."""
 
     def forward(self, x: Tensor) -> Tensor:
         rate = self.layer.p
@@ -399,7 +396,7 @@ class FastDropout(FastLayer):
         )
         kept = bits.view(torch.int16)[: x.numel()] >= round(rate * 2**16) - 2**15
         scale = kept.to(x.dtype).mul_(1 / (1 - rate))
-        if x.ndim > 2 and x.stride(1) < x.stride(-1):  # channels-last: scales lie as x does
+        if x.ndim > 2 and x.stride(1) < x.stride(-1):  # channels-last, so lay out scale likewise
             return x * scale.view(x.transpose(1, -1).shape).transpose(1, -1)
         return x * scale.view(x.shape)
 
@@ -412,12 +409,11 @@ FAST_LAYERS: Replacements = {
     DownConv: FastDown,
     UpConv: FastUp,
     Join: FastJoin,
-    BiLSTM: FastLSTM,
+    BiLSTM: InDtype,
     Bottleneck: fast_bottleneck,
     MultiHeadAttention: fast_attention,
     nn.LayerNorm: FastLayerNorm,
     nn.Linear: FastLinear,
-    nn.ReLU: relu_in_place,
     nn.Dropout: FastDropout,
 }
-"""Replacements of the training form."""
+"""Replacements of the training form, and most of the inference form's."""

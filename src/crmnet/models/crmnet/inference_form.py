@@ -1,13 +1,13 @@
-"""Inference form of CRMnet: predicts faster and equal up to rounding; not for training.
+"""Inference form of CRMnet: faster predictions, equal up to rounding. Not for training.
 
-:func:`for_inference` takes a trained network and gives a module with the same input and output.
-:mod:`crmnet.prediction.predictor` uses it for predictions; attribution keeps the original network,
+:func:`for_inference` takes a trained network and returns a module with the same input and output.
+:mod:`crmnet.prediction.predictor` uses it for predictions. Attribution uses the original network,
 for whose modules DeepLIFT has rules.
 
 **Merged attention.** Attention (Vaswani et al. 2017) scores query i against key j by
 (W_q x_i + b_q)·(W_k x_j + b_k). Terms that depend on i alone cancel in the softmax over j, so the
 score x_i·A x_j + u·x_j gives the same weights, with A = W_qᵀ W_k and u = W_kᵀ b_q. Because the
-weights of a row sum to one, W_v and W_o merge to one matrix and their biases to one vector. Where
+weights of a row sum to 1, W_v and W_o merge into one matrix and their biases into one vector. Where
 heads are as wide as the model, as in the published network, two of the four projections disappear:
 27 % of all operations.
 
@@ -17,12 +17,12 @@ shift by one position, the even and odd outputs are (Karatsuba's method; Winogra
 
     y₀ = (w₀ + w₁) z₁ + w₀ (z₀ − z₁)      y₁ = (w₀ + w₁) z₁ − w₁ (z₁ − S z₀)
 
-These are three convolutions of half the length with half the taps, where the direct formula has
-four. Each of the three is split again while it pays.
+These are three convolutions of half the length with half the taps; the direct formula has four.
+Each of the three is split again if that is faster.
 
 **Prepared weights.** On a CPU the other layers are those of :mod:`crmnet.models.crmnet.fast_layers`
-with weights that are cast and merged once. Batch norms become one factor and one summand for each
-channel; the norm of a motif stem becomes part of its filters.
+with weights that are cast and merged once. A batch norm becomes one factor and one summand per
+channel; the batch norm of a motif stem becomes part of its filters.
 """
 
 from __future__ import annotations
@@ -52,33 +52,33 @@ from crmnet.models.crmnet.fast_layers import (
 )
 from crmnet.models.crmnet.network import ConvGate, CRMnet, DoubleConv
 from crmnet.models.crmnet.stem import MotifStem, occupancy
-from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation, TransformerBlock
+from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 
 SLICE = 128
-"""Sequences that a CPU computes at a time, so that activations stay in its cache."""
+"""Sequences per pass on a CPU; more do not fit its cache."""
 SHORTEST_SPLIT = 28
-"""Positions from which a float32 convolution is split; shorter ones become slower."""
+"""Smallest number of positions for split convolutions in float32; shorter ones become slower."""
 NARROWEST_SPLIT = 64
-"""Input channels from which a float32 convolution is split; narrower ones become slower. bfloat16
-is never split, because it would round the differences of inputs."""
+"""Smallest number of input channels for split convolutions in float32; narrower ones become slower.
+bfloat16 convolutions are not split, because bfloat16 would round the differences of inputs."""
 
 
 def for_inference(
     network: nn.Module, device: torch.device | None = None, dtype: torch.dtype = torch.float32
 ) -> nn.Module:
-    """A copy of ``network`` in evaluation mode that gives the same predictions, faster if it can.
+    """Copy of ``network`` in evaluation mode with the same predictions, faster if it is a CRMnet.
 
-    A CRMnet, also one inside another module, is replaced by its inference form. Other networks are
+    A CRMnet, also inside another module, is replaced by its inference form. Other networks are
     copied, and run under autocast if ``dtype`` is not float32.
 
     Args:
         network: Is not changed.
         device: Device of the copy; None means the CPU.
-        dtype: Of the arithmetic. float32 predictions are exact up to rounding, bfloat16 ones have
-            some 3 correct digits.
+        dtype: Of the arithmetic. Predictions are equal up to rounding in float32 and have about 3
+            correct digits in bfloat16.
 
     Returns:
-        A module with the same input and output; the output is float32.
+        A module with the same input and output. The output is float32.
     """
     device = device or torch.device("cpu")
     network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
@@ -94,9 +94,9 @@ def _form(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mo
     if isinstance(network, CRMnet):
         if device.type == "cpu":
             return CPUForm(network, dtype).eval()
-        for module in network.modules():
-            if isinstance(module, TransformerBlock) and mergeable(module.attend):
-                module.attend = MergedAttention(module.attend)  # type: ignore[assignment]
+        for name, module in list(network.named_modules()):
+            if type(module) is MultiHeadAttention and mergeable(module):
+                network.set_submodule(name, MergedAttention(module))
     return network if dtype == torch.float32 else Rounded(network, device.type, dtype)
 
 
@@ -130,7 +130,7 @@ class CPUForm(nn.Module):
 
 
 class MergedAttention(nn.Module):
-    """Self-attention with query and key, and value and output, merged: ``(B, T, C)`` → the same."""
+    """Self-attention with query and key merged, and value and output, on ``(B, T, C)``."""
 
     def __init__(self, attention: MultiHeadAttention) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class _FoldedStem(FastStem):
 
 
 class _Affine(FastLayer):
-    """Batch norm in evaluation mode: ``(B, C, L)``, times other factors ``(B, C, 1)`` if given."""
+    """Batch norm in evaluation mode, on ``(B, C, L)``, after multiplication by factors if given."""
 
     def prepare(self) -> tuple[Tensor, Tensor]:
         scale, shift = (part.to(self.dtype)[:, None] for part in _affine(self.layer))
@@ -239,7 +239,7 @@ class _Affine(FastLayer):
 
 
 class _GateAndNorm(nn.Module):
-    """Squeeze-excitation and the batch norm after it, in one step: ``(B, C, L)`` → the same."""
+    """Squeeze-excitation and the batch norm after it in one step, on ``(B, C, L)``."""
 
     def __init__(self, gate: SqueezeExcitation, norm: _Affine) -> None:
         super().__init__()
@@ -250,13 +250,17 @@ class _GateAndNorm(nn.Module):
 
 
 def _gates_with_norms(block: DoubleConv, dtype: torch.dtype) -> nn.Module:
-    """The block with each gate computed together with the norm that follows it."""
-    children = {}
+    """Copy of the block with each batch norm as :class:`_Affine`, together with the gate before."""
+    children: dict[str, nn.Module] = {}
     for first in (0, 2):
         unit, norm = block[first], block[first + 1]
-        if isinstance(norm, nn.BatchNorm1d) and isinstance(unit.gate, SqueezeExcitation):
+        if not isinstance(norm, nn.BatchNorm1d):
+            continue
+        affine = _Affine(norm, dtype)
+        children[str(first + 1)] = affine
+        if isinstance(unit.gate, SqueezeExcitation):
             children[str(first)] = with_children(unit, {"gate": nn.Identity()})
-            children[str(first + 1)] = _GateAndNorm(unit.gate, _Affine(norm, dtype))
+            children[str(first + 1)] = _GateAndNorm(unit.gate, affine)
     return with_children(block, children)
 
 
@@ -268,13 +272,13 @@ def _splits(length: int) -> bool:
 
 
 class _SplitConv(FastLayer):
-    """Convolution and ReLU in float32, with a split kernel where that is faster."""
+    """Convolution and ReLU in float32, with a split kernel for lengths at which that is faster."""
 
     def __init__(self, layer: nn.Conv1d, dtype: torch.dtype) -> None:
         super().__init__(layer, dtype)
         self.direct = FastConv(layer, dtype)
         self.kernels: dict[int, _Kernel] = {}
-        """By number of positions, which is the same in every call of one network."""
+        """By number of positions, which is the same in all calls of one network."""
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         positions = x_BCL.shape[2]
@@ -295,7 +299,7 @@ def _prepared_conv(layer: nn.Conv1d, dtype: torch.dtype) -> FastLayer:
 
 
 class _Kernel:
-    """A kernel ``(O, C, 1, K)`` as three of half its taps, each of them split again if it pays."""
+    """Kernel ``(O, C, 1, K)``, split into three of half its taps if that is faster, recursively."""
 
     def __init__(self, weight: Tensor, positions: int) -> None:
         self.taps = weight.shape[3]
@@ -333,7 +337,6 @@ PREPARED_LAYERS: Replacements = {
     MotifStem: _FoldedStem,
     DoubleConv: _gates_with_norms,
     ConvGate: lambda unit, dtype: fast_conv_gate(unit, dtype, _prepared_conv),
-    nn.BatchNorm1d: _Affine,
     MultiHeadAttention: _prepared_attention,
 }
 """Replacements of the inference form on a CPU."""

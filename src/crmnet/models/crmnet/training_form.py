@@ -1,17 +1,17 @@
-"""Training form of CRMnet: its training step on a CPU, faster, with the same weights and gradients.
+"""Training form of CRMnet: faster training steps on a CPU, equal up to rounding.
 
-:func:`training_forward` takes a network and a batch and gives what ``network(x)`` gives, up to
-rounding; :mod:`crmnet.training.module` calls it. For a CRMnet on a CPU it runs the network's own
-forward pass with the layers of :mod:`crmnet.models.crmnet.fast_layers`, which read the network's
-parameters. These differences make it faster:
+:func:`training_forward` takes a network and a batch and returns the outputs of ``network(x)``;
+gradients reach the network's own parameters. :mod:`crmnet.training.module` calls it in every step.
+For a CRMnet on a CPU it runs the network's forward pass with the layers of
+:mod:`crmnet.models.crmnet.fast_layers`. Reasons for the speed:
 
-* Activations are channels-last, so oneDNN's convolutions reorder nothing.
+* Activations are channels-last, so oneDNN's convolutions need no reordering.
 * In bfloat16, weights are cast once per step and activations stay bfloat16. Batch statistics, the
   last layer, the loss and the weights themselves are float32.
 * Convolutions of stride 2 become convolutions of stride 1 over pairs of positions.
 * Query, key and value are one product. Where heads are at least as wide as the model, their
   matrices are merged in every step, as in :mod:`crmnet.models.crmnet.inference_form`.
-* Dropout uses 16 random bits a value.
+* Dropout uses 16 random bits per value.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from crmnet.models.crmnet.network import CRMnet
 def training_forward(network: nn.Module, x_BCL: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Outputs of ``network`` for a batch, in the network's current mode.
 
-    Other networks than CRMnet, and other devices than the CPU, take the plain call
-    ``network(x_BCL)``, under the caller's autocast.
+    A CRMnet on a CPU computes in its training form and ignores the caller's autocast. In all other
+    cases this is the plain call ``network(x_BCL)``.
 
     Args:
-        network: In training mode the running statistics of its batch norms are updated.
+        network: Its running statistics are updated in training mode.
         x_BCL: One-hot ``(B, 4, L)``.
-        dtype: Of the arithmetic, such as ``torch.bfloat16``; None means that of the weights.
+        dtype: Of the arithmetic, such as ``torch.bfloat16``; None means the dtype of the weights.
 
     Returns:
         ``(B, n_media)``, in the unit of training and the dtype of the weights.
@@ -45,21 +45,21 @@ def training_forward(network: nn.Module, x_BCL: Tensor, dtype: torch.dtype | Non
     """
     if not isinstance(network, CRMnet) or x_BCL.device.type != "cpu":
         return network(x_BCL)
-    with torch.autocast("cpu", enabled=False):  # each layer has its dtype
+    with torch.autocast("cpu", enabled=False):  # fast layers cast by themselves
         return training_form(network, dtype)(x_BCL)
 
 
 def training_form(network: CRMnet, dtype: torch.dtype | None = None) -> nn.Module:
-    """``network`` with fast layers and the same parameters, in its current mode.
+    """Copy of ``network`` with fast layers and the same parameters, in its current mode.
 
-    The form is kept with the network and made again when a module, a mode or the dtype changes.
+    Calls return the same object until a module, a mode or the dtype changes.
 
     Args:
         network: Is not changed.
         dtype: As in :func:`training_forward`.
 
     Returns:
-        A module with the same input and output. It may be trained like ``network`` itself.
+        A module with the same input and output; its gradients reach the parameters of ``network``.
     """
     last: Any = network.head[-1]
     dtype = dtype or last.weight.dtype
@@ -72,4 +72,4 @@ def training_form(network: CRMnet, dtype: torch.dtype | None = None) -> nn.Modul
 
 
 _FORMS: WeakKeyDictionary[nn.Module, tuple[list[Any], nn.Module]] = WeakKeyDictionary()
-"""Network → state that its form was made from, and the form; neither holds the network itself."""
+"""Network → state when its form was made, and the form. Neither refers to the network."""
