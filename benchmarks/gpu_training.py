@@ -7,7 +7,7 @@ The rows are on the device as tokens (112 bytes each). Every step samples a batc
 one-hot on the device, and runs forward pass, Huber loss, backward pass and a fused Adam step. These
 are compiled into CUDA graphs unless ``--eager`` is given. There are two forms. ``plain`` is the
 unchanged network, with autocast. ``form`` is
-:class:`crmnet.models.crmnet.training_form.Pass`, channels-last with merged attention, which
+:func:`crmnet.models.crmnet.training_form.training_form`, channels-last with merged attention, which
 ``crmnet train`` uses on a CPU. The paper's best result on eight A100s is 76,300 sequences/s
 (Table 1, fp16, batch 16,384 per device). Writes the numbers as JSON, and the profile of three steps
 as text.
@@ -30,7 +30,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from crmnet.benchmark.machine import peak_memory, reset_peak_memory, time_calls
 from crmnet.models import build
-from crmnet.models.crmnet.training_form import Pass
+from crmnet.models.crmnet.training_form import training_form
 from crmnet.sequence import one_hot
 
 PAPER_BEST = 76_300
@@ -115,10 +115,11 @@ def training_step(
     network = build("crmnet", attention="sdpa").to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    fast = training_form(network, dtype)
 
     def loss_of(batch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if form == "form":
-            predicted = Pass(network, dtype)(one_hot(batch))[:, 0]
+            predicted = fast(one_hot(batch))[:, 0]
         else:
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 predicted = network(one_hot(batch))[:, 0]

@@ -1,3 +1,5 @@
+"""Ensembles of networks that can be computed by hand."""
+
 import numpy as np
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from crmnet.sequence import encode, fit_length, one_hot
 
 
 class Times(nn.Module):
-    """A network that can be counted by hand: the letters A, and the letters T, times a factor."""
+    """Counts of A and of T, times a factor: two outputs that can be checked by hand."""
 
     def __init__(self, factor):
         super().__init__()
@@ -21,7 +23,7 @@ def hot(sequences, length=16):
     return one_hot(torch.from_numpy(fit_length(*encode(sequences), length)))
 
 
-def test_the_mean_of_members_and_strands():
+def test_predictions_are_the_mean_over_members_and_strands():
     x = hot(["AAAC", "T"])
     assert Ensemble([Times(1), Times(3)])(x).tolist() == [[6, 0], [0, 2]]
     both = Ensemble([Times(1), Times(3)], reverse_complement=True)
@@ -39,7 +41,7 @@ def test_the_spread_is_the_standard_deviation_of_the_views():
 def test_gradients_reach_the_input_through_both_strands():
     x = hot(["ACGT", "AACC"]).requires_grad_()
     Ensemble([Times(2)], reverse_complement=True)(x)[:, 0].sum().backward()
-    # Output 0 is the mean of the letters A and, on the other strand, of the letters T.
+    # Output 0 is the mean of the count of A and, from the reverse complement, the count of T.
     np.testing.assert_array_equal(x.grad[0, 0, :4], [1, 1, 1, 1])
     np.testing.assert_array_equal(x.grad[0, 3, :4], [1, 1, 1, 1])
     assert not x.grad[:, 1:3].any()

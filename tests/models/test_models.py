@@ -1,4 +1,4 @@
-"""Contract tests over every network of the table, and facts about CRMnet itself."""
+"""Contract tests of every network in MODELS, and tests of CRMnet itself."""
 
 import dataclasses
 
@@ -37,19 +37,19 @@ def network(name):
     return build(name, n_media=2, **NARROW.get(name, {}))
 
 
-def test_every_network_has_as_many_parameters_as_its_card_says(name):
+def test_numbers_of_parameters_equal_those_of_the_cards(name):
     card = MODELS[name].card
-    with torch.device("meta"):  # shapes without values
+    with torch.device("meta"):  # no memory for values
         trained, statistics = count_parameters(build(name))
     assert trained == card.parameters - card.not_trained
-    assert card.not_trained in (0, statistics)  # Keras counts them all, torch none
+    assert card.not_trained in (0, statistics)  # Keras counts all, torch none
     if card.published_parameters is None:
-        assert card.notes  # says why there is no number to meet
+        assert card.notes  # explains why there is no published number
     else:
         assert card.parameters == card.published_parameters
 
 
-def test_the_cards_numbers_are_those_of_the_papers():
+def test_published_numbers_of_the_cards_are_those_of_the_papers():
     published = {name: entry.card.published_parameters for name, entry in MODELS.items()}
     assert {name: number for name, number in published.items() if number} == {
         "crmnet": 34_170_289,
@@ -87,9 +87,9 @@ def test_output_has_one_finite_value_per_medium(network):
 
 
 def test_every_parameter_gets_a_gradient(name):
-    # Of a gate's few hidden units all may be off by chance, so some parameter may get none in one
-    # fresh network; a constant added to every key shifts all scores of a query alike, which the
-    # softmax ignores.
+    # In a new network all hidden units of a gate may be 0 by chance, so that some parameter has no
+    # gradient; hence three networks. The bias of the keys never has one: it shifts all scores of a
+    # query alike, which the softmax ignores.
     without = []
     for seed in range(3):
         torch.manual_seed(seed)
@@ -117,7 +117,7 @@ def test_predictions_do_not_depend_on_the_batch(network):
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
 
-def test_network_refuses_other_shapes(network):
+def test_other_input_shapes_are_rejected(network):
     with pytest.raises(ValueError, match=r"one-hot \(batch, 4, 112\); got \(2, 5, 112\)"):
         network(torch.zeros(2, 5, 112))
     with pytest.raises(ValueError, match="got"):
@@ -132,7 +132,7 @@ def test_network_refuses_other_shapes(network):
         ({"decoder": ()}, "decoder."),
     ],
 )
-def test_each_block_can_be_left_out(change, gone):
+def test_each_block_is_optional(change, gone):
     network = build("crmnet", **{**TINY_WIDTHS, **change})
     assert not [name for name, _ in network.named_parameters() if gone in name]
     assert network.eval()(promoters(2)).shape == (2, 1)
@@ -146,9 +146,9 @@ def test_any_number_of_transformer_blocks(blocks):
 
 
 def test_ablating_blocks_removes_exactly_their_parameters():
-    whole = sum(count_parameters(build("crmnet")))
+    complete = sum(count_parameters(build("crmnet")))
     without = sum(count_parameters(build("crmnet", transformer_blocks=0)))
-    assert whole - without == 25_777_152  # eight blocks, facts of the published network
+    assert complete - without == 25_777_152  # eight blocks of the published network
 
 
 def test_fused_attention_gives_the_same_numbers():
@@ -159,7 +159,7 @@ def test_fused_attention_gives_the_same_numbers():
     torch.testing.assert_close(plain(x), fused(x))
 
 
-def test_attention_agrees_with_torchs_own():
+def test_attention_equals_that_of_torch():
     torch.manual_seed(2)
     ours, reference = (
         MultiHeadAttention(8, 2, 4),
@@ -182,7 +182,7 @@ def test_down_convolution_pads_four_left_and_five_right():
         down.conv.bias.zero_()
     impulse = torch.zeros(1, 1, 12)
     impulse[0, 0, 6] = 1
-    # Output j reads inputs 2j-4 … 2j+6, so input 6 meets tap 6 + 4 - 2j.
+    # Output j depends on inputs 2j-4 … 2j+6, so input 6 meets tap 6 + 4 - 2j.
     assert down(impulse).flatten().tolist() == [10 - 2 * j for j in range(6)]
 
 
@@ -193,7 +193,7 @@ def test_up_convolution_crops_four_left_and_five_right():
         up.conv.bias.zero_()
     impulse = torch.zeros(1, 1, 6)
     impulse[0, 0, 3] = 1
-    # Uncropped, input 3 writes taps 0 … 10 to positions 6 … 16; four fall off on the left.
+    # Uncropped, input 3 adds taps 0 … 10 to positions 6 … 16; then four are cropped on the left.
     expected = [0.0] * 12
     for tap in range(11):
         if 0 <= 6 + tap - 4 < 12:
@@ -214,14 +214,14 @@ def test_squeeze_excitation_scales_each_channel_by_its_gate():
     torch.testing.assert_close(gate(x), expected)
 
 
-def test_published_position_code_erases_the_first_token():
+def test_published_position_code_sets_the_first_token_to_zero():
     code = build("crmnet", **TINY_WIDTHS).waist.code
     expected = [[np.sin(j * 111 / 14)] for j in range(14)]
     np.testing.assert_allclose(code.numpy(), expected, atol=1e-6)
     assert code[0].item() == 0
 
 
-def test_additive_position_code_is_vaswanis():
+def test_additive_position_code_is_that_of_vaswani():
     code = sinusoids(3, 4).numpy()
     rates = [1.0, 10_000**-0.5]
     for j in range(3):
@@ -229,7 +229,7 @@ def test_additive_position_code_is_vaswanis():
         np.testing.assert_allclose(code[j], [*np.sin(angles), *np.cos(angles)], atol=1e-6)
 
 
-def test_parallel_pairs_are_summed():
+def test_outputs_of_parallel_blocks_are_summed():
     torch.manual_seed(3)
     waist = build(
         "crmnet", **{**TINY_WIDTHS, "transformer_blocks": 4, "position": "none"}
@@ -241,7 +241,7 @@ def test_parallel_pairs_are_summed():
     torch.testing.assert_close(waist(x), expected)
 
 
-def test_n_is_a_channel_of_its_own():
+def test_n_is_a_separate_channel():
     network = build("crmnet", **TINY_WIDTHS).eval()
     seen = []
     network.encoder[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -272,12 +272,12 @@ def test_initial_convolutions_are_he_normal_and_biases_zero():
         ({"n_media": 0}, "n_media must be at least 1"),
     ],
 )
-def test_bad_settings_are_named(overrides, message):
+def test_invalid_settings_are_named(overrides, message):
     with pytest.raises(ValueError, match=message):
         configure("crmnet", **overrides)
 
 
-def test_unknown_network_lists_the_known():
+def test_an_unknown_network_name_lists_the_known_names():
     with pytest.raises(ValueError, match="crmnet-small"):
         build("crmnet-smal")
 
@@ -292,9 +292,9 @@ def test_config_is_frozen():
     assert isinstance(CRMnet(CRMnetConfig(**TINY_WIDTHS)), torch.nn.Module)
 
 
-def test_learns_64_rows_by_heart(name):
+def test_every_network_can_overfit_64_rows(name):
     torch.manual_seed(0)
-    # The pairs of the published waist, at these widths, need longer than a test may take.
+    # At these widths, the paired transformer blocks of crmnet would take too long for a test.
     narrow = {} if name == "crmnet-small" else NARROW.get(name, {}) | (
         {"transformer_blocks": 1} if name == "crmnet" else {}
     )  # fmt: skip
@@ -315,7 +315,7 @@ def test_learns_64_rows_by_heart(name):
 
 
 @pytest.mark.parametrize("decoder", [(8,), ()])
-def test_the_mean_readout_is_a_flattened_one_with_equal_weights(decoder):
+def test_the_mean_readout_equals_a_flattened_one_with_equal_weights(decoder):
     torch.manual_seed(0)
     config = CRMnetConfig(encoder=(8, 8), decoder=decoder, tail=(4,), dense=(6,),
                           dense_dropout=(0.0,), transformer_blocks=1, heads=1, key_dim=8,

@@ -1,4 +1,4 @@
-"""Every network trains under its authors' recipe and under the common one, and predicts."""
+"""Every network trains with its authors' recipe and with the common recipe, and predicts."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def narrow(name):
 def test_every_network_trains_and_predicts(name, own, assay, tmp_path):
     recipe = MODELS[name].card.recipe if own else "common"
     settings = resolve(recipe, [f"model.name={name}", *QUICK, *narrow(name)])
-    if own and settings.train.loss == "soft-bins":  # the simulated labels go beyond 0-17
+    if own and settings.train.loss == "soft-bins":  # simulated labels exceed 0-17
         settings = resolve(recipe, [*QUICK, *narrow(name), "standardize=true"])
     record = train(settings, assay, tmp_path / "run")
     assert record.finished and record.best is not None
@@ -31,6 +31,6 @@ def test_every_network_trains_and_predicts(name, own, assay, tmp_path):
     assert np.isfinite(predicted).all()
 
 
-def test_any_network_can_be_made_with_bins():
+def test_any_network_can_have_soft_bins():
     network = build("deepatt", soft_bins=True, n_media=2)
     assert network.network.head[-1].out_features == 36

@@ -1,7 +1,8 @@
-"""The networks by name: one-hot ``(B, 4, L)`` in, ``(B, n_media)`` out, plain ``nn.Module``.
+"""Networks by name: each is a plain ``nn.Module``, one-hot ``(B, 4, L)`` → ``(B, n_media)``.
 
-``MODELS`` is the table; :func:`build` makes one. A new network is one file beside these and one
-line in the table; the contract tests then run on it by themselves.
+:data:`MODELS` is the table of all networks and :func:`build` makes one of them;
+:mod:`crmnet.training` trains it and :mod:`crmnet.runs` stores it. A new network needs one file in
+``zoo/`` and one line in the table; the contract tests then include it automatically.
 """
 
 from __future__ import annotations
@@ -36,34 +37,40 @@ from crmnet.sequence import BINS
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table: how to make a network, from which configuration, and its card."""
+    """One line of the table: a network's class, default configuration, description and card."""
 
     network: type[nn.Module]
+    """Takes a configuration."""
     defaults: Any
+    """Default configuration, a frozen dataclass."""
     about: str
+    """One line that ``crmnet models list`` prints."""
     card: NetworkCard
+    """Publication, parameters, input, loss and recipe."""
     soft_bins: bool = False
-    """Published with 18 outputs a medium, read as the mean bin."""
+    """Whether it was published with 18 outputs per medium, one for each sorting bin."""
     without_bins: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that differ where its outputs are not bins but expression."""
+    """Settings that differ if its outputs are expression instead of bins."""
 
 
 MODELS: Mapping[str, Entry] = {
     "crmnet": Entry(
         network.CRMnet, network.CRMnetConfig(),
-        "the published CRMnet, a U-Net with a transformer at its waist", network.CARD,
+        "the published CRMnet, a U-Net with a transformer at the bottleneck", network.CARD,
     ),
     "crmnet-small": Entry(
-        network.CRMnet, network.CRMNET_SMALL, "the same architecture for CPUs", network.CARD_SMALL
+        network.CRMnet, network.CRMNET_SMALL,
+        "the architecture of CRMnet at a size for CPUs", network.CARD_SMALL,
     ),
     "vaishnav-transformer": Entry(
         vaishnav_transformer.VaishnavTransformer,
         vaishnav_transformer.VaishnavTransformerConfig(),
-        "Vaishnav's transformer, the paper's first rival", vaishnav_transformer.CARD,
+        "transformer of Vaishnav et al. 2022, the first baseline of the CRMnet paper",
+        vaishnav_transformer.CARD,
     ),
     "vaishnav-conv": Entry(
         vaishnav_conv.VaishnavConv, vaishnav_conv.VaishnavConvConfig(),
-        "Vaishnav's convolutional network", vaishnav_conv.CARD,
+        "convolutional network of Vaishnav et al. 2022", vaishnav_conv.CARD,
     ),
     "deepsea": Entry(
         deepsea.DeepSEA, deepsea.DeepSEAConfig(), "convolutions and dense layers", deepsea.CARD
@@ -74,23 +81,24 @@ MODELS: Mapping[str, Entry] = {
     ),
     "legnet": Entry(
         legnet.LegNet, legnet.LegNetConfig(),
-        "the winner of the DREAM challenge 2022", legnet.CARD, soft_bins=True,
+        "winner of the DREAM challenge 2022, a small EfficientNet", legnet.CARD, soft_bins=True,
         without_bins={"rectify": False},
     ),
     "dream-cnn": Entry(
         dream_cnn.DreamCNN, dream_cnn.DreamCNNConfig(),
-        "convolutions of two widths and LegNet's core", dream_cnn.CARD, soft_bins=True,
+        "convolutions of two widths, then the blocks of LegNet", dream_cnn.CARD, soft_bins=True,
     ),
     "dream-rnn": Entry(
         dream_rnn.DreamRNN, dream_rnn.DreamRNNConfig(),
-        "convolutions around an LSTM", dream_rnn.CARD, soft_bins=True,
+        "convolutions before and after an LSTM", dream_rnn.CARD, soft_bins=True,
     ),
     "dream-attn": Entry(
         dream_attn.DreamAttn, dream_attn.DreamAttnConfig(),
         "LegNet's stem and Conformer blocks", dream_attn.CARD, soft_bins=True,
     ),
     "basenji": Entry(
-        basenji.Basenji, basenji.BasenjiConfig(), "dilated residual tower, adapted", basenji.CARD
+        basenji.Basenji, basenji.BasenjiConfig(),
+        "dilated residual convolutions, adapted", basenji.CARD,
     ),
     "satori": Entry(
         satori.Satori, satori.SatoriConfig(),
@@ -98,16 +106,24 @@ MODELS: Mapping[str, Entry] = {
     ),
     "enformer": Entry(
         enformer.Enformer, enformer.EnformerConfig(),
-        "convolution tower and transformer, adapted and small", enformer.CARD,
+        "convolutions and transformer, adapted and small", enformer.CARD,
     ),
 }  # fmt: skip
 
 
 def configure(name: str, **overrides: Any) -> Any:
-    """The named network's configuration (a frozen dataclass) with some fields replaced.
+    """Configuration of a network with some settings replaced.
+
+    Args:
+        name: One of :data:`MODELS`.
+        **overrides: Settings and their values; lists are converted to tuples.
+
+    Returns:
+        A frozen dataclass, such as :class:`~crmnet.models.crmnet.network.CRMnetConfig`.
 
     Raises:
-        ValueError: If the network, a field or a value is not known; the message lists what is.
+        ValueError: If the name or a setting is unknown, or a value is invalid; the message names
+            the known ones or the constraint.
     """
     if name not in MODELS:
         raise ValueError(
@@ -125,13 +141,19 @@ def configure(name: str, **overrides: Any) -> Any:
 
 
 def build(name: str, *, soft_bins: bool | None = None, **overrides: Any) -> nn.Module:
-    """Make the named network with fresh weights, drawn from torch's global generator.
+    """A new network with random initial weights from torch's global generator.
 
     Args:
         name: One of :data:`MODELS`.
-        soft_bins: Give the network 18 outputs a medium and read them as the mean bin
-            (:class:`~crmnet.models.layers.BinMean`); left out, as it was published.
-        **overrides: Fields of its configuration.
+        soft_bins: Whether the network has 18 outputs per medium, whose mean bin is the prediction
+            (:class:`~crmnet.models.layers.BinMean`); None means as published.
+        **overrides: Settings of its configuration, as in :func:`configure`.
+
+    Returns:
+        A module in training mode: one-hot ``(B, 4, L)`` → ``(B, n_media)``.
+
+    Raises:
+        ValueError: As :func:`configure`.
 
     Example:
         ``build("crmnet-small", n_media=2, squeeze_excitation=False)``
@@ -144,14 +166,14 @@ def build(name: str, *, soft_bins: bool | None = None, **overrides: Any) -> nn.M
 
 
 def _like(default: Any, value: Any, key: str) -> Any:
-    """The value in the type of the default it replaces; lists from TOML and JSON become tuples."""
+    """The value, converted to the type of the default: lists to tuples, integers to floats."""
     wanted = type(default)
     if wanted is tuple and isinstance(value, list | tuple):
         return tuple(value)
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
-        raise ValueError(f"{key} must be {wanted.__name__}, like {default!r}; got {value!r}")
+        raise ValueError(f"{key} must be {wanted.__name__}, such as {default!r}; got {value!r}")
     return value
 
 

@@ -1,8 +1,8 @@
-"""What a network of the zoo sees of a construct: its own length, side of padding, N, and context.
+"""Inputs of the zoo's networks as their authors made them: length, padding, code for N, context.
 
-Takes the one-hot that all networks here take, ``(B, 4, 112)`` with the construct on the left, and
-gives what the authors of a network fed theirs. Runs inside the networks, so that callers need not
-know.
+Converts the common input ``(B, 4, 112)``, one-hot with the construct on the left and padding on the
+right, to the input of a published network. The networks call these functions in their forward pass,
+so every network has the same input from outside.
 """
 
 from __future__ import annotations
@@ -13,55 +13,79 @@ from torch import Tensor, nn
 from crmnet.sequence import LENGTH
 
 VAISHNAV_LENGTH = 110
+"""Positions of the input of Vaishnav et al. 2022."""
 PLASMID_LENGTH = 150
+"""Positions of the input of the DREAM networks: bases of the plasmid, then the construct."""
 PLASMID_5 = "TCAGGGCGATGGCCCACTACGTGAACCATCACCCTAATCAAGTGCTAGCAGGAATGATGCAAAAGGTTCCCGATTCGAAC"
-"""The 80 bases of the assay's plasmid in front of the 5' adapter."""
+"""The 80 bases of the assay's plasmid upstream of the 5' adapter."""
 
 
 def check_one_hot(x_BCL: Tensor, marks: int = 0) -> None:
-    """Refuse what is not ``(B, 4, 112)``, or has not all of a network's further channels.
+    """Check that an input has the shape ``(B, 4, 112)`` or ``(B, 4 + marks, 112)``.
+
+    Args:
+        x_BCL: The input.
+        marks: Number of optional extra channels.
 
     Raises:
-        ValueError: Naming the shape.
+        ValueError: If it has another shape; the message names it.
     """
     if x_BCL.ndim != 3 or x_BCL.shape[1] not in (4, 4 + marks) or x_BCL.shape[2] != LENGTH:
         raise ValueError(f"input must be one-hot (batch, 4, {LENGTH}); got {tuple(x_BCL.shape)}")
 
 
 def right_aligned(x_BCL: Tensor) -> Tensor:
-    """Move each row so that its last base stands at the last position; padding comes in front."""
+    """Move the padding of each row to the left: the last base is at the last position.
+
+    Padding are positions at which all channels are 0. ``(B, C, L)`` → the same shape.
+    """
     length = x_BCL.shape[2]
     places = torch.arange(length, device=x_BCL.device)
     lengths_B = ((x_BCL != 0).any(dim=1) * (places + 1)).amax(dim=1, keepdim=True)
-    # In front of a row's own start the index is negative, and modulo L it points to padding.
+    # Left of a row's first base the index is negative; modulo L it points to padding.
     source_BL = (places - (length - lengths_B)) % length
     return x_BCL.gather(2, source_BL[:, None].expand_as(x_BCL))
 
 
 def fill_n(x_BCL: Tensor, value: float) -> Tensor:
-    """Put ``value`` into all four channels where the base is N."""
+    """Set all four channels to ``value`` where the base is N (one-hot: all zeros)."""
     return x_BCL + value * (1 - x_BCL.sum(dim=1, keepdim=True))
 
 
 def as_vaishnav(x_BCL: Tensor) -> Tensor:
-    """``(B, 4, 110)``: the last 110 positions, padded on the left, N as four ones.
+    """The last 110 positions, padded on the left, with N as four ones.
 
-    So in the code of Vaishnav et al. 2022, for their own networks and the baselines they adapted.
+    Vaishnav et al. 2022 use this input for their own networks and for the baselines they adapted.
+
+    Args:
+        x_BCL: One-hot ``(B, 4, 112)``.
+
+    Returns:
+        ``(B, 4, 110)``.
+
+    Raises:
+        ValueError: If the input has another shape.
     """
     check_one_hot(x_BCL)
     return fill_n(right_aligned(x_BCL)[:, :, -VAISHNAV_LENGTH:], 1.0)
 
 
 class DreamInput(nn.Module):
-    """The input of the DREAM 2022 winners: ``(B, 4 or 6, 112)`` → ``(B, 6, 150)``.
+    """Input of the DREAM 2022 winners: ``(B, 4 or 6, 112)`` → ``(B, 6, 150)``.
 
-    The plasmid in front of the construct fills 150 positions. Channels 5 and 6 are constant along
-    a row: is_reverse, 1 where the other strand is shown, and is_singleton, 1 where a training
-    label comes from a single cell. They are 0 where the input has but four channels; where it has
-    six, the sequence is still given as its forward strand and is turned here, context and all.
+    Bases of the plasmid fill the positions upstream of the construct, 150 positions in total. Two
+    channels, the *marks*, are constant along a row: is_reverse is 1 for the reverse complement, and
+    is_singleton is 1 if a training label comes from a single cell. They are 0 if the input has only
+    four channels. The bases of the input are always the forward strand; rows with is_reverse = 1
+    are reverse-complemented here, plasmid included.
+
+    Args:
+        alphabet: Order of the four channels of bases.
+        n_value: Value of these channels at N.
     """
 
     MARKS = 2
+    """Number of extra channels."""
     plasmid: Tensor
 
     def __init__(self, alphabet: str = "ACGT", n_value: float = 0.0) -> None:

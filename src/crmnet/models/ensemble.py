@@ -1,8 +1,10 @@
-"""Several networks, and both strands, as one: their mean, and how far they disagree.
+"""Ensembles: the mean over several networks and both strands, and its standard deviation.
 
-Takes networks ``(B, 4, L)`` → ``(B, n_media)`` and gives modules with the same input and output, so
-that an ensemble can be attributed, exported and served like a single network.
-:mod:`crmnet.prediction.predictor` makes them of packed models.
+Input are networks ``(B, 4, L)`` → ``(B, M)``, M media. An :class:`Ensemble` has the same input and
+output as one network, so it can be attributed, exported and served like one.
+:mod:`crmnet.prediction.predictor` makes one from each packed model.
+
+A *view* is the prediction of one network for one strand.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from crmnet.sequence import other_strand
 
 
 class Ensemble(nn.Module):
-    """The mean of networks, each read on one strand or on both: ``(B, 4, L)`` → ``(B, M)``."""
+    """Mean over networks, and over both strands if requested: ``(B, 4, L)`` → ``(B, M)``.
+
+    Args:
+        members: Networks ``(B, 4, L)`` → ``(B, M)``.
+        reverse_complement: Average over both strands.
+    """
 
     def __init__(self, members: Sequence[nn.Module], *, reverse_complement: bool = False) -> None:
         super().__init__()
@@ -24,23 +31,26 @@ class Ensemble(nn.Module):
         self.reverse_complement = reverse_complement
 
     def views(self, x_BCL: Tensor) -> Tensor:
-        """What each network says of each strand: ``(V, B, M)``, V networks, or twice as many."""
+        """Predictions of each network for each strand, ``(V, B, M)``.
+
+        V is the number of networks, or twice that number with ``reverse_complement``.
+        """
         strands = [x_BCL, other_strand(x_BCL)] if self.reverse_complement else [x_BCL]
         return torch.stack([member(strand) for strand in strands for member in self.members])
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """Mean over the views."""
+        """Mean over the views, ``(B, M)``."""
         return self.views(x_BCL).mean(dim=0)
 
 
 class WithSpread(nn.Module):
-    """Mean, then standard deviation, over the views of an ensemble: ``(B, 2 M)``."""
+    """Mean and standard deviation over the views of an ensemble: ``(B, 4, L)`` → ``(B, 2 M)``."""
 
     def __init__(self, ensemble: Ensemble) -> None:
         super().__init__()
         self.ensemble = ensemble
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """``[mean, sd]`` side by side; one view alone has an sd of 0."""
+        """M means, then M standard deviations; the latter are 0 if there is only one view."""
         views = self.ensemble.views(x_BCL)
         return torch.cat([views.mean(dim=0), views.std(dim=0, correction=0)], dim=1)

@@ -1,7 +1,12 @@
-"""Building blocks shared by the networks: plain ``nn.Module`` on ``(B, C, L)`` arrays.
+"""Layers and small functions that several networks share.
+
+Layers are plain ``nn.Module``; they take and return activations ``(B, C, L)``, or ``(B, T, C)`` in
+transformers. :mod:`crmnet.models.crmnet` and :mod:`crmnet.models.zoo` build networks from them,
+:mod:`crmnet.training.module` uses the soft-bin loss, and :mod:`crmnet.prediction.predictor` the
+mean over both strands.
 
 Shape suffixes: B batch, C channel, L position, T token (a position after down-sampling), H head,
-K width of a head.
+K width of a head or sorting bin, M medium.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ Norm = Literal["post", "pre"]
 
 
 def motif_layers(filters: int, kernel: int, pool: int, dropout: float) -> nn.Sequential:
-    """A convolution over the bases that keeps only whole windows, its maxima, and dropout."""
+    """Convolution of the four bases without padding, ReLU, max-pooling and dropout."""
     return nn.Sequential(
         nn.Conv1d(4, filters, kernel), nn.ReLU(), nn.MaxPool1d(pool), nn.Dropout(dropout)
     )
@@ -30,9 +35,13 @@ def motif_layers(filters: int, kernel: int, pool: int, dropout: float) -> nn.Seq
 def dense_layers(
     features: int, units: Sequence[int], n_media: int, dropout: float | None = None
 ) -> list[nn.Module]:
-    """Dense layers of so many units with ReLU, and with dropout if given, then one for each medium.
+    """Dense layers with ReLU, then a linear layer with one output per medium.
 
-    As in Keras' models, where features ``(B, features)`` come out of a flattened map.
+    Args:
+        features: Inputs of the first layer, which takes ``(B, features)``.
+        units: Outputs of each layer with ReLU.
+        n_media: Outputs of the last layer.
+        dropout: Rate after each ReLU; None means no dropout.
     """
     layers: list[nn.Module] = []
     for wide in units:
@@ -43,7 +52,10 @@ def dense_layers(
 
 
 class SameConv1d(nn.Conv1d):
-    """Convolution that keeps the length, padded as TensorFlow's 'same': an odd one on the right."""
+    """Convolution that keeps the length, padded like TensorFlow's 'same'.
+
+    If the number of padded positions is odd, the right side gets one more.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> None:
         super().__init__(channels_in, channels_out, kernel, bias=bias)
@@ -54,9 +66,10 @@ class SameConv1d(nn.Conv1d):
 
 
 class BiLSTM(nn.Module):
-    """Bidirectional LSTM with one bias a gate, as Keras has it: ``(B, L, C)`` → ``(B, L, 2 U)``.
+    """Bidirectional LSTM with one bias per gate, as in Keras: ``(B, L, C)`` → ``(B, L, 2 U)``.
 
-    torch's own adds two biases that do the same; here the bias is the weight of a constant input.
+    torch's LSTM adds two biases per gate. Here it has none; the bias is the weight of an extra
+    input that is always 1.
     """
 
     def __init__(self, channels: int, units: int) -> None:
@@ -70,7 +83,11 @@ class BiLSTM(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel gates from the mean over positions (Hu et al. 2018): ``(B, C, L)`` → the same."""
+    """Squeeze-excitation (Hu et al. 2018): ``(B, C, L)`` → the same shape.
+
+    Each channel is multiplied by a gate, which two dense layers compute from the means of all
+    channels over positions.
+    """
 
     def __init__(self, channels: int, ratio: int = 2) -> None:
         super().__init__()
@@ -80,15 +97,19 @@ class SqueezeExcitation(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        gates = self.sigmoid(self.excite(self.relu(self.squeeze(x_BCL.mean(dim=2)))))
-        return x_BCL * gates.unsqueeze(2)
+        return x_BCL * self.gates(x_BCL)
+
+    def gates(self, x_BCL: Tensor) -> Tensor:
+        """Gate of each channel, between 0 and 1: ``(B, C, 1)``."""
+        hidden_BC = self.relu(self.squeeze(x_BCL.mean(dim=2)))
+        return self.sigmoid(self.excite(hidden_BC)).unsqueeze(2)
 
 
 class DownConv(nn.Module):
-    """Stride-2 convolution and ReLU that halve an even length, padded as TensorFlow's 'same'.
+    """Stride-2 convolution and ReLU that halve an even length, padded like TensorFlow's 'same'.
 
-    For an odd kernel the padding is one larger on the right (4 and 5 for kernel 11), which no
-    ``padding`` argument of torch expresses.
+    With an odd kernel the right side gets one more position of padding (kernel 11: 4 left,
+    5 right). torch's ``padding`` argument cannot express this.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
@@ -102,7 +123,7 @@ class DownConv(nn.Module):
 
 
 class UpConv(nn.Module):
-    """Stride-2 transposed convolution that doubles the length, cropped as TensorFlow's 'same'."""
+    """Stride-2 transposed convolution that doubles the length, cropped like TensorFlow's 'same'."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
         super().__init__()
@@ -115,10 +136,10 @@ class UpConv(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Self-attention whose heads may be as wide as the model: ``(B, T, C)`` → the same.
+    """Self-attention (Vaswani et al. 2017) with free head width: ``(B, T, C)`` → the same shape.
 
-    With ``attention="modules"`` the product and the softmax are written out with modules that
-    DeepLIFT rules know; ``"sdpa"`` calls torch's fused kernel and gives the same numbers.
+    ``attention="modules"`` computes the softmax in a module, to which DeepLIFT can attach a rule;
+    ``"sdpa"`` calls torch's fused kernel. Both give the same numbers up to rounding.
     """
 
     def __init__(
@@ -149,7 +170,7 @@ class MultiHeadAttention(nn.Module):
 
 
 def rectified_attention(channels: int, heads: int, key_dim: int) -> MultiHeadAttention:
-    """Self-attention with a ReLU on queries, keys, values and output (Vaishnav et al. 2022)."""
+    """Self-attention with ReLU on queries, keys, values and output (Vaishnav et al. 2022)."""
     attention = MultiHeadAttention(channels, heads, key_dim)
     for name in ("query", "key", "value", "output"):
         setattr(attention, name, nn.Sequential(getattr(attention, name), nn.ReLU()))
@@ -157,11 +178,11 @@ def rectified_attention(channels: int, heads: int, key_dim: int) -> MultiHeadAtt
 
 
 class TransformerBlock(nn.Module):
-    """Transformer block: ``(B, T, C)`` → the same.
+    """Transformer block: ``(B, T, C)`` → the same shape.
 
-    Each of its two sums is normalised (``"post"``, Vaswani et al. 2017, as published), or what goes
-    into attention and feed-forward is (``"pre"``, Xiong et al. 2020), which leaves a straight way
-    through the block and learns sooner.
+    ``norm="post"`` normalises after each residual sum (Vaswani et al. 2017, as in the published
+    CRMnet). ``norm="pre"`` normalises the inputs of attention and feed-forward (Xiong et al. 2020);
+    the residual path then has no norm, and training makes progress earlier.
     """
 
     def __init__(
@@ -198,7 +219,10 @@ class TransformerBlock(nn.Module):
 
 
 def sinusoids(tokens: int, channels: int) -> Tensor:
-    """The position code of Vaswani et al. 2017, ``(tokens, channels)``: sines, then cosines."""
+    """Sinusoidal position code (Vaswani et al. 2017), ``(tokens, channels)``.
+
+    The first half of the channels are sines, the second half cosines.
+    """
     half = torch.arange((channels + 1) // 2, dtype=torch.float32)
     rates = torch.exp(-math.log(10_000.0) * half / max(1, len(half)))
     angles = torch.arange(tokens, dtype=torch.float32)[:, None] * rates
@@ -206,7 +230,10 @@ def sinusoids(tokens: int, channels: int) -> Tensor:
 
 
 class BinMean(nn.Module):
-    """A network of BINS outputs a medium, read as the mean bin: ``(B, 4, L)`` → ``(B, M)``."""
+    """Mean sorting bin from a network with one logit per bin: ``(B, 4, L)`` → ``(B, M)``.
+
+    ``network`` has :data:`~crmnet.sequence.BINS` (18) outputs per medium.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -214,7 +241,7 @@ class BinMean(nn.Module):
         self.has_marks = has_marks(network)
 
     def logits(self, x_BCL: Tensor) -> Tensor:
-        """``(B, M, BINS)``, before the softmax over bins."""
+        """Logits of the bins, before the softmax: ``(B, M, BINS)``."""
         return self.network(x_BCL).unflatten(1, (-1, BINS))
 
     def forward(self, x_BCL: Tensor) -> Tensor:
@@ -222,15 +249,16 @@ class BinMean(nn.Module):
 
 
 def has_marks(network: nn.Module) -> bool:
-    """Whether a network also takes ``(B, 6, L)``: is_reverse and is_singleton as channels 5, 6.
+    """Whether a network also takes six channels, of which is_reverse and is_singleton are the last.
 
-    Such a network is given the forward strand in any case and turns it where is_reverse is 1.
+    The bases of such an input are always the forward strand. The network itself takes the reverse
+    complement of rows with is_reverse = 1.
     """
     return bool(getattr(network, "has_marks", False))
 
 
 class BothStrands(nn.Module):
-    """The mean over both strands of a network that has marks: ``(B, 4, L)`` → ``(B, M)``."""
+    """Mean over both strands, for a network with :func:`has_marks`: ``(B, 4, L)`` → ``(B, M)``."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -243,17 +271,17 @@ class BothStrands(nn.Module):
 
 
 def bin_mean(logits: Tensor) -> Tensor:
-    """Mean bin under the distributions ``(..., BINS)`` of those logits."""
+    """Mean bin, 0–17, of the softmax of logits: ``(..., BINS)`` → ``(...)``."""
     bins = torch.arange(BINS, dtype=logits.dtype, device=logits.device)
-    # Not as a matrix product, which autocast would round to half precision.
+    # Not a matrix product, which autocast would compute in half precision.
     return (logits.softmax(dim=-1) * bins).sum(dim=-1)
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Trainable and not trainable values, counted as Keras does.
+    """Number of trainable and of non-trainable parameters, counted as Keras does.
 
-    BatchNorm's running mean and variance count as not trainable parameters; its batch counter,
-    which Keras does not have, is left out.
+    The running mean and variance of batch norm count as non-trainable. Its batch counter, which
+    Keras does not have, does not count.
     """
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
@@ -262,14 +290,14 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 
 
 def initialise(model: nn.Module) -> None:
-    """Draw the weights as the released code does: He-normal convolutions, Glorot-uniform layers.
+    """Sample initial weights as CRMnet's released Keras code does, from torch's global generator.
 
-    Keras' He-normal is a normal distribution cut at two standard deviations and widened so that
-    its variance is 2 / fan-in. Biases start at zero.
+    Convolutions are He-normal: a normal distribution truncated at two standard deviations and
+    scaled to variance 2 / fan-in. Dense layers are Glorot-uniform. Biases are zero.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
-            # Weight is (out, in, k); transposed (in, out, k), whose fan-in Keras takes as out · k.
+            # Weights are (out, in, k). Transposed ones are (in, out, k); Keras uses fan-in out · k.
             std = math.sqrt(2 / module.weight[0].numel()) / 0.87962566103423978
             nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
         elif isinstance(module, nn.Linear):

@@ -1,6 +1,7 @@
-"""What is known of a published network: the card beside each one of the zoo.
+"""Reference card of a network: publication, parameters, input, loss and recipe.
 
-``crmnet models show NAME`` prints it; a test holds the numbers of parameters to the networks.
+Each network's module defines one, :data:`crmnet.models.MODELS` lists them all, and
+``crmnet models show NAME`` prints one. A test compares the numbers of parameters with the networks.
 """
 
 from __future__ import annotations
@@ -10,23 +11,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkCard:
-    """One network, as published and as it stands here."""
+    """A network as published and as implemented here."""
 
     paper: str
     parameters: int
-    """Of the network here with its defaults, for one medium, counted as its authors count."""
+    """Parameters of the network here with default settings and one medium, counted as its authors
+    count."""
     published_parameters: int | None
-    """What its authors' network has; None where no number is known or ours is an adaptation."""
+    """Parameters of the authors' network; None if unknown, or if ours is an adaptation."""
     context: str
-    """What it sees of a construct."""
+    """Part of the construct that is the network's input."""
     alphabet: str
+    """Order of the input channels."""
     n_policy: str
-    """What it sees where the base is N."""
+    """Values of the input channels at N."""
     loss: str
+    """Loss of the authors' training."""
     recipe: str
-    """The shipped recipe with its authors' loss, optimiser and augmentation."""
+    """Shipped recipe with the authors' loss, optimiser and augmentation."""
     not_trained: int = 0
-    """Of :attr:`parameters`: running statistics of batch norm, which Keras counts and torch does
-    not."""
+    """How many of :attr:`parameters` are running statistics of batch norm, which Keras counts and
+    torch does not."""
     notes: str = ""
-    """Where it differs from what was published, and why."""
+    """Differences from the published network, with reasons."""

@@ -1,4 +1,4 @@
-"""Published weights: names and shapes without TensorFlow, the known answers with it."""
+"""Published weights: names and shapes without TensorFlow; with it, known predictions."""
 
 import importlib.util
 import json
@@ -31,7 +31,7 @@ def network():
 
 
 def keras_names(offset=0):
-    """Our tensor names → the names Keras would give, counting from ``offset`` in one session."""
+    """Our tensor names → names in a Keras session whose counters start at ``offset``."""
     names = {}
     for ours, (kind, rank, variable) in _plan():
         number = rank + offset
@@ -40,7 +40,7 @@ def keras_names(offset=0):
 
 
 def to_keras(ours, value, name):
-    """The inverse of the import, written independently: torch's axes → Keras'."""
+    """Inverse of the import, written independently: axes of torch → axes of Keras."""
     value = value.numpy()
     if value.ndim == 3:
         return value.transpose(2, 1, 0)
@@ -66,7 +66,7 @@ def test_the_plan_covers_the_308_tensors_of_the_network(network):
 
 
 @pytest.mark.parametrize("offset", [0, 7])
-def test_weights_come_back_whatever_the_file_order_and_the_running_numbers(network, named, offset):
+def test_weights_are_found_for_any_file_order_and_any_running_numbers(network, named, offset):
     there = dict(zip(keras_names(offset).values(), named.values(), strict=True))
     extra = {"Adam/m/conv1d/kernel": np.zeros(3), "iteration": np.zeros(()), "total": np.zeros(())}
     state = published_state({**extra, **dict(sorted(there.items()))})
@@ -77,23 +77,26 @@ def test_weights_come_back_whatever_the_file_order_and_the_running_numbers(netwo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda n: n.pop("box_0/conv1d/kernel"), r"no 'kernel' of conv1d number 1 .*encoder.0"),
+        (lambda n: n.pop("box_0/conv1d/kernel"), r"conv1d number 1 has no 'kernel' .*encoder.0"),
         (
             lambda n: n.update({"box_0/conv1d/kernel": np.zeros((11, 4, 128))}),
-            r"'box_0/conv1d/kernel' is \(11, 4, 128\), .* where 'encoder.0.0.conv.weight' is",
+            r"'box_0/conv1d/kernel' has shape \(11, 4, 128\), .* 'encoder.0.0.conv.weight' has",
         ),
         (lambda n: n.update({"conv1d_99/kernel": np.zeros((1, 2))}), r"conv1d_99/kernel' \(1, 2\)"),
-        (lambda n: n.update({"lstm/kernel": np.zeros((3, 4))}), r"'lstm/kernel' \(3, 4\) has no"),
+        (
+            lambda n: n.update({"lstm/kernel": np.zeros((3, 4))}),
+            r"tensor for 'lstm/kernel' \(3, 4\)",
+        ),
     ],
 )
-def test_another_network_is_refused_by_tensor_and_shape(named, change, message):
+def test_another_network_is_rejected_with_tensor_and_shape(named, change, message):
     changed = dict(named)
     change(changed)
     with pytest.raises(ValueError, match=message):
         published_state(changed)
 
 
-def test_a_folder_that_is_no_saved_model_explains_itself(tmp_path):
+def test_a_folder_without_a_saved_model_gets_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         import_published(tmp_path / "nowhere", tmp_path / "run", "complex")
     with pytest.raises(FileNotFoundError, match=r"not a SavedModel \(it has no variables"):
@@ -101,7 +104,7 @@ def test_a_folder_that_is_no_saved_model_explains_itself(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_without_tensorflow_the_error_says_what_to_install(tmp_path, monkeypatch):
+def test_without_tensorflow_the_error_names_the_extra_to_install(tmp_path, monkeypatch):
     (tmp_path / "variables").mkdir()
     (tmp_path / "variables" / "variables.index").touch()
     monkeypatch.setitem(sys.modules, "tensorflow", None)
@@ -110,7 +113,7 @@ def test_without_tensorflow_the_error_says_what_to_install(tmp_path, monkeypatch
 
 
 @needs_reference
-def test_the_reference_is_reproduced(tmp_path):
+def test_reference_predictions_and_gradients_are_reproduced(tmp_path):
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     saved = next(path.parent for path in tmp_path.rglob("expected.npz"))
@@ -125,7 +128,7 @@ def test_the_reference_is_reproduced(tmp_path):
         predicted = network(x_BCL)[:, 0].numpy()
     np.testing.assert_allclose(predicted, expected["prediction"].ravel(), atol=1e-5)
 
-    # Keras' five input channels are those of the first block: N, A, C, G, T.
+    # The five input channels of Keras are the inputs of our first block: N, A, C, G, T.
     seen = []
 
     def keep(_, inputs):

@@ -1,4 +1,4 @@
-"""The layer that scans both strands: its symmetry, its scores by hand, and motifs to begin with."""
+"""The motif stem: symmetry between strands, scores by hand, initial motifs."""
 
 import math
 
@@ -15,7 +15,7 @@ def one_hot(letters):
     return torch.eye(4)[["ACGT".index(x) for x in letters]].T[None]
 
 
-def test_the_other_strand_gives_the_same_scores_mirrored():
+def test_the_reverse_complement_gives_the_mirrored_scores():
     torch.manual_seed(0)
     stem = MotifStem(6, 5, 3).eval()
     x_BCL = torch.eye(4)[torch.randint(4, (2, 30))].transpose(1, 2)
@@ -23,8 +23,8 @@ def test_the_other_strand_gives_the_same_scores_mirrored():
     stem.mix.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     stem(x_BCL)
     stem(x_BCL.flip(1, 2))
-    forward, turned = (hidden.unflatten(1, (2, 6)) for hidden in seen)
-    torch.testing.assert_close(turned, forward.flip(1, 3))
+    forward, reverse = (hidden.unflatten(1, (2, 6)) for hidden in seen)
+    torch.testing.assert_close(reverse, forward.flip(1, 3))
 
 
 def test_a_site_on_either_strand_is_scored_by_its_log_odds():
@@ -38,18 +38,18 @@ def test_a_site_on_either_strand_is_scored_by_its_log_odds():
         stem.mix.weight.copy_(torch.eye(2)[:, :, None])
         stem.mix.bias.zero_()
         found = stem(one_hot("TTTTACGATTTTTCGTTTTT"))[0]
-    # Columns centred at 0: 3 at the base itself, -1 elsewhere; scaled to norm sqrt(2).
+    # Columns have mean 0: 3 at their base, -1 elsewhere. The filter has norm sqrt(2).
     full = 9 * math.sqrt(2) / math.sqrt(3 * (9 + 3))
-    assert found[0].argmax() == 5 and found[1].argmax() == 14  # CGT is ACG's other strand
+    assert found[0].argmax() == 5 and found[1].argmax() == 14  # CGT: ACG on the other strand
     assert found.amax(dim=1).tolist() == pytest.approx([math.exp(full)] * 2, rel=1e-5)
 
 
-def test_occupancy_is_the_exponential_and_cut():
+def test_occupancy_is_the_exponential_of_capped_scores():
     found = occupancy(torch.tensor([-1.0, 0.0, 50.0]))
     assert found.tolist() == pytest.approx([math.exp(-1), 1.0, math.exp(HIGHEST)])
 
 
-def test_wide_matrices_give_the_part_that_tells_most():
+def test_of_a_wide_matrix_the_most_informative_window_is_used():
     stem = MotifStem(2, 3, 2)
     odds = np.zeros((4, 6))
     odds[2, 3:5] = 1.0
@@ -62,12 +62,12 @@ def test_wide_matrices_give_the_part_that_tells_most():
     torch.testing.assert_close(stem.scan.weight[1], before)
 
 
-def test_more_motifs_than_filters_is_an_error_that_says_what_to_set():
+def test_too_few_filters_for_the_motifs_is_an_error_with_the_setting_to_change():
     with pytest.raises(ValueError, match=r"each of 176 motifs; got model.stem=8 .*stem=176"):
         MotifStem(8, 15, 4).begin_with([motif.log_odds() for motif in yeast_motifs()])
 
 
-def test_a_network_counts_its_stem_and_recurrence():
+def test_parameters_include_stem_and_lstm():
     config = CRMnetConfig(
         stem=3, stem_kernel=5, stem_width=4, encoder=(4, 6), kernel=3, recurrent=2,
         transformer_blocks=0, decoder=(), tail=(), dense=(), dense_dropout=(),
@@ -84,6 +84,6 @@ def test_a_network_counts_its_stem_and_recurrence():
     ("field", "value"),
     [("stem", -1), ("stem_kernel", 4), ("stem_width", 0), ("stem_motifs", True), ("recurrent", -2)],
 )
-def test_settings_that_make_no_network_are_named(field, value):
+def test_invalid_settings_are_named(field, value):
     with pytest.raises(ValueError, match=rf"^{field} must be .*; got {value}"):
         CRMnetConfig(**{field: value})

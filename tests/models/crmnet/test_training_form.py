@@ -1,10 +1,11 @@
-"""The form of the network that trains on a CPU gives what the network gives, and its gradients."""
+"""The training form of CRMnet gives the outputs, gradients and statistics of the network."""
 
 import pytest
 import torch
 
 from crmnet.models import build
-from crmnet.models.crmnet.training_form import Pass, training_forward
+from crmnet.models.crmnet.fast_layers import FastDropout
+from crmnet.models.crmnet.training_form import training_forward
 
 QUIET = {"conv_dropout": 0.0, "transformer_dropout": 0.0, "dense_dropout": (0.0, 0.0)}
 SIZE = {
@@ -13,7 +14,7 @@ SIZE = {
 }  # fmt: skip
 CHANGES = [
     {},
-    {"key_dim": 8},  # as wide as the model: merged
+    {"key_dim": 8},  # as wide as the model, so merged
     {"key_dim": 12, "position": "additive", "transformer_blocks": 3},
     {"position": "none", "transformer_blocks": 1, "readout": "mean"},
     {"norm": "pre", "transformer_blocks": 2},
@@ -50,8 +51,8 @@ def step(network, forward, x_BCL):
 
 @pytest.mark.parametrize("changes", CHANGES)
 @pytest.mark.parametrize("training", [True, False])
-def test_output_gradients_and_statistics_are_those_of_the_network(changes, training):
-    # In double precision, where rounding cannot hide a mistake.
+def test_outputs_gradients_and_statistics_equal_those_of_the_network(changes, training):
+    # In double precision, so that rounding cannot hide an error.
     plain, fast = made(**changes).train(training), made(**changes).train(training)
     x_BCL = one_hots(5)
     expected, gradients = step(plain, plain, x_BCL)
@@ -63,7 +64,7 @@ def test_output_gradients_and_statistics_are_those_of_the_network(changes, train
         torch.testing.assert_close(fast.state_dict()[name], tensor)
 
 
-def test_in_float32_it_is_equal_and_in_bfloat16_near():
+def test_float32_outputs_are_equal_and_bfloat16_outputs_close():
     network = made(torch.float32, key_dim=8).eval()
     x_BCL = one_hots(64, torch.float32)
     with torch.no_grad():
@@ -76,24 +77,23 @@ def test_in_float32_it_is_equal_and_in_bfloat16_near():
     torch.testing.assert_close(rounded, expected, atol=0.05 * expected.abs().max().item(), rtol=0)
 
 
-@pytest.mark.parametrize("shape", [(40, 50, 8), (40, 8, 1, 50)])
-def test_dropout_keeps_its_share_and_scales_it(shape):
-    network = made(torch.float32)
-    ones = torch.ones(shape)
-    if len(shape) == 4:
-        ones = ones.contiguous(memory_format=torch.channels_last)
-    dropped = Pass(network, torch.float32)._dropout(ones, 0.25)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_dropout_keeps_the_expected_share_and_scales_it(channels_last):
+    ones = torch.ones(40, 50, 8)
+    ones = ones.transpose(1, 2) if channels_last else ones
+    dropout = FastDropout(torch.nn.Dropout(0.25), torch.float32)
+    dropped = dropout(ones)
+    assert dropped.stride() == ones.stride()
     kept = dropped != 0
-    assert kept.float().mean().item() == pytest.approx(0.75, abs=0.01)  # 16,000 draws
+    assert kept.float().mean().item() == pytest.approx(0.75, abs=0.01)  # of 16,000 values
     torch.testing.assert_close(dropped[kept], torch.full_like(dropped[kept], 4 / 3))
-    # Neighbours in every direction are drawn apart.
-    for dim in range(len(shape)):
-        if shape[dim] > 1:
-            pairs = kept & kept.roll(1, dim)
-            assert pairs.float().mean().item() == pytest.approx(0.75**2, abs=0.015)
-    assert Pass(network.eval(), torch.float32)._dropout(ones, 0.25) is ones
+    # Neighbours in every direction are sampled independently.
+    for dim in range(3):
+        pairs = kept & kept.roll(1, dim)
+        assert pairs.float().mean().item() == pytest.approx(0.75**2, abs=0.015)
+    assert dropout.eval()(ones) is ones
 
 
-def test_other_networks_are_called_as_they_are():
+def test_other_networks_take_the_plain_call():
     network = torch.nn.Flatten()
     assert torch.equal(training_forward(network, one_hots(2)), network(one_hots(2)))

@@ -1,1 +1,5 @@
-"""CRMnet: the network, its stem, its training and inference forms, and published weights."""
+"""CRMnet: network, motif stem, fast layers, training and inference forms, published weights.
+
+``network.py`` defines the one forward pass. The two forms replace layers of it with those of
+``fast_layers.py``.
+"""

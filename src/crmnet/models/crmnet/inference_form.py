@@ -1,25 +1,28 @@
-"""The same network, rearranged to predict faster: exact up to rounding, not for training.
+"""Inference form of CRMnet: faster predictions, equal up to rounding. Not for training.
 
-:func:`for_inference` takes a trained :class:`~crmnet.models.crmnet.network.CRMnet` and gives a
-module with the same inputs and outputs. :mod:`crmnet.prediction.predictor` uses it; attribution
-keeps to the original, whose modules its rules know.
+:func:`for_inference` takes a trained network and returns a module with the same input and output.
+:mod:`crmnet.prediction.predictor` uses it for predictions. Attribution uses the original network,
+for whose modules DeepLIFT has rules.
 
-Attention (Vaswani et al. 2017) scores query i against key j by (W_q x_i + b_q)·(W_k x_j + b_k). The
-terms that depend on i alone fall out of the softmax over j, so x_i·A x_j + u·x_j is enough, with
-A = W_qᵀ W_k and u = W_kᵀ b_q; and because the weights of a row sum to one, W_v and W_o merge to one
-matrix and their biases to one vector. Where heads are as wide as the model, as in the published
-network, two of the four projections are gone: 27 % of all operations.
+**Merged attention.** Attention (Vaswani et al. 2017) scores query i against key j by
+(W_q x_i + b_q)·(W_k x_j + b_k). Terms that depend on i alone cancel in the softmax over j, so the
+score x_i·A x_j + u·x_j gives the same weights, with A = W_qᵀ W_k and u = W_kᵀ b_q. Because the
+weights of a row sum to 1, W_v and W_o merge into one matrix and their biases into one vector. Where
+heads are as wide as the model, as in the published network, two of the four projections disappear:
+27 % of all operations.
 
-On a CPU, :class:`CPUForm` computes the rest as :mod:`crmnet.models.crmnet.training_form` does, from
-weights prepared once (a motif stem's with the norm behind them), and saves a quarter of the
-operations of long convolutions. With even and odd positions z₀, z₁ of the input (shifted by the
-padding), even and odd taps w₀, w₁ of the kernel, and S for one position onward, even and odd
-outputs are (Karatsuba's way; Winograd 1980)
+**Split convolutions.** On a CPU, long float32 convolutions need a quarter fewer operations. With
+even and odd positions z₀, z₁ of the padded input, even and odd taps w₀, w₁ of the kernel, and S a
+shift by one position, the even and odd outputs are (Karatsuba's method; Winograd 1980)
 
     y₀ = (w₀ + w₁) z₁ + w₀ (z₀ − z₁)      y₁ = (w₀ + w₁) z₁ − w₁ (z₁ − S z₀)
 
-three convolutions of half the length with half the taps, where four would be written down; and
-each of the three again, as long as it pays.
+These are three convolutions of half the length with half the taps; the direct formula has four.
+Each of the three is split again if that is faster.
+
+**Prepared weights.** On a CPU the other layers are those of :mod:`crmnet.models.crmnet.fast_layers`
+with weights that are cast and merged once. A batch norm becomes one factor and one summand per
+channel; the batch norm of a motif stem becomes part of its filters.
 """
 
 from __future__ import annotations
@@ -32,30 +35,50 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crmnet.models.crmnet.network import CRMnet
+from crmnet.models.crmnet.fast_layers import (
+    FAST_LAYERS,
+    FastConv,
+    FastLayer,
+    FastStem,
+    Replacements,
+    as_image,
+    fast_attention,
+    fast_conv_gate,
+    mergeable,
+    merged_attention,
+    replace_layers,
+    tensors_to_keep,
+    with_children,
+)
+from crmnet.models.crmnet.network import ConvGate, CRMnet, DoubleConv
 from crmnet.models.crmnet.stem import MotifStem, occupancy
-from crmnet.models.crmnet.training_form import Pass
-from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation, TransformerBlock
+from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 
 SLICE = 128
-"""Sequences that a CPU takes at a time, so that what lies between two layers stays in its cache."""
+"""Sequences per pass on a CPU; more do not fit its cache."""
 SHORTEST_SPLIT = 28
+"""Smallest number of positions for split convolutions in float32; shorter ones become slower."""
 NARROWEST_SPLIT = 64
-"""Positions and channels from which a float32 convolution is split in three; smaller ones lose by
-it, and bfloat16 would round the differences of inputs."""
+"""Smallest number of input channels for split convolutions in float32; narrower ones become slower.
+bfloat16 convolutions are not split, because bfloat16 would round the differences of inputs."""
 
 
 def for_inference(
     network: nn.Module, device: torch.device | None = None, dtype: torch.dtype = torch.float32
 ) -> nn.Module:
-    """A copy of ``network`` in evaluation mode that predicts the same, faster where it can.
+    """Copy of ``network`` in evaluation mode with the same predictions, faster if it is a CRMnet.
 
-    Networks other than CRMnet come back as plain copies, under autocast if they are to be rounded.
+    A CRMnet, also inside another module, is replaced by its inference form. Other networks are
+    copied, and run under autocast if ``dtype`` is not float32.
 
     Args:
-        network: Stays as it is.
-        device: Where the copy will work, and is put; None is the CPU.
-        dtype: Of the arithmetic. With bfloat16 predictions are rounded, with float32 exact.
+        network: Is not changed.
+        device: Device of the copy; None means the CPU.
+        dtype: Of the arithmetic. Predictions are equal up to rounding in float32 and have about 3
+            correct digits in bfloat16.
+
+    Returns:
+        A module with the same input and output. The output is float32.
     """
     device = device or torch.device("cpu")
     network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
@@ -71,22 +94,14 @@ def _form(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Mo
     if isinstance(network, CRMnet):
         if device.type == "cpu":
             return CPUForm(network, dtype).eval()
-        for module in network.modules():
-            if isinstance(module, TransformerBlock) and _mergeable(module.attend):
-                module.attend = MergedAttention(module.attend)  # type: ignore[assignment]
+        for name, module in list(network.named_modules()):
+            if type(module) is MultiHeadAttention and mergeable(module):
+                network.set_submodule(name, MergedAttention(module))
     return network if dtype == torch.float32 else Rounded(network, device.type, dtype)
 
 
-def _mergeable(attend: nn.Module) -> bool:
-    return isinstance(attend, MultiHeadAttention) and attend.key_dim >= attend.query.in_features
-
-
-def _splits(length: int) -> bool:
-    return length >= SHORTEST_SPLIT and length % 2 == 0
-
-
 class Rounded(nn.Module):
-    """A network under autocast."""
+    """A network under autocast: ``(B, 4, L)`` → ``(B, n_media)`` float32."""
 
     def __init__(self, network: nn.Module, device_type: str, dtype: torch.dtype) -> None:
         super().__init__()
@@ -97,14 +112,31 @@ class Rounded(nn.Module):
             return self.network(x_BCL).float()
 
 
+class CPUForm(nn.Module):
+    """CRMnet for prediction on a CPU: ``(B, 4, L)`` → ``(B, n_media)`` float32."""
+
+    def __init__(self, network: CRMnet, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.network = replace_layers(network, dtype, PREPARED_LAYERS)
+        for module in self.network.modules():
+            if isinstance(module, FastLayer):
+                module.keep = True
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return torch.cat([self.network(part) for part in torch.split(x_BCL, SLICE)])
+
+
+# -- attention -------------------------------------------------------------------------------------
+
+
 class MergedAttention(nn.Module):
-    """Self-attention with query and key, and value and output, merged: ``(B, T, C)`` → the same."""
+    """Self-attention with query and key merged, and value and output, on ``(B, T, C)``."""
 
     def __init__(self, attention: MultiHeadAttention) -> None:
         super().__init__()
         H, K = attention.heads, attention.key_dim
         C = attention.query.in_features
-        # In double precision, so that merging adds no rounding of its own.
+        # In double precision, so that merging adds no rounding error.
         query_HKC, key_HKC, value_HKC = (
             layer.weight.detach().double().view(H, K, C)
             for layer in (attention.query, attention.key, attention.value)
@@ -116,18 +148,13 @@ class MergedAttention(nn.Module):
         bias_HD = torch.einsum("hk,hkd->hd", query_bias_HK, key_HKC) / math.sqrt(K)
         mixed_CHD = torch.einsum("hkd,chk->chd", value_HKC, output_CHK)
         output_bias_C = torch.einsum("hk,chk->c", value_bias_HK, output_CHK)
-        self.heads = H
         self.scores = _linear(scores_HCD.transpose(1, 2).reshape(H * C, C), bias_HD.flatten())
         self.output = _linear(
             mixed_CHD.flatten(1), output_bias_C + attention.output.bias.detach().double()
         )
 
     def forward(self, x_BTC: Tensor) -> Tensor:
-        B, T, C = x_BTC.shape
-        # A row for each position and head; the keys, and the values, are the inputs themselves.
-        query_BRC = self.scores(x_BTC).view(B, T * self.heads, C)
-        weights_BRT = torch.softmax(query_BRC @ x_BTC.transpose(1, 2), dim=-1)
-        return self.output((weights_BRT @ x_BTC).view(B, T, self.heads * C))
+        return merged_attention(x_BTC, self.scores, self.output)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
@@ -137,81 +164,41 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
-class CPUForm(nn.Module):
-    """CRMnet for prediction on a CPU, from weights that are prepared here once."""
-
-    def __init__(self, network: CRMnet, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self._run = _PreparedPass(network, dtype)
-
-    def forward(self, x_BCL: Tensor) -> Tensor:
-        return torch.cat([self._run(part) for part in torch.split(x_BCL, SLICE)])
+def _prepared_attention(attend: MultiHeadAttention, dtype: torch.dtype) -> nn.Module:
+    return (_PreparedAttention if mergeable(attend) else fast_attention)(attend, dtype)
 
 
-class _PreparedPass(Pass):
-    """A pass in evaluation mode whose weights are cast, merged and laid out beforehand."""
+class _PreparedAttention(FastLayer):
+    """Merged attention, in the dtype."""
 
-    def __init__(self, network: CRMnet, dtype: torch.dtype) -> None:
-        super().__init__(network, dtype)
-        self.ready: dict[nn.Module, Any] = {}
-
-    def _once(self, layer: nn.Module, make: Any) -> Any:
-        if layer not in self.ready:
-            with torch.inference_mode(False), torch.no_grad():
-                self.ready[layer] = make(layer)
-        return self.ready[layer]
-
-    def _weights(self, layer: Any) -> tuple[Tensor, Tensor]:
-        return self._once(layer, super()._weights)
-
-    def _occupancy(self, x: Tensor, stem: MotifStem) -> Tensor:
-        weight, bias = self._once(stem, self._scan)
-        scores = functional.conv2d(x, weight, bias, padding=(0, weight.shape[3] // 2))
-        return occupancy(scores, in_place=True)
-
-    def _scan(self, stem: MotifStem) -> tuple[Tensor, Tensor]:
-        # The norm behind the filters is the same for both strands, so it is part of their weights.
-        scale, shift = _affine(stem.norm)
-        weight = (stem.both_strands() * scale.repeat(2)[:, None, None]).unsqueeze(2).to(self.dtype)
-        return weight.contiguous(memory_format=torch.channels_last), shift.repeat(2).to(self.dtype)
-
-    def _double(self, x: Tensor, block: Any) -> Tensor:
-        for first in (0, 2):
-            x, gate = self._conv(x, block[first].conv), block[first].gate
-            norm = block[first + 1]
-            gates = self._gates(x, gate) if isinstance(gate, SqueezeExcitation) else None
-            if isinstance(norm, nn.BatchNorm1d):
-                scale, shift = self._once(norm, self._columns)
-                scale = scale if gates is None else gates * scale
-                x = torch.addcmul(shift, x, scale)
-            elif gates is not None:
-                x = x * gates
-        return x
-
-    def _columns(self, norm: Any) -> tuple[Tensor, Tensor]:
-        scale, shift = (part.to(self.dtype)[:, None, None] for part in _affine(norm))
-        return scale, shift
-
-    def _conv(self, x: Tensor, conv: Any) -> Tensor:
-        if self.dtype != torch.float32 or x.shape[1] < NARROWEST_SPLIT or not _splits(x.shape[3]):
-            return super()._conv(x, conv)
-        kernel, bias = self._once(conv, lambda _: self._split(conv, x.shape[3]))
-        pad = conv.kernel_size[0] // 2
-        return kernel(functional.pad(x, (pad, pad)), x.shape[3], bias).relu_()
-
-    def _split(self, conv: Any, positions: int) -> tuple[_Kernel, Tensor]:
-        return _Kernel(conv.weight.double().unsqueeze(2), positions), conv.bias.to(self.dtype)
-
-    def _attend(self, x_BTC: Tensor, attend: Any) -> Tensor:
-        if not _mergeable(attend):
-            return super()._attend(x_BTC, attend)
-        return self._once(attend, self._merge)(x_BTC)
-
-    def _merge(self, attend: MultiHeadAttention) -> MergedAttention:
-        merged = MergedAttention(attend).to(self.dtype)
+    def prepare(self) -> MergedAttention:
+        merged = MergedAttention(self.layer).to(self.dtype)
         if self.dtype == torch.float32:
             merged.scores = _Pointwise(merged.scores)  # type: ignore[assignment]
         return merged
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        return self.prepared()(x_BTC)
+
+
+class _Pointwise(nn.Module):
+    """Linear layer on ``(B, T, C)`` as a convolution, which has the faster kernel in float32."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        weight = layer.weight.detach()[:, :, None, None]
+        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
+        self.register_buffer("bias", layer.bias.detach())
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        x = x_BTC.transpose(1, 2).unsqueeze(2)
+        return functional.conv2d(x, self.weight, self.bias).squeeze(2).transpose(1, 2)
+
+
+# -- batch norm as part of its neighbours ----------------------------------------------------------
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
@@ -220,14 +207,105 @@ def _affine(norm: Any) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
+class _FoldedStem(FastStem):
+    """Motif stem whose norm, the same for both strands, is part of the filters."""
+
+    def prepare(self) -> tuple[Tensor, ...]:
+        stem = self.layer
+        scale, shift = _affine(stem.norm)
+        scan = (stem.both_strands() * scale.repeat(2)[:, None, None]).unsqueeze(2).to(self.dtype)
+        scan = scan.contiguous(memory_format=torch.channels_last)
+        weight, bias = self.cast(stem.mix)
+        return scan, shift.repeat(2).to(self.dtype), weight.unsqueeze(2), bias
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        scan, shift, weight, bias = self.prepared()
+        x = as_image(x_BCL, self.dtype)
+        scores = functional.conv2d(x, scan, shift, padding=(0, scan.shape[3] // 2))
+        return functional.conv2d(occupancy(scores, in_place=True), weight, bias).squeeze(2)
+
+
+class _Affine(FastLayer):
+    """Batch norm in evaluation mode, on ``(B, C, L)``, after multiplication by factors if given."""
+
+    def prepare(self) -> tuple[Tensor, Tensor]:
+        scale, shift = (part.to(self.dtype)[:, None] for part in _affine(self.layer))
+        return scale, shift
+
+    def forward(self, x_BCL: Tensor, factors_BC1: Tensor | None = None) -> Tensor:
+        scale, shift = self.prepared()
+        scale = scale if factors_BC1 is None else factors_BC1 * scale
+        return torch.addcmul(shift, x_BCL, scale)
+
+
+class _GateAndNorm(nn.Module):
+    """Squeeze-excitation and the batch norm after it in one step, on ``(B, C, L)``."""
+
+    def __init__(self, gate: SqueezeExcitation, norm: _Affine) -> None:
+        super().__init__()
+        self.gate, self.norm = gate, norm
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return self.norm(x_BCL, self.gate.gates(x_BCL))
+
+
+def _gates_with_norms(block: DoubleConv, dtype: torch.dtype) -> nn.Module:
+    """Copy of the block with each batch norm as :class:`_Affine`, together with the gate before."""
+    children: dict[str, nn.Module] = {}
+    for first in (0, 2):
+        unit, norm = block[first], block[first + 1]
+        if not isinstance(norm, nn.BatchNorm1d):
+            continue
+        affine = _Affine(norm, dtype)
+        children[str(first + 1)] = affine
+        if isinstance(unit.gate, SqueezeExcitation):
+            children[str(first)] = with_children(unit, {"gate": nn.Identity()})
+            children[str(first + 1)] = _GateAndNorm(unit.gate, affine)
+    return with_children(block, children)
+
+
+# -- split convolutions ----------------------------------------------------------------------------
+
+
+def _splits(length: int) -> bool:
+    return length >= SHORTEST_SPLIT and length % 2 == 0
+
+
+class _SplitConv(FastLayer):
+    """Convolution and ReLU in float32, with a split kernel for lengths at which that is faster."""
+
+    def __init__(self, layer: nn.Conv1d, dtype: torch.dtype) -> None:
+        super().__init__(layer, dtype)
+        self.direct = FastConv(layer, dtype)
+        self.kernels: dict[int, _Kernel] = {}
+        """By number of positions, which is the same in all calls of one network."""
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        positions = x_BCL.shape[2]
+        if not _splits(positions):
+            return self.direct(x_BCL)
+        if positions not in self.kernels:
+            weight = self.layer.weight.double().unsqueeze(2)
+            with tensors_to_keep():
+                self.kernels[positions] = _Kernel(weight, positions)
+        pad = self.layer.kernel_size[0] // 2
+        x = functional.pad(x_BCL.unsqueeze(2), (pad, pad))
+        return self.kernels[positions](x, positions, self.layer.bias).relu_().squeeze(2)
+
+
+def _prepared_conv(layer: nn.Conv1d, dtype: torch.dtype) -> FastLayer:
+    split = dtype == torch.float32 and layer.in_channels >= NARROWEST_SPLIT
+    return (_SplitConv if split else FastConv)(layer, dtype)
+
+
 class _Kernel:
-    """A kernel ``(O, C, 1, K)`` as three of half its taps, and each of them so again if it pays."""
+    """Kernel ``(O, C, 1, K)``, split into three of half its taps if that is faster, recursively."""
 
     def __init__(self, weight: Tensor, positions: int) -> None:
         self.taps = weight.shape[3]
-        self.whole: Tensor | None = None
+        self.direct: Tensor | None = None
         if self.taps < 3 or not _splits(positions):
-            self.whole = weight.float().contiguous(memory_format=torch.channels_last)
+            self.direct = weight.float().contiguous(memory_format=torch.channels_last)
             return
         even, odd = weight[..., 0::2], weight[..., 1::2]
         both = even + functional.pad(odd, (0, even.shape[3] - odd.shape[3]))
@@ -237,9 +315,9 @@ class _Kernel:
 
     def __call__(self, z: Tensor, positions: int, bias: Tensor | None = None) -> Tensor:
         """``(B, C, 1, positions + K − 1)``, channels-last → ``(B, O, 1, positions)``."""
-        if self.whole is not None:
+        if self.direct is not None:
             z = z.contiguous(memory_format=torch.channels_last)
-            return functional.conv2d(z, self.whole, bias)
+            return functional.conv2d(z, self.direct, bias)
         half = positions // 2
         z0, z1 = z[..., 0::2], z[..., 1::2]
         reach, shorter = half + self.even.taps - 1, half + self.odd.taps - 1
@@ -254,18 +332,11 @@ class _Kernel:
         return y.view(B, 1, positions, C).permute(0, 3, 1, 2)
 
 
-class _Pointwise(nn.Module):
-    """A linear layer on ``(B, T, C)`` as a convolution, which has the faster kernel in float32."""
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, layer: nn.Linear) -> None:
-        super().__init__()
-        weight = layer.weight.detach()[:, :, None, None]
-        self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", layer.bias.detach())
-
-    def forward(self, x_BTC: Tensor) -> Tensor:
-        x = x_BTC.transpose(1, 2).unsqueeze(2)
-        return functional.conv2d(x, self.weight, self.bias).squeeze(2).transpose(1, 2)
+PREPARED_LAYERS: Replacements = {
+    **FAST_LAYERS,
+    MotifStem: _FoldedStem,
+    DoubleConv: _gates_with_norms,
+    ConvGate: lambda unit, dtype: fast_conv_gate(unit, dtype, _prepared_conv),
+    MultiHeadAttention: _prepared_attention,
+}
+"""Replacements of the inference form on a CPU."""

@@ -1,8 +1,12 @@
-"""CRMnet: a 1-D U-Net with squeeze-excitation, a transformer at its waist and an MLP on top.
+"""CRMnet: a 1-D U-Net with squeeze-excitation, a transformer at the bottleneck, and dense layers.
 
-Ding, Dixit, Parker & Wen, Frontiers in Big Data 2023, Figure 1 and section 2.3. Takes one-hot
-``(B, 4, L)`` and gives ``(B, n_media)``. The defaults are the published network: 34,170,289
-parameters, of which 34,165,681 are trained, and the released weights fit it as they are.
+Source: Ding, Dixit, Parker & Wen 2023, Frontiers in Big Data 6:1113402, Figure 1 and section 2.3.
+Input is one-hot ``(B, 4, L)``, output ``(B, n_media)``. The default configuration is the published
+network, with 34,170,289 parameters of which 34,165,681 are trained; the released weights fit it
+unchanged.
+
+This module defines the one forward pass of CRMnet. :mod:`crmnet.models.crmnet.training_form` and
+:mod:`crmnet.models.crmnet.inference_form` replace layers of it by faster ones.
 """
 
 from __future__ import annotations
@@ -34,53 +38,71 @@ Readout = Literal["flatten", "mean", "mean-max"]
 
 @dataclass(frozen=True)
 class CRMnetConfig:
-    """Every width, depth and block of the network; the defaults are the published ones."""
+    """Widths, depths and parts of the network; the defaults are the published ones.
+
+    Raises:
+        ValueError: If a setting is invalid; the message names it and its constraint.
+    """
 
     n_media: int = 1
-    """Outputs: one for each medium."""
+    """Outputs, one per medium."""
     length: int = 112
-    """Positions of the input; each of the encoder's down-samplings must halve it evenly."""
+    """Positions L of the input; a multiple of 2 to the number of down-samplings."""
     stem: int = 0
-    """Filters of a layer in front of the encoder that scans both strands with the same weights
-    (:class:`~crmnet.models.crmnet.stem.MotifStem`); 0 leaves it out, as published."""
+    """Filters of a first layer that scans both strands with the same weights
+    (:class:`~crmnet.models.crmnet.stem.MotifStem`); 0 means no such layer, as published."""
     stem_kernel: int = 15
+    """Width of the stem's filters, in bases."""
     stem_width: int = 128
-    """Channels that the stem hands to the encoder."""
+    """Output channels of the stem."""
     stem_motifs: bool = False
-    """Begin training with JASPAR's yeast matrices as the first of the stem's filters."""
+    """Initialise the first filters of the stem with JASPAR's yeast matrices."""
     encoder: tuple[int, ...] = (128, 128, 256, 256)
-    """Filters of each encoder block; every block but the last is followed by a down-sampling."""
+    """Filters of each encoder block; a down-sampling follows every block except the last."""
     kernel: int = 11
+    """Width of all convolutions outside the stem, in positions."""
     batch_norm: bool = True
+    """Batch norm in encoder and decoder blocks."""
     squeeze_excitation: bool = True
+    """Squeeze-excitation after each convolution of encoder, decoder and tail."""
     se_ratio: int = 2
+    """Channels of a convolution over hidden units of its squeeze-excitation."""
     recurrent: int = 0
-    """Units each way of an LSTM at the waist, in front of the transformer; 0 leaves it out."""
+    """Units per direction of an LSTM before the transformer; 0 means no LSTM, as published."""
     transformer_blocks: int = 8
-    """0 leaves the transformer out."""
+    """Transformer blocks at the bottleneck; 0 means no transformer."""
     heads: int = 12
+    """Attention heads of each transformer block."""
     key_dim: int = 256
-    """Width of each head, which in the published network equals the width of the model."""
+    """Width of each head; in the published network it equals the width of the model."""
     feed_forward: int = 128
+    """Hidden units of a transformer block's feed-forward layers."""
     position: Position = "published"
-    """``published``: token j times sin(j·(L−1)/T), as the released code does; ``additive``: the
-    sinusoids that the paper's text describes are added; ``none``."""
+    """Position code: ``published`` multiplies token j by sin(j·(L−1)/T), T tokens, as the released
+    code does; ``additive`` adds the sinusoids of the paper's text; ``none`` has no code."""
     norm: Norm = "post"
-    """Where the transformer blocks normalise: ``post``, their sums, as published; ``pre``, what
-    goes into attention and feed-forward, which starts to learn sooner (docs/experiments)."""
+    """Layer norm of the transformer blocks: ``post`` normalises the residual sums, as published;
+    ``pre`` normalises the inputs of attention and feed-forward, and training makes progress
+    earlier (docs/experiments)."""
     attention: Attention = "modules"
+    """``modules`` computes the softmax in a module, for DeepLIFT; ``sdpa`` uses torch's fused
+    kernel. Both give the same numbers up to rounding."""
     decoder: tuple[int, ...] = (128, 128, 128)
-    """Filters of each decoder block, deepest first; () goes from the waist to the tail."""
+    """Filters of each decoder block, deepest first; () connects bottleneck and tail directly."""
     tail: tuple[int, ...] = (128, 64, 32)
-    """Filters of the convolutions before the readout."""
+    """Filters of the convolutions between decoder and readout."""
     readout: Readout = "flatten"
-    """What the dense layers see: ``flatten``, every position by itself, as published; ``mean``, the
-    mean over positions, which starts to learn sooner (docs/experiments); ``mean-max``, the maximum
-    beside the mean."""
+    """Input of the dense layers: ``flatten`` takes every position separately, as published;
+    ``mean`` takes the mean over positions, and training makes progress earlier (docs/experiments);
+    ``mean-max`` takes the mean and the maximum over positions."""
     dense: tuple[int, ...] = (256, 128, 64, 32)
+    """Units of the dense layers, with leaky ReLU, before the linear output layer."""
     conv_dropout: float = 0.1
+    """Dropout rate after each encoder block."""
     transformer_dropout: float = 0.1
+    """Dropout rate after attention and after feed-forward."""
     dense_dropout: tuple[float, ...] = field(default=(0.2, 0.2, 0.1, 0.1))
+    """Dropout rate after each dense layer."""
 
     def __post_init__(self) -> None:
         def check(fine: bool, name: str, constraint: str) -> None:
@@ -89,7 +111,11 @@ class CRMnetConfig:
 
         downs = len(self.encoder) - 1
         check(self.n_media >= 1, "n_media", "at least 1")
-        check(downs >= 0 and min(self.encoder) >= 1, "encoder", "a list of numbers of filters")
+        check(
+            downs >= 0 and min(self.encoder) >= 1,
+            "encoder",
+            "a list of numbers of filters, each at least 1",
+        )
         check(
             self.length >= 1 and self.length % 2**downs == 0,
             "length",
@@ -100,7 +126,7 @@ class CRMnetConfig:
             check(size >= 3 and size % 2 == 1, name, "odd and at least 3")
         check(self.stem >= 0, "stem", "0 or more")
         check(self.stem_width >= 1, "stem_width", "at least 1")
-        check(self.stem > 0 or not self.stem_motifs, "stem_motifs", "false where there is no stem")
+        check(self.stem > 0 or not self.stem_motifs, "stem_motifs", "false if stem is 0")
         check(self.recurrent >= 0, "recurrent", "0 or more")
         check(
             len(self.decoder) in (0, downs),
@@ -132,10 +158,10 @@ CRMNET_SMALL = CRMnetConfig(
     dense=(128, 64),
     dense_dropout=(0.1, 0.1),
 )
-"""The same architecture at a size that two CPU cores can train on tens of thousands of rows.
+"""The same architecture, small enough to train on two CPU cores with tens of thousands of rows.
 
-The mean over positions, the added position code and the straight way through the transformer are
-what made it learn much from few rows; each is measured in docs/experiments.
+Three settings raise its accuracy with few rows, each measured in docs/experiments: the mean over
+positions, the additive position code and pre-norm transformer blocks.
 """
 
 CARD = NetworkCard(
@@ -145,8 +171,8 @@ CARD = NetworkCard(
     published_parameters=34_170_289,
     context="112 positions, padded on the right",
     alphabet="NACGT",
-    n_policy="a channel of its own",
-    loss="Huber's, delta 1",
+    n_policy="a separate channel",
+    loss="Huber loss, delta 1",
     recipe="paper-complex",
     not_trained=4_608,
 )
@@ -156,34 +182,40 @@ CARD_SMALL = replace(
     published_parameters=None,
     not_trained=2_048,
     recipe="small",
-    notes="The same wiring for two CPU cores; it reads the mean over positions.",
+    notes="The same architecture for two CPU cores, with pre-norm transformer blocks, an additive "
+    "position code and the mean over positions.",
 )
 
 
 class CRMnet(nn.Module):
-    """The network; see the module's docstring and :class:`CRMnetConfig`."""
+    """The network; see :class:`CRMnetConfig` for its settings.
+
+    Args:
+        config: None means the published network.
+    """
 
     def __init__(self, config: CRMnetConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or CRMnetConfig()
+        self.n_channel = NChannel()
         self.stem = MotifStem(c.stem, c.stem_kernel, c.stem_width) if c.stem else None
         widths = (c.stem_width if c.stem else 5, *c.encoder)
         self.encoder = nn.ModuleList(
-            _DoubleConv(a, b, c, dropout=c.conv_dropout) for a, b in itertools.pairwise(widths)
+            DoubleConv(a, b, c, dropout=c.conv_dropout) for a, b in itertools.pairwise(widths)
         )
         self.down = nn.ModuleList(DownConv(w, w, c.kernel) for w in c.encoder[:-1])
         self.recurrent = BiLSTM(c.encoder[-1], c.recurrent) if c.recurrent else None
         width = 2 * c.recurrent or c.encoder[-1]
-        self.waist = _Waist(c, width) if c.transformer_blocks else nn.Identity()
+        self.waist = Bottleneck(c, width) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
         above = (width, *c.decoder)
         self.up = nn.ModuleList(UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above))
+        self.join = Join()
         self.decoder = nn.ModuleList(
-            _DoubleConv(width + skip, width, c)
-            for width, skip in zip(c.decoder, skips, strict=True)
+            DoubleConv(width + skip, width, c) for width, skip in zip(c.decoder, skips, strict=True)
         )
         tail = (above[-1], *c.tail)
-        self.tail = nn.Sequential(*(_ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
+        self.tail = nn.Sequential(*(ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
         self.read_out = ReadOut(c.readout)
         seen = {"flatten": positions, "mean": 1, "mean-max": 2}[c.readout]
@@ -191,9 +223,13 @@ class CRMnet(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, L)`` → expression ``(B, n_media)``, in the unit of training."""
+        """Expression ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, L)``.
+
+        Raises:
+            ValueError: If the input has another shape.
+        """
         self.check_input(x_BCL)
-        x_BCL = with_n(x_BCL) if self.stem is None else self.stem(x_BCL)
+        x_BCL = self.n_channel(x_BCL) if self.stem is None else self.stem(x_BCL)
         skips = []
         for block, down in zip(self.encoder, self.down, strict=False):
             x_BCL = block(x_BCL)
@@ -204,32 +240,41 @@ class CRMnet(nn.Module):
             x_BCL = self.recurrent(x_BCL.transpose(1, 2)).transpose(1, 2)
         x_BCL = self.waist(x_BCL)
         for up, block in zip(self.up, self.decoder, strict=True):
-            x_BCL = block(torch.cat([up(x_BCL), skips.pop()], dim=1))
+            x_BCL = block(self.join(up(x_BCL), skips.pop()))
         x_BCL = self.tail(x_BCL)
         return self.head(self.read_out(x_BCL.transpose(1, 2)))
 
     def check_input(self, x_BCL: Tensor) -> None:
-        """ValueError if this is not a batch that the network takes."""
+        """Raise ValueError unless the shape is ``(B, 4, L)`` with the configured length."""
         if x_BCL.ndim != 3 or x_BCL.shape[1:] != (4, self.config.length):
             raise ValueError(
                 f"input must be one-hot (batch, 4, {self.config.length}); got {tuple(x_BCL.shape)}"
             )
 
 
-def with_n(x_BCL: Tensor) -> Tensor:
-    """``(B, 4, L)`` → ``(B, 5, L)``: N as a channel of its own, in front of A, C, G, T."""
-    return torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
+class NChannel(nn.Module):
+    """Channels N, A, C, G, T from A, C, G, T, with N = 1 − ΣACGT: ``(B, 4, L)`` → ``(B, 5, L)``."""
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        return torch.cat([1.0 - x_BCL.sum(dim=1, keepdim=True), x_BCL], dim=1)
+
+
+class Join(nn.Module):
+    """Concatenates up-sampled channels and those of a skip connection, both ``(B, C, L)``."""
+
+    def forward(self, x_BCL: Tensor, skip_BCL: Tensor) -> Tensor:
+        return torch.cat([x_BCL, skip_BCL], dim=1)
 
 
 class ReadOut(nn.Module):
-    """What the dense layers see of ``(B, L, C)``: ``(B, features)``."""
+    """Input of the dense layers, by ``CRMnetConfig.readout``: ``(B, L, C)`` → ``(B, features)``."""
 
     def __init__(self, readout: Readout) -> None:
         super().__init__()
         self.readout = readout
 
     def forward(self, x_BLC: Tensor) -> Tensor:
-        if self.readout == "flatten":  # the channel runs fastest, as the published weights expect
+        if self.readout == "flatten":  # channels vary fastest, as in the published weights
             return x_BLC.flatten(1)
         mean_BC = x_BLC.mean(dim=1)
         if self.readout == "mean":
@@ -237,8 +282,8 @@ class ReadOut(nn.Module):
         return torch.cat([mean_BC, x_BLC.amax(dim=1)], dim=1)
 
 
-class _ConvGate(nn.Module):
-    """Convolution, ReLU, squeeze-excitation."""
+class ConvGate(nn.Module):
+    """Convolution, ReLU, squeeze-excitation: ``(B, C, L)`` → the same length."""
 
     def __init__(self, channels_in: int, channels_out: int, c: CRMnetConfig) -> None:
         super().__init__()
@@ -252,8 +297,11 @@ class _ConvGate(nn.Module):
         return self.gate(self.relu(self.conv(x_BCL)))
 
 
-class _DoubleConv(nn.Sequential):
-    """Twice (convolution, ReLU, squeeze-excitation, batch norm), then dropout in the encoder."""
+class DoubleConv(nn.Sequential):
+    """Encoder or decoder block: twice (convolution, ReLU, squeeze-excitation, batch norm), dropout.
+
+    Only encoder blocks have a dropout rate.
+    """
 
     def __init__(
         self, channels_in: int, channels_out: int, c: CRMnetConfig, dropout: float = 0.0
@@ -264,19 +312,19 @@ class _DoubleConv(nn.Sequential):
             return nn.BatchNorm1d(channels_out, eps=1e-3, momentum=0.01)
 
         super().__init__(
-            _ConvGate(channels_in, channels_out, c),
+            ConvGate(channels_in, channels_out, c),
             norm(),
-            _ConvGate(channels_out, channels_out, c),
+            ConvGate(channels_out, channels_out, c),
             norm(),
             nn.Dropout(dropout),
         )
 
 
-class _Waist(nn.Module):
-    """Position code and transformer blocks, wired T1, T2 + T3, T4 + T5, …, last.
+class Bottleneck(nn.Module):
+    """Position code and transformer blocks T1, T2 + T3, T4 + T5, …: ``(B, C, T)`` → the same.
 
-    Both members of a pair read the same input and their outputs are summed, as in the released
-    code. A block left over at the end stands alone.
+    Both blocks of a pair have the same input, and their outputs are summed, as in the released
+    code. If the number of blocks is even, the last block has no partner.
     """
 
     code: Tensor

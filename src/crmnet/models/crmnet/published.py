@@ -1,13 +1,14 @@
-"""Published weights: a TensorFlow SavedModel of CRMnet → the state of our network.
+"""Import of published weights: a TensorFlow SavedModel of CRMnet → a state dictionary of ours.
 
-Takes the ``variables/`` of what Keras' ``model.save(folder)`` wrote (the authors' file is Zenodo
-record 7375243) and gives a state dictionary for :class:`crmnet.models.crmnet.network.CRMnet` at its
-defaults. TensorFlow (extra ``keras``) is needed to read the file and for nothing else.
+Reads the ``variables/`` folder that Keras' ``model.save(folder)`` writes (the authors' file is
+Zenodo record 7375243) and returns the state of a :class:`crmnet.models.crmnet.network.CRMnet` with
+default settings. :mod:`crmnet.runs.folder` makes a run folder of it. Only reading the file needs
+TensorFlow (extra ``keras``).
 
-Keras names every layer by its kind and a running number (``conv1d_3``, ``dense_17``), in the order
-in which the code made them. That order, kind by kind, is what identifies a tensor here: not its
-place in the file, which lists the transformer blocks as T1 T3 T2 T5 T4 T7 T6 T8, nor where it hangs
-in the object graph, which differs between releases of TensorFlow.
+Keras names each layer by its kind and a running number (``conv1d_3``, ``dense_17``), in the order
+in which the code creates the layers. Tensors are identified by this order within each kind. The
+order in the file is different (the transformer blocks are T1 T3 T2 T5 T4 T7 T6 T8), and the object
+graph differs between releases of TensorFlow.
 """
 
 from __future__ import annotations
@@ -34,18 +35,21 @@ KINDS = (
     "multi_head_attention",
 )
 IGNORED = re.compile(r"(^|/)(count|total|iteration|iter|learning_rate|decay|beta_[12]|Adam.*)($|/)")
-"""Counters, metrics and the optimiser's variables, which lie beside the network in the file."""
+"""Names of variables that are not part of the network: counters, metrics, optimiser state."""
 
 _LAYER = re.compile(rf"({'|'.join(sorted(KINDS, key=len, reverse=True))})(?:_(\d+))?")
 
 
 def read_saved_model(folder: Path) -> dict[str, Floats32]:
-    """All variables of a SavedModel, under the full names that Keras gave them.
+    """Variables of a SavedModel by their full Keras names.
+
+    Args:
+        folder: The SavedModel, unpacked.
 
     Raises:
-        ModuleNotFoundError: If TensorFlow is not installed; says what to install.
-        FileNotFoundError: If the folder, or the variables in it, are not there.
-        ValueError: If the file does not tell its variables' names.
+        ModuleNotFoundError: If TensorFlow is not installed; the message says what to install.
+        FileNotFoundError: If the folder or its variables do not exist.
+        ValueError: If the file has no variable names.
     """
     prefix = folder / "variables" / "variables"
     if not folder.is_dir():
@@ -75,13 +79,18 @@ def read_saved_model(folder: Path) -> dict[str, Floats32]:
 
 
 def published_state(named: Mapping[str, Floats32]) -> dict[str, Tensor]:
-    """The state dictionary of the published CRMnet from its Keras variables.
+    """State dictionary of the published CRMnet from its Keras variables.
 
     Args:
-        named: Full Keras name (``ecb_1__0/dense_1/kernel``) → value.
+        named: Full Keras name, such as ``ecb_1__0/dense_1/kernel`` → value.
+
+    Returns:
+        Our tensor name → value, in torch's order of axes. Step counters of batch norm, which Keras
+        does not have, are 0.
 
     Raises:
-        ValueError: If this is not the published network; names the tensor and the shapes.
+        ValueError: If the variables are not those of the published network; the message names the
+            tensor and the shapes.
     """
     found = _by_kind(named)
     state: dict[str, Tensor] = {}
@@ -90,15 +99,15 @@ def published_state(named: Mapping[str, Floats32]) -> dict[str, Tensor]:
         layers = found[kind]
         if rank >= len(layers) or variable not in layers[rank]:
             raise ValueError(
-                f"not the published CRMnet: there is no {variable!r} of {kind} number {rank + 1} "
-                f"(for {ours!r}); the file has {len(layers)} layers of that kind"
+                f"not the published CRMnet: {kind} number {rank + 1} has no {variable!r} "
+                f"(for {ours!r}); the file has {len(layers)} layers of this kind"
             )
         name, value = layers[rank][variable]
         tensor = torch.from_numpy(_to_torch(value, kind, variable).copy())
         if tensor.shape != model_state[ours].shape:
             raise ValueError(
-                f"not the published CRMnet: {name!r} is {tuple(value.shape)}, which gives "
-                f"{tuple(tensor.shape)} where {ours!r} is {tuple(model_state[ours].shape)}"
+                f"not the published CRMnet: {name!r} has shape {tuple(value.shape)}, which gives "
+                f"{tuple(tensor.shape)}; {ours!r} has {tuple(model_state[ours].shape)}"
             )
         state[ours] = tensor
         del layers[rank][variable]
@@ -106,20 +115,20 @@ def published_state(named: Mapping[str, Floats32]) -> dict[str, Tensor]:
     for name, value in left:
         raise ValueError(_no_place(name, value))
     for ours, value in model_state.items():
-        state.setdefault(ours, value)  # batch norm's step counters, which Keras does not keep
+        state.setdefault(ours, value)  # step counters of batch norm, which Keras does not have
     return state
 
 
 def _no_place(name: str, value: Floats32) -> str:
-    return f"not the published CRMnet: {name!r} {tuple(value.shape)} has no place in it"
+    return f"not the published CRMnet, which has no tensor for {name!r} {tuple(value.shape)}"
 
 
 Layer = dict[str, tuple[str, Floats32]]
-"""Variable, such as ``query/kernel`` → its full name and value."""
+"""Variable of a layer, such as ``query/kernel`` → its full name and its value."""
 
 
 def _by_kind(named: Mapping[str, Floats32]) -> dict[str, list[Layer]]:
-    """Layers of each kind in the order of their running numbers."""
+    """Layers of each kind, sorted by running number."""
     layers: dict[str, dict[int, Layer]] = defaultdict(lambda: defaultdict(dict))
     for name, value in named.items():
         parts = name.removesuffix(":0").split("/")
@@ -130,7 +139,7 @@ def _by_kind(named: Mapping[str, Floats32]) -> dict[str, list[Layer]]:
                 raise ValueError(_no_place(name, value))
             continue
         if IGNORED.search("/".join(parts[: matched[0][0]])):
-            continue  # an optimiser's moments carry the name of the variable they belong to
+            continue  # the optimiser's moments are named after their variable
         index, match = matched[-1]
         variable = "/".join(parts[index + 1 :])
         layers[match[1]][int(match[2] or 0)][variable] = (name, value)
@@ -141,7 +150,7 @@ Place = tuple[str, tuple[str, int, str]]
 
 
 def _plan() -> Iterator[Place]:
-    """Our name of every tensor, and kind, rank and variable of the Keras layer it comes from."""
+    """Each tensor's name here, and the kind, rank and variable of its Keras layer."""
     counters = dict.fromkeys(KINDS, 0)
 
     def layer(ours: str, kind: str, variables: Mapping[str, str]) -> Iterator[Place]:
@@ -193,7 +202,7 @@ def _plan() -> Iterator[Place]:
 
 
 def _to_torch(value: Floats32, kind: str, variable: str) -> Any:
-    """Keras' axis order → torch's."""
+    """Value with its axes in torch's order."""
     if not variable.endswith("kernel"):
         return value.reshape(-1)  # biases of attention are (heads, key_dim)
     if kind in ("conv1d", "conv1d_transpose"):

@@ -1,7 +1,8 @@
-"""A first layer that scans both strands for motifs, in front of a network's encoder.
+"""Motif stem: an optional first layer of CRMnet that scans both strands for motifs.
 
-:class:`~crmnet.models.crmnet.network.CRMnet` has one where its configuration asks for it, and
-:mod:`crmnet.training.train` lets it begin with known motifs.
+Input is one-hot ``(B, 4, L)``, output ``(B, C, L)`` for the encoder.
+:class:`~crmnet.models.crmnet.network.CRMnet` has a stem if its setting ``stem`` is above 0;
+:mod:`crmnet.training.train` initialises it with known motifs if ``stem_motifs`` is True.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 HIGHEST = 3.0
-"""Scores are cut here before the exponential, so that no site outweighs all others."""
+"""Scores are capped here before the exponential, so that no site outweighs all others."""
 
 
 class MotifStem(nn.Module):
-    """Filters on both strands, their scores' exponentials, mixed: ``(B, 4, L)`` → ``(B, C, L)``.
+    """Filters on both strands, exponential, pointwise convolution: ``(B, 4, L)`` → ``(B, C, L)``.
 
-    Each filter scores every window and, with the same weights, its other strand. The exponential
-    makes of a score, which in a matrix of log-odds is a binding energy, something proportional to
-    occupancy (Koo & Ploenz 2021 found that it makes first layers learn motifs).
+    Each filter scores every window and, with the same weights, its reverse complement. The
+    exponential converts a score to relative occupancy: for a log-odds matrix, the score is a
+    binding energy. With exponential activation, first layers learn motifs (Koo & Ploenz 2021).
+
+    Args:
+        filters: Number of filters F.
+        kernel: Width of a filter, in bases.
+        channels: Output channels C.
     """
 
     def __init__(self, filters: int, kernel: int, channels: int) -> None:
@@ -36,19 +42,23 @@ class MotifStem(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         scores_BFL = functional.conv1d(x_BCL, self.both_strands(), padding="same")
-        # A row for each strand, which are normalised together.
+        # One row for each strand (R = 2 B rows), normalised together.
         scores_RFL = self.norm(scores_BFL.view(-1, self.scan.out_channels, x_BCL.shape[2]))
         return self.mix(occupancy(scores_RFL).view_as(scores_BFL))
 
     def both_strands(self) -> Tensor:
-        """The filters, then the same for the other strand: ``(2F, 4, K)``."""
+        """The filters, then their reverse complements: ``(2F, 4, K)``."""
         return torch.cat([self.scan.weight, self.scan.weight.flip(1, 2)])
 
     @torch.no_grad()
     def begin_with(self, matrices: Sequence[npt.NDArray[np.floating]]) -> None:
-        """Let the first filters be these log-odds ``(4, W)``, each in the middle of the kernel.
+        """Set the first filters to log-odds matrices, each in the centre of the kernel.
 
-        A matrix wider than the kernel gives the part that tells most.
+        Each column is centred at 0, and each filter scaled to norm √2. Of a matrix wider than the
+        kernel, the window with the largest sum of squares is used.
+
+        Args:
+            matrices: Log-odds ``(4, W)``; rows A, C, G, T.
 
         Raises:
             ValueError: If there are more matrices than filters.
@@ -63,12 +73,17 @@ class MotifStem(nn.Module):
         for filter_, matrix in zip(self.scan.weight, matrices, strict=False):
             odds = torch.from_numpy(matrix - matrix.mean(axis=0)).to(filter_)
             if odds.shape[1] > kernel:
-                told = odds.square().sum(dim=0).unfold(0, kernel, 1).sum(dim=1)
-                odds = odds[:, int(told.argmax()) :][:, :kernel]
+                windows = odds.square().sum(dim=0).unfold(0, kernel, 1).sum(dim=1)
+                odds = odds[:, int(windows.argmax()) :][:, :kernel]
             left = (kernel - odds.shape[1]) // 2
             filter_[:, left : left + odds.shape[1]] = odds * math.sqrt(2) / odds.norm()
 
 
 def occupancy(scores: Tensor, *, in_place: bool = False) -> Tensor:
-    """Exponential of scores, cut at :data:`HIGHEST`; in their place where no gradient is wanted."""
+    """Relative occupancy: exponential of scores capped at :data:`HIGHEST`, in the same shape.
+
+    Args:
+        scores: Any shape.
+        in_place: Overwrite ``scores``; only without gradients.
+    """
     return (scores.clamp_(max=HIGHEST) if in_place else scores.clamp(max=HIGHEST)).exp_()

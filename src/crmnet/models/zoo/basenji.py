@@ -1,6 +1,6 @@
-"""A small Basenji (Kelley et al. 2018): convolutions with pooling, then a dilated residual tower.
+"""A small Basenji (Kelley et al. 2018): convolutions with pooling, then dilated residual blocks.
 
-Adapted to one expression for 112 positions. Takes one-hot ``(B, 4, 112)``, gives
+Adapted to one expression per medium from 112 positions: one-hot ``(B, 4, 112)`` →
 ``(B, n_media)``.
 """
 
@@ -23,30 +23,30 @@ CARD = NetworkCard(
     context="all 112 positions",
     alphabet="ACGT",
     n_policy="zeros",
-    loss="mean squared error of standardised labels (the original's counts call for Poisson)",
+    loss="mean squared error of standardised labels (original: Poisson, for counts)",
     recipe="basenji",
-    notes="An adaptation: the original pools 131,072 bases by 128 and gives a track of counts; "
-    "here 112 positions are halved twice and averaged.",
+    notes="An adaptation. The original pools 131,072 bases by a factor of 128 and predicts tracks "
+    "of counts; here 112 positions are halved twice and averaged.",
 )
 
 
 @dataclass(frozen=True)
 class BasenjiConfig:
-    """Widths of the network; the defaults are ours."""
+    """Settings of the network; the default widths are our choice."""
 
     n_media: int = 1
     stem: tuple[int, ...] = (128, 128)
-    """Filters of the convolutions in front, each followed by a halving."""
+    """Filters of the first convolutions, each followed by max-pooling of pairs."""
     stem_kernel: int = 15
     dilations: tuple[int, ...] = (1, 2, 4, 8)
-    """One residual block for each."""
+    """Dilation of each residual block."""
     dilated_filters: int = 64
     dense: int = 256
     dropout: float = 0.1
 
 
 class Basenji(nn.Module):
-    """The network; see the module's docstring and :class:`BasenjiConfig`."""
+    """The network; :class:`BasenjiConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: BasenjiConfig | None = None) -> None:
         super().__init__()
@@ -71,13 +71,13 @@ class Basenji(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         check_one_hot(x_BCL)
         return self.output(self.head(self.tower(self.stem(x_BCL))).mean(dim=2))
 
 
 class _Dilated(nn.Module):
-    """A dilated convolution and one back to the width, added to the input."""
+    """Residual block: a dilated convolution, a pointwise one, and the sum with the input."""
 
     def __init__(self, width: int, dilation: int, c: BasenjiConfig) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """DanQ (Quang & Xie 2016) with one regression output per medium.
 
-A convolution of wide filters, a bidirectional LSTM, one dense layer. Takes one-hot
-``(B, 4, 112)``, gives ``(B, n_media)``.
+A convolution of wide filters, a bidirectional LSTM and one dense layer: one-hot ``(B, 4, 112)`` →
+``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ CARD = NetworkCard(
     n_policy=N_POLICY,
     loss="mean squared error",
     recipe="danq",
-    notes="Vaishnav et al. 2022 do not say the sizes of their adapted version; these are the "
-    "original's, whose 919 outputs on 1,000 bases became one on 110.",
+    notes="Vaishnav et al. 2022 do not report the sizes of their adapted version. The sizes are "
+    "those of the original, which has 919 outputs from 1,000 bases instead of one from 110.",
 )
 
 
 @dataclass(frozen=True)
 class DanQConfig:
-    """Widths of the network; the defaults are those of the original."""
+    """Settings of the network; the defaults are those of the original."""
 
     n_media: int = 1
     filters: int = 320
     kernel: int = 26
     pool: int = 13
     units: int = 320
-    """Of the LSTM, each way."""
+    """Units of the LSTM, per direction."""
     dense: int = 925
     conv_dropout: float = 0.2
     lstm_dropout: float = 0.5
 
 
 class DanQ(nn.Module):
-    """The network; see the module's docstring and :class:`DanQConfig`."""
+    """The network; :class:`DanQConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: DanQConfig | None = None) -> None:
         super().__init__()
@@ -62,6 +62,6 @@ class DanQ(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         x_BCL = self.motifs(as_vaishnav(x_BCL))
         return self.head(self.lstm(x_BCL.transpose(1, 2)))

@@ -1,7 +1,7 @@
 """DeepATT (Li et al. 2021) as Vaishnav et al. 2022 adapted it to one regression output.
 
-A convolution, a bidirectional LSTM and self-attention with ReLU. Takes one-hot ``(B, 4, 112)``,
-gives ``(B, n_media)``.
+A convolution, a bidirectional LSTM and self-attention with ReLU: one-hot ``(B, 4, 112)`` →
+``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ CARD = NetworkCard(
     n_policy=N_POLICY,
     loss="mean squared error",
     recipe="deepatt",
-    notes="The gates of the LSTM are sigmoids; the adapted version has Keras' hard sigmoid, which "
-    "no fused kernel computes. The original ends in one dense layer of 100.",
+    notes="The gates of the LSTM are sigmoids. The adapted version has Keras' hard sigmoid, for "
+    "which torch has no fused kernel. The original ends in one dense layer of 100 units.",
 )
 
 
 @dataclass(frozen=True)
 class DeepATTConfig:
-    """Widths of the network; the defaults are those of the adapted version."""
+    """Settings of the network; the defaults are those of the adapted version."""
 
     n_media: int = 1
     filters: int = 256
     kernel: int = 30
     pool: int = 3
     units: int = 16
-    """Of the LSTM, each way; the attention is as wide as both together."""
+    """Units of the LSTM, per direction; the attention is as wide as both directions together."""
     heads: int = 16
     dense: int = 16
     dropout: float = 0.2
 
 
 class DeepATT(nn.Module):
-    """The network; see the module's docstring and :class:`DeepATTConfig`."""
+    """The network; :class:`DeepATTConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: DeepATTConfig | None = None) -> None:
         super().__init__()
@@ -65,6 +65,6 @@ class DeepATT(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         x_BCL = self.motifs(as_vaishnav(x_BCL))
         return self.head(self.attend(self.lstm(x_BCL.transpose(1, 2))))

@@ -1,6 +1,6 @@
 """DeepSEA (Zhou & Troyanskaya 2015) as Vaishnav et al. 2022 adapted it to one regression output.
 
-Three convolutions and dense layers. Takes one-hot ``(B, 4, 112)``, gives ``(B, n_media)``.
+Three convolutions and dense layers: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CARD = NetworkCard(
     n_policy=N_POLICY,
     loss="mean squared error",
     recipe="deepsea",
-    notes="The original ends in one dense layer of 925 and has dropout 0.2, 0.2, 0.5.",
+    notes="The original ends in one dense layer of 925 units and has dropout 0.2, 0.2 and 0.5.",
 )
 
 
 @dataclass(frozen=True)
 class DeepSEAConfig:
-    """Widths of the network; the defaults are those of the adapted version."""
+    """Settings of the network; the defaults are those of the adapted version."""
 
     n_media: int = 1
     filters: tuple[int, ...] = (320, 480, 960)
@@ -40,7 +40,7 @@ class DeepSEAConfig:
 
 
 class DeepSEA(nn.Module):
-    """The network; see the module's docstring and :class:`DeepSEAConfig`."""
+    """The network; :class:`DeepSEAConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: DeepSEAConfig | None = None) -> None:
         super().__init__()
@@ -61,5 +61,5 @@ class DeepSEA(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         return self.network(as_vaishnav(x_BCL))

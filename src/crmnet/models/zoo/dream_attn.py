@@ -1,7 +1,7 @@
-"""DREAM-Attn: LegNet's stem, learned positions, and four Conformer blocks.
+"""DREAM-Attn: LegNet's stem, a learned position code and four Conformer blocks.
 
-Rafi et al., Nature Biotechnology 2025; Conformer: Gulati et al. 2020. Input and output as those of
-:mod:`crmnet.models.zoo.legnet`.
+Source: Rafi et al., Nature Biotechnology 2025; Conformer: Gulati et al. 2020. Input and output are
+those of :mod:`crmnet.models.zoo.legnet`.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ CARD = NetworkCard(
     n_policy=CNN_CARD.n_policy,
     loss=CNN_CARD.loss,
     recipe="dream-attn",
-    notes="Where the norms stand and which convolution has a bias is our reading: a norm before "
-    "each of a block's four parts and a bias on the pointwise convolution give the published "
-    "count.",
+    notes="The places of norms and biases are our interpretation of the paper: a norm before each "
+    "of a block's four parts and a bias on the pointwise convolution give the published number of "
+    "parameters.",
 )
 
 
 @dataclass(frozen=True)
 class DreamAttnConfig:
-    """Widths of the network; the defaults are the published ones."""
+    """Settings of the network; the defaults are the published ones."""
 
     n_media: int = 1
-    """Outputs; with soft bins the table makes 18 for each medium."""
+    """Outputs; with soft bins :func:`crmnet.models.build` sets 18 per medium."""
     channels: int = 256
     blocks: int = 4
     heads: int = 4
     kernel: int = 15
-    """Of the depthwise convolution of a block."""
+    """Width of a block's depthwise convolution."""
     dropout: float = 0.1
 
 
 class DreamAttn(nn.Module):
-    """The network; see the module's docstring and :class:`DreamAttnConfig`."""
+    """The network; :class:`DreamAttnConfig` holds its settings (None: the defaults)."""
 
     has_marks = True
 
@@ -62,14 +62,17 @@ class DreamAttn(nn.Module):
         self.head = nn.Linear(c.channels, c.n_media)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` from one-hot ``(B, 4, 112)``, or with marks ``(B, 6, 112)``."""
         x_BLC = self.stem(self.input(x_BCL)).transpose(1, 2)
-        # Linear at each position, then their mean: the same as the mean, then linear.
+        # The mean, then a linear layer, equals a linear layer at each position, then the mean.
         return self.head(self.blocks(x_BLC + self.positions).mean(dim=1))
 
 
 class _Conformer(nn.Module):
-    """Half a feed-forward, convolution, attention, half a feed-forward: ``(B, L, C)``."""
+    """Conformer block: feed-forward, convolution, attention, feed-forward, on ``(B, L, C)``.
+
+    Each part is added to its input; the outputs of the feed-forward parts are halved.
+    """
 
     def __init__(self, c: DreamAttnConfig) -> None:
         super().__init__()
@@ -88,7 +91,10 @@ class _Conformer(nn.Module):
 
 
 class _SwiGLU(nn.Module):
-    """Norm, then a feed-forward layer of which half gates the other half (Shazeer 2020)."""
+    """Layer norm, then a feed-forward layer in which half of the units gate the others.
+
+    Source: Shazeer 2020.
+    """
 
     def __init__(self, channels: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -104,7 +110,7 @@ class _SwiGLU(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """Norm, depthwise and pointwise convolution, ReLU, dropout: ``(B, L, C)`` → the same."""
+    """Layer norm, depthwise and pointwise convolution, ReLU, dropout, on ``(B, L, C)``."""
 
     def __init__(self, c: DreamAttnConfig) -> None:
         super().__init__()

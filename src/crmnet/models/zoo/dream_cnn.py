@@ -1,7 +1,8 @@
 """DREAM-CNN: convolutions of two widths, then the blocks of LegNet.
 
-Rafi et al., Nature Biotechnology 2025: the first block of one team of the DREAM challenge 2022,
-the core and the training of another. Input and output as those of :mod:`crmnet.models.zoo.legnet`.
+Source: Rafi et al., Nature Biotechnology 2025. The first block comes from one team of the DREAM
+challenge 2022, the core and the training from another. Input and output are those of
+:mod:`crmnet.models.zoo.legnet`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CARD = NetworkCard(
     paper=PAPER,
     parameters=1_933_970,
     published_parameters=1_933_970,
-    context="150 positions: the construct behind the plasmid's own bases; is_reverse, is_singleton",
+    context="150 positions: bases of the plasmid, then the construct; is_reverse, is_singleton",
     alphabet="ACGT",
     n_policy="zeros, in training and prediction (the authors' predictor uses 0.25)",
     loss="Kullback-Leibler divergence over 18 bins, target spread 0.5",
@@ -33,19 +34,19 @@ CARD = NetworkCard(
 
 @dataclass(frozen=True)
 class DreamCNNConfig:
-    """Widths of the network; the defaults are the published ones."""
+    """Settings of the network; the defaults are the published ones."""
 
     n_media: int = 1
-    """Outputs; with soft bins the table makes 18 for each medium."""
+    """Outputs; with soft bins :func:`crmnet.models.build` sets 18 per medium."""
     filters: int = 160
-    """Of each of the two convolutions of the first block."""
+    """Filters of each of the two convolutions of the first block."""
     widths: tuple[int, ...] = (128, 128, 64, 64, 64, 64)
-    """After each block of the core."""
+    """Channels after each block of the core."""
     dropout: float = 0.2
 
 
 class DreamCNN(nn.Module):
-    """The network; see the module's docstring and :class:`DreamCNNConfig`."""
+    """The network; :class:`DreamCNNConfig` holds its settings (None: the defaults)."""
 
     has_marks = True
 
@@ -61,12 +62,12 @@ class DreamCNN(nn.Module):
         initialise_legnet(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` from one-hot ``(B, 4, 112)``, or with marks ``(B, 6, 112)``."""
         return self.head(self.core(self.first(self.input(x_BCL)))).mean(dim=2)
 
 
 class TwoWidthConv(nn.Module):
-    """Convolutions of 9 and of 15 positions side by side: ``(B, C, L)`` → ``(B, 2 filters, L)``."""
+    """Convolutions of widths 9 and 15 in parallel: ``(B, C, L)`` → ``(B, 2 filters, L)``."""
 
     def __init__(self, channels: int, filters: int, dropout: float) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class TwoWidthConv(nn.Module):
 
 
 class _Gate(nn.Module):
-    """Squeeze-excitation with SiLU, as in EfficientNet: ``(B, C, L)`` → the same."""
+    """Squeeze-excitation with SiLU, as in EfficientNet: ``(B, C, L)`` → the same shape."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()

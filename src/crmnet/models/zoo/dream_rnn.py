@@ -1,6 +1,6 @@
-"""DREAM-RNN: convolutions of two widths, a bidirectional LSTM, and such convolutions again.
+"""DREAM-RNN: convolutions of two widths, a bidirectional LSTM, convolutions of two widths.
 
-Rafi et al., Nature Biotechnology 2025. Input and output as those of
+Source: Rafi et al., Nature Biotechnology 2025. Input and output are those of
 :mod:`crmnet.models.zoo.legnet`.
 """
 
@@ -24,27 +24,27 @@ CARD = NetworkCard(
     n_policy=CNN_CARD.n_policy,
     loss=CNN_CARD.loss,
     recipe="dream-rnn",
-    notes="The LSTM has torch's two biases a gate, as the published count does.",
+    notes="The LSTM has torch's two biases per gate, which the published number includes.",
 )
 
 
 @dataclass(frozen=True)
 class DreamRNNConfig:
-    """Widths of the network; the defaults are the published ones."""
+    """Settings of the network; the defaults are the published ones."""
 
     n_media: int = 1
-    """Outputs; with soft bins the table makes 18 for each medium."""
+    """Outputs; with soft bins :func:`crmnet.models.build` sets 18 per medium."""
     filters: int = 160
-    """Of each of the two convolutions, in front of the LSTM and behind it."""
+    """Filters of each convolution, before and after the LSTM."""
     units: int = 320
-    """Of the LSTM, each way."""
+    """Units of the LSTM, per direction."""
     conv_dropout: float = 0.2
     dropout: float = 0.5
-    """Before the head."""
+    """Dropout rate before the output layer."""
 
 
 class DreamRNN(nn.Module):
-    """The network; see the module's docstring and :class:`DreamRNNConfig`."""
+    """The network; :class:`DreamRNNConfig` holds its settings (None: the defaults)."""
 
     has_marks = True
 
@@ -59,7 +59,7 @@ class DreamRNN(nn.Module):
         self.head = nn.Conv1d(2 * c.filters, c.n_media, 1)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` from one-hot ``(B, 4, 112)``, or with marks ``(B, 6, 112)``."""
         x_BCL = self.first(self.input(x_BCL))
         x_BLC, _ = self.lstm(x_BCL.transpose(1, 2))
         x_BCL = self.dropout(self.second(x_BLC.transpose(1, 2)))

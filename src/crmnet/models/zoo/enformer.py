@@ -1,6 +1,6 @@
-"""A small Enformer (Avsec et al. 2021): convolution tower, then a transformer that knows distance.
+"""A small Enformer (Avsec et al. 2021): convolutions, then attention with relative positions.
 
-Adapted to one expression for 112 positions. Takes one-hot ``(B, 4, 112)``, gives
+Adapted to one expression per medium from 112 positions: one-hot ``(B, 4, 112)`` →
 ``(B, n_media)``.
 """
 
@@ -25,17 +25,17 @@ CARD = NetworkCard(
     context="all 112 positions",
     alphabet="ACGT",
     n_policy="zeros",
-    loss="mean squared error of standardised labels (the original's counts call for Poisson)",
+    loss="mean squared error of standardised labels (original: Poisson, for counts)",
     recipe="enformer",
-    notes="An adaptation, much smaller: the original pools 196,608 bases by 128 and gives "
-    "tracks of counts; here 112 positions are halved twice and averaged. Of the original's "
-    "functions of distance the exponential ones are kept, with and without sign.",
+    notes="A much smaller adaptation. The original pools 196,608 bases by a factor of 128 and "
+    "predicts tracks of counts; here 112 positions are halved twice and averaged. Of the "
+    "original's functions of distance it has the exponential ones, with and without sign.",
 )
 
 
 @dataclass(frozen=True)
 class EnformerConfig:
-    """Widths of the network; the defaults are ours."""
+    """Settings of the network; the default widths are our choice."""
 
     n_media: int = 1
     tower: tuple[int, ...] = (64, 128)
@@ -46,7 +46,7 @@ class EnformerConfig:
     heads: int = 4
     key_dim: int = 32
     distances: int = 8
-    """Functions of the distance between two tokens; half of them know its sign."""
+    """Functions of the distance between two tokens; half of them depend on its sign."""
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class EnformerConfig:
 
 
 class Enformer(nn.Module):
-    """The network; see the module's docstring and :class:`EnformerConfig`."""
+    """The network; :class:`EnformerConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: EnformerConfig | None = None) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Enformer(nn.Module):
         self.output = nn.Linear(2 * width, c.n_media)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         check_one_hot(x_BCL)
         x_BTC = self.blocks(self.tower(x_BCL).transpose(1, 2))
         return self.output(self.head(x_BTC).mean(dim=1))
@@ -87,7 +87,10 @@ def _norm_conv(channels_in: int, channels_out: int, kernel: int) -> nn.Sequentia
 
 
 class _Pooled(nn.Module):
-    """A pointwise residual convolution, then pairs of positions joined by learned weights."""
+    """Pointwise residual convolution, then attention pooling: ``(B, C, L)`` → ``(B, C, L/2)``.
+
+    Each pair of positions becomes a weighted mean with learned weights.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -95,7 +98,7 @@ class _Pooled(nn.Module):
         self.weigh = nn.Conv1d(channels, channels, 1, bias=False)
         nn.init.dirac_(self.weigh.weight)
         with torch.no_grad():
-            self.weigh.weight *= 2  # near to the maximum at the start, as in the original
+            self.weigh.weight *= 2  # initially close to max-pooling, as in the original
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         x_BCL = x_BCL + self.pointwise(x_BCL)
@@ -105,7 +108,7 @@ class _Pooled(nn.Module):
 
 
 class _Block(nn.Module):
-    """Pre-norm transformer block whose attention also scores distances: ``(B, T, C)``."""
+    """Pre-norm transformer block with relative positions: ``(B, T, C)`` → the same shape."""
 
     def __init__(self, width: int, tokens: int, c: EnformerConfig) -> None:
         super().__init__()
@@ -127,10 +130,10 @@ class _Block(nn.Module):
 
 
 class _RelativeAttention(nn.Module):
-    """Self-attention in the form of Transformer-XL (Dai et al. 2019): ``(B, T, C)`` → the same.
+    """Self-attention of Transformer-XL (Dai et al. 2019): ``(B, T, C)`` → the same shape.
 
-    The score of query i for key j is (q_i + u)·k_j + (q_i + v)·r_{i-j}, r being a linear map of
-    functions of the distance.
+    The score of query i for key j is (q_i + u)·k_j + (q_i + v)·r_{i−j}, where r is a linear map of
+    :func:`distances`.
     """
 
     distance: Tensor
@@ -164,9 +167,10 @@ class _RelativeAttention(nn.Module):
 
 
 def distances(tokens: int, functions: int) -> Tensor:
-    """Functions of the distance i - j, ``(T, T, functions)``: exponentials, then with its sign.
+    """Functions of the distance i − j between tokens, ``(T, T, functions)``.
 
-    Half-lives go in equal ratios from 1 token to the number of tokens.
+    The first half are exponentials of the absolute distance, whose half-lives are spaced
+    logarithmically from 1 to T tokens. The second half are the same, times the sign of i − j.
     """
     half = functions // 2
     steps = torch.arange(tokens)

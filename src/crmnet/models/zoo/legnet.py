@@ -1,8 +1,8 @@
-"""LegNet, the winner of the DREAM challenge 2022: a small EfficientNet over 150 positions.
+"""LegNet, winner of the DREAM challenge 2022: a small EfficientNet over 150 positions.
 
-Penzar et al., Bioinformatics 2023. Takes one-hot ``(B, 4, 112)``, with two further channels where
-training marks rows (:class:`~crmnet.models.context.DreamInput`), and gives ``(B, n_media)``; the
-published network has 18 outputs, one for each sorting bin.
+Source: Penzar et al., Bioinformatics 2023. Input is one-hot ``(B, 4, 112)``, in training with two
+more channels, the marks (:class:`~crmnet.models.context.DreamInput`). Output is ``(B, n_media)``;
+the published network has 18 outputs, one per sorting bin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CARD = NetworkCard(
     "regulatory regions. Bioinformatics 39:btad457",
     parameters=1_852_846,
     published_parameters=1_852_846,
-    context="150 positions: the construct behind the plasmid's own bases; is_reverse, is_singleton",
+    context="150 positions: bases of the plasmid, then the construct; is_reverse, is_singleton",
     alphabet="AGCT",
     n_policy="0.25 in each channel",
     loss="Kullback-Leibler divergence over 18 bins, target spread 0.5",
@@ -33,22 +33,23 @@ CARD = NetworkCard(
 
 @dataclass(frozen=True)
 class LegNetConfig:
-    """Widths of the network; the defaults are those of the paper and the challenge."""
+    """Settings of the network; the defaults are those of the paper and the challenge."""
 
     n_media: int = 1
-    """Outputs; with soft bins the table makes 18 for each medium."""
+    """Outputs; with soft bins :func:`crmnet.models.build` sets 18 per medium."""
     widths: tuple[int, ...] = (256, 128, 128, 64, 64, 64, 64)
-    """Of the stem and after each block."""
+    """Channels of the stem and after each block."""
     kernel: int = 7
     expansion: int = 4
     per_group: int = 2
-    """Filters that share a group in the middle convolution of a block."""
+    """Filters per group in the grouped convolution of a block."""
     rectify: bool = True
-    """SiLU on the outputs, as published for bins; expression itself may be any number."""
+    """SiLU on the outputs, as published for bins; turned off for expression, which may be
+    negative."""
 
 
 class LegNet(nn.Module):
-    """The network; see the module's docstring and :class:`LegNetConfig`."""
+    """The network; :class:`LegNetConfig` holds its settings (None: the defaults)."""
 
     has_marks = True
 
@@ -67,12 +68,12 @@ class LegNet(nn.Module):
         initialise_legnet(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` from one-hot ``(B, 4, 112)``, or with marks ``(B, 6, 112)``."""
         return self.head(self.core(self.stem(self.input(x_BCL)))).mean(dim=2)
 
 
 def conv_block(channels_in: int, channels_out: int, kernel: int, groups: int = 1) -> nn.Sequential:
-    """Convolution without bias, batch norm, SiLU; the length stays."""
+    """Convolution without bias, batch norm, SiLU: ``(B, C, L)`` → the same length."""
     conv = nn.Conv1d(channels_in, channels_out, kernel, padding="same", groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm1d(channels_out), nn.SiLU())
 
@@ -85,14 +86,14 @@ def efficient_core(
     expansion: int = 4,
     per_group: int = 2,
 ) -> nn.Sequential:
-    """LegNet's blocks from each width to the next: ``(B, widths[0], L)`` → ``(B, widths[-1], L)``.
+    """Blocks of LegNet in sequence: ``(B, widths[0], L)`` → ``(B, widths[-1], L)``.
 
     Args:
-        widths: Channels before the first block and after each.
-        gate: Makes the gate of a block from its narrow and its wide number of channels.
-        kernel: Of the grouped and the closing convolution.
-        expansion: Wide channels over the block's outputs.
-        per_group: Filters that share a group.
+        widths: Channels before the first block and after each block.
+        gate: Makes the gate of a block from its number of input channels and of expanded channels.
+        kernel: Width of the grouped convolution and of the last one of a block.
+        expansion: Expanded channels of a block over its output channels.
+        per_group: Filters per group of the grouped convolution.
     """
     return nn.Sequential(
         *(
@@ -106,7 +107,7 @@ def efficient_core(
 
 
 class _Alongside(nn.Module):
-    """Expand, convolve in groups, gate, project back; the input is put alongside: C → 2 C."""
+    """Expansion, grouped convolution, gate, projection; concatenated with the input: C → 2 C."""
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class _Alongside(nn.Module):
 
 
 class BilinearGate(nn.Module):
-    """Squeeze-excitation whose hidden units also enter as products of pairs: ``(B, C, L)``."""
+    """Squeeze-excitation that also uses products of pairs of hidden units, on ``(B, C, L)``."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -148,10 +149,10 @@ class BilinearGate(nn.Module):
 
 
 class _LowRankPairs(nn.Module):
-    """``(B, n)`` → ``(B, m)``: sums over products of pairs, with a tensor of low rank.
+    """Bilinear layer of low rank, ``(B, n)`` → ``(B, m)``: weighted sums of products of pairs.
 
-    The tensor (n, n, m) is a sum of outer products (CP decomposition), as many as keep half of
-    its parameters.
+    Its weight ``(n, n, m)`` is a sum of outer products (CP decomposition). Their number, the rank,
+    is chosen so that the ``share`` of the full number of parameters is kept.
     """
 
     def __init__(self, n: int, m: int, share: float = 0.5) -> None:
@@ -168,7 +169,11 @@ class _LowRankPairs(nn.Module):
 
 
 def initialise_legnet(network: nn.Module) -> None:
-    """Draw the weights as the authors do: by fan-out for convolutions, small for dense layers."""
+    """Sample initial weights as the authors do, from torch's global generator.
+
+    Weights are normal, with variance 2 / fan-out for convolutions and standard deviation 0.001 for
+    dense layers. Biases are zero.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv1d):
             nn.init.normal_(

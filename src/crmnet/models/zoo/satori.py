@@ -1,7 +1,7 @@
 """A SATORI network (Ullah & Ben-Hur 2021): convolution, bidirectional LSTM, self-attention.
 
-Adapted to one expression for 112 positions; its attention says which filters act together. Takes
-one-hot ``(B, 4, 112)``, gives ``(B, n_media)``.
+Its attention shows which filters act together. Adapted to one expression per medium from 112
+positions: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ CARD = NetworkCard(
     n_policy="zeros",
     loss="mean squared error of standardised labels (the original classifies)",
     recipe="satori",
-    notes="An adaptation: the original classifies longer sequences and pools more.",
+    notes="An adaptation. The original classifies longer sequences and pools more positions.",
 )
 
 
 @dataclass(frozen=True)
 class SatoriConfig:
-    """Widths of the network; the defaults are ours."""
+    """Settings of the network; the default widths are our choice."""
 
     n_media: int = 1
     filters: int = 200
     kernel: int = 13
     pool: int = 4
     units: int = 100
-    """Of the LSTM, each way."""
+    """Units of the LSTM, per direction."""
     heads: int = 4
     key_dim: int = 32
     dense: int = 128
@@ -45,7 +45,7 @@ class SatoriConfig:
 
 
 class Satori(nn.Module):
-    """The network; see the module's docstring and :class:`SatoriConfig`."""
+    """The network; :class:`SatoriConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: SatoriConfig | None = None) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Satori(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         check_one_hot(x_BCL)
         x_BLC, _ = self.lstm(self.motifs(x_BCL).transpose(1, 2))
         return self.head(self.norm(x_BLC + self.attend(x_BLC)).mean(dim=1))

@@ -1,7 +1,7 @@
 """The convolutional network of Vaishnav et al. 2022 ("GPU-only model").
 
-Two branches, one for each strand, that share nothing, then two more layers and three dense ones.
-Takes one-hot ``(B, 4, 112)``, gives ``(B, n_media)``.
+Two branches, one for each strand, without shared weights, then two convolutions and three dense
+layers: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ CARD = NetworkCard(
     paper=PAPER,
     parameters=17_168_641,
     published_parameters=17_168_641,
-    context=CONTEXT + "; and its other strand",
+    context=CONTEXT + "; both strands",
     alphabet="ACGT",
     n_policy=N_POLICY,
-    loss="mean squared error + 0.0001 × the mean size of the weights",
+    loss="mean squared error + 0.0001 × mean absolute weight",
     recipe="vaishnav-conv",
-    notes="Kernels of 30 × 1 over a map one high: 29 of their 30 taps only ever meet padding. "
-    "They are stored, since the published network has them, and never used.",
+    notes="Some kernels are 30 × 1 on maps of height 1, so 29 of their 30 taps only meet padding. "
+    "They are stored because the published network has them, but never used.",
 )
 
 
 @dataclass(frozen=True)
 class VaishnavConvConfig:
-    """Widths of the network; the defaults are the published ones."""
+    """Settings of the network; the defaults are the published ones."""
 
     n_media: int = 1
     filters: int = 256
@@ -41,11 +41,11 @@ class VaishnavConvConfig:
     dense: int = 256
     dropout: float = 0.2
     weight_sd: float = 0.1
-    """Of the truncated normal distribution that all weights start from."""
+    """Standard deviation of the truncated normal distribution of the initial weights."""
 
 
 class VaishnavConv(nn.Module):
-    """The network; see the module's docstring and :class:`VaishnavConvConfig`."""
+    """The network; :class:`VaishnavConvConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: VaishnavConvConfig | None = None) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class VaishnavConv(nn.Module):
                 nn.init.trunc_normal_(parameter, std=sd, a=-2 * sd, b=2 * sd)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         x_BCL = as_vaishnav(x_BCL)
         strands = (x_BCL, x_BCL.flip(1, 2))
         branches = [branch(x) for branch, x in zip(self.branches, strands, strict=True)]
@@ -80,7 +80,10 @@ class VaishnavConv(nn.Module):
 
 
 class _TallConv(nn.Module):
-    """A kernel of 30 × 1 on a map one high, padded to 'same': what is left is its middle tap."""
+    """Convolution with a kernel of 30 × 1 on a map of height 1, padded to 'same'.
+
+    Only the middle tap meets the map; all others meet padding.
+    """
 
     def __init__(self, channels_in: int, channels_out: int, taps: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The transformer of Vaishnav et al. 2022 ("TPU model"), as their web application ships it.
+"""The transformer of Vaishnav et al. 2022 ("TPU model"), as in their web application.
 
-A convolution shared by both strands, a second one over the pair of strands, two attention blocks
-with ReLU throughout, a bidirectional LSTM. Takes one-hot ``(B, 4, 112)``, gives ``(B, n_media)``.
+A convolution shared by both strands, a convolution over both strands' channels, two attention
+blocks with ReLU throughout, and a bidirectional LSTM: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PAPER = (
     "Nature 603:455"
 )
 CONTEXT = "the last 110 positions, padded on the left"
-N_POLICY = "1 in each channel (N meets every filter as all four bases)"
+N_POLICY = "1 in each channel (to a filter, N is all four bases at once)"
 CARD = NetworkCard(
     paper=PAPER,
     parameters=1_296_785,
@@ -38,37 +38,38 @@ CARD = NetworkCard(
     loss="mean squared error of standardised labels",
     recipe="vaishnav-transformer",
     not_trained=1_280,
-    notes="The authors' notebook also holds a wider setting (conv_hidden 128, dropout 0.2); this "
-    "is the shipped one.",
+    notes="The authors' notebook also has a wider setting (conv_hidden 128, dropout 0.2). This is "
+    "the setting of the weights that they distribute.",
 )
 
 
 @dataclass(frozen=True)
 class VaishnavTransformerConfig:
-    """Widths of the network; the defaults are those of the shipped weights."""
+    """Settings of the network; the defaults are those of the authors' distributed weights."""
 
     n_media: int = 1
     strand_filters: int = 256
-    """Of the convolution that both strands share."""
+    """Filters of the convolution that both strands share."""
     channels: int = 64
     kernel: int = 30
     blocks: int = 2
     heads: int = 8
     units: int = 8
-    """Of the LSTM, each way."""
+    """Units of the LSTM, per direction."""
     dense: int = 64
     dropout: float = 0.05
 
 
 class VaishnavTransformer(nn.Module):
-    """The network; see the module's docstring and :class:`VaishnavTransformerConfig`."""
+    """The network; :class:`VaishnavTransformerConfig` holds its settings (None: the defaults)."""
 
     def __init__(self, config: VaishnavTransformerConfig | None = None) -> None:
         super().__init__()
         c = config or VaishnavTransformerConfig()
         self.strands = SameConv1d(4, c.strand_filters, c.kernel, bias=False)
         self.norms = nn.ModuleList(keras_norm(c.strand_filters) for _ in range(2))
-        # Two strands high and 30 wide in the paper: the same as both strands' channels together.
+        # The paper's 2-D kernel of 2 strands × 30 positions equals a 1-D kernel over both strands'
+        # channels.
         self.pair = _conv(2 * c.strand_filters, c)
         self.auxiliary = _conv(c.channels, c)
         self.blocks = nn.Sequential(*(_block(c) for _ in range(c.blocks)))
@@ -82,9 +83,9 @@ class VaishnavTransformer(nn.Module):
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        """One-hot ``(B, 4, 112)`` → ``(B, n_media)``, in the unit of training."""
+        """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         x_BCL = as_vaishnav(x_BCL)
-        # A reverse-complemented filter meets the sequence as the filter meets the other strand.
+        # A reverse-complemented filter on the sequence equals the filter on the other strand.
         other = nn.functional.pad(x_BCL, self.strands.ends)
         other = nn.functional.conv1d(other, self.strands.weight.flip(1, 2))
         both = (self.strands(x_BCL), other)
@@ -96,7 +97,7 @@ class VaishnavTransformer(nn.Module):
 
 
 def keras_norm(channels: int) -> nn.BatchNorm1d:
-    """Batch norm with Keras' constants."""
+    """Batch norm with Keras' default epsilon and momentum."""
     return nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)
 
 
