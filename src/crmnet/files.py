@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+PathLike = str | os.PathLike[str]
+"""What functions take as a path: text, or an object such as :class:`pathlib.Path`."""
 STDOUT = Path("-")
 
 
