@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from crmnet.data.dataset import read_json
-from crmnet.files import write_atomically, write_text_atomically
+from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.models import build
 from crmnet.models.crmnet.published import published_state, read_saved_model
 from crmnet.runs.record import FORMAT, RunRecord, Scale, versions
@@ -79,7 +79,7 @@ def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
     return record
 
 
-def load_record(run: str | Path) -> RunRecord:
+def load_record(run: PathLike) -> RunRecord:
     """Read ``run.json``.
 
     Raises:
@@ -115,7 +115,7 @@ def is_run(path: Path) -> bool:
     return (path / RECORD).is_file()
 
 
-def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
+def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
     """The trained network of a run folder, in evaluation mode on the CPU, and its record.
 
     Raises:

@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.files import check_free, make_room, write_atomically, write_text_atomically
+from crmnet.files import PathLike, check_free, make_room, write_atomically, write_text_atomically
 from crmnet.names import did_you_mean
 from crmnet.runs.folder import (
     build_network,
@@ -76,7 +76,7 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-def packed_file(model: str | Path) -> Path | None:
+def packed_file(model: PathLike) -> Path | None:
     """The file of a packed or bundled model; None where ``model`` names something else.
 
     Only a run folder of a bundled model's name goes before it: any other folder or file that
@@ -88,13 +88,13 @@ def packed_file(model: str | Path) -> Path | None:
     return None if is_run(path) else bundled().get(str(model))
 
 
-def is_bundled(model: str | Path) -> bool:
+def is_bundled(model: PathLike) -> bool:
     """Whether ``model``, by name or by file, comes with the package."""
     file = packed_file(model)
     return file is not None and file.resolve() in {path.resolve() for path in bundled().values()}
 
 
-def load_model(model: str | Path) -> Loaded:
+def load_model(model: PathLike) -> Loaded:
     """Open a run folder, a packed file, or a bundled model by name.
 
     Raises:
