@@ -31,6 +31,17 @@ class Turned(nn.Module):
         return self.layer(x_BCL.transpose(1, 2)).flatten(1)
 
 
+class OutputsOf(nn.Module):
+    """What an LSTM gives at each position."""
+
+    def __init__(self, lstm):
+        super().__init__()
+        self.lstm = lstm
+
+    def forward(self, x_BLC):
+        return self.lstm(x_BLC)[0]
+
+
 def loud_stem():
     """A stem many of whose scores are above the cap."""
     stem = MotifStem(6, 3, 5)
@@ -42,6 +53,9 @@ LAYERS = {
     "gate": lambda: SqueezeExcitation(4),
     "stem": loud_stem,
     "lstm": lambda: Turned(BiLSTM(4, 5)),
+    "lstm with biases": lambda: Turned(
+        OutputsOf(nn.LSTM(4, 5, bidirectional=True, batch_first=True))
+    ),
     "attention": lambda: Turned(MultiHeadAttention(4, heads=2, key_dim=3)),
     "rectified": lambda: Turned(rectified_attention(4, heads=2, key_dim=3)),
     "mean-max": lambda: Turned(ReadOut("mean-max")),

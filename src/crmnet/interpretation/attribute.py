@@ -29,19 +29,13 @@ from torch import Tensor, nn
 
 from crmnet import sequence
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
-from crmnet.models.crmnet.network import ReadOut
-from crmnet.models.crmnet.stem import MotifStem
-from crmnet.models.layers import BiLSTM, MultiHeadAttention, SqueezeExcitation
+from crmnet.models.deeplift_form import for_deeplift
 from crmnet.prediction.predictor import Predictor
 
 Attributions = npt.NDArray[np.float32]
 METHODS = ("ism", "gradient", "masked", "integrated", "deeplift")
 MASK_BELOW = 0.1
 """Smallest saliency that is drawn (paper, section 2.6)."""
-WITHOUT_RULE = (SqueezeExcitation, MultiHeadAttention, MotifStem, BiLSTM, ReadOut)
-"""Modules without a DeepLIFT rule; most multiply two values that depend on the sequence."""
-POINTS = 8
-"""Points between reference and input at which the gradient of such a module is averaged."""
 INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
 """The middle 80 bases of a construct."""
 
@@ -176,6 +170,7 @@ def attribute(
 
 
 def _tokens(predictor: Predictor, sequences: Any) -> sequence.Tokens:
+    """Tokens ``(B, L)`` of sequences that are text, or tokens already."""
     return sequence.as_tokens(sequences) if np.ndim(sequences) > 1 else predictor.prepare(sequences)
 
 
@@ -325,7 +320,7 @@ def _deeplift(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
 ) -> LetterAttributions:
     try:
-        from tangermeme.deep_lift_shap import deep_lift_shap, integrated_gradients_op
+        from tangermeme.deep_lift_shap import deep_lift_shap
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "DeepLIFT/SHAP needs tangermeme: pip install 'crmnet[interpret]'"
@@ -337,9 +332,9 @@ def _deeplift(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tangermeme warns of deltas, which are reported here
         multipliers = deep_lift_shap(
-            network, x_BCL, references=r_BRCL, batch_size=batch_size, raw_outputs=True,
-            device=_device(network), warning_threshold=float("inf"), only_warn=True,
-            additional_nonlinear_ops=dict.fromkeys(WITHOUT_RULE, integrated_gradients_op(POINTS)),
+            for_deeplift(network), x_BCL, references=r_BRCL, batch_size=batch_size,
+            raw_outputs=True, device=_device(network), warning_threshold=float("inf"),
+            only_warn=True,
         )  # fmt: skip
     slope_BRCL = multipliers.detach().to(r_BRCL.device)
     summed = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)

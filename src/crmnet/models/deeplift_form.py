@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from crmnet.models.crmnet.network import ReadOut
 from crmnet.models.crmnet.stem import HIGHEST, MotifStem
-from crmnet.models.layers import BiLSTM, BinMean, MultiHeadAttention, SqueezeExcitation
+from crmnet.models.layers import BinMean, MultiHeadAttention, SqueezeExcitation
 from crmnet.sequence import BINS
 
 
@@ -44,7 +44,7 @@ def _rewritten(layer: nn.Module) -> nn.Module | None:
             return Gate(layer)
         case MotifStem():
             return Scan(layer)
-        case BiLSTM():
+        case nn.LSTM(num_layers=1, bidirectional=True, batch_first=True):
             return Recurrence(layer)
         case MultiHeadAttention():
             return Attention(layer)
@@ -92,25 +92,29 @@ class Scan(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """:class:`~crmnet.models.layers.BiLSTM`, step by step: its gates are GLUs.
+    """A bidirectional ``nn.LSTM``, step by step: its gates are GLUs.
 
     Both directions are computed together. Shape suffixes: D direction, U unit, G unit of a gate.
     """
 
     of_input: Tensor
     of_hidden: Tensor
+    bias: Tensor
 
-    def __init__(self, layer: BiLSTM) -> None:
+    def __init__(self, lstm: nn.LSTM) -> None:
         super().__init__()
-        for name, kind in (("of_input", "weight_ih_l0"), ("of_hidden", "weight_hh_l0")):
-            both = (getattr(layer.lstm, kind), getattr(layer.lstm, f"{kind}_reverse"))
-            self.register_buffer(name, torch.stack([_forget_first(weight) for weight in both]))
+        self.register_buffer("of_input", _forget_first(lstm, "weight_ih"))
+        self.register_buffer("of_hidden", _forget_first(lstm, "weight_hh"))
+        bias = torch.zeros(2, 4 * lstm.hidden_size)
+        if lstm.bias:
+            bias = _forget_first(lstm, "bias_ih") + _forget_first(lstm, "bias_hh")
+        self.register_buffer("bias", bias)
         self.tanh, self.glu = nn.Tanh(), nn.GLU(dim=2)
 
-    def forward(self, x_BLC: Tensor) -> Tensor:
-        x_BLC = torch.cat([x_BLC, torch.ones_like(x_BLC[:, :, :1])], dim=2)
+    def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
+        """Outputs ``(B, L, 2 U)`` as ``nn.LSTM`` gives them, without its last state."""
         x_BLDC = torch.stack([x_BLC, x_BLC.flip(1)], dim=2)
-        given_BLDG = torch.einsum("bldc,dgc->bldg", x_BLDC, self.of_input)
+        given_BLDG = torch.einsum("bldc,dgc->bldg", x_BLDC, self.of_input) + self.bias
         U = self.of_hidden.shape[2]
         hidden_BDU = cell_BDU = given_BLDG.new_zeros(len(x_BLC), 2, U)
         steps = []
@@ -122,13 +126,19 @@ class Recurrence(nn.Module):
             hidden_BDU = self.glu(torch.cat([self.tanh(cell_BDU), gates_BDG[..., 3 * U :]], dim=2))
             steps.append(hidden_BDU)
         forward_BLU, backward_BLU = torch.stack(steps, dim=1).unbind(2)
-        return torch.cat([forward_BLU, backward_BLU.flip(1)], dim=2)
+        return torch.cat([forward_BLU, backward_BLU.flip(1)], dim=2), None
 
 
-def _forget_first(weight: Tensor) -> Tensor:
-    """The gates (input, forget, candidate, output) of torch with the first two exchanged."""
-    enter, forget, candidate, output = weight.detach().chunk(4)
-    return torch.cat([forget, enter, candidate, output])
+def _forget_first(lstm: nn.LSTM, name: str) -> Tensor:
+    """A parameter in both directions, ``(2, 4 U, …)``, with torch's first two gates exchanged.
+
+    torch's order is input, forget, candidate, output.
+    """
+    directions = []
+    for suffix in ("_l0", "_l0_reverse"):
+        enter, forget, candidate, output = getattr(lstm, name + suffix).detach().chunk(4)
+        directions.append(torch.cat([forget, enter, candidate, output]))
+    return torch.stack(directions)
 
 
 class Attention(nn.Module):
