@@ -7,7 +7,7 @@ that name the remedy.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 PathLike = str | os.PathLike[str]
@@ -15,7 +15,14 @@ PathLike = str | os.PathLike[str]
 STDOUT = Path("-")
 
 
-def make_room(path: Path) -> None:
+def as_paths(paths: PathLike | Iterable[PathLike]) -> list[Path]:
+    """One path or several, as a list."""
+    if isinstance(paths, str | os.PathLike):
+        return [Path(paths)]
+    return [Path(path) for path in paths]
+
+
+def make_room(path: PathLike) -> None:
     """Make the folder that the file ``path`` is to lie in; ``-``, standard output, needs none.
 
     Raises:
@@ -23,6 +30,7 @@ def make_room(path: Path) -> None:
         NotADirectoryError: If it would have to lie below a file.
         PermissionError: If its folder cannot be made or written to.
     """
+    path = Path(path)
     if path == STDOUT:
         return
     if path.is_dir():
@@ -41,28 +49,30 @@ def make_room(path: Path) -> None:
         raise PermissionError(f"{path} cannot be written: {path.parent} is not writable")
 
 
-def check_free(path: Path, overwrite: bool) -> None:
+def check_free(path: PathLike, overwrite: bool) -> None:
     """Refuse a name that is taken, unless what is there may be replaced.
 
     Raises:
         FileExistsError: If ``path`` exists and ``overwrite`` is not asked for.
     """
+    path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; choose another name or pass --overwrite")
 
 
-def check_source_stays(source: Path, destination: Path) -> None:
+def check_source_stays(source: PathLike, destination: PathLike) -> None:
     """Refuse to write a file or folder in the place of the one that it is made of.
 
     Raises:
         ValueError: If the two are one.
     """
+    source, destination = Path(source), Path(destination)
     place = destination.resolve()  # a/../b is b, also before a is made
     if source.exists() and place.exists() and place.samefile(source):
         raise ValueError(f"{destination} is the input and would be lost; choose another name")
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: PathLike, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, then put it in the place of ``path`` in one step.
 
     Whoever looks, or is killed, at any moment finds the old file or the new one.
@@ -70,6 +80,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         OSError: As :func:`make_room`.
     """
+    path = Path(path)
     make_room(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -84,7 +95,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def write_text_atomically(path: Path, text: str) -> None:
+def write_text_atomically(path: PathLike, text: str) -> None:
     """Put ``text`` in the place of the file ``path`` in one step."""
 
     def write(partial: Path) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.data.packed import PackedTokens, expanded
+from crmnet.files import PathLike
 from crmnet.sequence import TOP_BIN
 
 FORMAT = 1
@@ -54,7 +55,7 @@ class Dataset:
     weight: npt.NDArray[np.float32] | None
 
     @classmethod
-    def open(cls, path: str | Path) -> Dataset:
+    def open(cls, path: PathLike) -> Dataset:
         """Open a data set folder.
 
         Raises:
@@ -119,8 +120,9 @@ def unit_of_range(low: float, high: float) -> str:
     return BIN_UNIT if low >= 0 and high <= TOP_BIN else UNKNOWN_UNIT
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: PathLike) -> dict[str, Any]:
     """A JSON object from a file; ValueError that names the file if it is damaged."""
+    path = Path(path)
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -130,8 +132,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return read
 
 
-def is_dataset(path: Path) -> bool:
+def is_dataset(path: PathLike) -> bool:
     """Whether ``path`` is a finished data set folder."""
+    path = Path(path)
     return (path / MANIFEST).is_file()
 
 

@@ -29,6 +29,7 @@ from crmnet.data.registry import (
     checksum_of,
     verify,
 )
+from crmnet.files import PathLike
 
 PLACE = "CRMNET_DATA"
 """Environment variable that names another cache than the user's own."""
@@ -43,14 +44,15 @@ class Offline(FileNotFoundError):
     """What is asked for is not here, and the network does not answer."""
 
 
-def cache_folder(cache: Path | None = None) -> Path:
+def cache_folder(cache: PathLike | None = None) -> Path:
     """Where fetched files are kept: ``cache``, else ``CRMNET_DATA``, else the user's cache."""
+    cache = None if cache is None else Path(cache)
     if cache is not None:
         return cache
     return Path(os.environ.get(PLACE) or pooch.os_cache("crmnet"))
 
 
-def cached(card: DataCard, cache: Path | None = None) -> Path | None:
+def cached(card: DataCard, cache: PathLike | None = None) -> Path | None:
     """The file of a card if it has been fetched; of a whole record, its folder."""
     folder = cache_folder(cache) / card.origin.name
     if card.path == EVERY_FILE:
@@ -60,13 +62,14 @@ def cached(card: DataCard, cache: Path | None = None) -> Path | None:
     return folder / card.file if (folder / card.file).is_file() else None
 
 
-def find_in(folder: Path, card: DataCard) -> Path:
+def find_in(folder: PathLike, card: DataCard) -> Path:
     """The card's file somewhere below ``folder``, checked.
 
     Raises:
         FileNotFoundError: If no file of that name is there.
         WrongChecksum: If none of those there is the published one.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     candidates = sorted(path for path in folder.rglob(card.file) if path.is_file())
@@ -86,9 +89,9 @@ def find_in(folder: Path, card: DataCard) -> Path:
 
 def fetch(
     card: DataCard,
-    cache: Path | None = None,
+    cache: PathLike | None = None,
     *,
-    folder: Path | None = None,
+    folder: PathLike | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> list[Path]:
     """Bring the file, or the files, of a card into the cache.

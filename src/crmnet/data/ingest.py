@@ -8,6 +8,7 @@ its name only when it is whole.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ from crmnet.data.reading import Text, careful_blocks, open_text
 from crmnet.data.rejections import Account
 from crmnet.data.validate import Source, ValidatedRows, judge_block, judge_piece
 from crmnet.data.writer import DatasetWriter, new_folder
+from crmnet.files import PathLike
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 Value = TypeVar("Value")
@@ -53,16 +55,16 @@ class IngestOptions:
 
 
 def ingest(
-    files: Sequence[Path | Source],
-    destination: Path,
+    files: PathLike | Source | Sequence[PathLike | Source],
+    destination: PathLike,
     options: IngestOptions | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Dataset:
     """Read files of measurements into one data set.
 
     Args:
-        files: Text files, read as the options say, or sources, which say it themselves; ``-`` is
-            standard input.
+        files: One or several text files, read as the options say, or sources, which say it
+            themselves; ``-`` is standard input.
         destination: Folder to make.
         options: Media, column names, flanks, tolerance; see :class:`IngestOptions`.
         progress: Called with the number of rows read so far.
@@ -79,7 +81,8 @@ def ingest(
     for role in options.columns:
         if role not in ROLES:
             raise ValueError(f"a column is one of {', '.join(ROLES)}; got {role!r}")
-    sources = _sources(files, options)
+    several = [files] if isinstance(files, str | os.PathLike | Source) else files
+    sources = _sources(several, options)
     at_once = max(1, min(options.jobs, len(sources)))
     judged = [partial(_judged, source, options, options.jobs // at_once) for source in sources]
     with (
@@ -99,7 +102,7 @@ def ingest(
     return Dataset.open(destination)
 
 
-def _for_each(files: Sequence[Path | Source], given: Sequence[Value], what: str) -> list[Value]:
+def _for_each(files: Sequence[PathLike | Source], given: Sequence[Value], what: str) -> list[Value]:
     if len(given) == 1:
         return list(given) * len(files)
     if len(given) != len(files):
@@ -109,11 +112,11 @@ def _for_each(files: Sequence[Path | Source], given: Sequence[Value], what: str)
     return list(given)
 
 
-def _sources(files: Sequence[Path | Source], options: IngestOptions) -> list[Source]:
+def _sources(files: Sequence[PathLike | Source], options: IngestOptions) -> list[Source]:
     media = _for_each(files, options.media, "media")
     units = _for_each(files, options.units or (None,), "units")
     return [
-        file if isinstance(file, Source) else Source(file, medium, unit, options.columns)
+        file if isinstance(file, Source) else Source(Path(file), medium, unit, options.columns)
         for file, medium, unit in zip(files, media, units, strict=True)
     ]
 

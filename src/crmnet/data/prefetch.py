@@ -19,10 +19,11 @@ from typing import IO, Any
 import numpy as np
 
 from crmnet.data.validate import Taken, ValidatedRows
+from crmnet.files import PathLike
 
 
 def side_by_side(
-    files: Sequence[Callable[[], Iterator[ValidatedRows]]], at_once: int, folder: Path
+    files: Sequence[Callable[[], Iterator[ValidatedRows]]], at_once: int, folder: PathLike
 ) -> Generator[Iterator[ValidatedRows], None, None]:
     """The pieces of each file, file by file.
 
@@ -35,6 +36,7 @@ def side_by_side(
         The pieces of one file, to be taken before those of the next. What went wrong in reading is
         raised where it would be if the files were read one after the other.
     """
+    folder = Path(folder)
     if at_once <= 1:
         yield from (file() for file in files)
         return

@@ -30,6 +30,7 @@ from crmnet.data.lines import (
     fasta_header,
     split_fields,
 )
+from crmnet.files import PathLike
 
 BLOCK_BYTES = 1 << 21
 """Text read at a time; about 17,000 rows of a promoter and its label."""
@@ -40,7 +41,7 @@ _UNREAD = {b"\xfd7zX": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 
 
 def read_blocks(
-    path: Path,
+    path: PathLike,
     roles: Sequence[str],
     names: Mapping[str, str] | None = None,
     required: Sequence[str] = ("sequence",),
@@ -75,9 +76,10 @@ class Text:
 
 @contextmanager
 def open_text(
-    path: Path, roles: Sequence[str], names: Mapping[str, str], required: Sequence[str]
+    path: PathLike, roles: Sequence[str], names: Mapping[str, str], required: Sequence[str]
 ) -> Iterator[Text]:
     """Open a file and find out how to read it; arguments and errors as in :func:`read_blocks`."""
+    path = Path(path)
     with open_bytes(path) as stream:
         pieces = _pieces(stream, path)
         first = next(pieces, b"")
@@ -90,9 +92,9 @@ def open_text(
         yield Text(layout, _numbered(itertools.chain([first], pieces), number))
 
 
-def shown(path: Path) -> str:
+def shown(path: PathLike) -> str:
     """What messages call a file."""
-    return "standard input" if path == STDIN else str(path)
+    return "standard input" if Path(path) == STDIN else str(path)
 
 
 def _numbered(pieces: Iterator[bytes], number: int) -> Iterator[tuple[int, bytes]]:
@@ -117,8 +119,9 @@ def careful_blocks(text: Text) -> Iterator[Block]:
         yield last
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: PathLike) -> BinaryIO:
     """Open for reading, unpacking gzip and zstd by their first bytes, whatever the file's name."""
+    path = Path(path)
     if path == STDIN:
         raw: io.BufferedReader[Any] = io.BufferedReader(io.FileIO(0, closefd=False))
     else:

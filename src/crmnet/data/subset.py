@@ -19,7 +19,7 @@ from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.splits import Kinship, families, hold_out
 from crmnet.data.writer import DatasetWriter, EncodedRows, check_destination, new_folder
-from crmnet.files import check_source_stays
+from crmnet.files import PathLike, check_source_stays
 from crmnet.sequence import Preparation, sequence_lengths
 
 CHUNK = 1 << 16
@@ -28,7 +28,7 @@ CHUNK = 1 << 16
 def copy_rows(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
-    destination: Path,
+    destination: PathLike,
     *,
     family: Hashes | None = None,
     made_by: dict[str, Any] | None = None,
@@ -120,8 +120,8 @@ class SplitOptions:
 
 def split(
     dataset: Dataset,
-    train: Path,
-    held_out: Path | None,
+    train: PathLike,
+    held_out: PathLike | None,
     options: SplitOptions | None = None,
     *,
     keep: npt.NDArray[np.int64] | None = None,
@@ -143,6 +143,8 @@ def split(
         ValueError: If families were asked for and none were given, a part would be empty, or lie
             where the data set lies.
     """
+    train = Path(train)
+    held_out = None if held_out is None else Path(held_out)
     options = options or SplitOptions()
     if options.by == "family" and dataset.family is None:
         raise ValueError(

@@ -39,6 +39,9 @@ class Source:
     above: float | None = None
     """Labels that are taken are larger than this."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
     @property
     def columns_read(self) -> dict[str, str]:
         """Role → column, those that rows are chosen by among them."""

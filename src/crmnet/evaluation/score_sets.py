@@ -28,6 +28,7 @@ from crmnet.data.media import output_of
 from crmnet.data.opening import opened, rows_left_out
 from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
 from crmnet.data.splits import Kinship, families, families_of, family_rule
+from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
 from crmnet.sequence import N_TOKEN, Tokens, inserts
@@ -193,7 +194,7 @@ def score_model(
     return [one.scored for one in found if medium in (None, one.medium)]
 
 
-def data_roles(model: str | Path, predictor: Predictor) -> dict[str, str]:
+def data_roles(model: PathLike, predictor: Predictor) -> dict[str, str]:
     """Maps fingerprints of a model's training and validation sets to their role, as text.
 
     Args:
@@ -208,7 +209,7 @@ def data_roles(model: str | Path, predictor: Predictor) -> dict[str, str]:
 
 def score_file(
     predictor: Predictor,
-    path: Path,
+    path: PathLike,
     options: IngestOptions | None = None,
     *,
     medium: str | None = None,
@@ -299,7 +300,7 @@ class ScoreTable:
 
 
 def score_table(
-    path: Path,
+    path: PathLike,
     *,
     measured: str | None = None,
     predicted: str | None = None,
@@ -327,12 +328,13 @@ def score_table(
 
 
 def read_score_table(
-    path: Path, *, measured: str | None = None, predicted: str | None = None
+    path: PathLike, *, measured: str | None = None, predicted: str | None = None
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
 
     Arguments and errors as for :func:`score_table`.
     """
+    path = Path(path)
     names = {"expression": measured, "predicted": predicted}
     given = {role: name for role, name in names.items() if name is not None}
     roles = ("expression", "predicted", "family", "sequence")

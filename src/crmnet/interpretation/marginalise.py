@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.figures.style import CYCLE, GREY, STYLE
+from crmnet.files import PathLike
 from crmnet.interpretation.attribute import INSERT, output_weights, unit_of
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.perturb import put
@@ -152,7 +153,7 @@ def plant(
     predictor: Predictor,
     tokens: sequence.Tokens,
     sites: Sequence[str],
-    folder: Path,
+    folder: PathLike,
     *,
     media: tuple[str | None, str | None] = (None, None),
     picture: str = "png",
@@ -176,6 +177,7 @@ def plant(
     Raises:
         ValueError: If a site or a medium is unknown.
     """
+    folder = Path(folder)
     bases = [site_bases(site) for site in sites]
     weights = output_weights(predictor, *media)
     grounds = backgrounds(tokens, BACKGROUNDS, seed)

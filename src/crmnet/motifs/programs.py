@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Booleans, Integers
+from crmnet.files import PathLike
 from crmnet.motifs.discover import (
     Candidate,
     DiscoveredMotif,
@@ -83,12 +84,13 @@ def find_program(engine: str) -> str:
     )
 
 
-def run_program(command: Sequence[str | Path], folder: Path) -> None:
+def run_program(command: Sequence[PathLike], folder: PathLike) -> None:
     """Run a program and wait for its end; append its messages to MESSAGES_FILE in ``folder``.
 
     Raises:
         ValueError: If its exit status is not 0; the error shows the last lines of its messages.
     """
+    folder = Path(folder)
     messages = folder / MESSAGES_FILE
     log.info("%s is running; its messages go to %s", command[0], messages)
     with messages.open("a", encoding="utf-8") as file:
@@ -107,7 +109,7 @@ def run_program(command: Sequence[str | Path], folder: Path) -> None:
 
 
 def program_motifs(
-    tokens: Tokens, top: Booleans, program: str, folder: Path, options: DiscoverOptions
+    tokens: Tokens, top: Booleans, program: str, folder: PathLike, options: DiscoverOptions
 ) -> list[DiscoveredMotif]:
     """Motifs that STREME or MEME finds in either of two groups, with the other as control.
 
@@ -118,6 +120,7 @@ def program_motifs(
         folder: Receives ``high`` and ``low``, with the sequences and all output of the program.
         options: Settings of the search; ids count from ``S1`` or ``M1``.
     """
+    folder = Path(folder)
     search, test = search_and_test_sets(tokens, top, options)
     candidates: list[Candidate] = []
     for high in (True, False):
@@ -162,7 +165,7 @@ class AttributedConstructs(NamedTuple):
 
 
 def modisco_motifs(
-    attributed: AttributedConstructs, insert: slice, folder: Path, options: DiscoverOptions
+    attributed: AttributedConstructs, insert: slice, folder: PathLike, options: DiscoverOptions
 ) -> list[DiscoveredMotif]:
     """Motifs that TF-MoDISco finds; its positive patterns are ``high``, its negative ones ``low``.
 
@@ -178,6 +181,7 @@ def modisco_motifs(
     Raises:
         ValueError: If there are no hypothetical attributions, or the program fails.
     """
+    folder = Path(folder)
     order = np.random.default_rng(options.seed).permutation(len(attributed.tokens))
     seen, unseen = np.split(order, [round(len(order) * (1 - options.held_out))])
     patterns = _modisco(attributed, seen, insert, folder)
@@ -236,13 +240,14 @@ def _modisco(
 
 
 def tomtom_names(
-    motifs: Sequence[Motif], targets: Sequence[Motif], folder: Path
+    motifs: Sequence[Motif], targets: Sequence[Motif], folder: PathLike
 ) -> dict[str, tuple[str, float, float]]:
     """TOMTOM's best target for each motif: motif id → target id, p and q.
 
     Raises:
         ValueError: If TOMTOM fails or writes no table.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "motifs.meme", folder / "targets.meme"
     for file, group in zip(files, (motifs, targets), strict=True):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from crmnet.files import write_atomically
+from crmnet.files import PathLike, write_atomically
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: PathLike) -> None:
     """Save in the format of the suffix, in one step."""
+    path = Path(path)
     kind = path.suffix.removeprefix(".")
     write_atomically(path, lambda p: figure.savefig(p, format=kind, bbox_inches="tight"))

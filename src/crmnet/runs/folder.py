@@ -35,18 +35,20 @@ HISTORY = "history.csv"
 STATE = "state.safetensors"
 
 
-def save_record(run: Path, record: RunRecord) -> None:
+def save_record(run: PathLike, record: RunRecord) -> None:
     """Write ``run.json``."""
+    run = Path(run)
     write_text_atomically(run / RECORD, record.model_dump_json(indent=2) + "\n")
 
 
-def save_weights(run: Path, network: nn.Module) -> None:
+def save_weights(run: PathLike, network: nn.Module) -> None:
     """Write ``weights.safetensors``."""
+    run = Path(run)
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(run / WEIGHTS, lambda path: save_file(tensors, path))
 
 
-def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
+def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRecord:
     """Make a run folder of published weights (see :mod:`crmnet.models.crmnet.published`).
 
     Args:
@@ -60,6 +62,8 @@ def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
         ModuleNotFoundError: If TensorFlow is not installed.
         ValueError: If it holds another network; names tensor and shape.
     """
+    saved_model = Path(saved_model)
+    run = Path(run)
     if run.exists():
         raise FileExistsError(f"{run} exists; choose another name")
     settings = resolve("paper-complex")
@@ -110,8 +114,9 @@ def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
         return build(name, soft_bins=record.settings.train.loss == "soft-bins", **settings)
 
 
-def is_run(path: Path) -> bool:
+def is_run(path: PathLike) -> bool:
     """Whether ``path`` is a run folder."""
+    path = Path(path)
     return (path / RECORD).is_file()
 
 
@@ -133,7 +138,7 @@ def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
     return network.eval(), record
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+def load_tensors(path: PathLike) -> dict[str, torch.Tensor]:
     """All tensors of a safetensors file."""
     try:
         return load_file(path)
@@ -141,7 +146,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
-def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
+def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: PathLike) -> None:
     """Put ``tensors`` into ``network``; every one must be there, fit, and be used."""
     wanted = network.state_dict()
     for name, value in wanted.items():
@@ -158,7 +163,7 @@ def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: 
     network.load_state_dict(tensors)
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
+def save_state(path: PathLike, state: dict[str, Any]) -> None:
     """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
 
     The tensors become a safetensors file, the rest the JSON in its header: what a trainer needs to
@@ -169,8 +174,9 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda p: save_file(tensors, p, metadata={"structure": structure}))
 
 
-def load_state(path: Path) -> dict[str, Any]:
+def load_state(path: PathLike) -> dict[str, Any]:
     """Read back what :func:`save_state` wrote."""
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: nothing to resume from")
     tensors = load_tensors(path)
@@ -208,7 +214,7 @@ def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return content
 
 
-def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
+def claim(run: PathLike, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
     """Make the run folder, or check that it may be continued; the state to continue from.
 
     Args:
@@ -221,6 +227,7 @@ def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path |
         FileExistsError: If it holds a run already and ``resume`` is not asked for.
         ValueError: If that run was started with other settings or data.
     """
+    run = Path(run)
     state = run / STATE if resume and (run / STATE).is_file() else None
     if not writes:  # the process that writes checks as well
         return state
@@ -236,7 +243,7 @@ def claim(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path |
     return state
 
 
-def check_same(run: Path, record: RunRecord) -> None:
+def check_same(run: PathLike, record: RunRecord) -> None:
     """Refuse to go on with a run that was started with other settings or data.
 
     Raises:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
+from crmnet.files import PathLike
 from crmnet.statistics.metrics import (
     RESAMPLES,
     Estimate,
@@ -63,7 +64,7 @@ class DreamScore:
     """Name → ``n``, ``weight``, and the estimates ``r2`` (squared Pearson's r) and ``rho``."""
 
 
-def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
+def read_subsets(folder: PathLike, rows: int) -> dict[str, Integers]:
     """The challenge's lists of row numbers: ``(n,)``, or ``(n, 2)`` for pairs (alt, ref).
 
     Rows and pairs that are listed twice count once.
@@ -76,6 +77,7 @@ def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
         FileNotFoundError: If a list is missing.
         ValueError: If a list has other columns, or row numbers beyond the test set.
     """
+    folder = Path(folder)
     subsets: dict[str, Integers] = {"all": np.arange(rows)}
     for name, subset in SUBSETS.items():
         if subset.file is None:

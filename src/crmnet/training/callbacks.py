@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from crmnet.data.loader import RowBatches
-from crmnet.files import write_atomically
+from crmnet.files import PathLike, write_atomically
 from crmnet.runs.folder import (
     HISTORY,
     STATE,
@@ -54,8 +54,8 @@ SECONDS_OF_SILENCE = 60
 class RunFolder(Checkpoint):
     """Keeps the run folder up to date after every epoch: history, best weights, state."""
 
-    def __init__(self, folder: Path, record: RunRecord) -> None:
-        self.folder, self.record = folder, record
+    def __init__(self, folder: PathLike, record: RunRecord) -> None:
+        self.folder, self.record = Path(folder), record
         self.history: list[dict[str, float]] = []
         self.started = self.said = 0.0
         self.sampler: RowBatches | None = None

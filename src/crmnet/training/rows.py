@@ -19,6 +19,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
 from crmnet.data.splits import families, hold_out
+from crmnet.files import PathLike
 from crmnet.runs.folder import WEIGHTS
 from crmnet.runs.record import RunRecord, Scale
 from crmnet.runs.settings import TrainSettings
@@ -45,8 +46,9 @@ class TrainData:
     chances: npt.NDArray[np.floating] | None
     """How often each row to train on is drawn, relative to others; None for once each."""
 
-    def described(self, base: RunRecord | None, start: Path | None) -> dict[str, Any]:
+    def described(self, base: RunRecord | None, start: PathLike | None) -> dict[str, Any]:
         """Description for the run's record, :class:`~crmnet.runs.record.RunRecord`."""
+        start = None if start is None else Path(start)
         described = {
             "name": self.data.name,
             "fingerprint": self.data.fingerprint,

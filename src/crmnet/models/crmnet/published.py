@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from crmnet.arrays import Floats32
+from crmnet.files import PathLike
 from crmnet.models.crmnet.network import CRMnet, CRMnetConfig
 
 KINDS = (
@@ -39,7 +40,7 @@ IGNORED = re.compile(r"(^|/)(count|total|iteration|iter|learning_rate|decay|beta
 _LAYER = re.compile(rf"({'|'.join(sorted(KINDS, key=len, reverse=True))})(?:_(\d+))?")
 
 
-def read_saved_model(folder: Path) -> dict[str, Floats32]:
+def read_saved_model(folder: PathLike) -> dict[str, Floats32]:
     """All variables of a SavedModel, under the full names that Keras gave them.
 
     Raises:
@@ -47,6 +48,7 @@ def read_saved_model(folder: Path) -> dict[str, Floats32]:
         FileNotFoundError: If the folder, or the variables in it, are not there.
         ValueError: If the file does not tell its variables' names.
     """
+    folder = Path(folder)
     prefix = folder / "variables" / "variables"
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; unpack the SavedModel first")
