@@ -96,12 +96,13 @@ class Dataset:
             for name, found in self.manifest["media"].items()
         }
 
-    def singleton(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def singleton(self, rows: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether each of ``rows`` looks like the measurement of a single cell.
 
         One cell lies in one bin: its mean bin is a whole number. Labels in other units never tell.
         """
         in_bins = np.array([unit == BIN_UNIT for unit in self.units.values()])
+        rows = np.asarray(rows)
         labels = np.asarray(self.labels[rows])
         return (np.rint(labels) == labels) & in_bins[np.asarray(self.medium[rows])]
 

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from crmnet import sequence
 from crmnet.data.hashes import Hashes, insert_hashes
+from crmnet.data.packed import as_rows
 from crmnet.sequence import N_TOKEN, Tokens
 
 CHUNK = 1 << 14
@@ -49,12 +50,13 @@ class WordOptions:
         return round(self.min_triplets * (self.k - 2) / 18)
 
 
-def homology_families(tokens: Tokens, options: WordOptions | None = None) -> Hashes:
+def homology_families(tokens: npt.ArrayLike, options: WordOptions | None = None) -> Hashes:
     """A family number for each row ``(N, L)``: rows that share a word, and theirs in turn.
 
     Copies of one insert, either strand, are always together, however short or simple. A family's
     number depends on its rows alone, not on their order; it is the smallest hash among them.
     """
+    tokens = as_rows(tokens)
     options = options or WordOptions()
     hashes = insert_hashes(tokens)
     n = len(hashes)

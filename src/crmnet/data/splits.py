@@ -14,7 +14,7 @@ import numpy.typing as npt
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, homology_families
-from crmnet.sequence import Tokens
+from crmnet.data.packed import as_rows
 
 Kinship = Literal["family", "sequence", "homology"]
 """What makes rows relatives: the family they were given, or, where none was, their sequence; their
@@ -37,12 +37,13 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
     return families_of(dataset.tokens, family_rule(dataset, by), words)
 
 
-def families_of(tokens: Tokens, by: Kinship, words: WordOptions | None = None) -> Hashes:
+def families_of(tokens: npt.ArrayLike, by: Kinship, words: WordOptions | None = None) -> Hashes:
     """Family of each row ``(N, L)`` by what tokens tell: ``sequence`` or ``homology``.
 
     Raises:
         ValueError: If ``by`` is neither.
     """
+    tokens = as_rows(tokens)
     if by == "homology":
         return homology_families(tokens, words)
     if by == "sequence":

@@ -27,7 +27,7 @@ CHUNK = 1 << 16
 
 def copy_rows(
     dataset: Dataset,
-    rows: npt.NDArray[np.int64],
+    rows: npt.ArrayLike,
     destination: PathLike,
     *,
     family: Hashes | None = None,
@@ -48,6 +48,7 @@ def copy_rows(
         FileExistsError: If ``destination`` exists and may not be overwritten.
         ValueError: If there are no rows.
     """
+    rows = np.asarray(rows)
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to write to {destination}")
     family = dataset.family if family is None else family
@@ -124,7 +125,7 @@ def split(
     held_out: PathLike | None,
     options: SplitOptions | None = None,
     *,
-    keep: npt.NDArray[np.int64] | None = None,
+    keep: npt.ArrayLike | None = None,
 ) -> list[Dataset]:
     """Divide a data set into two, no family on both sides; both carry the families.
 
@@ -143,6 +144,7 @@ def split(
         ValueError: If families were asked for and none were given, a part would be empty, or lie
             where the data set lies.
     """
+    keep = None if keep is None else np.asarray(keep)
     train = Path(train)
     held_out = None if held_out is None else Path(held_out)
     options = options or SplitOptions()

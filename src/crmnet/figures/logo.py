@@ -43,11 +43,12 @@ def _glyph(letter: str) -> tuple[npt.NDArray[np.float64], ...]:
     )
 
 
-def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
+def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
     """Draw letters ``(4, L)`` as high as their values, positives up and negatives down.
 
     In a column the larger ones stand farther out. Letters below zero are drawn pale.
     """
+    heights = np.asarray(heights)
     for row, letter in enumerate("ACGT"):
         outlines: list[list[npt.NDArray[np.float64]]] = [[], []]
         holes: list[npt.NDArray[np.float64]] = []
@@ -82,8 +83,9 @@ def number_positions(ax: Axes, length: int, every: int = 10) -> None:
     ax.tick_params(labelsize=7)
 
 
-def motif_logo(ax: Axes, counts: npt.NDArray[np.floating], start: int = 0) -> None:
+def motif_logo(ax: Axes, counts: npt.ArrayLike, start: int = 0) -> None:
     """A motif's logo in bits, from ``(4, W)`` counts or probabilities."""
+    counts = np.asarray(counts)
     shares = counts / counts.sum(axis=0)
     bits = 2 + np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0)
     logo(ax, shares * bits, start)

@@ -18,11 +18,14 @@ from crmnet.arrays import AnyFloats
 from crmnet.figures.style import BLUE, CYCLE, DENSITY, GREY, INK, ORANGE
 
 
-def density_scatter(ax: Axes, measured: AnyFloats, predicted: AnyFloats, unit: str = "") -> None:
+def density_scatter(
+    ax: Axes, measured: npt.ArrayLike, predicted: npt.ArrayLike, unit: str = ""
+) -> None:
     """Measured against predicted expression, points coloured by how many lie around them.
 
     The paper's Figure 2. Both axes have the same scale; the dashed line is perfect prediction.
     """
+    measured, predicted = np.asarray(measured), np.asarray(predicted)
     low = float(min(measured.min(), predicted.min()))
     high = float(max(measured.max(), predicted.max()))
     margin = 0.04 * (high - low or 1.0)
@@ -122,7 +125,7 @@ def label_histogram(
 
 
 def throughput_bars(
-    ax: Axes, labels: Sequence[str], rates: AnyFloats, here: npt.NDArray[np.bool_]
+    ax: Axes, labels: Sequence[str], rates: npt.ArrayLike, here: npt.ArrayLike
 ) -> None:
     """Sequences per second as horizontal bars on a log axis, the first one on top.
 
@@ -132,6 +135,7 @@ def throughput_bars(
         rates: Sequences per second, above 0.
         here: Whether a bar was measured on this machine, or else stands in the paper.
     """
+    rates, here = np.asarray(rates), np.asarray(here)
     places = np.arange(len(labels))
     for chosen, color, name in ((here, BLUE, "this machine"), (~here, GREY, "paper, Table 1")):
         if chosen.any():
@@ -187,9 +191,9 @@ def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
 def interval_bars(
     ax: Axes,
     labels: Sequence[str],
-    values: AnyFloats,
-    intervals: AnyFloats,
-    leading: npt.NDArray[np.bool_],
+    values: npt.ArrayLike,
+    intervals: npt.ArrayLike,
+    leading: npt.ArrayLike,
     title: str,
 ) -> None:
     """A metric of several models as horizontal bars with intervals, the first one on top.
@@ -205,6 +209,7 @@ def interval_bars(
         leading: Which ones stand out.
         title: What the bars show, for the axis.
     """
+    values, intervals, leading = np.asarray(values), np.asarray(intervals), np.asarray(leading)
     places = np.arange(len(labels))
     defined = np.isfinite(values)
     low, high = float(np.nanmin(intervals)), float(np.nanmax(intervals))

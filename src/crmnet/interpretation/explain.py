@@ -131,9 +131,10 @@ def media_label(predictor: Predictor, media: tuple[str | None, str | None]) -> s
 
 
 def predict_difference(
-    predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
+    predictor: Predictor, tokens: npt.ArrayLike, media: tuple[str | None, str | None]
 ) -> Floats:
     """Prediction for the first medium, less that for the second if there is one, ``(B,)``."""
+    tokens = sequence.as_tokens(tokens)
     return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 

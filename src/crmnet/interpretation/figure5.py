@@ -206,7 +206,10 @@ def _sites(inserts: Tokens, motifs: Sequence[FigureMotif]) -> list[tuple[FigureM
 
 
 def site_statistics(
-    saliency: Floats, expression: Floats, hits: Sequence[tuple[str, Hits]], seed: int = 0
+    saliency: npt.ArrayLike,
+    expression: npt.ArrayLike,
+    hits: Sequence[tuple[str, Hits]],
+    seed: int = 0,
 ) -> list[BarValues]:
     """Saliency at the sites of each motif, and expression of the promoters with a site.
 
@@ -219,6 +222,7 @@ def site_statistics(
     Returns:
         A row named ``all`` for all promoters and positions, then one row for each motif.
     """
+    saliency, expression = np.asarray(saliency), np.asarray(expression)
     ones = np.ones(len(saliency))
     mean_interval = partial(_bootstrap_ratio, seed=seed)
     mean_saliency = mean_interval(saliency.sum(1), ones * saliency.shape[1])

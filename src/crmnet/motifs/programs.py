@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.arrays import Booleans, Integers
+from crmnet.arrays import Integers
 from crmnet.files import PathLike
 from crmnet.motifs.discover import (
     Candidate,
@@ -43,7 +43,7 @@ from crmnet.motifs.refine import (
 )
 from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
 from crmnet.motifs.seqlets import seqlets_and_background
-from crmnet.sequence import Tokens, decode
+from crmnet.sequence import Tokens, as_tokens, decode
 
 log = logging.getLogger("crmnet")
 
@@ -109,7 +109,11 @@ def run_program(command: Sequence[PathLike], folder: PathLike) -> None:
 
 
 def program_motifs(
-    tokens: Tokens, top: Booleans, program: str, folder: PathLike, options: DiscoverOptions
+    tokens: npt.ArrayLike,
+    top: npt.ArrayLike,
+    program: str,
+    folder: PathLike,
+    options: DiscoverOptions,
 ) -> list[DiscoveredMotif]:
     """Motifs that STREME or MEME finds in either of two groups, with the other as control.
 
@@ -120,6 +124,7 @@ def program_motifs(
         folder: Receives ``high`` and ``low``, with the sequences and all output of the program.
         options: Settings of the search; ids count from ``S1`` or ``M1``.
     """
+    tokens, top = as_tokens(tokens), np.asarray(top)
     folder = Path(folder)
     search, test = search_and_test_sets(tokens, top, options)
     candidates: list[Candidate] = []

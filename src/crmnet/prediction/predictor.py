@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from crmnet import sequence
 from crmnet.data.media import output_of
-from crmnet.data.packed import PackedTokens
+from crmnet.data.packed import as_rows
 from crmnet.device import Device, choose_device
 from crmnet.files import PathLike
 from crmnet.models.crmnet.inference_form import for_inference
@@ -202,8 +202,7 @@ class Predictor:
                 f"tokens must be (N, {self.length}), as prepare() makes them of sequences; got "
                 f"{np.shape(tokens)}"
             )
-        # Packed tokens are unpacked a batch at a time.
-        rows = tokens if isinstance(tokens, PackedTokens) else sequence.as_tokens(tokens)
+        rows = as_rows(tokens)
         network = self.model if self.fast is None else self.fast
         predicted = np.empty((len(rows), len(self.media)), dtype=np.float32)
         with torch.inference_mode():
