@@ -4,6 +4,8 @@ import itertools
 from collections import Counter
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -16,6 +18,7 @@ from crmnet.sequence import (
     N_TOKEN,
     Preparation,
     adapter_mismatches,
+    as_tokens,
     decode,
     encode,
     find_adapters,
@@ -411,3 +414,90 @@ def test_all_orders_come_up_about_equally(text, k, number):
 def test_what_is_no_text_is_named(value):
     with pytest.raises(ValueError, match=f"sequence number 3 is {value}, not text"):
         encode(["ACGT", b"ACGT", value])
+
+
+TEXTS = ["ACGT", "GGN", "TT"]
+
+
+def columns(values):
+    """The same column in every form that people hold it in."""
+    series = pd.Series(values, index=[5, 3, 0][: len(values)])
+    return {
+        "list": values,
+        "tuple": tuple(values),
+        "iterator": iter(values),
+        "numpy": np.array(values, dtype=object),
+        "pandas": series,
+        "pandas index": pd.Index(values),
+        "polars": pl.Series("sequence", values),
+        "data frame": series.to_frame("sequence")["sequence"],
+    }
+
+
+@pytest.mark.parametrize("kind", columns(TEXTS))
+def test_columns_of_every_kind_are_read_by_position(kind):
+    tokens, lengths = encode(columns(TEXTS)[kind])
+    assert decode(tokens, lengths) == TEXTS
+
+
+@pytest.mark.parametrize("kind", columns(TEXTS))
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["ACGT", "ACR", "TT"], "sequence number 2: letter 'R' at position 3 of 3"),
+        (["ACGT", None, "TT"], "sequence number 2 is (None|nan), not text"),
+        (["ACGT", "", "TT"], "sequence number 2 is empty"),
+    ],
+)
+def test_errors_count_by_position_whatever_the_index(kind, values, message):
+    with pytest.raises(ValueError, match=message):
+        encode(columns(values)[kind])
+
+
+def test_ids_are_a_column_too():
+    ids = columns(["a", "b"])["pandas"]
+    with pytest.raises(ValueError, match="sequence 'b': letter 'X'"):
+        encode(["A", "X"], ids)
+
+
+def test_a_table_is_not_a_column():
+    table = columns(TEXTS)["pandas"].to_frame("sequence")
+    for several in (table, pl.DataFrame({"sequence": TEXTS}), {"sequence": TEXTS}):
+        with pytest.raises(ValueError, match=r"got a table; write table\['sequence'\]"):
+            encode(several)
+
+
+def test_a_row_of_numbers_is_named_by_its_shape():
+    with pytest.raises(ValueError, match=r"number 1 is an array of shape \(4,\), not text"):
+        encode(np.zeros((2, 4)))
+
+
+def test_tokens_may_be_lists_tensors_and_tables():
+    tokens, lengths = encode(TEXTS)
+    forms = [
+        tokens.tolist(), torch.from_numpy(tokens), tokens.astype(np.int64),
+        pd.DataFrame(tokens, index=[7, 7, 7]),
+    ]  # fmt: skip
+    for form in forms:
+        assert as_tokens(form).dtype == np.uint8
+        np.testing.assert_array_equal(as_tokens(form), tokens)
+        np.testing.assert_array_equal(reverse_complement(form), reverse_complement(tokens))
+        by_index = pd.Series(lengths, index=[2, 1, 0])
+        assert decode(form, by_index) == TEXTS
+        np.testing.assert_array_equal(prepare(form, by_index)[0], prepare(tokens, lengths)[0])
+        np.testing.assert_array_equal(shuffle(form, 0), shuffle(tokens, 0))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([0, 1], r"must be \(N, L\).*\(2,\)"),
+        (np.zeros((1, 4, 8)), r"must be \(N, L\).*\(1, 4, 8\)"),
+        ([[0, 5]], "got other numbers"),
+        ([[0, -1]], "got other numbers"),
+        ([[0.5, 1.0]], "got other numbers"),
+    ],
+)
+def test_numbers_that_are_no_tokens_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        as_tokens(wrong)

@@ -1,1 +1,54 @@
-"""Yeast promoter expression: data, CRMnet, training, prediction and explanation."""
+"""Yeast promoter expression: data, CRMnet, training, prediction and explanation.
+
+Everyday work in Python starts from the names of this package:
+
+    from crmnet import Dataset, Predictor, attribute, evaluate, simulate, train
+
+    predictor = Predictor.load("yeast")
+    predictor.predict(["TTACCCGGGTCAAGTACGT" * 4 + "ACGT"], medium="complex")
+
+Each name loads its module when it is first used, so that ``import crmnet`` itself is fast. The
+modules hold everything else; ``docs/python.md`` shows the way.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crmnet.data.dataset import Dataset
+    from crmnet.evaluation.evaluate import evaluate
+    from crmnet.interpretation.attribute import attribute
+    from crmnet.prediction.predictor import Predictor
+    from crmnet.simulation.assay import simulate
+    from crmnet.training.train import train
+
+    __version__: str
+
+__all__ = ["Dataset", "Predictor", "__version__", "attribute", "evaluate", "simulate", "train"]
+
+_MODULES = {
+    "Dataset": "crmnet.data.dataset",
+    "Predictor": "crmnet.prediction.predictor",
+    "attribute": "crmnet.interpretation.attribute",
+    "evaluate": "crmnet.evaluation.evaluate",
+    "simulate": "crmnet.simulation.assay",
+    "train": "crmnet.training.train",
+}
+"""Public name → the module that defines it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("crmnet")
+    elif name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # the next use finds it without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

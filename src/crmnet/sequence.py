@@ -13,9 +13,9 @@ Arrays:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Tokens = npt.NDArray[np.uint8]
 Lengths = npt.NDArray[np.int64]
+Texts = Iterable[str] | Iterable[bytes]
+"""Sequences as functions take them: a list, an array, or a column of pandas or polars."""
 
 LETTERS = "ACGTN"
 N_TOKEN = 4
@@ -56,21 +58,51 @@ _LETTER_OF_TOKEN = np.frombuffer(LETTERS.encode(), dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 
 
-def letters_to_tokens(sequences: Sequence[bytes] | Sequence[str]) -> tuple[Tokens, Lengths]:
+def as_list(sequences: Texts) -> list[Any]:
+    """The sequences of a list, an array or a column, by position; a pandas index has no effect.
+
+    Raises:
+        ValueError: If this is one text, or a table with several columns.
+    """
+    if isinstance(sequences, str | bytes):
+        raise ValueError("expected a list of sequences, got one text; write [sequence]")
+    if isinstance(sequences, Mapping) or hasattr(sequences, "columns"):
+        raise ValueError("expected one column of sequences, got a table; write table['sequence']")
+    return list(sequences)
+
+
+def as_tokens(tokens: npt.ArrayLike) -> Tokens:
+    """Tokens ``(N, L)`` as uint8, from an array, a tensor, a table or nested lists.
+
+    Raises:
+        ValueError: If the shape differs, or a number is not one of 0 to 4.
+    """
+    array = np.asarray(tokens)
+    if array.ndim != 2:
+        raise ValueError(f"tokens must be (N, L), one row for each sequence; got {array.shape}")
+    if array.dtype == np.uint8:
+        return array
+    if array.size and not np.isin(array, range(len(LETTERS))).all():
+        raise ValueError("tokens must be A 0, C 1, G 2, T 3 or N 4; got other numbers")
+    return array.astype(np.uint8)
+
+
+def letters_to_tokens(sequences: Texts) -> tuple[Tokens, Lengths]:
     """Convert letters to tokens without checking them.
 
     Returns:
         Tokens ``(N, W)``, W being the longest sequence, padded with N, and the lengths ``(N,)``. A
         letter outside ACGTN becomes :data:`INVALID`.
     """
-    if isinstance(sequences, str | bytes):
-        raise ValueError("expected a list of sequences, got one text; write [sequence]")
+    texts = as_list(sequences)
     try:
-        rows = [s if isinstance(s, bytes) else s.encode() for s in sequences]
+        rows = [s if isinstance(s, bytes) else s.encode() for s in texts]
     except AttributeError:
-        number = next(n for n, s in enumerate(sequences) if not isinstance(s, str | bytes))
+        number = next(n for n, s in enumerate(texts) if not isinstance(s, str | bytes))
+        value = texts[number]
+        what = f"an array of shape {value.shape}" if getattr(value, "shape", ()) else repr(value)
         raise ValueError(
-            f"sequence number {number + 1} is {sequences[number]!r}, not text; replace or remove it"
+            f"sequence number {number + 1} is {what}, not text; replace or remove it"
         ) from None
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
     width = int(lengths.max(initial=0))
@@ -80,9 +112,7 @@ def letters_to_tokens(sequences: Sequence[bytes] | Sequence[str]) -> tuple[Token
     return _TOKEN_OF_BYTE[flat].reshape(len(rows), width), lengths
 
 
-def encode(
-    sequences: Sequence[bytes] | Sequence[str], ids: Sequence[str] | None = None
-) -> tuple[Tokens, Lengths]:
+def encode(sequences: Texts, ids: Iterable[str] | None = None) -> tuple[Tokens, Lengths]:
     """Convert DNA sequences to tokens.
 
     Returns:
@@ -92,11 +122,12 @@ def encode(
         ValueError: If a sequence is empty or not DNA. The message names the sequence (its id, or
             its number from 1), the letter and its position from 1.
     """
-    tokens, lengths = letters_to_tokens(sequences)
+    texts = as_list(sequences)
+    tokens, lengths = letters_to_tokens(texts)
     bad_rows, bad_columns = np.nonzero(tokens == INVALID)
     if bad_rows.size:
         row, column = int(bad_rows[0]), int(bad_columns[0])
-        text = sequences[row]
+        text = texts[row]
         text = text if isinstance(text, str) else text.decode(errors="replace")
         raise ValueError(f"{_name(row, ids)}: {describe_bad_letter(text, column)}")
     if (lengths == 0).any():
@@ -104,8 +135,8 @@ def encode(
     return tokens, lengths
 
 
-def _name(row: int, ids: Sequence[str] | None) -> str:
-    return f"sequence {ids[row]!r}" if ids is not None else f"sequence number {row + 1}"
+def _name(row: int, ids: Iterable[str] | None) -> str:
+    return f"sequence {list(ids)[row]!r}" if ids is not None else f"sequence number {row + 1}"
 
 
 def describe_bad_letter(text: str, column: int) -> str:
@@ -119,13 +150,15 @@ def describe_bad_letter(text: str, column: int) -> str:
     return f"letter {letter!r} at position {column + 1} of {len(text)}; {remedy}"
 
 
-def decode(tokens: Tokens, lengths: Lengths | None = None) -> list[str]:
+def decode(tokens: npt.ArrayLike, lengths: npt.ArrayLike | None = None) -> list[str]:
     """Convert tokens ``(N, L)`` to strings; without ``lengths``, N at the end is padding."""
+    tokens = as_tokens(tokens)
+    ends = sequence_lengths(tokens) if lengths is None else np.asarray(lengths)
     if lengths is None:
         lengths = sequence_lengths(tokens)
     letters = _LETTER_OF_TOKEN[tokens]
     return [
-        row[:n].tobytes().decode("ascii") for row, n in zip(letters, lengths.tolist(), strict=True)
+        row[:n].tobytes().decode("ascii") for row, n in zip(letters, ends.tolist(), strict=True)
     ]
 
 
@@ -133,8 +166,9 @@ _NEAR_THE_END = 8
 """Positions at the end that are checked one by one; most constructs end there."""
 
 
-def sequence_lengths(tokens: Tokens) -> Lengths:
+def sequence_lengths(tokens: npt.ArrayLike) -> Lengths:
     """Positions up to the last base that is not N, per row: ``(N,)``."""
+    tokens = as_tokens(tokens)
     width = tokens.shape[1]
     lengths = np.full(len(tokens), width, dtype=np.int64)
     rows = np.arange(len(tokens))
@@ -148,11 +182,12 @@ def sequence_lengths(tokens: Tokens) -> Lengths:
     return lengths
 
 
-def fit_length(tokens: Tokens, lengths: Lengths, length: int = LENGTH) -> Tokens:
+def fit_length(tokens: npt.ArrayLike, lengths: npt.ArrayLike, length: int = LENGTH) -> Tokens:
     """Cut or pad with N at the end to ``(N, length)``, as in the paper (section 2.2).
 
     Positions after a row's length are overwritten with N.
     """
+    tokens, lengths = as_tokens(tokens), np.asarray(lengths)
     fitted = np.full((len(tokens), length), N_TOKEN, dtype=np.uint8)
     width = min(length, tokens.shape[1])
     inside = np.arange(width) < lengths[:, None]
@@ -202,7 +237,7 @@ class Preparation:
 
 
 def prepare(
-    tokens: Tokens, lengths: Lengths, flanks: Flanks = "auto", length: int = LENGTH
+    tokens: npt.ArrayLike, lengths: npt.ArrayLike, flanks: Flanks = "auto", length: int = LENGTH
 ) -> tuple[Tokens, Preparation]:
     """Normalise inserts and constructs; used for training rows and for every other input.
 
@@ -219,6 +254,7 @@ def prepare(
     """
     if flanks not in get_args(Flanks):
         raise ValueError(f"flanks must be one of {', '.join(get_args(Flanks))}; got {flanks!r}")
+    tokens, lengths = as_tokens(tokens), np.asarray(lengths)
     kept = np.zeros(len(tokens), dtype=bool)
     partial = padded = 0
     if flanks == "auto":
@@ -248,7 +284,7 @@ def prepare(
 
 
 def adapter_mismatches(
-    tokens: Tokens, start: Lengths | None = None, stop: Lengths | None = None
+    tokens: npt.ArrayLike, start: npt.ArrayLike | None = None, stop: npt.ArrayLike | None = None
 ) -> tuple[Lengths, Lengths]:
     """Mismatches of each row ``(N, L)`` with the 5' adapter and with the 3' adapter, ``(N,)`` each.
 
@@ -259,8 +295,9 @@ def adapter_mismatches(
         start: ``(N,)``, where the 5' adapter begins; None means position 0.
         stop: ``(N,)``, one past the end of the 3' adapter; None means one past the row's last base.
     """
-    first = np.zeros(len(tokens), dtype=np.int64) if start is None else start
-    end = sequence_lengths(tokens) if stop is None else stop
+    tokens = as_tokens(tokens)
+    first = np.zeros(len(tokens), dtype=np.int64) if start is None else np.asarray(start)
+    end = sequence_lengths(tokens) if stop is None else np.asarray(stop)
     return (
         _mismatches_at(tokens, first, ADAPTER_5),
         _mismatches_at(tokens, end - len(ADAPTER_3), ADAPTER_3),
@@ -268,7 +305,7 @@ def adapter_mismatches(
 
 
 def find_adapters(
-    tokens: Tokens, start: Lengths | None = None, stop: Lengths | None = None
+    tokens: npt.ArrayLike, start: npt.ArrayLike | None = None, stop: npt.ArrayLike | None = None
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Whether each row carries the 5' adapter, and whether it carries the 3' adapter.
 
@@ -279,12 +316,13 @@ def find_adapters(
     return mismatches_5 <= ADAPTER_MISMATCHES, mismatches_3 <= ADAPTER_MISMATCHES
 
 
-def inserts(tokens: Tokens) -> tuple[Tokens, Lengths]:
+def inserts(tokens: npt.ArrayLike) -> tuple[Tokens, Lengths]:
     """The insert of each row: its bases without recognised adapters.
 
     Returns:
         Tokens ``(N, L)``, padded with N, and the lengths of the inserts ``(N,)``.
     """
+    tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
     found_5, found_3 = find_adapters(tokens, stop=lengths)
     start = np.where(found_5, len(ADAPTER_5), 0)
@@ -354,8 +392,9 @@ def one_hot(tokens: torch.Tensor) -> torch.Tensor:
     return (tokens.unsqueeze(1) == bases.view(4, 1)).float()
 
 
-def reverse_complement(tokens: Tokens) -> Tokens:
+def reverse_complement(tokens: npt.ArrayLike) -> Tokens:
     """Reverse complement of each row ``(N, L)``; padding stays at the end."""
+    tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
     columns = lengths[:, None] - 1 - np.arange(tokens.shape[1])
     return _COMPLEMENT[_gather(tokens, columns)]
@@ -381,7 +420,7 @@ def other_strand(x: torch.Tensor) -> torch.Tensor:
     return x.flip(1).gather(2, source.unsqueeze(1).expand_as(x))
 
 
-def shuffle(tokens: Tokens, seed: int, k: Literal[1, 2] = 1) -> Tokens:
+def shuffle(tokens: npt.ArrayLike, seed: int, k: Literal[1, 2] = 1) -> Tokens:
     """Shuffle each row; its padding, length and composition stay exactly the same.
 
     Args:
@@ -394,6 +433,7 @@ def shuffle(tokens: Tokens, seed: int, k: Literal[1, 2] = 1) -> Tokens:
     Returns:
         Tokens ``(N, L)``.
     """
+    tokens = as_tokens(tokens)
     rng = np.random.default_rng(seed)
     if k == 1:
         return _shuffle_bases(tokens, rng)

@@ -1,6 +1,7 @@
 """Attributions of networks with known answers, the paper's filter, shapes of all methods."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -266,3 +267,38 @@ def test_the_unit_is_that_of_the_medium():
 def test_invalid_options_are_rejected(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AttributeOptions(**wrong)
+
+
+def test_sequences_may_be_text():
+    insert = "ACGTTGCAAC" * 8
+    forms = [insert, sequence.ADAPTER_5 + insert + sequence.ADAPTER_3]
+    seqs = sequence.prepare(*sequence.encode(forms))[0]
+    expected = attribute(linear(), seqs, medium="complex").values
+    assert expected.any()
+    for texts in (forms, tuple(forms), np.array(forms), pd.Series(forms, index=[1, 0])):
+        found = attribute(linear(), texts, medium="complex", method="ism").values
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(
+        attribute(linear(), seqs.tolist(), medium="complex").values, expected
+    )
+    with pytest.raises(ValueError, match=r"write \[sequence\]"):
+        attribute(linear(), insert, medium="complex")
+    with pytest.raises(ValueError, match=r"tokens must be \(N, L\).*\(1, 4, 112\)"):
+        attribute(linear(), sequence.one_hot(torch.from_numpy(seqs[:1])), medium="complex")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_method_by_name_is_that_of_the_options(method):
+    seqs = tokens(1)
+    by_name = attribute(
+        linear(), seqs, medium="complex", method=method, options=AttributeOptions(shuffles=2)
+    )
+    by_options = attribute(
+        linear(), seqs, medium="complex", options=AttributeOptions(method, shuffles=2)
+    )
+    np.testing.assert_array_equal(by_name.values, by_options.values)
+
+
+def test_an_unknown_method_lists_those_that_exist():
+    with pytest.raises(ValueError, match=f"must be one of {', '.join(METHODS)}; got 'saliency'"):
+        attribute(linear(), ["ACGT"], medium="complex", method="saliency")

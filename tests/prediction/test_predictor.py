@@ -1,13 +1,15 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from torch import nn
 
 from crmnet.prediction.predictor import Predictor, Rescaled
 from crmnet.prediction.table import predict_file, unit_lines
-from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, one_hot
 
 
 class CountBases(nn.Module):
@@ -67,6 +69,92 @@ def test_a_single_string_is_not_a_list_of_sequences(counter):
 def test_errors_name_the_sequence_with_an_invalid_letter(counter):
     with pytest.raises(ValueError, match=r"sequence number 2: letter 'X' at position 3"):
         counter.predict(["ACGT", "ACXT"])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pd.Series, lambda v: pd.Series(v, index=[2, 1, 0]), pl.Series, np.array, tuple, iter],
+    ids=["pandas", "index", "polars", "numpy", "tuple", "iterator"],
+)
+def test_columns_are_predicted_in_order(counter, column):
+    texts = ["A", "AA", "AAA"]
+    predicted = counter.predict(column(texts), flanks="none", medium="complex")
+    assert predicted.tolist() == [1, 2, 3]
+    assert counter.assess(column(texts), flanks="none").expression[:, 0].tolist() == [1, 2, 3]
+
+
+def test_errors_in_a_column_count_by_position(counter):
+    good = "TTACCCGGGTCAAGTACGT" * 4 + "ACGT"
+    bad = good[:-1] + "R"
+    for column, message in (
+        (pd.Series([good, good, bad], index=[10, 11, 12]), "number 3: letter 'R' at position 80"),
+        (pd.Series([good, bad], index=[1, 0]), "number 2: letter 'R'"),
+        (pd.Series([good, None], index=[5, 6]), "number 2 is (None|nan), not text"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            counter.predict(column)
+
+
+def test_calling_a_predictor_is_predicting(counter):
+    sequences = ["AAT", "T"]
+    np.testing.assert_array_equal(counter(sequences), counter.predict(sequences))
+    assert counter(sequences, medium="complex", flanks="none").tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        np.zeros((2, 112), np.uint8),
+        torch.zeros(2, 4, 80),
+        [[0, 1, 2]],
+        pd.DataFrame([["A"]]).values,
+    ],
+)
+def test_numbers_are_told_what_to_call(counter, numbers):
+    for call in (counter.predict, counter, counter.assess):
+        with pytest.raises(
+            ValueError, match=r"must be text; call predict_tokens for .*module\("
+        ) as e:
+            call(numbers)
+        assert "\n" not in str(e.value)
+
+
+def test_tokens_of_every_kind(counter):
+    tokens = counter.prepare(["AAT", "C"], flanks="none")
+    assert tokens.shape == (2, 112)
+    for form in (tokens, tokens.tolist(), torch.from_numpy(tokens), tokens.astype(float),
+                 pd.DataFrame(tokens, index=[1, 0])):  # fmt: skip
+        assert counter.predict_tokens(form).tolist() == [[2, 1], [0, 0]]
+    for wrong in (tokens[:, :80], tokens[0], one_hot(torch.from_numpy(tokens))):
+        with pytest.raises(ValueError, match=r"tokens must be \(N, 112\)"):
+            counter.predict_tokens(wrong)
+
+
+def test_the_repr_is_one_line_of_facts(counter, small_run):
+    assert repr(counter) == (
+        "Predictor(name=None, media=['complex', 'defined'], length=112, device='cpu', members=1)"
+    )
+    trained = Predictor.load(small_run, device="cpu")
+    assert repr(trained) == (
+        f"Predictor(name='run', media={trained.media}, length=112, device='cpu', members=1)"
+    )
+    assert repr(Predictor.load("yeast", device=torch.device("cpu"))) == (
+        "Predictor(name='yeast', media=['complex', 'defined', 'dream'], length=112, device='cpu', "
+        "members=3)"
+    )
+
+
+def test_a_model_may_be_a_path_or_text(small_run):
+    sequences = ["ACGTT" * 16]
+    expected = Predictor.load(small_run, device="cpu").predict(sequences)
+    np.testing.assert_array_equal(
+        Predictor.load(str(small_run), device="cpu").predict(sequences), expected
+    )
+
+
+def test_a_device_that_is_not_there_is_named(small_run):
+    with pytest.raises(ValueError, match="no device 'cuda:99'"):
+        Predictor.load(small_run, device="cuda:99")
 
 
 def write(path, text):

@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from crmnet.benchmark import PAPER_ROWS, BenchmarkResult, as_json, markdown
 from crmnet.figures.panels import throughput_bars
 from crmnet.figures.style import STYLE
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 
 
-def write_benchmark(folder: Path, result: BenchmarkResult) -> None:
+def write_benchmark(folder: PathLike, result: BenchmarkResult) -> None:
     """Write ``benchmark.md``, ``benchmark.json`` and ``benchmark.png``."""
+    folder = Path(folder)
     write_text_atomically(folder / "benchmark.md", markdown(result))
     write_text_atomically(folder / "benchmark.json", json.dumps(as_json(result), indent=2) + "\n")
     with matplotlib.rc_context(STYLE):

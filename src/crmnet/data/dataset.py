@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.data.packed import PackedTokens, expanded
+from crmnet.files import PathLike
 from crmnet.sequence import TOP_BIN
 
 FORMAT = 1
@@ -54,7 +55,7 @@ class Dataset:
     weight: npt.NDArray[np.float32] | None
 
     @classmethod
-    def open(cls, path: str | Path) -> Dataset:
+    def open(cls, path: PathLike) -> Dataset:
         """Open a data set folder.
 
         Raises:
@@ -97,13 +98,14 @@ class Dataset:
             for name, found in self.manifest["media"].items()
         }
 
-    def singleton(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def singleton(self, rows: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether each of ``rows`` looks like the measurement of a single cell.
 
         A single cell lies in one bin, so its mean bin is a whole number. Always false for labels in
         other units.
         """
         in_bins = np.array([unit == BIN_UNIT for unit in self.units.values()])
+        rows = np.asarray(rows)
         labels = np.asarray(self.labels[rows])
         return (np.rint(labels) == labels) & in_bins[np.asarray(self.medium[rows])]
 
@@ -122,8 +124,9 @@ def unit_of_range(low: float, high: float) -> str:
     return BIN_UNIT if low >= 0 and high <= TOP_BIN else UNKNOWN_UNIT
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: PathLike) -> dict[str, Any]:
     """Read a JSON object from a file; a ValueError names the file if it is damaged."""
+    path = Path(path)
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -133,8 +136,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return read
 
 
-def is_dataset(path: Path) -> bool:
+def is_dataset(path: PathLike) -> bool:
     """Whether ``path`` is a complete data set folder."""
+    path = Path(path)
     return (path / MANIFEST).is_file()
 
 

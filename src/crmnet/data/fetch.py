@@ -30,6 +30,7 @@ from crmnet.data.registry import (
     checksum_of,
     verify,
 )
+from crmnet.files import PathLike
 
 CACHE_VARIABLE = "CRMNET_DATA"
 """Environment variable for a cache folder other than the user's default."""
@@ -44,14 +45,15 @@ class Offline(FileNotFoundError):
     """The requested file is not in the cache and the server does not respond."""
 
 
-def cache_folder(cache: Path | None = None) -> Path:
+def cache_folder(cache: PathLike | None = None) -> Path:
     """Folder of fetched files: ``cache``, else ``CRMNET_DATA``, else the user's cache."""
+    cache = None if cache is None else Path(cache)
     if cache is not None:
         return cache
     return Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("crmnet"))
 
 
-def cached(card: DataCard, cache: Path | None = None) -> Path | None:
+def cached(card: DataCard, cache: PathLike | None = None) -> Path | None:
     """The card's file if it has been fetched, else None; for a complete record, its folder."""
     folder = cache_folder(cache) / card.origin.name
     if card.path == EVERY_FILE:
@@ -61,13 +63,14 @@ def cached(card: DataCard, cache: Path | None = None) -> Path | None:
     return folder / card.file if (folder / card.file).is_file() else None
 
 
-def find_in(folder: Path, card: DataCard) -> Path:
+def find_in(folder: PathLike, card: DataCard) -> Path:
     """Find the card's file anywhere below ``folder`` and verify it.
 
     Raises:
         FileNotFoundError: If there is no file of that name.
         WrongChecksum: If none of the files of that name is the published one.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     candidates = sorted(path for path in folder.rglob(card.file) if path.is_file())
@@ -87,9 +90,9 @@ def find_in(folder: Path, card: DataCard) -> Path:
 
 def fetch(
     card: DataCard,
-    cache: Path | None = None,
+    cache: PathLike | None = None,
     *,
-    folder: Path | None = None,
+    folder: PathLike | None = None,
     progress: Progress = lambda name, done, total: None,
 ) -> list[Path]:
     """Fetch the file or files of a card into the cache.

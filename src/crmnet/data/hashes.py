@@ -11,20 +11,21 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.data.packed import as_rows
 from crmnet.sequence import LENGTH, Tokens, inserts, reverse_complement
 
 CHUNK = 1 << 16
 Hashes = npt.NDArray[np.uint64]
 
 
-def sequence_hashes(tokens: Tokens) -> Hashes:
+def sequence_hashes(tokens: npt.ArrayLike) -> Hashes:
     """Hash of each row ``(N, L)``, equal for both strands of a sequence."""
-    return _in_chunks(tokens, lambda block: block)
+    return _in_chunks(as_rows(tokens), lambda block: block)
 
 
-def insert_hashes(tokens: Tokens) -> Hashes:
+def insert_hashes(tokens: npt.ArrayLike) -> Hashes:
     """Hash of each row's insert, equal for both strands and independent of the adapters."""
-    return _in_chunks(tokens, lambda block: inserts(block)[0])
+    return _in_chunks(as_rows(tokens), lambda block: inserts(block)[0])
 
 
 def _in_chunks(tokens: Tokens, part: Callable[[Tokens], Tokens]) -> Hashes:

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from crmnet import sequence
 from crmnet.data.hashes import Hashes, insert_hashes
+from crmnet.data.packed import as_rows
 from crmnet.sequence import N_TOKEN, Tokens
 
 CHUNK = 1 << 14
@@ -49,13 +50,14 @@ class WordOptions:
         return round(self.min_triplets * (self.k - 2) / 18)
 
 
-def homology_families(tokens: Tokens, options: WordOptions | None = None) -> Hashes:
+def homology_families(tokens: npt.ArrayLike, options: WordOptions | None = None) -> Hashes:
     """A family number for each row ``(N, L)``: rows connected by chains of shared words.
 
     Copies of one insert, on either strand, are always one family, even if they are short or of low
     complexity. The number of a family is the smallest hash of its rows, so it does not depend on
     other rows or on the order of rows.
     """
+    tokens = as_rows(tokens)
     options = options or WordOptions()
     hashes = insert_hashes(tokens)
     n = len(hashes)

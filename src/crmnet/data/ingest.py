@@ -8,6 +8,7 @@ when it is complete.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ from crmnet.data.reading import OpenText, blocks_of, open_text
 from crmnet.data.rejections import RowCounts
 from crmnet.data.validate import Source, ValidatedRows, validate_block, validate_chunk
 from crmnet.data.writer import DatasetWriter, new_folder
+from crmnet.files import PathLike
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 Value = TypeVar("Value")
@@ -54,8 +56,8 @@ class IngestOptions:
 
 
 def ingest(
-    files: Sequence[Path | Source],
-    destination: Path,
+    files: PathLike | Source | Sequence[PathLike | Source],
+    destination: PathLike,
     options: IngestOptions | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Dataset:
@@ -64,7 +66,7 @@ def ingest(
     Args:
         files: Text files, which are read according to the options, or sources, which have their
             own settings; ``-`` is standard input.
-        destination: Folder to create.
+        destination: Folder to make.
         options: Media, column names, flanks, tolerance; see :class:`IngestOptions`.
         progress: Called with the number of rows read so far.
 
@@ -82,7 +84,8 @@ def ingest(
             raise ValueError(
                 f"the role of a column must be one of {', '.join(ROLES)}; got {role!r}"
             )
-    sources = _sources(files, options)
+    several = [files] if isinstance(files, str | os.PathLike | Source) else files
+    sources = _sources(several, options)
     threads = max(1, min(options.jobs, len(sources)))
     readers = [partial(_read_file, source, options, options.jobs // threads) for source in sources]
     with (
@@ -102,7 +105,7 @@ def ingest(
     return Dataset.open(destination)
 
 
-def _for_each(files: Sequence[Path | Source], given: Sequence[Value], what: str) -> list[Value]:
+def _for_each(files: Sequence[PathLike | Source], given: Sequence[Value], what: str) -> list[Value]:
     if len(given) == 1:
         return list(given) * len(files)
     if len(given) != len(files):
@@ -112,11 +115,11 @@ def _for_each(files: Sequence[Path | Source], given: Sequence[Value], what: str)
     return list(given)
 
 
-def _sources(files: Sequence[Path | Source], options: IngestOptions) -> list[Source]:
+def _sources(files: Sequence[PathLike | Source], options: IngestOptions) -> list[Source]:
     media = _for_each(files, options.media, "media")
     units = _for_each(files, options.units or (None,), "units")
     return [
-        file if isinstance(file, Source) else Source(file, medium, unit, options.columns)
+        file if isinstance(file, Source) else Source(Path(file), medium, unit, options.columns)
         for file, medium, unit in zip(files, media, units, strict=True)
     ]
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from crmnet.arrays import Booleans, Integers
 from crmnet.choices import Level
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, word_chunks
+from crmnet.data.packed import as_rows
 from crmnet.sequence import Lengths, Tokens, decode, inserts, reverse_complement
 
 CHUNK = 1 << 16
@@ -122,9 +124,13 @@ def find_leaks(
 
 
 def find_shared(
-    tokens: Tokens, against: Tokens, mismatches: int = 3, words: WordOptions | None = None
+    tokens: npt.ArrayLike,
+    against: npt.ArrayLike,
+    mismatches: int = 3,
+    words: WordOptions | None = None,
 ) -> Leaks:
     """:func:`find_leaks` for constructs ``(N, L)`` and ``(M, L)``, as data sets hold them."""
+    tokens, against = as_rows(tokens), as_rows(against)
     if not 0 <= mismatches <= 10:
         raise ValueError(f"mismatches must be 0 to 10; got {mismatches!r}")
     words = words or WordOptions()
@@ -160,19 +166,21 @@ class TrainingRows:
     mismatches: int = 3
     words: WordOptions | None = None
 
-    def seen(self, tokens: Tokens) -> Seen:
+    def seen(self, tokens: npt.ArrayLike) -> Seen:
         """Which of these constructs ``(M, L)`` share something with the training rows."""
+        tokens = as_rows(tokens)
         if self.level == "exact":
             return Seen(copies(tokens, self.tokens), self.name, self.level)
         found = find_shared(self.tokens, tokens, self.mismatches, self.words)
         return Seen(found.against_rows(self.level), self.name, self.level)
 
 
-def copies(tokens: Tokens, against: Tokens) -> Booleans:
+def copies(tokens: npt.ArrayLike, against: npt.ArrayLike) -> Booleans:
     """Which inserts of ``tokens`` ``(N, L)`` also occur in ``against``, on either strand: ``(N,)``.
 
     Needs one pass over both and eight bytes of memory per row.
     """
+    tokens, against = as_rows(tokens), as_rows(against)
     return np.isin(insert_hashes(tokens), insert_hashes(against))
 
 

@@ -126,12 +126,12 @@ def make_loader(
     dataset: Dataset,
     batch_size: int,
     *,
-    rows: Integers | None = None,
+    rows: npt.ArrayLike | None = None,
     shuffle: bool = False,
     seed: int = 0,
     outputs: Sequence[str] | None = None,
     even_media: bool = False,
-    chances: npt.NDArray[np.floating] | None = None,
+    chances: npt.ArrayLike | None = None,
     rank: int = 0,
     world: int = 1,
     workers: int = 0,
@@ -161,7 +161,7 @@ def make_loader(
     Raises:
         ValueError: If there are no rows, or a medium has no output.
     """
-    rows = np.arange(len(dataset)) if rows is None else rows
+    rows = np.arange(len(dataset)) if rows is None else np.asarray(rows)
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to load")
     return DataLoader(
@@ -174,7 +174,7 @@ def make_loader(
             rank,
             world,
             strata=np.asarray(dataset.medium)[rows] if even_media else None,
-            chances=chances,
+            chances=None if chances is None else np.asarray(chances),
             every_row=not shuffle,
         ),
         batch_size=None,

@@ -18,7 +18,7 @@ def output_of(medium: str, outputs: Sequence[str]) -> int:
     for number, output in enumerate(outputs):
         if medium in output.split("+"):
             return number
-    hint = did_you_mean(medium.lower(), outputs)
+    hint = did_you_mean(str(medium).lower(), outputs)
     raise ValueError(
         f"medium must be one of {', '.join(outputs)}; got {medium!r}"
         + (f"; {hint}" if hint else "")

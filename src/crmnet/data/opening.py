@@ -19,17 +19,23 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.registry import DataCard, cards, find
 from crmnet.data.rejections import rejection_summary
 from crmnet.data.validate import Source
+from crmnet.files import PathLike, as_paths
 
 log = logging.getLogger("crmnet")
 
 
-def is_known(path: Path) -> bool:
+def is_known(path: PathLike) -> bool:
     """Whether ``path`` is the name of a public data set, and no file has that name."""
+    path = Path(path)
     return str(path) in cards() and not path.exists()
 
 
 def public_source(
-    name: str, *, cache: Path | None = None, folder: Path | None = None, medium: str | None = None
+    name: str,
+    *,
+    cache: PathLike | None = None,
+    folder: PathLike | None = None,
+    medium: str | None = None,
 ) -> Source:
     """How to read a public data set that has been fetched, or that lies in ``folder``.
 
@@ -68,7 +74,7 @@ def _source(card: DataCard, path: Path, medium: str | None) -> Source:
 
 
 @contextmanager
-def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset]:
+def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dataset]:
     """Open a data set folder, a file of rows, or a public data set.
 
     A file is ingested into a temporary folder, which is removed when the block ends.
@@ -81,6 +87,7 @@ def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset
         FileNotFoundError: If there is nothing of that name.
         ValueError: If it cannot be read.
     """
+    path = Path(path)
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return
@@ -94,7 +101,7 @@ def opened(path: Path, options: IngestOptions | None = None) -> Iterator[Dataset
         yield dataset
 
 
-def rows_left_out(path: Path, dataset: Dataset) -> int:
+def rows_left_out(path: PathLike, dataset: Dataset) -> int:
     """Rows of the file ``path`` that :func:`opened` could not use.
 
     0 for a data set folder, whose manifest holds what its ingestion rejected.
@@ -104,7 +111,7 @@ def rows_left_out(path: Path, dataset: Dataset) -> int:
 
 @contextmanager
 def all_opened(
-    paths: Sequence[Path], media: Sequence[str], options: IngestOptions
+    paths: PathLike | Sequence[PathLike], media: Sequence[str], options: IngestOptions
 ) -> Iterator[list[Dataset]]:
     """:func:`opened` for several paths, which stay open until the block ends.
 
@@ -116,6 +123,7 @@ def all_opened(
     Raises:
         ValueError: If the number of media does not fit, or as for :func:`opened`.
     """
+    paths = as_paths(paths)
     if len(media) not in (1, len(paths)):
         raise ValueError(f"{len(media)} media for {len(paths)} sets; give one, or one for each")
     media = list(media) * (len(paths) if len(media) == 1 else 1)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.sequence import LENGTH, N_TOKEN, Tokens, sequence_lengths
+from crmnet.sequence import LENGTH, N_TOKEN, Tokens, as_tokens, sequence_lengths
 
 BYTES = LENGTH // 4
 _BASES_OF_BYTE = np.stack(
@@ -28,8 +28,9 @@ _JOIN = np.uint32(1 << 30 | 1 << 20 | 1 << 10 | 1)
 Unknown = npt.NDArray[np.uint32]
 
 
-def pack(tokens: Tokens, first_row: int = 0) -> tuple[Tokens, Tokens, Unknown]:
+def pack(tokens: npt.ArrayLike, first_row: int = 0) -> tuple[Tokens, Tokens, Unknown]:
     """Tokens ``(N, 112)`` → bases ``(N, 28)``, lengths ``(N,)`` and positions of N ``(K, 2)``."""
+    tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
     inside = np.nonzero((tokens == N_TOKEN).sum(axis=1) + lengths > tokens.shape[1])[0]
     some = tokens[inside] == N_TOKEN  # rows with N before their end (few)
@@ -80,6 +81,12 @@ class PackedTokens:
             places = self.unknown[first[here] : first[here] + count[here], 1]
             tokens[here, places] = N_TOKEN
         return tokens
+
+
+def as_rows(tokens: npt.ArrayLike) -> Tokens:
+    """Tokens ``(N, L)`` of an array or nested lists; :class:`PackedTokens` stay packed."""
+    rows: Any = tokens if isinstance(tokens, PackedTokens) else as_tokens(tokens)
+    return rows
 
 
 def runs(medium: npt.NDArray[np.uint8], before: list[list[int]]) -> None:

@@ -19,13 +19,14 @@ from typing import IO, Any
 import numpy as np
 
 from crmnet.data.validate import AcceptedRows, ValidatedRows
+from crmnet.files import PathLike
 
 Reader = Callable[[], Iterator[ValidatedRows]]
 """Opens a file and yields its rows."""
 
 
 def read_concurrently(
-    readers: Sequence[Reader], threads: int, folder: Path
+    readers: Sequence[Reader], threads: int, folder: PathLike
 ) -> Generator[Iterator[ValidatedRows], None, None]:
     """Read files concurrently; yields the rows of one file after the other.
 
@@ -38,6 +39,7 @@ def read_concurrently(
         The rows of one file; consume them before the next file. Errors are raised in the same place
         as if the files were read one after the other.
     """
+    folder = Path(folder)
     if threads <= 1:
         yield from (reader() for reader in readers)
         return

@@ -30,6 +30,7 @@ from crmnet.data.lines import (
     parse_fasta_header,
     split_fields,
 )
+from crmnet.files import PathLike
 
 BLOCK_BYTES = 1 << 21
 """Bytes of text read at a time; about 17,000 rows of a promoter and its label."""
@@ -40,7 +41,7 @@ _UNSUPPORTED = {b"\xfd7zX": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 
 
 def read_blocks(
-    path: Path,
+    path: PathLike,
     roles: Sequence[str],
     names: Mapping[str, str] | None = None,
     required: Sequence[str] = ("sequence",),
@@ -75,9 +76,10 @@ class OpenText:
 
 @contextmanager
 def open_text(
-    path: Path, roles: Sequence[str], names: Mapping[str, str], required: Sequence[str]
+    path: PathLike, roles: Sequence[str], names: Mapping[str, str], required: Sequence[str]
 ) -> Iterator[OpenText]:
     """Open a file and detect its layout; arguments and errors as in :func:`read_blocks`."""
+    path = Path(path)
     with open_bytes(path) as stream:
         chunks = _text_chunks(stream, path)
         first = next(chunks, b"")
@@ -90,9 +92,9 @@ def open_text(
         yield OpenText(layout, _with_line_numbers(itertools.chain([first], chunks), first_line))
 
 
-def display_name(path: Path) -> str:
+def display_name(path: PathLike) -> str:
     """Name of a file in messages."""
-    return "standard input" if path == STDIN else str(path)
+    return "standard input" if Path(path) == STDIN else str(path)
 
 
 def _with_line_numbers(chunks: Iterator[bytes], first_line: int) -> Iterator[tuple[int, bytes]]:
@@ -117,8 +119,9 @@ def blocks_of(text: OpenText) -> Iterator[Block]:
         yield last
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: PathLike) -> BinaryIO:
     """Open for reading; gzip and zstd are detected by their first bytes, not by the file name."""
+    path = Path(path)
     if path == STDIN:
         raw: io.BufferedReader[Any] = io.BufferedReader(io.FileIO(0, closefd=False))
     else:

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from crmnet.files import PathLike
 from crmnet.names import did_you_mean
 
 CHUNK_BYTES = 1 << 20
@@ -122,12 +123,13 @@ def checksum_of(card: DataCard) -> Checksum | None:
     return None
 
 
-def verify(path: Path, expected: Checksum) -> None:
+def verify(path: PathLike, expected: Checksum) -> None:
     """Compare a file with a checksum.
 
     Raises:
         WrongChecksum: If they differ; the message holds both checksums.
     """
+    path = Path(path)
     digest = hashlib.sha1() if expected.kind == "git_blob" else hashlib.new(expected.kind)
     if expected.kind == "git_blob":
         digest.update(f"blob {path.stat().st_size}\0".encode())

@@ -18,6 +18,7 @@ import numpy as np
 from crmnet import sequence
 from crmnet.data.lines import HARMLESS_REASONS
 from crmnet.data.validate import AcceptedRows, Rejections
+from crmnet.files import PathLike, as_paths
 
 MAX_TEXT = 60
 """Characters of a rejected line that ``rejected.tsv`` shows."""
@@ -30,17 +31,19 @@ class TooManyRejected(ValueError):
 class RowCounts:
     """Counts read, accepted and rejected rows by file; writes ``rejected.tsv``."""
 
-    def __init__(self, folder: Path, files: Sequence[Path], max_rejected: float) -> None:
+    def __init__(self, folder: PathLike, files: Sequence[PathLike], max_rejected: float) -> None:
+        paths = as_paths(files)
         self.max_rejected = max_rejected
-        unique = len({path.name for path in files}) == len(set(files))
-        self.titles = {path: path.name if unique else str(path) for path in files}
+        unique = len({path.name for path in paths}) == len(set(paths))
+        self.titles = {path: path.name if unique else str(path) for path in paths}
         self.rows_read = self.rows_accepted = 0
         self.reasons: Counter[str] = Counter()
         self.first_rejected: list[str] = []
         self.sources: list[dict[str, Any]] = []
         self.lengths: Counter[int] = Counter()
         self.preparation = sequence.Preparation()
-        self.report: IO[str] = (folder / "rejected.tsv").open("w", newline="\n", encoding="utf-8")
+        table = Path(folder) / "rejected.tsv"
+        self.report: IO[str] = table.open("w", newline="\n", encoding="utf-8")
         self.report.write("file\tline\treason\ttext\n")
 
     def __enter__(self) -> RowCounts:
@@ -49,8 +52,8 @@ class RowCounts:
     def __exit__(self, *_: object) -> None:
         self.report.close()
 
-    def start_file(self, path: Path) -> None:
-        self.sources.append({"file": self.titles[path], "rows_read": 0, "rows_taken": 0})
+    def start_file(self, path: PathLike) -> None:
+        self.sources.append({"file": self.titles[Path(path)], "rows_read": 0, "rows_taken": 0})
 
     @property
     def source(self) -> str:

@@ -17,6 +17,7 @@ from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.data.lines import HARMLESS_REASONS, Block
 from crmnet.data.reading import display_name, read_blocks
+from crmnet.files import PathLike
 
 
 class SequenceBlock(NamedTuple):
@@ -48,7 +49,7 @@ class Promoters(NamedTuple):
 
 
 def read_checked(
-    path: Path,
+    path: PathLike,
     roles: Sequence[str],
     names: Mapping[str, str] | None = None,
     required: Sequence[str] = ("sequence",),
@@ -68,7 +69,7 @@ def read_checked(
         yield block
 
 
-def read_sequences(path: Path, *, expression: bool = False) -> Iterator[SequenceBlock]:
+def read_sequences(path: PathLike, *, expression: bool = False) -> Iterator[SequenceBlock]:
     """Read the sequences of a file and their ids, block by block.
 
     Ids are those of the file (FASTA names, an ``id`` column), else running numbers from 1.
@@ -81,6 +82,7 @@ def read_sequences(path: Path, *, expression: bool = False) -> Iterator[Sequence
         FileNotFoundError: If there is no such file.
         ValueError: If a line is not a row, or the file holds no sequences.
     """
+    path = Path(path)
     roles = ["id", "sequence", *["expression"] * expression]
     count = 0
     for block in read_checked(path, roles):
@@ -113,7 +115,7 @@ def _row_ids(block: Block, path: Path, before: int) -> list[str]:
 
 def prepare_block(
     block: SequenceBlock,
-    path: Path,
+    path: PathLike,
     flanks: sequence.Flanks = "auto",
     length: int | None = sequence.LENGTH,
 ) -> tuple[sequence.Tokens, sequence.Preparation]:
@@ -143,7 +145,7 @@ def prepare_block(
 
 
 def read_promoters(
-    path: Path, *, flanks: sequence.Flanks = "auto", length: int | None = sequence.LENGTH
+    path: PathLike, *, flanks: sequence.Flanks = "auto", length: int | None = sequence.LENGTH
 ) -> Promoters:
     """Read all sequences of a file, and their expression if the file has such a column.
 
@@ -170,7 +172,7 @@ def read_promoters(
     return Promoters(ids, _stack(parts), measured, preparation)
 
 
-def to_number(text: bytes, path: Path, line: int, role: str) -> float:
+def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
     """A field as a number; ValueError names file, line and column."""
     try:
         return float(text)

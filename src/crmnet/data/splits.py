@@ -15,7 +15,7 @@ from crmnet.choices import Kinship as Kinship  # part of this module's signature
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import WordOptions, homology_families
-from crmnet.sequence import Tokens
+from crmnet.data.packed import as_rows
 
 
 def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:
@@ -34,12 +34,13 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
     return families_of(dataset.tokens, family_rule(dataset, by), words)
 
 
-def families_of(tokens: Tokens, by: Kinship, words: WordOptions | None = None) -> Hashes:
+def families_of(tokens: npt.ArrayLike, by: Kinship, words: WordOptions | None = None) -> Hashes:
     """Family of each row ``(N, L)``, from its tokens: by ``sequence`` or ``homology``.
 
     Raises:
         ValueError: If ``by`` has another value.
     """
+    tokens = as_rows(tokens)
     if by == "homology":
         return homology_families(tokens, words)
     if by == "sequence":

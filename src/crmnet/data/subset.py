@@ -19,7 +19,7 @@ from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.splits import Kinship, families, hold_out
 from crmnet.data.writer import DatasetWriter, EncodedRows, check_destination, new_folder
-from crmnet.files import check_source_stays
+from crmnet.files import PathLike, check_source_stays
 from crmnet.sequence import Preparation, sequence_lengths
 
 CHUNK = 1 << 16
@@ -27,8 +27,8 @@ CHUNK = 1 << 16
 
 def copy_rows(
     dataset: Dataset,
-    rows: npt.NDArray[np.int64],
-    destination: Path,
+    rows: npt.ArrayLike,
+    destination: PathLike,
     *,
     family: Hashes | None = None,
     made_by: dict[str, Any] | None = None,
@@ -48,6 +48,7 @@ def copy_rows(
         FileExistsError: If ``destination`` exists and may not be overwritten.
         ValueError: If there are no rows.
     """
+    rows = np.asarray(rows)
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to write to {destination}")
     family = dataset.family if family is None else family
@@ -120,11 +121,11 @@ class SplitOptions:
 
 def split(
     dataset: Dataset,
-    train: Path,
-    held_out: Path | None,
+    train: PathLike,
+    held_out: PathLike | None,
     options: SplitOptions | None = None,
     *,
-    keep: npt.NDArray[np.int64] | None = None,
+    keep: npt.ArrayLike | None = None,
 ) -> list[Dataset]:
     """Divide a data set into two that share no family; both store the families.
 
@@ -143,6 +144,9 @@ def split(
         ValueError: If ``options.by`` is ``family`` and the data set has no families, if a part
             would be empty, or if it would replace the data set.
     """
+    keep = None if keep is None else np.asarray(keep)
+    train = Path(train)
+    held_out = None if held_out is None else Path(held_out)
     options = options or SplitOptions()
     if options.by == "family" and dataset.family is None:
         raise ValueError(

@@ -39,6 +39,9 @@ class Source:
     above: float | None = None
     """Rows whose label is not larger than this are skipped."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
     @property
     def columns_read(self) -> dict[str, str]:
         """Role → column, including the columns that rows are selected by."""

@@ -29,19 +29,20 @@ from crmnet.data.dataset import (
     unit_of_range,
 )
 from crmnet.data.packed import pack, runs
-from crmnet.files import check_free
+from crmnet.files import PathLike, check_free
 
 HISTOGRAM_WIDTH = 0.1
 MAX_MEDIA = 255
 
 
 @contextmanager
-def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
+def new_folder(destination: PathLike, overwrite: bool = False) -> Iterator[Path]:
     """A temporary folder; becomes ``destination`` if the block succeeds, else is removed.
 
     Raises:
         FileExistsError: See :func:`check_destination`.
     """
+    destination = Path(destination)
     check_destination(destination, overwrite)
     partial = destination.with_name(f".{destination.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -54,19 +55,21 @@ def new_folder(destination: Path, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
-def check_destination(destination: Path, overwrite: bool) -> None:
+def check_destination(destination: PathLike, overwrite: bool) -> None:
     """Check that a folder may be created or replaced.
 
     Raises:
         FileExistsError: If it exists and ``overwrite`` is False, or if it is not a data set.
     """
+    destination = Path(destination)
     check_free(destination, overwrite)
     if destination.exists() and not is_dataset(destination):
         raise FileExistsError(f"{destination} is not a data set and is not overwritten")
 
 
-def replace_folder(made: Path, destination: Path) -> None:
+def replace_folder(made: PathLike, destination: PathLike) -> None:
     """Rename a complete folder to ``destination``; an old folder there is removed last."""
+    made, destination = Path(made), Path(destination)
     if not destination.exists():
         made.rename(destination)
         return
@@ -96,8 +99,8 @@ class EncodedRows:
 class DatasetWriter:
     """Appends blocks of rows to the arrays in ``folder`` and computes their statistics."""
 
-    def __init__(self, folder: Path, *, packed: bool = False) -> None:
-        self.folder, self.packed = folder, packed
+    def __init__(self, folder: PathLike, *, packed: bool = False) -> None:
+        self.folder, self.packed = Path(folder), packed
         self.rows = 0
         self.runs: list[list[int]] = []
         """(medium, end) of each run of equal media, for packed data sets."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from crmnet.data.homology import WordOptions
 from crmnet.data.leaks import TrainingRows
 from crmnet.data.splits import Kinship
 from crmnet.evaluation.score_sets import LabelledRows, read_score_table, score_media
+from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.statistics.metrics import MIN_ROWS, Scored
 
@@ -52,7 +52,7 @@ class PredictionTable:
 
     model: str
     set_name: str
-    path: Path
+    path: PathLike
 
 
 class _Entry(NamedTuple):

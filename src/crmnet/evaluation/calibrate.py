@@ -26,6 +26,7 @@ from crmnet.data.ingest import IngestOptions
 from crmnet.data.opening import is_known, opened, rows_left_out
 from crmnet.data.splits import hold_out
 from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
+from crmnet.files import PathLike, as_paths
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import predict_file
 from crmnet.runs.model_card import ModelCard
@@ -90,12 +91,12 @@ class CalibrationRows:
 
 
 def calibrate(
-    model: str | Path,
-    held_out: Path | None = None,
+    model: PathLike,
+    held_out: PathLike | None = None,
     *,
-    tests: Sequence[Path] = (),
-    native: Path | None = None,
-    output: Path | None = None,
+    tests: PathLike | Sequence[PathLike] = (),
+    native: PathLike | None = None,
+    output: PathLike | None = None,
     overwrite: bool = False,
     options: CalibrateOptions | None = None,
 ) -> ModelCard:
@@ -124,6 +125,8 @@ def calibrate(
             for the level; if held-out rows lack a medium whose intervals would then be lost; or if
             native promoters are given and the card has no intervals.
     """
+    held_out = None if held_out is None else Path(held_out)
+    native = None if native is None else Path(native)
     options = options or CalibrateOptions()
     file = packed_file(model)
     if file is None:
@@ -144,7 +147,7 @@ def calibrate(
                 update={key: getattr(card.calibration, key) for key in ("native", "native_data")}
             )
         card = card.model_copy(update={"calibration": found, "coverage": {}})
-    for path in tests:
+    for path in as_paths(tests):
         with opened(path, _reading(predictor)) as dataset:
             left_out = rows_left_out(path, dataset)
             card = _with_test(predictor, card, unseen(dataset, card), options, left_out)

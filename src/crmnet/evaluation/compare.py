@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from crmnet.arrays import Floats
 from crmnet.evaluation.align import AlignedSet
 from crmnet.statistics.metrics import (
     ESTIMATES,
@@ -112,8 +112,9 @@ def compare_two(
     return difference(point_estimates(a)[metric] - point_estimates(b)[metric], first - second)
 
 
-def difference(value: float, samples: Floats) -> Difference:
+def difference(value: float, samples: npt.ArrayLike) -> Difference:
     """A difference with its interval and p, computed from its resamples."""
+    samples = np.asarray(samples)
     defined = samples[np.isfinite(samples)]
     error = float(defined.std(ddof=1)) if defined.size > 1 else 0.0
     # Models with equal predictions have a difference of exactly 0 in every resample.

@@ -18,15 +18,16 @@ from matplotlib.figure import Figure
 from crmnet.evaluation.compare import LOW_IS_GOOD, Comparison
 from crmnet.figures.panels import interval_bars
 from crmnet.figures.style import STYLE
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
 from crmnet.reports.wording import METRIC_TITLES, json_values, markdown_row, with_interval
 from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, none_if_undefined
 
 
-def write_comparison(folder: Path, results: Sequence[Comparison]) -> None:
+def write_comparison(folder: PathLike, results: Sequence[Comparison]) -> None:
     """Write ``compare.json``, ``compare.csv``, ``compare.md`` and ``compare.png`` (Figure 3)."""
+    folder = Path(folder)
     write_text_atomically(
         folder / "compare.json", json.dumps(comparison_json(results), indent=2) + "\n"
     )

@@ -19,15 +19,16 @@ from matplotlib.figure import Figure
 from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.figures.panels import annotate_metrics, density_scatter
 from crmnet.figures.style import STYLE
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
 from crmnet.reports.wording import METRIC_TITLES, with_interval
 from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored
 
 
-def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
+def write_evaluation(folder: PathLike, sets: Sequence[Scored], summary: Mapping[str, Any]) -> None:
     """Write ``metrics.json``, ``metrics.tsv``, ``predictions.tsv`` and ``scatter.png``."""
+    folder = Path(folder)
     save_metrics(folder, summary)
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "row", "family", "measured", "predicted"]
@@ -51,8 +52,9 @@ def write_evaluation(folder: Path, sets: Sequence[Scored], summary: Mapping[str,
         save_figure(scatter_page(sets, summary), folder / "scatter.png")
 
 
-def save_metrics(folder: Path, summary: Mapping[str, Any]) -> None:
+def save_metrics(folder: PathLike, summary: Mapping[str, Any]) -> None:
     """Write ``metrics.json``."""
+    folder = Path(folder)
     write_text_atomically(folder / "metrics.json", json.dumps(dict(summary), indent=2) + "\n")
 
 

@@ -28,6 +28,7 @@ from crmnet.data.media import output_of
 from crmnet.data.opening import opened, rows_left_out
 from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
 from crmnet.data.splits import Kinship, families, families_of, family_rule
+from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
 from crmnet.sequence import N_TOKEN, Tokens, inserts
@@ -146,9 +147,10 @@ def _output(predictor: Predictor, medium: str) -> int | None:
         return None
 
 
-def check_media(predictor: Predictor, dataset: Dataset) -> None:
-    """Raise ValueError if the model has no output for a medium of the data set."""
-    if any(_output(predictor, medium) is None for medium in dataset.media):
+def check_media(predictor: Predictor, dataset: Dataset, medium: str | None = None) -> None:
+    """Raise ValueError if the model has no output for a medium, or for one of the data set's."""
+    media = dataset.media if medium is None else [medium]
+    if any(_output(predictor, name) is None for name in media):
         raise ValueError(
             f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
             f"{', '.join(predictor.media)}: use rows of those media"
@@ -160,6 +162,7 @@ def score_model(
     dataset: Dataset,
     name: str | None = None,
     *,
+    medium: str | None = None,
     by: Kinship = "family",
     words: WordOptions | None = None,
     training: TrainingRows | None = None,
@@ -171,22 +174,27 @@ def score_model(
         predictor: The model.
         dataset: The opened data set.
         name: Name of the set; None means that of the data set.
+        medium: Score the rows of this medium only; None scores all media.
         by: What defines a family; see :func:`crmnet.data.splits.families`.
         words: Settings of ``homology``.
         training: Rows that the model was trained on; the sets then mark the rows seen in training.
         left_out: Rows of the source that could not be used; the first set reports them.
 
     Raises:
-        ValueError: If the model has no output for a medium of the data set.
+        ValueError: If the data set does not have ``medium``, or the model has no output for a
+            medium that is scored.
     """
-    check_media(predictor, dataset)
+    if medium is not None:
+        medium = dataset.media[output_of(medium, dataset.media)]
+    check_media(predictor, dataset, medium)
     predicted = predictor.predict_tokens(dataset.tokens)
     known = [training] if training is not None else []
     rows = LabelledRows.of(dataset, name, by=by, words=words, training=known, left_out=left_out)
-    return [found.scored for found in score_media(rows, predictor, predicted)]
+    found = score_media(rows, predictor, predicted)
+    return [one.scored for one in found if medium in (None, one.medium)]
 
 
-def data_roles(model: str | Path, predictor: Predictor) -> dict[str, str]:
+def data_roles(model: PathLike, predictor: Predictor) -> dict[str, str]:
     """Maps fingerprints of a model's training and validation sets to their role, as text.
 
     Args:
@@ -201,9 +209,10 @@ def data_roles(model: str | Path, predictor: Predictor) -> dict[str, str]:
 
 def score_file(
     predictor: Predictor,
-    path: Path,
+    path: PathLike,
     options: IngestOptions | None = None,
     *,
+    medium: str | None = None,
     by: Kinship = "family",
     words: WordOptions | None = None,
     training: TrainingRows | None = None,
@@ -214,8 +223,9 @@ def score_file(
         predictor: The model.
         path: A folder made by ``data ingest``, a file that ``data ingest`` accepts, or the name of
             a public data set that has been fetched.
-        options: How to read a file; None takes a file that names no medium as the model's first
-            medium.
+        options: How to read a file; None takes a file that names no medium as ``medium``, or else
+            as the model's first medium.
+        medium: Score the rows of this medium only; None scores all media.
         by: What defines a family.
         words: Settings of ``homology``.
         training: Rows that the model was trained on; the sets then mark the rows seen in training.
@@ -223,10 +233,10 @@ def score_file(
     Returns:
         One set for each medium. The first counts the rows of a file that could not be used.
     """
-    options = options or IngestOptions(media=(predictor.media[0],))
+    options = options or IngestOptions(media=(medium or predictor.media[0],))
     with opened(path, options) as dataset:
         return score_model(
-            predictor, dataset, by=by, words=words, training=training,
+            predictor, dataset, medium=medium, by=by, words=words, training=training,
             left_out=rows_left_out(path, dataset),
         )  # fmt: skip
 
@@ -290,7 +300,7 @@ class ScoreTable:
 
 
 def score_table(
-    path: Path,
+    path: PathLike,
     *,
     measured: str | None = None,
     predicted: str | None = None,
@@ -318,12 +328,13 @@ def score_table(
 
 
 def read_score_table(
-    path: Path, *, measured: str | None = None, predicted: str | None = None
+    path: PathLike, *, measured: str | None = None, predicted: str | None = None
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
 
     Arguments and errors as for :func:`score_table`.
     """
+    path = Path(path)
     names = {"expression": measured, "predicted": predicted}
     given = {role: name for role, name in names.items() if name is not None}
     roles = ("expression", "predicted", "family", "sequence")

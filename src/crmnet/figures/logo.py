@@ -40,12 +40,13 @@ def _glyph(letter: str) -> tuple[npt.NDArray[np.float64], ...]:
     )
 
 
-def logo(ax: Axes, heights: npt.NDArray[np.floating], start: int = 0) -> None:
+def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
     """Draw letters with the heights ``(4, L)``, positive values up and negative ones down.
 
     In each column, letters with larger absolute values are farther from zero. Negative ones are
     pale.
     """
+    heights = np.asarray(heights)
     for row, letter in enumerate("ACGT"):
         outlines: list[list[npt.NDArray[np.float64]]] = [[], []]
         holes: list[npt.NDArray[np.float64]] = []
@@ -82,8 +83,9 @@ def number_positions(ax: Axes, length: int, every: int = 10) -> None:
     ax.tick_params(labelsize=7)
 
 
-def motif_logo(ax: Axes, counts: npt.NDArray[np.floating], start: int = 0) -> None:
+def motif_logo(ax: Axes, counts: npt.ArrayLike, start: int = 0) -> None:
     """Logo of a motif in bits, from ``(4, W)`` counts or probabilities."""
+    counts = np.asarray(counts)
     shares = counts / counts.sum(axis=0)
     bits = 2 + np.sum(shares * np.log2(np.where(shares > 0, shares, 1)), axis=0)
     logo(ax, shares * bits, start)

@@ -32,11 +32,14 @@ from crmnet.figures.style import (
 )
 
 
-def density_scatter(ax: Axes, measured: AnyFloats, predicted: AnyFloats, unit: str = "") -> None:
+def density_scatter(
+    ax: Axes, measured: npt.ArrayLike, predicted: npt.ArrayLike, unit: str = ""
+) -> None:
     """The paper's Figure 2: measured and predicted expression, coloured by density of points.
 
     Both axes have the same scale; the dashed line is perfect prediction.
     """
+    measured, predicted = np.asarray(measured), np.asarray(predicted)
     low = float(min(measured.min(), predicted.min()))
     high = float(max(measured.max(), predicted.max()))
     margin = 0.04 * (high - low or 1.0)
@@ -136,7 +139,7 @@ def label_histogram(
 
 
 def throughput_bars(
-    ax: Axes, labels: Sequence[str], rates: AnyFloats, measured: npt.NDArray[np.bool_]
+    ax: Axes, labels: Sequence[str], rates: npt.ArrayLike, measured: npt.ArrayLike
 ) -> None:
     """Sequences per second as horizontal bars on a log axis, the first one on top.
 
@@ -146,6 +149,7 @@ def throughput_bars(
         rates: Sequences per second, above 0.
         measured: Whether a bar was measured on this machine; the others are from the paper.
     """
+    rates, measured = np.asarray(rates), np.asarray(measured)
     y = np.arange(len(labels))
     for group, color, name in (
         (measured, MEASURED_HERE, "this machine"),
@@ -204,9 +208,9 @@ def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
 def interval_bars(
     ax: Axes,
     labels: Sequence[str],
-    values: AnyFloats,
-    intervals: AnyFloats,
-    best: npt.NDArray[np.bool_],
+    values: npt.ArrayLike,
+    intervals: npt.ArrayLike,
+    best: npt.ArrayLike,
     title: str,
 ) -> None:
     """A metric of several models as horizontal bars with intervals, the first one on top.
@@ -223,6 +227,7 @@ def interval_bars(
         title: Label of the axis.
     """
     y = np.arange(len(labels))
+    values, intervals, best = np.asarray(values), np.asarray(intervals), np.asarray(best)
     defined = np.isfinite(values)
     low, high = float(np.nanmin(intervals)), float(np.nanmax(intervals))
     span = high - low or abs(high) or 1.0

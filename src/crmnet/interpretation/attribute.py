@@ -16,10 +16,11 @@ every promoter. By default the effect of composition is removed (:func:`without_
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -29,19 +30,13 @@ from torch import Tensor, nn
 from crmnet import sequence
 from crmnet.choices import Method
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
-from crmnet.models.crmnet.network import ReadOut
-from crmnet.models.crmnet.stem import MotifStem
-from crmnet.models.layers import BiLSTM, MultiHeadAttention, SqueezeExcitation
+from crmnet.models.deeplift_form import for_deeplift
 from crmnet.prediction.predictor import Predictor
 
 Attributions = npt.NDArray[np.float32]
 METHODS = get_args(Method)
 MASK_BELOW = 0.1
 """Smallest saliency that is drawn (paper, section 2.6)."""
-WITHOUT_RULE = (SqueezeExcitation, MultiHeadAttention, MotifStem, BiLSTM, ReadOut)
-"""Modules without a DeepLIFT rule; most multiply two values that depend on the sequence."""
-POINTS = 8
-"""Points between reference and input at which the gradient of such a module is averaged."""
 INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
 """The middle 80 bases of a construct."""
 
@@ -135,25 +130,31 @@ def unit_of(predictor: Predictor, medium: str | None, minus: str | None = None) 
 
 def attribute(
     predictor: Predictor,
-    tokens: sequence.Tokens,
+    sequences: sequence.Texts | npt.ArrayLike,
     *,
     medium: str | None = None,
     minus: str | None = None,
+    method: str | None = None,
     options: AttributeOptions = DEFAULTS,
 ) -> Attribution:
-    """Attribute the predictions of prepared sequences to their bases.
+    """Attribute the predictions of sequences to their bases.
 
     Args:
         predictor: The model.
-        tokens: ``(B, L)`` from :func:`crmnet.sequence.prepare`.
+        sequences: Inserts or complete constructs as text, as :meth:`Predictor.predict` takes them,
+            or tokens ``(B, L)`` from :meth:`Predictor.prepare`.
         medium: Whose prediction; may be left out where the model has one output.
         minus: Explain how much more ``medium`` is predicted than this one.
+        method: One of :data:`METHODS`; None takes that of the options.
         options: Method and its settings.
 
     Raises:
-        ValueError: If a medium or method is not known.
+        ValueError: If a medium or method is not known, or a sequence cannot be read.
         ModuleNotFoundError: For ``deeplift`` without the extra ``interpret``.
     """
+    if method is not None:
+        options = dataclasses.replace(options, method=method)
+    tokens = _tokens(predictor, sequences)
     weights = output_weights(predictor, medium, minus)
     if options.method == "ism":
         changes = mutagenesis(predictor, tokens, weights)
@@ -169,17 +170,23 @@ def attribute(
     return Attribution(_present(table, tokens), found.delta, table.astype(np.float32))
 
 
+def _tokens(predictor: Predictor, sequences: Any) -> sequence.Tokens:
+    """Tokens ``(B, L)`` of sequences that are text, or tokens already."""
+    return sequence.as_tokens(sequences) if np.ndim(sequences) > 1 else predictor.prepare(sequences)
+
+
 def mutagenesis(
-    predictor: Predictor, tokens: sequence.Tokens, weights: Sequence[int]
+    predictor: Predictor, tokens: npt.ArrayLike, weights: Sequence[int]
 ) -> Attributions:
     """Change of the prediction by every single substitution, ``(B, 4, L)``.
 
     0 at observed bases, at N and at the adapters. The 80 bases of an insert have 240 mutants, which
     are predicted with the inference form of the model.
     """
+    tokens = sequence.as_tokens(tokens)
     changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     vector = np.array(weights, dtype=np.float32)
-    for row, letters in enumerate(np.asarray(tokens)):
+    for row, letters in enumerate(tokens):
         known = (letters < sequence.N_TOKEN) & _inside(len(letters))
         base, place = np.nonzero((np.arange(4)[:, None] != letters) & known)
         mutants = np.repeat(letters[None], len(place) + 1, axis=0)
@@ -196,7 +203,7 @@ def _inside(length: int) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
+def without_composition(table: npt.ArrayLike, tokens: npt.ArrayLike) -> Attributions:
     """Attributions without the average effect of each base in its promoter.
 
     The G + C content of a promoter alone changes expression by several bins, in the simulated cell
@@ -212,6 +219,7 @@ def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens
     Returns:
         ``(B, 4, L)`` float32.
     """
+    table, tokens = np.asarray(table), sequence.as_tokens(tokens)
     centred = table - table.mean(axis=1, keepdims=True)
     for row, letters in zip(centred, tokens[:, INSERT], strict=True):
         known = row[:, INSERT][:, letters < sequence.N_TOKEN]
@@ -220,12 +228,13 @@ def without_composition(table: npt.NDArray[np.floating], tokens: sequence.Tokens
     return centred.astype(np.float32)
 
 
-def paper_mask(values: Attributions, tokens: sequence.Tokens) -> Attributions:
+def paper_mask(values: npt.ArrayLike, tokens: npt.ArrayLike) -> Attributions:
     """The paper's filter of saliency, used in its logos and in Figure 5F (section 2.6).
 
     Values below the mean over the known bases of a sequence are set to 0, then values below 0.1.
     The adapters are set to 0 too, so that only the middle 80 bases remain.
     """
+    values, tokens = np.asarray(values), sequence.as_tokens(tokens)
     known = tokens < sequence.N_TOKEN
     along = values.sum(axis=1)
     mean = along.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
@@ -264,12 +273,13 @@ def _gradient(
     return LetterAttributions(np.concatenate(parts))
 
 
-def references(tokens: sequence.Tokens, options: AttributeOptions) -> sequence.Tokens:
+def references(tokens: npt.ArrayLike, options: AttributeOptions) -> sequence.Tokens:
     """Dinucleotide shuffles ``(B, R, L)`` of the inserts; the adapters are not shuffled.
 
     All sequences have the same adapters. With references without adapters, attributions would
     explain the construct of the assay instead of the promoter.
     """
+    tokens = sequence.as_tokens(tokens)
     inserts = np.repeat(tokens[:, INSERT], options.shuffles, axis=0)
     shuffled = np.repeat(tokens, options.shuffles, axis=0)
     shuffled[:, INSERT] = sequence.shuffle(inserts, options.seed, 2)
@@ -311,7 +321,7 @@ def _deeplift(
     network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
 ) -> LetterAttributions:
     try:
-        from tangermeme.deep_lift_shap import deep_lift_shap, integrated_gradients_op
+        from tangermeme.deep_lift_shap import deep_lift_shap
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "DeepLIFT/SHAP needs tangermeme: pip install 'crmnet[interpret]'"
@@ -323,9 +333,9 @@ def _deeplift(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tangermeme warns of deltas, which are reported here
         multipliers = deep_lift_shap(
-            network, x_BCL, references=r_BRCL, batch_size=batch_size, raw_outputs=True,
-            device=_device(network), warning_threshold=float("inf"), only_warn=True,
-            additional_nonlinear_ops=dict.fromkeys(WITHOUT_RULE, integrated_gradients_op(POINTS)),
+            for_deeplift(network), x_BCL, references=r_BRCL, batch_size=batch_size,
+            raw_outputs=True, device=_device(network), warning_threshold=float("inf"),
+            only_warn=True,
         )  # fmt: skip
     slope_BRCL = multipliers.detach().to(r_BRCL.device)
     summed = (slope_BRCL * (x_BCL[:, None] - r_BRCL)).mean(dim=1)

@@ -20,7 +20,7 @@ from crmnet import sequence
 from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
 from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.interpretation.explain import NAMED
 from crmnet.motifs import programs
@@ -56,6 +56,8 @@ class DiscoverySources:
     """One of :data:`crmnet.motifs.programs.ENGINES`; ``own`` is the search of this package."""
 
     def __post_init__(self) -> None:
+        if self.attributions is not None:
+            object.__setattr__(self, "attributions", Path(self.attributions))
         if self.engine not in programs.ENGINES:
             known = ", ".join(programs.ENGINES)
             raise ValueError(f"engine must be one of {known}; got {self.engine!r}")
@@ -80,8 +82,8 @@ class MotifName(NamedTuple):
 
 
 def discover_motifs(
-    file: Path,
-    folder: Path,
+    file: PathLike,
+    folder: PathLike,
     options: DiscoverOptions,
     sources: DiscoverySources = DiscoverySources(),
     *,
@@ -108,6 +110,7 @@ def discover_motifs(
         ValueError: If the file has no expression column, or too few sequences for ``options.n``.
         FileNotFoundError: If the engine is not on the PATH.
     """
+    folder = Path(folder)
     program = None if sources.engine == "own" else programs.find_program(sources.engine)
     promoters = read_promoters(file, flanks=flanks)
     if promoters.expression is None:
@@ -162,7 +165,7 @@ def _run_searches(
 
 
 def name_motifs(
-    motifs: Sequence[Motif], targets: Sequence[Motif], tomtom: Path | None
+    motifs: Sequence[Motif], targets: Sequence[Motif], tomtom: PathLike | None
 ) -> list[MotifName]:
     """The best match of each motif, by TOMTOM if ``tomtom`` is a folder for its files.
 
@@ -228,13 +231,14 @@ def confirmed_ids(
     return confirmed
 
 
-def read_attributions(path: Path) -> programs.AttributedConstructs:
+def read_attributions(path: PathLike) -> programs.AttributedConstructs:
     """Constructs and their attributions from an ``attributions.npz``.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file contains something else.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; crmnet explain writes attributions.npz")
     with np.load(path, allow_pickle=False) as arrays:

@@ -19,7 +19,7 @@ from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.data.sequences import Promoters
 from crmnet.figures.style import STYLE
-from crmnet.files import write_atomically, write_text_atomically
+from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.interpretation.attribute import (
     DEFAULTS,
     INSERT,
@@ -58,7 +58,7 @@ uncertain."""
 def explain(
     predictor: Predictor,
     promoters: Promoters,
-    folder: Path,
+    folder: PathLike,
     *,
     media: tuple[str | None, str | None] = (None, None),
     options: AttributeOptions = DEFAULTS,
@@ -86,6 +86,7 @@ def explain(
         motifs: Motifs to search for; None means the yeast factors of JASPAR.
         drawing: Format and size of the logos.
     """
+    folder = Path(folder)
     found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
     motifs = yeast_motifs() if motifs is None else motifs
     hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
@@ -130,9 +131,10 @@ def media_label(predictor: Predictor, media: tuple[str | None, str | None]) -> s
 
 
 def predict_difference(
-    predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
+    predictor: Predictor, tokens: npt.ArrayLike, media: tuple[str | None, str | None]
 ) -> Floats:
     """Prediction for the first medium, less that for the second if there is one, ``(B,)``."""
+    tokens = sequence.as_tokens(tokens)
     return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 
@@ -141,8 +143,9 @@ def base_attributions(found: Attribution) -> npt.NDArray[np.float32]:
     return found.values.sum(axis=1)[:, INSERT]
 
 
-def write_attributions(folder: Path, promoters: Promoters, found: Attribution) -> None:
+def write_attributions(folder: PathLike, promoters: Promoters, found: Attribution) -> None:
     """Write the values as npz, TSV and bedGraph."""
+    folder = Path(folder)
     arrays: dict[str, Any] = {
         "values": found.values,
         "tokens": promoters.tokens,
@@ -170,11 +173,12 @@ def write_attributions(folder: Path, promoters: Promoters, found: Attribution) -
     write_text_atomically(folder / "attributions.bedgraph", "\n".join(lines) + "\n")
 
 
-def read_discovery(path: Path) -> dict[str, dict[str, str]]:
+def read_discovery(path: PathLike) -> dict[str, dict[str, str]]:
     """Rows, by motif id, of the table that ``crmnet motifs discover`` writes beside its motif file.
 
     Empty for motif files from other programs, which have no such table.
     """
+    path = Path(path)
     table = path.with_suffix(".tsv")
     if not table.is_file():
         return {}
@@ -184,7 +188,7 @@ def read_discovery(path: Path) -> dict[str, dict[str, str]]:
     return {row["motif"]: row for row in rows} if known else {}
 
 
-def labelled_motifs(path: Path) -> list[Motif]:
+def labelled_motifs(path: PathLike) -> list[Motif]:
     """The motifs of a file; a discovered motif gets its id, and a known name if that is certain."""
     table = read_discovery(path)
     motifs = []

@@ -24,6 +24,7 @@ from crmnet.arrays import Floats
 from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
+from crmnet.files import PathLike
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute, unit_of
 from crmnet.interpretation.explain import (
     NAMED,
@@ -95,7 +96,7 @@ class BarValues(NamedTuple):
     """Mean expression of the promoters, with an interval like that of saliency."""
 
 
-def top_motifs(path: Path | None = None) -> list[FigureMotif]:
+def top_motifs(path: PathLike | None = None) -> list[FigureMotif]:
     """The motifs of the figure: the five of the paper, or up to five of a file.
 
     From the ``motifs.meme`` of ``crmnet motifs discover`` (with ``motifs.tsv`` in the same folder):
@@ -135,7 +136,7 @@ def _with_known_motif(motifs: Sequence[Motif]) -> list[FigureMotif]:
 def figure5(
     predictor: Predictor,
     promoters: Promoters,
-    folder: Path,
+    folder: PathLike,
     *,
     media: tuple[str | None, str | None] = (None, None),
     motifs: Sequence[FigureMotif] | None = None,
@@ -163,6 +164,7 @@ def figure5(
     Raises:
         ValueError: If no motif has a site in any promoter.
     """
+    folder = Path(folder)
     motifs = list(motifs or top_motifs())[:PANELS]
     options = AttributeOptions("masked")
     attribution = attribute(
@@ -204,7 +206,10 @@ def _sites(inserts: Tokens, motifs: Sequence[FigureMotif]) -> list[tuple[FigureM
 
 
 def site_statistics(
-    saliency: Floats, expression: Floats, hits: Sequence[tuple[str, Hits]], seed: int = 0
+    saliency: npt.ArrayLike,
+    expression: npt.ArrayLike,
+    hits: Sequence[tuple[str, Hits]],
+    seed: int = 0,
 ) -> list[BarValues]:
     """Saliency at the sites of each motif, and expression of the promoters with a site.
 
@@ -217,6 +222,7 @@ def site_statistics(
     Returns:
         A row named ``all`` for all promoters and positions, then one row for each motif.
     """
+    saliency, expression = np.asarray(saliency), np.asarray(expression)
     ones = np.ones(len(saliency))
     mean_interval = partial(_bootstrap_ratio, seed=seed)
     mean_saliency = mean_interval(saliency.sum(1), ones * saliency.shape[1])

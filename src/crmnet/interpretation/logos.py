@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet.arrays import AnyFloats, Floats
@@ -65,19 +66,21 @@ class LogoPanel(NamedTuple):
     """Sites to draw below the logo."""
 
 
-def site_sums(values: AnyFloats, hits: Hits) -> Floats:
+def site_sums(values: npt.ArrayLike, hits: Hits) -> Floats:
     """Sum of the values ``(B, L)`` over each of H sites, ``(H,)``."""
+    values = np.asarray(values)
     total = _running_sums(values)
     return total[hits.row, hits.end] - total[hits.row, hits.start]
 
 
-def share_exceeded(values: AnyFloats, hits: Hits) -> Floats:
+def share_exceeded(values: npt.ArrayLike, hits: Hits) -> Floats:
     """How strongly each site stands out in its promoter, ``(H,)`` between 0 and 1.
 
     This is the fraction of all windows of the site's width in the same promoter whose absolute sum
     of the values ``(B, L)`` is smaller than the site's. The column is called ``beyond`` in
     ``sites.tsv``.
     """
+    values = np.asarray(values)
     total, sizes = _running_sums(values), np.abs(site_sums(values, hits))
     widths = hits.end - hits.start
     share = np.empty(len(sizes))
@@ -93,8 +96,9 @@ def _running_sums(values: AnyFloats) -> Floats:
     return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
 
 
-def supported_sites(hits: Hits, share: Floats) -> Hits:
+def supported_sites(hits: Hits, share: npt.ArrayLike) -> Hits:
     """Hits with q at most MAX_Q whose :func:`share_exceeded` is at least MIN_SHARE_EXCEEDED."""
+    share = np.asarray(share)
     return hits.select((hits.q <= MAX_Q) & (share >= MIN_SHARE_EXCEEDED))
 
 

@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.figures.style import CYCLE, GREY, STYLE
+from crmnet.files import PathLike
 from crmnet.interpretation.attribute import INSERT, output_weights, unit_of
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.perturb import put
@@ -49,8 +51,9 @@ class Effects(NamedTuple):
     high: Floats
 
 
-def backgrounds(tokens: sequence.Tokens, n: int, seed: int) -> sequence.Tokens:
+def backgrounds(tokens: npt.ArrayLike, n: int, seed: int) -> sequence.Tokens:
     """``(n, L)`` sampled constructs with shuffled inserts, whose pairs of neighbours are kept."""
+    tokens = sequence.as_tokens(tokens)
     rng = np.random.default_rng(seed)
     sampled = np.array(tokens[rng.integers(len(tokens), size=n)])
     sampled[:, INSERT] = sequence.shuffle(sampled[:, INSERT], seed, 2)
@@ -59,7 +62,7 @@ def backgrounds(tokens: sequence.Tokens, n: int, seed: int) -> sequence.Tokens:
 
 def single_effects(
     predictor: Predictor,
-    grounds: sequence.Tokens,
+    grounds: npt.ArrayLike,
     site: str,
     weights: Sequence[int],
     step: int = STEP,
@@ -74,6 +77,7 @@ def single_effects(
             :func:`crmnet.interpretation.attribute.output_weights`.
         step: Bases from one position to the next.
     """
+    grounds = sequence.as_tokens(grounds)
     letters = sequence.encode([site])[0][0]
     unchanged = _predict(predictor, grounds, weights)
     where, changes = [], []
@@ -87,7 +91,7 @@ def single_effects(
 
 def pair_effects(
     predictor: Predictor,
-    grounds: sequence.Tokens,
+    grounds: npt.ArrayLike,
     sites: tuple[str, str],
     weights: Sequence[int],
     gaps: Sequence[int] = range(0, MAX_GAP + 1, STEP),
@@ -97,6 +101,7 @@ def pair_effects(
     The pair lies in the middle of the insert. Each single site lies where it lies in the pair.
     Gaps for which the insert is too short are left out. Arguments as for :func:`single_effects`.
     """
+    grounds = sequence.as_tokens(grounds)
     first, second = (sequence.encode([site])[0][0] for site in sites)
     unchanged = _predict(predictor, grounds, weights)
     length = INSERT.stop - INSERT.start
@@ -150,9 +155,9 @@ def site_bases(site: str) -> str:
 
 def plant(
     predictor: Predictor,
-    tokens: sequence.Tokens,
+    tokens: npt.ArrayLike,
     sites: Sequence[str],
-    folder: Path,
+    folder: PathLike,
     *,
     media: tuple[str | None, str | None] = (None, None),
     picture: str = "png",
@@ -176,6 +181,8 @@ def plant(
     Raises:
         ValueError: If a site or a medium is unknown.
     """
+    tokens = sequence.as_tokens(tokens)
+    folder = Path(folder)
     bases = [site_bases(site) for site in sites]
     weights = output_weights(predictor, *media)
     grounds = backgrounds(tokens, BACKGROUNDS, seed)

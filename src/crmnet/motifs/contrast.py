@@ -11,15 +11,13 @@ G + C content, and each family counts once.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import hypergeom
 
-from crmnet.arrays import Booleans, Integers
+from crmnet.arrays import Integers
 from crmnet.motifs.pwm import Matrix
-from crmnet.sequence import Tokens
+from crmnet.sequence import as_tokens
 
 N_STRATA = 12
 """Number of G + C classes, which hold about the same number of sequences each."""
@@ -30,14 +28,16 @@ MIN_TRIPLETS = 6
 occur in unrelated sequences."""
 
 
-def gc_content(tokens: Tokens) -> Matrix:
+def gc_content(tokens: npt.ArrayLike) -> Matrix:
     """Fraction of G and C among the known bases of each row, ``(B,)``."""
+    tokens = as_tokens(tokens)
     known = np.maximum((tokens < 4).sum(axis=1), 1)
     return ((tokens == 1) | (tokens == 2)).sum(axis=1) / known
 
 
-def composition_strata(tokens: Tokens, strata: int = N_STRATA) -> Integers:
+def composition_strata(tokens: npt.ArrayLike, strata: int = N_STRATA) -> Integers:
     """Class of G + C content of each row, ``(B,)``, from 0; sizes are as equal as ties allow."""
+    tokens = as_tokens(tokens)
     if not len(tokens):
         return np.zeros(0, dtype=np.int64)
     share = gc_content(tokens)
@@ -45,13 +45,14 @@ def composition_strata(tokens: Tokens, strata: int = N_STRATA) -> Integers:
     return np.searchsorted(edges, share, side="right")
 
 
-def find_families(tokens: Tokens) -> Integers:
+def find_families(tokens: npt.ArrayLike) -> Integers:
     """Family number of each sequence, ``(B,)``.
 
     Sequences that share SHARED_BASES consecutive bases at the same position belong to one family.
     Steps of a trajectory and mutants of a fragment do. Two random promoters of 80 bases do in one
     of a billion pairs.
     """
+    tokens = as_tokens(tokens)
     parent = np.arange(len(tokens))
     windows = np.lib.stride_tricks.sliding_window_view(tokens, SHARED_BASES, axis=1)
     power = 5 ** np.arange(SHARED_BASES, dtype=np.int64)
@@ -77,12 +78,13 @@ def _root(parent: Integers, row: int) -> int:
     return row
 
 
-def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Integers, Integers]:
+def extremes(expression: npt.ArrayLike, family: npt.ArrayLike, n: int) -> tuple[Integers, Integers]:
     """Rows of the n highest and of the n lowest sequences, one for each family in each group.
 
     Raises:
         ValueError: If the two groups overlap.
     """
+    expression, family = np.asarray(expression), np.asarray(family)
     order = np.argsort(-expression, kind="stable")
 
     def first_of_each(rows: Integers) -> Integers:
@@ -99,7 +101,7 @@ def extremes(expression: Matrix, family: npt.NDArray[Any], n: int) -> tuple[Inte
     return top, bottom
 
 
-def exact_p(hits: Booleans, top: Booleans, stratum: Integers) -> float:
+def exact_p(hits: npt.ArrayLike, top: npt.ArrayLike, stratum: npt.ArrayLike) -> float:
     """One-sided p-value of the number of hits in the top group, given the hits of each stratum.
 
     Exact: under the null hypothesis the hits of a stratum are distributed hypergeometrically over
@@ -110,6 +112,7 @@ def exact_p(hits: Booleans, top: Booleans, stratum: Integers) -> float:
         top: ``(B,)`` True for sequences of the group that is tested for enrichment.
         stratum: ``(B,)`` class of composition, from 0.
     """
+    hits, top, stratum = np.asarray(hits), np.asarray(top), np.asarray(stratum)
     strata = int(stratum.max(initial=0)) + 1
     sizes, counts = (
         np.bincount((2 * stratum + top)[rows], minlength=2 * strata).reshape(strata, 2)
@@ -124,7 +127,7 @@ def exact_p(hits: Booleans, top: Booleans, stratum: Integers) -> float:
     return float(min(1.0, density[int(counts[:, 1].sum()) :].sum()))
 
 
-def minimum_hypergeometric(hits: Booleans) -> tuple[float, int]:
+def minimum_hypergeometric(hits: npt.ArrayLike) -> tuple[float, int]:
     """The mHG test (Eden et al. 2007): are hits enriched at the top of a ranking?
 
     Args:
@@ -134,6 +137,7 @@ def minimum_hypergeometric(hits: Booleans) -> tuple[float, int]:
         An upper bound of the p-value, and the cutoff (number of top ranks) that gives it. The bound
         is the smallest hypergeometric tail over all cutoffs, times the number of hits.
     """
+    hits = np.asarray(hits)
     n, n_hits = len(hits), int(hits.sum())
     if n_hits in (0, n):
         return 1.0, n
@@ -143,8 +147,11 @@ def minimum_hypergeometric(hits: Booleans) -> tuple[float, int]:
     return float(min(1.0, tails[best] * n_hits)), int(ranks[best])
 
 
-def rank_within_strata(expression: Matrix, tokens: Tokens, strata: int = 50) -> Matrix:
+def rank_within_strata(
+    expression: npt.ArrayLike, tokens: npt.ArrayLike, strata: int = 50
+) -> Matrix:
     """Relative rank of each sequence within its G + C stratum, ``(B,)``: 0 lowest, 1 highest."""
+    tokens, expression = as_tokens(tokens), np.asarray(expression)
     stratum = composition_strata(tokens, strata)
     relative_rank = np.empty(len(expression))
     for number in np.unique(stratum):

@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ from crmnet.motifs.refine import (
 )
 from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
 from crmnet.motifs.scan import q_values
-from crmnet.sequence import Tokens
+from crmnet.sequence import as_tokens
 
 log = logging.getLogger("crmnet")
 
@@ -147,9 +147,9 @@ HeldOutTest = Callable[[Booleans, bool], float]
 
 
 def differential_motifs(
-    tokens: Tokens,
-    expression: Matrix,
-    family: npt.NDArray[Any],
+    tokens: npt.ArrayLike,
+    expression: npt.ArrayLike,
+    family: npt.ArrayLike,
     options: DiscoverOptions = DEFAULTS,
 ) -> list[DiscoveredMotif]:
     """Motifs enriched in the highest or in the lowest sequences, compared with each other.
@@ -166,14 +166,19 @@ def differential_motifs(
     Raises:
         ValueError: If there are fewer than 2 n families.
     """
+    tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
     rows, top = extreme_sequences(tokens, expression, family, options)
     return contrast_motifs(tokens[rows], top, options)
 
 
 def extreme_sequences(
-    tokens: Tokens, expression: Matrix, family: npt.NDArray[Any], options: DiscoverOptions
+    tokens: npt.ArrayLike,
+    expression: npt.ArrayLike,
+    family: npt.ArrayLike,
+    options: DiscoverOptions,
 ) -> tuple[Integers, Booleans]:
     """Rows of the n highest and n lowest sequences, and a mask of the highest; ``(2n,)`` each."""
+    tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
     score = rank_within_strata(expression, tokens) if options.match_composition else expression
     top, bottom = extremes(score, family, options.n)
     rows = np.concatenate([top, bottom])
@@ -181,7 +186,10 @@ def extreme_sequences(
 
 
 def contrast_motifs(
-    tokens: Tokens, top: Booleans, options: DiscoverOptions = DEFAULTS, letter: str = "D"
+    tokens: npt.ArrayLike,
+    top: npt.ArrayLike,
+    options: DiscoverOptions = DEFAULTS,
+    letter: str = "D",
 ) -> list[DiscoveredMotif]:
     """Motifs of two given groups of sequences; see :func:`differential_motifs`.
 
@@ -191,14 +199,16 @@ def contrast_motifs(
         options: Settings of the search; ``n`` is not used.
         letter: First letter of the ids.
     """
+    tokens, top = as_tokens(tokens), np.asarray(top)
     search, test = search_and_test_sets(tokens, top, options)
     return significant_motifs(*_search(search, test, group_test(test), options), options, letter)
 
 
 def search_and_test_sets(
-    tokens: Tokens, top: Booleans, options: DiscoverOptions
+    tokens: npt.ArrayLike, top: npt.ArrayLike, options: DiscoverOptions
 ) -> tuple[LabelledSequences, LabelledSequences]:
     """Split two groups (response 1 and 0) into sequences to search and held-out sequences."""
+    tokens, top = as_tokens(tokens), np.asarray(top)
     sequences = LabelledSequences(tokens, top.astype(float), composition_strata(tokens))
     search, test = _split(top, options)
     return sequences.take(search), sequences.take(test)
@@ -211,9 +221,9 @@ def group_test(test: LabelledSequences) -> HeldOutTest:
 
 
 def ranked_motifs(
-    tokens: Tokens,
-    expression: Matrix,
-    family: npt.NDArray[Any],
+    tokens: npt.ArrayLike,
+    expression: npt.ArrayLike,
+    family: npt.ArrayLike,
     options: DiscoverOptions = DEFAULTS,
 ) -> list[DiscoveredMotif]:
     """Motifs whose sites are enriched at the top or at the bottom of the complete ranking.
@@ -223,6 +233,7 @@ def ranked_motifs(
     held-out ranking. ``share`` refers to the upper (lower) third, ``share_other`` to the rest.
     Ids are ``R1``, ``R2``, …; arguments as for :func:`differential_motifs`, without ``n``.
     """
+    tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
     _, rows = np.unique(family, return_index=True)
     rng = np.random.default_rng(options.seed)
     rank = rank_within_strata(expression[rows], tokens[rows])

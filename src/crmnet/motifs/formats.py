@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crmnet.files import PathLike
 from crmnet.motifs.pwm import UNIFORM, Motif
 from crmnet.sequence import LETTERS
 
@@ -26,7 +27,7 @@ VERSION_LINES = 10
 TOTALS_PREFIX = "# sites per column:"
 
 
-def read_motifs(path: Path) -> list[Motif]:
+def read_motifs(path: PathLike) -> list[Motif]:
     """The motifs of a MEME or JASPAR file, in file order.
 
     Raises:
@@ -34,6 +35,7 @@ def read_motifs(path: Path) -> list[Motif]:
         ValueError: If the file has another format, no motif or a broken matrix; the error names
             file and line.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such motif file")
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -19,8 +19,9 @@ from typing import NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.arrays import Booleans, Integers
+from crmnet.arrays import Integers
 from crmnet.choices import Engine
+from crmnet.files import PathLike
 from crmnet.motifs.discover import (
     Candidate,
     DiscoveredMotif,
@@ -43,7 +44,7 @@ from crmnet.motifs.refine import (
 )
 from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
 from crmnet.motifs.seqlets import seqlets_and_background
-from crmnet.sequence import Tokens, decode
+from crmnet.sequence import Tokens, as_tokens, decode
 
 log = logging.getLogger("crmnet")
 
@@ -84,12 +85,13 @@ def find_program(engine: str) -> str:
     )
 
 
-def run_program(command: Sequence[str | Path], folder: Path) -> None:
+def run_program(command: Sequence[PathLike], folder: PathLike) -> None:
     """Run a program and wait for its end; append its messages to MESSAGES_FILE in ``folder``.
 
     Raises:
         ValueError: If its exit status is not 0; the error shows the last lines of its messages.
     """
+    folder = Path(folder)
     messages = folder / MESSAGES_FILE
     log.info("%s is running; its messages go to %s", command[0], messages)
     with messages.open("a", encoding="utf-8") as file:
@@ -108,7 +110,11 @@ def run_program(command: Sequence[str | Path], folder: Path) -> None:
 
 
 def program_motifs(
-    tokens: Tokens, top: Booleans, program: str, folder: Path, options: DiscoverOptions
+    tokens: npt.ArrayLike,
+    top: npt.ArrayLike,
+    program: str,
+    folder: PathLike,
+    options: DiscoverOptions,
 ) -> list[DiscoveredMotif]:
     """Motifs that STREME or MEME finds in either of two groups, with the other as control.
 
@@ -119,6 +125,8 @@ def program_motifs(
         folder: Receives ``high`` and ``low``, with the sequences and all output of the program.
         options: Settings of the search; ids count from ``S1`` or ``M1``.
     """
+    tokens, top = as_tokens(tokens), np.asarray(top)
+    folder = Path(folder)
     search, test = search_and_test_sets(tokens, top, options)
     candidates: list[Candidate] = []
     for high in (True, False):
@@ -163,7 +171,7 @@ class AttributedConstructs(NamedTuple):
 
 
 def modisco_motifs(
-    attributed: AttributedConstructs, insert: slice, folder: Path, options: DiscoverOptions
+    attributed: AttributedConstructs, insert: slice, folder: PathLike, options: DiscoverOptions
 ) -> list[DiscoveredMotif]:
     """Motifs that TF-MoDISco finds; its positive patterns are ``high``, its negative ones ``low``.
 
@@ -179,6 +187,7 @@ def modisco_motifs(
     Raises:
         ValueError: If there are no hypothetical attributions, or the program fails.
     """
+    folder = Path(folder)
     order = np.random.default_rng(options.seed).permutation(len(attributed.tokens))
     seen, unseen = np.split(order, [round(len(order) * (1 - options.held_out))])
     patterns = _modisco(attributed, seen, insert, folder)
@@ -237,13 +246,14 @@ def _modisco(
 
 
 def tomtom_names(
-    motifs: Sequence[Motif], targets: Sequence[Motif], folder: Path
+    motifs: Sequence[Motif], targets: Sequence[Motif], folder: PathLike
 ) -> dict[str, tuple[str, float, float]]:
     """TOMTOM's best target for each motif: motif id → target id, p and q.
 
     Raises:
         ValueError: If TOMTOM fails or writes no table.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "motifs.meme", folder / "targets.meme"
     for file, group in zip(files, (motifs, targets), strict=True):

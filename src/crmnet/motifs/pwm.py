@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from crmnet.sequence import LETTERS, Tokens, one_hot
+from crmnet.sequence import LETTERS, as_tokens, one_hot
 
 Matrix = npt.NDArray[np.float64]
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
@@ -34,6 +34,7 @@ class Motif:
     """Expected number of motifs this good by chance; 0 if unknown."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", np.asarray(self.counts))
         if self.counts.ndim != 2 or self.counts.shape[0] != 4 or not self.counts.shape[1]:
             raise ValueError(f"{self.name}: counts must be (4, width); got {self.counts.shape}")
         if (self.counts < 0).any() or (self.counts.sum(axis=0) <= 0).any():
@@ -75,7 +76,7 @@ class Motif:
         return np.log(self.probabilities(pseudocount) / np.asarray(background)[:, None])
 
 
-def scan_scores(tokens: Tokens, matrices: Sequence[Matrix]) -> npt.NDArray[np.float32]:
+def scan_scores(tokens: npt.ArrayLike, matrices: Sequence[Matrix]) -> npt.NDArray[np.float32]:
     """Score matrices at every position on both strands.
 
     Args:
@@ -86,6 +87,7 @@ def scan_scores(tokens: Tokens, matrices: Sequence[Matrix]) -> npt.NDArray[np.fl
         ``(B, F, 2, L)``: score of matrix F with its left end at each position, on the forward and
         on the reverse strand. N scores 0. −inf where the matrix extends beyond the sequence.
     """
+    tokens = as_tokens(tokens)
     width = max(matrix.shape[1] for matrix in matrices)
     kernels = np.zeros((len(matrices), 2, 4, width), dtype=np.float32)
     for kernel, matrix in zip(kernels, matrices, strict=True):

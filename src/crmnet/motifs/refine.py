@@ -17,7 +17,7 @@ from crmnet.arrays import Booleans, Integers
 from crmnet.motifs.pwm import Matrix, Motif
 from crmnet.motifs.residual import Residuals
 from crmnet.motifs.scan import STEPS_PER_BIT, ScanOptions, grid_scores, p_values
-from crmnet.sequence import N_TOKEN, Tokens
+from crmnet.sequence import N_TOKEN, Tokens, as_tokens
 
 N_THRESHOLDS = 40
 """Number of score thresholds tried for a matrix."""
@@ -50,11 +50,12 @@ POLISHING_LIMITS = SiteLimits(1e-3, 1e-3)
 """For a motif whose competitors are in the regression: here weak sites help more than they blur."""
 
 
-def best_scores(tokens: Tokens, motif: Motif) -> tuple[Matrix, Integers, Booleans]:
+def best_scores(tokens: npt.ArrayLike, motif: Motif) -> tuple[Matrix, Integers, Booleans]:
     """Best site of each sequence: score, start, whether on the reverse strand; each ``(B,)``.
 
     Scores are log-odds (natural logarithm). An N costs more than any base.
     """
+    tokens = as_tokens(tokens)
     matrix = np.vstack([motif.log_odds(), np.full(motif.width, N_SCORE)]).astype(np.float32)
     reverse_matrix = np.ascontiguousarray(matrix[[3, 2, 1, 0, 4], ::-1])
     score, start, is_reverse = _best_sites(np.ascontiguousarray(tokens), matrix, reverse_matrix)
@@ -82,8 +83,9 @@ def _best_sites(
     return score, best_start, is_reverse
 
 
-def site_strength(score: Matrix, motif: Motif) -> Matrix:
+def site_strength(score: npt.ArrayLike, motif: Motif) -> Matrix:
     """Strength of scores ``(B,)``: 0 up to the score at STRENGTH_P, 1 for the consensus."""
+    score = np.asarray(score)
     floor, highest = score_at_p(motif, STRENGTH_P), float(motif.log_odds().max(axis=0).sum())
     return np.maximum(score - floor, 0) / max(highest - floor, 1e-3)
 
@@ -98,7 +100,11 @@ def score_at_p(motif: Motif, p_value: float) -> float:
 
 
 def refine(
-    start: Motif, tokens: Tokens, residuals: Residuals, limits: SiteLimits, min_sequences: int
+    start: Motif,
+    tokens: npt.ArrayLike,
+    residuals: Residuals,
+    limits: SiteLimits,
+    min_sequences: int,
 ) -> tuple[Motif, float, float]:
     """Refine a matrix on its own sites, and keep the version with the largest z.
 
@@ -113,6 +119,7 @@ def refine(
         The motif, trimmed to its informative columns; its score threshold for a site; and the z of
         its sites, positive if they are enriched in high sequences.
     """
+    tokens = as_tokens(tokens)
     motif = start = _cropped(start, tokens.shape[1])
     best: tuple[float, float, Motif] | None = None
     before: Integers = np.zeros(0, np.int64)
@@ -146,12 +153,13 @@ def refine(
 
 
 def best_threshold(
-    score: Matrix, residuals: Residuals, min_sequences: int, min_score: float
+    score: npt.ArrayLike, residuals: Residuals, min_sequences: int, min_score: float
 ) -> tuple[float, float]:
     """The z and the score threshold at which sites are most enriched in high sequences.
 
     Thresholds below ``min_score`` are tried only if fewer than ``min_sequences`` reach it.
     """
+    score = np.asarray(score)
     order = np.argsort(-score, kind="stable")
     strata = len(residuals.stratum_variance)
     last = min(len(score), max(int((score >= min_score).sum()), min_sequences))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from crmnet.arrays import Integers
 from crmnet.motifs.pwm import UNIFORM, Matrix, Motif, scan_scores
-from crmnet.sequence import N_TOKEN, Tokens
+from crmnet.sequence import N_TOKEN, Tokens, as_tokens
 
 STEPS_PER_BIT = 100
 """Grid steps in one bit."""
@@ -65,8 +65,9 @@ class Hits(NamedTuple):
     q: npt.NDArray[np.float64]
     """Benjamini-Hochberg q-value over all positions tested with the same motif."""
 
-    def select(self, mask: npt.NDArray[np.bool_]) -> Hits:
+    def select(self, mask: npt.ArrayLike) -> Hits:
         """The hits where ``mask`` is True."""
+        mask = np.asarray(mask)
         return Hits(**{name: column[mask] for name, column in self._asdict().items()})
 
     def of_motif(self, motif: int) -> Hits:
@@ -80,7 +81,7 @@ def grid_scores(motif: Motif, options: ScanOptions) -> Integers:
     return np.rint(bits * STEPS_PER_BIT).astype(np.int64)
 
 
-def p_values(scores: Integers, background: Sequence[float] = UNIFORM) -> tuple[int, Matrix]:
+def p_values(scores: npt.ArrayLike, background: Sequence[float] = UNIFORM) -> tuple[int, Matrix]:
     """p-values of all possible scores of a matrix.
 
     Args:
@@ -91,6 +92,7 @@ def p_values(scores: Integers, background: Sequence[float] = UNIFORM) -> tuple[i
         The lowest possible score, and ``(S,)`` whose entry i is the p-value of that score plus i:
         the fraction of random k-mers that score at least as high.
     """
+    scores = np.asarray(scores)
     lowest = int(scores.min(axis=0).sum())
     density = np.ones(1)
     for column in scores.T:
@@ -103,7 +105,7 @@ def p_values(scores: Integers, background: Sequence[float] = UNIFORM) -> tuple[i
 
 
 def find_sites(
-    tokens: Tokens, motifs: Sequence[Motif], options: ScanOptions = ScanOptions()
+    tokens: npt.ArrayLike, motifs: Sequence[Motif], options: ScanOptions = ScanOptions()
 ) -> Hits:
     """All positions on either strand that score high enough; none of them covers an N.
 
@@ -115,6 +117,7 @@ def find_sites(
     Returns:
         The hits. A palindromic motif is reported on both strands, as in FIMO.
     """
+    tokens = as_tokens(tokens)
     matrices = [grid_scores(motif, options) for motif in motifs]
     kernels = [matrix.astype(float) for matrix in matrices]
     tables = [p_values(matrix, options.background) for matrix in matrices]
@@ -146,11 +149,12 @@ def find_sites(
     return Hits(row, motif, start, ends, np.array(["+", "-"])[strand], score / STEPS_PER_BIT, p, q)
 
 
-def q_values(p: Matrix, tests: int) -> Matrix:
+def q_values(p: npt.ArrayLike, tests: int) -> Matrix:
     """Benjamini-Hochberg q-values of the smallest p-values of ``tests`` tests, in the given order.
 
     If ``p`` was truncated at a threshold, these are upper bounds, exact well below the threshold.
     """
+    p = np.asarray(p)
     order = np.argsort(p, kind="stable")
     raw = p[order] * tests / np.arange(1, len(p) + 1)
     q = np.empty(len(p))

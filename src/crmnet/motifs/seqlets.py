@@ -17,7 +17,7 @@ from crmnet.arrays import Integers
 from crmnet.motifs.contrast import composition_strata
 from crmnet.motifs.discover import DEFAULTS, DiscoveredMotif, DiscoverOptions, contrast_motifs
 from crmnet.motifs.residual import LabelledSequences
-from crmnet.sequence import Tokens
+from crmnet.sequence import as_tokens
 
 CORE = 8
 """Number of bases whose attributions are summed."""
@@ -39,7 +39,7 @@ class Seqlets(NamedTuple):
 
 
 def extract_seqlets(
-    values: npt.NDArray[np.floating], sign: int, share: float = 0.05, flank: int = FLANK
+    values: npt.ArrayLike, sign: int, share: float = 0.05, flank: int = FLANK
 ) -> Seqlets:
     """The strongest windows of one sign, with cores that do not overlap.
 
@@ -49,6 +49,7 @@ def extract_seqlets(
         share: Fraction of all windows that counts as strong.
         flank: Bases on either side of the core.
     """
+    values = np.asarray(values)
     window = np.lib.stride_tricks.sliding_window_view(values * sign, CORE, axis=1).sum(axis=2)
     candidates = window[:, flank : window.shape[1] - flank].astype(float)
     limit = max(float(np.quantile(candidates, 1 - share)), 0.0)
@@ -66,9 +67,10 @@ def extract_seqlets(
 
 
 def seqlets_and_background(
-    tokens: Tokens, values: npt.NDArray[np.floating], sign: int, seed: int, flank: int = FLANK
+    tokens: npt.ArrayLike, values: npt.ArrayLike, sign: int, seed: int, flank: int = FLANK
 ) -> LabelledSequences:
     """Seqlets of one sign (response 1) and as many windows of low importance (response 0)."""
+    tokens, values = as_tokens(tokens), np.asarray(values)
     width = CORE + 2 * flank
     seqlets = extract_seqlets(values, sign, flank=flank)
     background = _background_starts(values, len(seqlets.row), width, seed)
@@ -80,8 +82,8 @@ def seqlets_and_background(
 
 
 def attributed_motifs(
-    tokens: Tokens,
-    values: npt.NDArray[np.floating],
+    tokens: npt.ArrayLike,
+    values: npt.ArrayLike,
     options: DiscoverOptions = DEFAULTS,
 ) -> list[DiscoveredMotif]:
     """Motifs of seqlets; ``high`` are those that raise the prediction; ids count from ``A1``.
@@ -92,6 +94,7 @@ def attributed_motifs(
             sequences: the motifs describe what it has learned.
         options: Settings of the search; ``n`` is not used.
     """
+    tokens, values = as_tokens(tokens), np.asarray(values)
     discovered: list[DiscoveredMotif] = []
     for sign, name in ((1, "high"), (-1, "low")):
         windows = seqlets_and_background(tokens, values, sign, options.seed)

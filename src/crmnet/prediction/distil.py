@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.splits import families
 from crmnet.data.subset import finish_derived
 from crmnet.data.writer import DatasetWriter, EncodedRows, new_folder
-from crmnet.files import check_source_stays
+from crmnet.files import PathLike, check_source_stays
 from crmnet.perturb import cross, substitute
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import Tokens, inserts, prepare, sequence_lengths
@@ -54,7 +53,7 @@ class DistilOptions:
 def distil(
     predictor: Predictor,
     dataset: Dataset,
-    destination: Path,
+    destination: PathLike,
     options: DistilOptions | None = None,
     *,
     overwrite: bool = False,

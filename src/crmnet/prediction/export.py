@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.files import make_room, write_atomically
+from crmnet.files import PathLike, make_room, write_atomically
 from crmnet.prediction.predictor import Predictor
 
 Input = Literal["onehot", "tokens"]
@@ -57,7 +57,7 @@ class FromBytes(nn.Module):
         return self.model(one_hot_BLC.transpose(1, 2))
 
 
-def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") -> float:
+def export_onnx(predictor: Predictor, path: PathLike, *, reads: Input = "onehot") -> float:
     """Write an ONNX file, after a check that it predicts the same as PyTorch.
 
     Args:
@@ -74,6 +74,7 @@ def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") ->
             is written then.
         OSError: As :func:`crmnet.files.make_room`.
     """
+    path = Path(path)
     try:
         import onnx
         import onnxruntime
@@ -113,7 +114,7 @@ def export_onnx(predictor: Predictor, path: Path, *, reads: Input = "onehot") ->
     return difference
 
 
-def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot") -> float:
+def export_program(predictor: Predictor, path: PathLike, *, reads: Input = "onehot") -> float:
     """Write a program of ``torch.export`` (``.pt2``), which runs without crmnet.
 
     Arguments as for :func:`export_onnx`.
@@ -125,6 +126,7 @@ def export_program(predictor: Predictor, path: Path, *, reads: Input = "onehot")
         ValueError: If the name is not ``*.pt2``, or the difference exceeds :data:`TOLERANCE`.
         OSError: As :func:`crmnet.files.make_room`.
     """
+    path = Path(path)
     if path.suffix != ".pt2":
         raise ValueError(f"name the program of torch.export *.pt2; got {path}")
     make_room(path)

@@ -4,7 +4,7 @@ Takes a model (a run folder, a packed file or the name of a bundled one) and seq
 gives numbers in the unit of each medium, with their uncertainty if the model is calibrated.
 Evaluation, explanation, design and the server use a :class:`Predictor` for all predictions.
 
-    from crmnet.prediction.predictor import Predictor
+    from crmnet import Predictor
     Predictor.load("RUN").predict(["TGCATTTTTTTCACATC..."])
 """
 
@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
 from crmnet.choices import Precision
 from crmnet.data.media import output_of
-from crmnet.device import choose_device
+from crmnet.data.packed import as_rows
+from crmnet.device import Device, choose_device
+from crmnet.files import PathLike
 from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.layers import BothStrands, has_marks
+from crmnet.prediction.module import PlainModule
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import load_model
 from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions
@@ -52,7 +56,7 @@ class Rescaled(nn.Module):
         return self.network(x_BCL) * self.sd + self.mean
 
 
-@dataclass
+@dataclass(repr=False)
 class Predictor:
     """A trained model that predicts; made by :meth:`load`."""
 
@@ -73,13 +77,15 @@ class Predictor:
     """Output → unit of its predictions, if the training data state one."""
     precision: Precision = "fp32"
     """Of the arithmetic of :attr:`fast`."""
+    name: str | None = None
+    """Of the packed or bundled model, or the run folder; None if made by hand."""
 
     @classmethod
     def load(
         cls,
-        model: str | Path,
+        model: PathLike,
         *,
-        device: str = "auto",
+        device: Device = "auto",
         batch_size: int = BATCH_SIZE,
         precision: Precision = "fp32",
     ) -> Predictor:
@@ -87,15 +93,16 @@ class Predictor:
 
         Args:
             model: A run folder, a packed file, or the name of a bundled model.
-            device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest that is there.
+            device: ``auto`` for the fastest that is there, or whatever :class:`torch.device`
+                takes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a device itself.
             batch_size: Sequences per forward pass; lower it if memory runs out.
             precision: ``fp32`` predicts what the network does up to rounding; ``bf16`` computes in
                 bfloat16, faster on processors that can, with some 3 correct digits.
 
         Raises:
             FileNotFoundError: If there is no such model.
-            ValueError: If its contents are not a whole, matching model, or the precision is
-                unknown.
+            ValueError: If its contents are not a whole, matching model, the precision is unknown,
+                or this machine has no such device.
         """
         if precision not in DTYPES:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}")
@@ -120,12 +127,29 @@ class Predictor:
         fast = whole([for_inference(network, where, DTYPES[precision]) for network in networks])
         return cls(
             whole(networks), record.media, where, batch_size, length, fast, card, record.units,
-            precision,
+            precision, Path(model).resolve().name if card is None else card.name,
         )  # fmt: skip
+
+    def __repr__(self) -> str:
+        """Name, media, length, device and number of ensemble members."""
+        return (
+            f"Predictor(name={self.name!r}, media={self.media}, length={self.length}, "
+            f"device={str(self.device)!r}, members={self.members})"
+        )
+
+    def __call__(
+        self,
+        sequences: sequence.Texts,
+        *,
+        medium: str | None = None,
+        flanks: sequence.Flanks = "auto",
+    ) -> Expression:
+        """The same as :meth:`predict`."""
+        return self.predict(sequences, medium=medium, flanks=flanks)
 
     def predict(
         self,
-        sequences: Sequence[str],
+        sequences: sequence.Texts,
         *,
         medium: str | None = None,
         flanks: sequence.Flanks = "auto",
@@ -133,7 +157,8 @@ class Predictor:
         """Expression of each sequence.
 
         Args:
-            sequences: Inserts or whole constructs, A, C, G, T and N.
+            sequences: Inserts or complete constructs of A, C, G, T and N: a list, an array, or a
+                column of pandas or polars, by position.
             medium: One of :attr:`media`; None predicts all.
             flanks: As in :func:`crmnet.sequence.prepare`.
 
@@ -141,35 +166,61 @@ class Predictor:
             ``(N,)`` for one medium or a model with one output, else ``(N, n_media)``.
 
         Raises:
-            ValueError: If a sequence holds other letters, or the medium is not known.
+            ValueError: If a sequence holds other letters or is not text, or the medium is not
+                known.
         """
-        tokens, _ = sequence.prepare(*sequence.encode(sequences), flanks, self.length)
+        tokens = self.prepare(sequences, flanks=flanks)
         predicted = self.predict_tokens(tokens)
         if medium is not None:
             return predicted[:, self.medium_index(medium)]
         return predicted[:, 0] if len(self.media) == 1 else predicted
 
-    def predict_tokens(self, tokens: sequence.Tokens) -> Expression:
-        """Expression ``(N, n_media)`` of prepared tokens ``(N, L)``, a batch at a time."""
+    def prepare(
+        self, sequences: sequence.Texts, *, flanks: sequence.Flanks = "auto"
+    ) -> sequence.Tokens:
+        """Tokens ``(N, length)`` of sequences, with their adapters, as the network sees them.
+
+        Raises:
+            ValueError: If a sequence holds other letters than A, C, G, T and N, or is not text.
+        """
+        texts = sequence.as_list(sequences)
+        if texts and np.ndim(texts[0]):
+            raise ValueError(
+                f"sequences must be text; call predict_tokens for tokens (N, {self.length}), and "
+                "module() or module(insert_only=True) for a network that takes one-hot (N, 4, L)"
+            )
+        return sequence.prepare(*sequence.encode(texts), flanks, self.length)[0]
+
+    def predict_tokens(self, tokens: npt.ArrayLike) -> Expression:
+        """Expression ``(N, n_media)`` of prepared tokens ``(N, length)``, a batch at a time.
+
+        Raises:
+            ValueError: If the tokens have another shape.
+        """
+        if np.ndim(tokens) != 2 or np.shape(tokens)[1] != self.length:
+            raise ValueError(
+                f"tokens must be (N, {self.length}), as prepare() makes them of sequences; got "
+                f"{np.shape(tokens)}"
+            )
+        rows = as_rows(tokens)
         network = self.model if self.fast is None else self.fast
-        predicted = np.empty((len(tokens), len(self.media)), dtype=np.float32)
+        predicted = np.empty((len(rows), len(self.media)), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(tokens), self.batch_size):
-                batch = np.array(tokens[start : start + self.batch_size])
+            for start in range(0, len(rows), self.batch_size):
+                batch = np.array(rows[start : start + self.batch_size])
                 x_BCL = sequence.one_hot(torch.from_numpy(batch).to(self.device))
                 predicted[start : start + len(batch)] = network(x_BCL).float().cpu().numpy()
         return predicted
 
-    def assess(self, sequences: Sequence[str], *, flanks: sequence.Flanks = "auto") -> Assessed:
+    def assess(self, sequences: sequence.Texts, *, flanks: sequence.Flanks = "auto") -> Assessed:
         """Expression of each sequence, and how far to trust it if the model is calibrated.
 
         Raises:
-            ValueError: If a sequence holds letters other than A, C, G, T and N.
+            ValueError: If a sequence holds letters other than A, C, G, T and N, or is not text.
         """
-        tokens, _ = sequence.prepare(*sequence.encode(sequences), flanks, self.length)
-        return self.assess_tokens(tokens)
+        return self.assess_tokens(self.prepare(sequences, flanks=flanks))
 
-    def assess_tokens(self, tokens: sequence.Tokens) -> Assessed:
+    def assess_tokens(self, tokens: npt.ArrayLike) -> Assessed:
         """:meth:`assess` for prepared tokens ``(N, L)``."""
         if self.card is None or self.card.calibration is None:
             return Assessed(self.predict_tokens(tokens), None)
@@ -179,7 +230,7 @@ class Predictor:
             assess_predictions(self.card.calibration, self.media, tokens, expression, spread),
         )
 
-    def predict_with_spread(self, tokens: sequence.Tokens) -> tuple[Expression, Expression]:
+    def predict_with_spread(self, tokens: npt.ArrayLike) -> tuple[Expression, Expression]:
         """Expression and standard deviation over members and strands, ``(N, n_media)`` each.
 
         Raises:
@@ -191,6 +242,32 @@ class Predictor:
         both = replace(self, fast=WithSpread(network).eval(), media=[*self.media, *self.media])
         expression, spread = np.hsplit(both.predict_tokens(tokens), 2)
         return expression, spread
+
+    def module(self, medium: str | None = None, insert_only: bool = False) -> nn.Module:
+        """The network as a plain ``nn.Module`` that tangermeme, captum and ledidi take as it is.
+
+        It is a copy in evaluation mode on :attr:`device`, gives float32 predictions in the media's
+        units, and lets gradients through to its input. Every layer of the bundled models has a
+        DeepLIFT rule in tangermeme.
+
+        Args:
+            medium: The medium to predict, ``(B, 1)``; None predicts all, ``(B, n_media)``.
+            insert_only: The input is one-hot inserts ``(B, 4, L)`` of one length L, such as 80;
+                adapters and padding are added inside. Otherwise it is complete constructs with
+                their padding, ``(B, 4, length)``, all zeros where the base is N. tangermeme's
+                attributions and ledidi take no N, so they need True.
+
+        Raises:
+            ValueError: If the medium is not known.
+        """
+        output = None if medium is None else self.medium_index(medium)
+        module = PlainModule(self.model, output, self.length, insert_only=insert_only)
+        return module.to(self.device)
+
+    @property
+    def members(self) -> int:
+        """Networks of the ensemble; 1 for a run folder."""
+        return len(self.model.members) if isinstance(self.model, Ensemble) else 1
 
     @property
     def identity(self) -> str:

@@ -30,7 +30,7 @@ from crmnet import sequence
 from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
 from crmnet.data.sequences import SequenceBlock, read_sequences
-from crmnet.files import make_room, write_atomically, write_text_atomically
+from crmnet.files import PathLike, as_paths, make_room, write_atomically, write_text_atomically
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import column_names, predict_block, table_columns
 from crmnet.reports.tables import TableWriter, table_kind
@@ -75,6 +75,8 @@ class ShardedJob:
     """Number of rows in each part except the last."""
 
     def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
         if self.rows < 1:
             raise ValueError(f"part rows must be at least 1; got {self.rows}")
         if STDIN in (self.input, self.output):
@@ -140,18 +142,18 @@ def predict_sharded(
     return done
 
 
-def join(paths: Sequence[Path], output: Path, names: Sequence[str]) -> None:
+def join(paths: Sequence[PathLike], output: PathLike, names: Sequence[str]) -> None:
     """Write the tables of the parts, in order, to ``output``; one part at a time is in memory."""
     import polars
 
     if table_kind(output) != "parquet":
         with TableWriter(output, names) as table:
-            for path in paths:
+            for path in as_paths(paths):
                 table.write(polars.read_parquet(path).to_dict(as_series=False))
         return
 
     def write(partial: Path) -> None:
-        polars.scan_parquet(list(paths)).sink_parquet(partial, maintain_order=True)
+        polars.scan_parquet(as_paths(paths)).sink_parquet(partial, maintain_order=True)
 
     write_atomically(output, write)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from crmnet import sequence
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.data.sequences import SequenceBlock, prepare_block, read_sequences
+from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.statistics.uncertainty import Expression, Trust
 
@@ -25,7 +25,7 @@ class PredictedBlock(NamedTuple):
 
 
 def predict_file(
-    predictor: Predictor, path: Path, *, flanks: sequence.Flanks = "auto"
+    predictor: Predictor, path: PathLike, *, flanks: sequence.Flanks = "auto"
 ) -> Iterator[PredictedBlock]:
     """Predict the sequences of a file in input order; memory does not grow with the file.
 
@@ -39,7 +39,7 @@ def predict_file(
 
 
 def predict_block(
-    predictor: Predictor, path: Path, block: SequenceBlock, flanks: sequence.Flanks
+    predictor: Predictor, path: PathLike, block: SequenceBlock, flanks: sequence.Flanks
 ) -> PredictedBlock:
     """Predict a block of the file ``path``; an error names the file and the row's line."""
     tokens, preparation = prepare_block(block, path, flanks, predictor.length)

@@ -27,11 +27,11 @@ from crmnet.figures.panels import (
     length_histogram,
 )
 from crmnet.figures.style import STYLE
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 
 
-def write_dataset_picture(dataset: Dataset, path: Path) -> None:
+def write_dataset_picture(dataset: Dataset, path: PathLike) -> None:
     """Draw the distribution of a data set's labels in each medium, and save it."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 3), layout="constrained")
@@ -40,8 +40,9 @@ def write_dataset_picture(dataset: Dataset, path: Path) -> None:
         save_figure(figure, path)
 
 
-def write_check(folder: Path, check: Check, leaks: Leaks | None = None) -> None:
+def write_check(folder: PathLike, check: Check, leaks: Leaks | None = None) -> None:
     """Write ``check.json`` and ``check.png``."""
+    folder = Path(folder)
     content = {**asdict(check), "leaks": leaks.as_json() if leaks else None}
     write_text_atomically(folder / "check.json", json.dumps(content, indent=2) + "\n")
     with matplotlib.rc_context(STYLE):

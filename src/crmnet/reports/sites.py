@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crmnet.arrays import Floats
+from crmnet.files import PathLike
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
 from crmnet.reports.tables import TableWriter
 
 
 def write_sites(
-    path: Path,
+    path: PathLike,
     ids: Sequence[str],
     motifs: Sequence[Motif],
     hits: Hits,

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from crmnet.files import STDOUT, make_room
+from crmnet.files import STDOUT, PathLike, make_room
 
 KINDS = {
     "": "tsv", ".tsv": "tsv", ".txt": "tsv", ".tab": "tsv", ".csv": "csv", ".parquet": "parquet",
@@ -22,12 +22,13 @@ KINDS = {
 """Suffix in lower case → format."""
 
 
-def table_kind(path: Path) -> str:
+def table_kind(path: PathLike) -> str:
     """``tsv``, ``csv`` or ``parquet``, by suffix; ``tsv`` without a suffix and for ``-``.
 
     Raises:
         ValueError: If the suffix is unknown.
     """
+    path = Path(path)
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise ValueError(
@@ -51,8 +52,8 @@ class TableWriter:
         OSError: As :func:`crmnet.files.make_room`, on entering the context.
     """
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self.path, self.names = path, list(names)
+    def __init__(self, path: PathLike, names: Sequence[str]) -> None:
+        self.path, self.names = Path(path), list(names)
         self.kind = table_kind(path)
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
         self.file: IO[str] | None = None

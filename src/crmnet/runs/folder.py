@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from crmnet.data.dataset import read_json
-from crmnet.files import write_atomically, write_text_atomically
+from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.models import build
 from crmnet.models.crmnet.published import published_state, read_saved_model
 from crmnet.runs.record import FORMAT, RunRecord, Scale, versions
@@ -36,18 +36,20 @@ HISTORY = "history.csv"
 STATE = "state.safetensors"
 
 
-def save_record(run: Path, record: RunRecord) -> None:
+def save_record(run: PathLike, record: RunRecord) -> None:
     """Write ``run.json``."""
+    run = Path(run)
     write_text_atomically(run / RECORD, record.model_dump_json(indent=2) + "\n")
 
 
-def save_weights(run: Path, network: nn.Module) -> None:
+def save_weights(run: PathLike, network: nn.Module) -> None:
     """Write ``weights.safetensors``."""
+    run = Path(run)
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(run / WEIGHTS, lambda path: save_file(tensors, path))
 
 
-def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
+def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRecord:
     """Create a run folder from published weights (see :mod:`crmnet.models.crmnet.published`).
 
     Args:
@@ -61,6 +63,8 @@ def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
         ModuleNotFoundError: If TensorFlow is not installed.
         ValueError: If it holds another network; names tensor and shape.
     """
+    saved_model = Path(saved_model)
+    run = Path(run)
     if run.exists():
         raise FileExistsError(f"{run} exists; choose another name")
     settings = resolve("paper-complex")
@@ -80,7 +84,7 @@ def import_published(saved_model: Path, run: Path, medium: str) -> RunRecord:
     return record
 
 
-def load_record(run: str | Path) -> RunRecord:
+def load_record(run: PathLike) -> RunRecord:
     """Read ``run.json``.
 
     Raises:
@@ -114,12 +118,13 @@ def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
         return build(name, soft_bins=record.settings.train.predicts_bins, **settings)
 
 
-def is_run(path: Path) -> bool:
+def is_run(path: PathLike) -> bool:
     """Whether ``path`` is a run folder."""
+    path = Path(path)
     return (path / RECORD).is_file()
 
 
-def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
+def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
     """The trained network of a run folder, in evaluation mode on the CPU, and its record.
 
     Raises:
@@ -137,7 +142,7 @@ def load_run(run: str | Path) -> tuple[nn.Module, RunRecord]:
     return network.eval(), record
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+def load_tensors(path: PathLike) -> dict[str, torch.Tensor]:
     """All tensors of a safetensors file."""
     try:
         return load_file(path)
@@ -145,13 +150,13 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
-def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: Path) -> None:
+def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: PathLike) -> None:
     """Load ``tensors`` into ``network``: none missing, none left over, all of the same shape.
 
     Args:
         network: Receives the tensors.
         tensors: By the names of the network's state dict.
-        source: Path to name in errors.
+        source: PathLike
 
     Raises:
         ValueError: Naming the tensor, and the shapes if they differ.
@@ -171,7 +176,7 @@ def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: 
     network.load_state_dict(tensors)
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
+def save_state(path: PathLike, state: dict[str, Any]) -> None:
     """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
 
     This is how the state of a trainer is stored without pickling: the tensors go into a safetensors
@@ -182,8 +187,9 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda p: save_file(tensors, p, metadata={"structure": structure}))
 
 
-def load_state(path: Path) -> dict[str, Any]:
+def load_state(path: PathLike) -> dict[str, Any]:
     """Read a file that :func:`save_state` wrote."""
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: nothing to resume from")
     tensors = load_tensors(path)
@@ -221,7 +227,7 @@ def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return content
 
 
-def start_or_resume(run: Path, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
+def start_or_resume(run: PathLike, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
     """Create a run folder, or check that the run in it may be resumed.
 
     Args:
@@ -237,6 +243,7 @@ def start_or_resume(run: Path, record: RunRecord, resume: bool, *, writes: bool)
         FileExistsError: If the folder already holds a run and ``resume`` is False.
         ValueError: If that run has other settings or data.
     """
+    run = Path(run)
     state = run / STATE if resume and (run / STATE).is_file() else None
     if not writes:  # the process that writes does the checks
         return state
@@ -252,7 +259,7 @@ def start_or_resume(run: Path, record: RunRecord, resume: bool, *, writes: bool)
     return state
 
 
-def check_unchanged(run: Path, record: RunRecord) -> None:
+def check_unchanged(run: PathLike, record: RunRecord) -> None:
     """Check that the run in a folder has the settings and the data of ``record``.
 
     Raises:

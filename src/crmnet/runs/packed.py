@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -26,7 +27,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.files import check_free, make_room, write_atomically, write_text_atomically
+from crmnet.files import (
+    PathLike,
+    as_paths,
+    check_free,
+    make_room,
+    write_atomically,
+    write_text_atomically,
+)
 from crmnet.names import did_you_mean
 from crmnet.runs.folder import (
     build_network,
@@ -77,7 +85,7 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-def packed_file(model: str | Path) -> Path | None:
+def packed_file(model: PathLike) -> Path | None:
     """The file of a packed or bundled model; None if ``model`` is neither.
 
     A run folder with the name of a bundled model takes precedence over it. Any other folder or file
@@ -86,16 +94,16 @@ def packed_file(model: str | Path) -> Path | None:
     path = Path(model)
     if path.is_file() and path.suffix == SUFFIX:
         return path
-    return None if is_run(path) else bundled().get(str(model))
+    return None if is_run(path) else bundled().get(os.fspath(model))
 
 
-def is_bundled(model: str | Path) -> bool:
+def is_bundled(model: PathLike) -> bool:
     """Whether ``model``, a name or a file, is one of the bundled models."""
     file = packed_file(model)
     return file is not None and file.resolve() in {path.resolve() for path in bundled().values()}
 
 
-def load_model(model: str | Path) -> LoadedModel:
+def load_model(model: PathLike) -> LoadedModel:
     """Load a run folder, a packed file, or a bundled model by name.
 
     Raises:
@@ -116,8 +124,8 @@ def load_model(model: str | Path) -> LoadedModel:
 
 
 def pack(
-    runs: Sequence[str | Path],
-    path: Path,
+    runs: PathLike | Sequence[PathLike],
+    path: PathLike,
     options: PackOptions | None = None,
     *,
     overwrite: bool = False,
@@ -131,6 +139,7 @@ def pack(
             already packed, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the
             file would be too large.
     """
+    runs, path = as_paths(runs), Path(path)
     options = options or PackOptions()
     check_name(path, overwrite)
     _check_runs(runs)
@@ -162,7 +171,7 @@ def pack(
     return card
 
 
-def check_name(path: Path, overwrite: bool = False) -> None:
+def check_name(path: PathLike, overwrite: bool = False) -> None:
     """Check that a packed model may be written to ``path``.
 
     Raises:
@@ -170,13 +179,14 @@ def check_name(path: Path, overwrite: bool = False) -> None:
         ValueError: If it is not named ``*.safetensors``.
         OSError: As :func:`crmnet.files.make_room`.
     """
+    path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
     make_room(path)
     check_free(path, overwrite)
 
 
-def load_card(path: Path) -> ModelCard:
+def load_card(path: PathLike) -> ModelCard:
     """The card in the header of a packed file.
 
     Raises:
@@ -198,7 +208,7 @@ def load_card(path: Path) -> ModelCard:
         raise ValueError(f"{path}: its card is damaged: {error.errors()[0]['msg']}") from error
 
 
-def load_packed(path: Path) -> LoadedModel:
+def load_packed(path: PathLike) -> LoadedModel:
     """The networks of a packed file, in evaluation mode and in 32 bits, and its card.
 
     Raises:
@@ -221,13 +231,14 @@ def load_packed(path: Path) -> LoadedModel:
 
 
 def save_packed(
-    path: Path, tensors: dict[str, Tensor], card: ModelCard, max_megabytes: float | None = None
+    path: PathLike, tensors: dict[str, Tensor], card: ModelCard, max_megabytes: float | None = None
 ) -> None:
     """Write the packed file, then the copy of its card.
 
     Raises:
         ValueError: If the file is larger than ``max_megabytes``; an earlier file stays.
     """
+    path = Path(path)
     text = card.model_dump_json()
 
     def write(partial: Path) -> None:
@@ -243,12 +254,12 @@ def save_packed(
     write_text_atomically(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
 
 
-def write_with_card(file: Path, card: ModelCard, path: Path) -> None:
+def write_with_card(file: PathLike, card: ModelCard, path: PathLike) -> None:
     """Write the weights of a packed file to ``path`` with another card; both may be one file."""
     save_packed(path, load_tensors(file), card)
 
 
-def _check_runs(runs: Sequence[str | Path]) -> None:
+def _check_runs(runs: Sequence[Path]) -> None:
     for run in runs:
         if packed_file(run) is not None:
             raise ValueError(f"{run} is packed already; give the run folders it was made from")
@@ -256,7 +267,7 @@ def _check_runs(runs: Sequence[str | Path]) -> None:
             raise ValueError(f"{run} is given twice; give each run once")
 
 
-def _check_alike(runs: Sequence[str | Path], records: Sequence[RunRecord]) -> None:
+def _check_alike(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
     def media_and_length(record: RunRecord) -> tuple[list[str], int]:
         return record.media, record.settings.model.settings.get("length", sequence.LENGTH)
 

@@ -26,6 +26,7 @@ from crmnet.arrays import Floats32
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.writer import check_destination, replace_folder
+from crmnet.files import PathLike
 from crmnet.reports.tables import TableWriter
 from crmnet.simulation.cell import INSERT, MEDIA, Cell, find_true_sites
 
@@ -76,7 +77,7 @@ class Library(NamedTuple):
 
 def simulate(
     options: AssayOptions,
-    destination: Path,
+    destination: PathLike,
     *,
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda promoters: None,
@@ -97,6 +98,7 @@ def simulate(
     Raises:
         FileExistsError: If ``destination`` exists and ``overwrite`` is False.
     """
+    destination = Path(destination)
     check_destination(destination, overwrite)
     destination.parent.mkdir(parents=True, exist_ok=True)
     cell = Cell()
@@ -253,6 +255,7 @@ def _write_parameters(cell: Cell, options: AssayOptions, path: Path) -> None:
     path.write_text(json.dumps(parameters, indent=2) + "\n")
 
 
-def read_options(dataset: Path) -> AssayOptions:
+def read_options(dataset: PathLike) -> AssayOptions:
     """The options with which a simulated data set was made."""
+    dataset = Path(dataset)
     return AssayOptions(**json.loads((dataset / "truth" / "cell.json").read_text())["options"])

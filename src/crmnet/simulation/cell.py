@@ -122,8 +122,9 @@ class Cell:
         self.opening = np.array([factor.opening for factor in factors], dtype=np.float32)
         self.reverse = np.array([factor.reverse for factor in factors], dtype=np.float32)
 
-    def binding(self, tokens: sequence.Tokens) -> Binding:
+    def binding(self, tokens: npt.ArrayLike) -> Binding:
         """Weights of all factors at all positions of constructs ``(B, L)``."""
+        tokens = sequence.as_tokens(tokens)
         scores = scan_scores(tokens, self.matrices)
         odds = np.exp(ENERGY_SCALE * (scores - self.best[:, None, None]))
         odds[self._covers_n(tokens)] = 0  # no factor binds to unknown bases

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crmnet.arrays import Floats, Integers
+from crmnet.files import PathLike
 from crmnet.statistics.metrics import (
     RESAMPLES,
     Estimate,
@@ -63,7 +65,7 @@ class DreamScore:
     """Name → ``n``, ``weight``, and the estimates ``r2`` (squared Pearson's r) and ``rho``."""
 
 
-def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
+def read_subsets(folder: PathLike, rows: int) -> dict[str, Integers]:
     """The challenge's lists of row numbers: ``(n,)``, or ``(n, 2)`` for pairs (alt, ref).
 
     Rows and pairs that are listed twice count once.
@@ -76,6 +78,7 @@ def read_subsets(folder: Path, rows: int) -> dict[str, Integers]:
         FileNotFoundError: If a list is missing.
         ValueError: If a list has other columns, or row numbers beyond the test set.
     """
+    folder = Path(folder)
     subsets: dict[str, Integers] = {"all": np.arange(rows)}
     for name, subset in SUBSETS.items():
         if subset.file is None:
@@ -117,7 +120,11 @@ def _read_list(path: Path, rows: int) -> Integers:
 
 
 def dream_score(
-    scored: Scored, subsets: Mapping[str, Integers], *, resamples: int = RESAMPLES, seed: int = 0
+    scored: Scored,
+    subsets: Mapping[str, npt.ArrayLike],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> DreamScore:
     """Score predictions for the test set by the rules of the challenge.
 
@@ -130,7 +137,8 @@ def dream_score(
         seed: Seed of the resampling.
     """
     _, family = np.unique(scored.family, return_inverse=True)
-    subset_values = {name: _subset_values(scored, family, subsets[name]) for name in SUBSETS}
+    rows = {name: np.asarray(subsets[name]) for name in SUBSETS}
+    subset_values = {name: _subset_values(scored, family, rows[name]) for name in SUBSETS}
     weights = np.array([s.weight for s in SUBSETS.values()])
     weights /= weights.sum()
     rng, n = np.random.default_rng(seed), int(family.max()) + 1
@@ -149,7 +157,7 @@ def dream_score(
         spearman,
         {
             name: {
-                "n": len(subsets[name]),
+                "n": len(rows[name]),
                 "weight": SUBSETS[name].weight,
                 "r2": estimate(float(values[k, 0]), samples[:, k, 0]),
                 "rho": estimate(float(values[k, 1]), samples[:, k, 1]),

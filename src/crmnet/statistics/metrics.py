@@ -61,14 +61,22 @@ class Scored:
         return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
+        for name in ("measured", "predicted", "family"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        if not len(self.measured) == len(self.predicted) == len(self.family):
+            raise ValueError(
+                f"{self.name}: measured, predicted and family must have the same length; got "
+                f"{len(self.measured)}, {len(self.predicted)} and {len(self.family)}"
+            )
         if len(self.measured) < MIN_ROWS:
             raise ValueError(
                 f"{self.name}: {len(self.measured)} rows are too few to score; give at least "
                 f"{MIN_ROWS}"
             )
 
-    def take(self, rows: npt.NDArray[Any]) -> Scored:
+    def take(self, rows: npt.ArrayLike) -> Scored:
         """These rows, by number or by mask, in this order."""
+        rows = np.asarray(rows)
         return replace(
             self,
             measured=self.measured[rows],
@@ -88,7 +96,7 @@ class Estimate:
     high: float
 
 
-def score(measured: Floats, predicted: Floats) -> dict[str, float]:
+def score(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]:
     """The five metrics of the paper (section 2.5), and the MSE after an affine fit.
 
     ``mse_affine`` is the MSE after a least-squares fit of scale and offset, for sets measured on
@@ -96,6 +104,7 @@ def score(measured: Floats, predicted: Floats) -> dict[str, float]:
     Unlike the squared correlation it depends on scale and offset. Correlations of constant values,
     and R² of constant measurements, are NaN.
     """
+    measured, predicted = np.asarray(measured), np.asarray(predicted)
     sums = _moments(measured, predicted).sum(axis=0, keepdims=True)
     values = {name: float(column[0]) for name, column in _from_moments(sums).items()}
     values["spearman"] = _pearson(rankdata(measured), rankdata(predicted))
@@ -106,8 +115,11 @@ def _pearson(x: Floats, y: Floats) -> float:
     return float(_from_moments(_moments(x, y).sum(axis=0, keepdims=True))["pearson"][0])
 
 
-def within_pearson(measured: Floats, predicted: Floats, family: npt.NDArray[Any]) -> float:
+def within_pearson(
+    measured: npt.ArrayLike, predicted: npt.ArrayLike, family: npt.ArrayLike
+) -> float:
     """Pearson's r of the deviations from each family's mean; NaN if no family has two rows."""
+    measured, predicted, family = np.asarray(measured), np.asarray(predicted), np.asarray(family)
     _, number = np.unique(family, return_inverse=True)
     sums = _moments(measured, predicted, number).sum(axis=0, keepdims=True)
     return float(_from_moments(sums)[WITHIN][0])
@@ -168,8 +180,9 @@ def point_estimates(scored: Scored) -> dict[str, float]:
     return {**values, WITHIN: within_pearson(scored.measured, scored.predicted, scored.family)}
 
 
-def estimate(value: float, samples: Floats) -> Estimate:
+def estimate(value: float, samples: npt.ArrayLike) -> Estimate:
     """A value with the percentile interval of its resamples; undefined resamples are ignored."""
+    samples = np.asarray(samples)
     defined = samples[np.isfinite(samples)]
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(defined, [tail, 100 - tail]) if defined.size else (np.nan,) * 2

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from crmnet.arrays import Floats
-from crmnet.sequence import N_TOKEN, Tokens, find_adapters, sequence_lengths
+from crmnet.sequence import N_TOKEN, Tokens, as_tokens, find_adapters, sequence_lengths
 
 Expression = npt.NDArray[np.float32]
 BASES = 4
@@ -113,9 +113,9 @@ class Trust(NamedTuple):
 def assess_predictions(
     calibration: Calibration,
     media: Sequence[str],
-    tokens: Tokens,
-    expression: npt.NDArray[np.floating[Any]],
-    spread: npt.NDArray[np.floating[Any]],
+    tokens: npt.ArrayLike,
+    expression: npt.ArrayLike,
+    spread: npt.ArrayLike,
 ) -> Trust:
     """Intervals, percentiles and flags of predictions.
 
@@ -126,6 +126,7 @@ def assess_predictions(
         expression: ``(N, M)``, predicted.
         spread: ``(N, M)``, standard deviation over the ensemble's members and strands.
     """
+    expression, spread = np.asarray(expression), np.asarray(spread)
     half_widths = np.full(expression.shape, np.nan)
     percentile = np.full(expression.shape, np.nan)
     for m, medium in enumerate(media):
@@ -151,7 +152,7 @@ def percentile_of(values: npt.ArrayLike, quantiles: Sequence[float]) -> Floats:
     return np.interp(np.asarray(values, dtype=np.float64), np.asarray(quantiles), percentiles)
 
 
-def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: float) -> float:
+def conformal_quantile(scores: npt.ArrayLike, family: npt.ArrayLike, level: float) -> float:
     """The score below which a row of a new family stays with probability ``level`` or more.
 
     Each family has weight 1, divided equally among its rows; the new family adds weight 1 at +∞. If
@@ -182,13 +183,14 @@ def conformal_quantile(scores: npt.ArrayLike, family: npt.NDArray[Any], level: f
     return float(scores[order][np.searchsorted(reached, needed - 1e-9)])
 
 
-def fit_expected_error(error: Floats, spread: Floats) -> tuple[float, float]:
+def fit_expected_error(error: npt.ArrayLike, spread: npt.ArrayLike) -> tuple[float, float]:
     """Base and slope of the absolute error as a linear function of the spread, both at least 0.
 
     Fitted by least squares. If the error does not increase with the spread, or the spread does not
     vary, the slope is 0 and the base is the mean error.
     """
-    error = np.abs(error)
+    error = np.abs(np.asarray(error, dtype=np.float64))
+    spread = np.asarray(spread, dtype=np.float64)
     min_base = 1e-6 + 0.05 * float(error.mean())  # intervals must not have width 0
     variance = float(spread.var())
     if variance <= 1e-12:
@@ -203,7 +205,9 @@ def fit_expected_error(error: Floats, spread: Floats) -> tuple[float, float]:
     return base, slope
 
 
-def fit_input_limits(tokens: Tokens, spread: Mapping[str, Floats], tail: float) -> InputLimits:
+def fit_input_limits(
+    tokens: npt.ArrayLike, spread: Mapping[str, npt.ArrayLike], tail: float
+) -> InputLimits:
     """Limits that a fraction ``tail`` of these held-out rows exceeds, separately for each reason.
 
     Args:
@@ -211,6 +215,7 @@ def fit_input_limits(tokens: Tokens, spread: Mapping[str, Floats], tail: float) 
         spread: Medium → ``(N,)``; a medium whose spreads are all 0 has no limit.
         tail: Fraction of rows to flag, such as 0.005.
     """
+    tokens, spreads = as_tokens(tokens), {m: np.asarray(s) for m, s in spread.items()}
     lengths = sequence_lengths(tokens)
     pairs = pair_shares(tokens)
     covariance = np.cov(pairs, rowvar=False)
@@ -223,12 +228,12 @@ def fit_input_limits(tokens: Tokens, spread: Mapping[str, Floats], tail: float) 
         pairs=mean.tolist(),
         precision=precision.tolist(),
         composition=float(np.quantile(_distance(pairs, mean, precision), 1 - tail)),
-        spread={m: float(np.quantile(s, 1 - tail)) for m, s in spread.items() if s.any()},
+        spread={m: float(np.quantile(s, 1 - tail)) for m, s in spreads.items() if s.any()},
     )
 
 
 def reasons_unlike(
-    familiar: InputLimits, tokens: Tokens, spread: Mapping[str, Any]
+    familiar: InputLimits, tokens: npt.ArrayLike, spread: Mapping[str, npt.ArrayLike]
 ) -> list[list[str]]:
     """The reasons why each row is unlike the training data; an empty list if there are none.
 
@@ -238,6 +243,7 @@ def reasons_unlike(
     * ``composition``: other frequencies of neighbouring bases (rich in G + C or A + T, or repeats).
     * ``disagreement``: the members of the ensemble disagree more than on held-out rows.
     """
+    tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
     distance = _distance(
         pair_shares(tokens), np.asarray(familiar.pairs), np.asarray(familiar.precision)
@@ -245,7 +251,7 @@ def reasons_unlike(
     disagreement = np.zeros(len(tokens), dtype=bool)
     for medium, limit in familiar.spread.items():
         if medium in spread:
-            disagreement |= spread[medium] > limit
+            disagreement |= np.asarray(spread[medium]) > limit
     reasons = {
         "length": (lengths < familiar.lengths[0]) | (lengths > familiar.lengths[1]),
         "N": _unknown(tokens, lengths) > familiar.unknown,
@@ -259,8 +265,9 @@ def reasons_unlike(
     ]
 
 
-def pair_shares(tokens: Tokens) -> Floats:
+def pair_shares(tokens: npt.ArrayLike) -> Floats:
     """Fraction of each pair of neighbouring bases among the known pairs of a row: ``(N, 16)``."""
+    tokens = as_tokens(tokens)
     left, right = tokens[:, :-1], tokens[:, 1:]
     known = (left < N_TOKEN) & (right < N_TOKEN)
     pair = np.where(known, left * np.uint8(BASES) + right, np.uint8(BASES**2))

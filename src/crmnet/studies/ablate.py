@@ -20,6 +20,7 @@ from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
 from crmnet.evaluation.compare import Difference, difference
 from crmnet.evaluation.score_sets import score_model
+from crmnet.files import PathLike
 from crmnet.models.layers import count_parameters
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_run
@@ -99,7 +100,7 @@ def ablate(
     options: AblationOptions,
     data: Dataset,
     tests: Sequence[Dataset],
-    folder: Path,
+    folder: PathLike,
     *,
     pretraining: Dataset | None = None,
     validation: Dataset | None = None,
@@ -121,6 +122,7 @@ def ablate(
         ValueError: If the recipe's network has no such parts, or a run in ``folder`` was started
             with other settings or data.
     """
+    folder = Path(folder)
     variants = [v for v in options.variants if v != PRETRAINED or pretraining is not None]
     for number, (variant, seed) in enumerate(itertools.product(variants, options.seeds), 1):
         log.info("%d of %d: %s, seed %d", number, len(variants) * len(options.seeds), variant, seed)
@@ -138,8 +140,9 @@ def ablate(
     return results
 
 
-def run_folder(folder: Path, variant: str, seed: int) -> Path:
+def run_folder(folder: PathLike, variant: str, seed: int) -> Path:
     """Folder of the run of a variant with a seed."""
+    folder = Path(folder)
     return folder / variant.replace(" ", "-") / f"seed-{seed}"
 
 

@@ -15,15 +15,16 @@ from matplotlib.figure import Figure
 from crmnet.evaluation.compare import ALPHA
 from crmnet.figures.panels import interval_bars
 from crmnet.figures.style import BACKGROUND, COLOUR_NAMES, INK, OTHER_MODELS, STYLE
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.wording import json_values, markdown_row, with_interval
 from crmnet.statistics.metrics import none_if_undefined
 from crmnet.studies.ablate import AblationResult
 
 
-def write_ablation(folder: Path, results: Sequence[AblationResult]) -> None:
+def write_ablation(folder: PathLike, results: Sequence[AblationResult]) -> None:
     """Write ``ablation.json``, ``ablation.md`` and ``ablation.png`` (Figure 4)."""
+    folder = Path(folder)
     content = {"sets": [_json(asdict(result)) for result in results]}
     write_text_atomically(folder / "ablation.json", json.dumps(content, indent=2) + "\n")
     write_text_atomically(folder / "ablation.md", ablation_markdown(results))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.evaluation.report import metric_lines, write_evaluation
 from crmnet.evaluation.score_sets import score_model
+from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.dataset_page import write_dataset_picture
 from crmnet.runs.settings import resolve
@@ -39,7 +40,7 @@ class DemoResult(NamedTuple):
 
 
 def demo(
-    folder: Path, *, promoters: int = PROMOTERS, overrides: list[str] | None = None
+    folder: PathLike, *, promoters: int = PROMOTERS, overrides: list[str] | None = None
 ) -> DemoResult:
     """Run the demonstration in ``folder``; steps that an interrupted one has finished are kept.
 
@@ -51,6 +52,7 @@ def demo(
     Raises:
         FileExistsError: If the folder holds anything other than a demonstration with these options.
     """
+    folder = Path(folder)
     started = time.monotonic()
     if folder.exists() and any(folder.iterdir()) and not is_dataset(folder / "data" / "train"):
         raise FileExistsError(f"{folder} is not empty; choose another folder with -o")

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from crmnet.data.loader import RowBatches
-from crmnet.files import write_atomically
+from crmnet.files import PathLike, write_atomically
 from crmnet.runs.folder import (
     HISTORY,
     STATE,
@@ -55,8 +55,8 @@ LOG_INTERVAL = 60
 class RunFolder(Checkpoint):
     """Writes history, best weights and state into the run folder after every epoch."""
 
-    def __init__(self, folder: Path, record: RunRecord) -> None:
-        self.folder, self.record = folder, record
+    def __init__(self, folder: PathLike, record: RunRecord) -> None:
+        self.folder, self.record = Path(folder), record
         self.history: list[dict[str, float]] = []
         self.started = self.logged = 0.0
         """Times of the start of the epoch and of the last log line."""

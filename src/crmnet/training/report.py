@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 
 from crmnet.figures.panels import learning_curve
 from crmnet.figures.style import STYLE
+from crmnet.files import PathLike
 from crmnet.reports.figures import save_figure
 from crmnet.runs.folder import HISTORY, load_record
 
 
-def write_learning_curve(run: Path) -> None:
+def write_learning_curve(run: PathLike) -> None:
     """Write ``learning_curve.png`` into a run folder."""
+    run = Path(run)
     with (run / HISTORY).open(newline="") as file:
         rows = list(csv.DictReader(file))
     history = {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}

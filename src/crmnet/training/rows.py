@@ -20,6 +20,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
 from crmnet.data.splits import families, hold_out
+from crmnet.files import PathLike
 from crmnet.runs.folder import WEIGHTS
 from crmnet.runs.record import RunRecord, Scale
 from crmnet.runs.settings import TrainSettings
@@ -46,8 +47,9 @@ class TrainData:
     chances: npt.NDArray[np.floating] | None
     """Relative sampling probability of each training row; None means every row once per epoch."""
 
-    def described(self, base: RunRecord | None, start: Path | None) -> dict[str, Any]:
+    def described(self, base: RunRecord | None, start: PathLike | None) -> dict[str, Any]:
         """Content of ``data`` in the :class:`~crmnet.runs.record.RunRecord`."""
+        start = None if start is None else Path(start)
         described = {
             "name": self.data.name,
             "fingerprint": self.data.fingerprint,

@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, RowBatches, make_loader
 from crmnet.device import choose_device
+from crmnet.files import PathLike
 from crmnet.models.crmnet.network import CRMnet
 from crmnet.models.layers import count_parameters, has_marks
 from crmnet.motifs.jaspar import yeast_motifs
@@ -54,10 +55,10 @@ log = logging.getLogger("crmnet")
 def train(
     settings: RunSettings,
     data: Dataset,
-    run: Path,
+    run: PathLike,
     *,
     validation: Dataset | None = None,
-    start: Path | None = None,
+    start: PathLike | None = None,
     resume: bool = False,
 ) -> RunRecord:
     """Train a network and write a run folder.
@@ -79,6 +80,8 @@ def train(
             validation rows, or the device does not support the settings.
         Diverged: If the loss becomes NaN or infinite.
     """
+    run = Path(run)
+    start = None if start is None else Path(start)
     s = settings.train
     device = _check_device(s)
     base, base_record = (None, None) if start is None else load_run(start)

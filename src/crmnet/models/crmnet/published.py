@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from crmnet.arrays import Floats32
+from crmnet.files import PathLike
 from crmnet.models.crmnet.network import CRMnet, CRMnetConfig
 
 KINDS = (
@@ -40,17 +41,18 @@ IGNORED = re.compile(r"(^|/)(count|total|iteration|iter|learning_rate|decay|beta
 _LAYER = re.compile(rf"({'|'.join(sorted(KINDS, key=len, reverse=True))})(?:_(\d+))?")
 
 
-def read_saved_model(folder: Path) -> dict[str, Floats32]:
+def read_saved_model(folder: PathLike) -> dict[str, Floats32]:
     """Variables of a SavedModel by their full Keras names.
 
     Args:
-        folder: The SavedModel, unpacked.
+        folder: PathLike, unpacked.
 
     Raises:
         ModuleNotFoundError: If TensorFlow is not installed; the message says what to install.
         FileNotFoundError: If the folder or its variables do not exist.
         ValueError: If the file has no variable names.
     """
+    folder = Path(folder)
     prefix = folder / "variables" / "variables"
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder; unpack the SavedModel first")
