@@ -101,10 +101,10 @@ BAD_INPUT = (
 def run() -> NoReturn:
     """Entry point of the shell command: :func:`main` in a process that starts and ends fast."""
     start_fast()
-    status, hard = 1, False
+    status, grouped = 1, False
 
     def end() -> None:  # registered first, so it runs after all other exit functions
-        if hard:
+        if grouped:
             end_process(status)
         end_fast()
 
@@ -115,7 +115,7 @@ def run() -> NoReturn:
     except SystemExit as stop:
         status = int(stop.code or 0)
     finally:
-        hard = in_process_group()
+        grouped = in_process_group()
     status = flush_output(status)
     sys.exit(status)
 
