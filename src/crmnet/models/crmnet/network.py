@@ -47,7 +47,7 @@ class CRMnetConfig:
     n_media: int = 1
     """Outputs, one per medium."""
     length: int = 112
-    """Positions L of the input; a multiple of 2 to the number of down-samplings."""
+    """Positions L of the input; each down-sampling must halve them without remainder."""
     stem: int = 0
     """Filters of a first layer that scans both strands with the same weights
     (:class:`~crmnet.models.crmnet.stem.MotifStem`); 0 means no such layer, as published."""
@@ -66,7 +66,7 @@ class CRMnetConfig:
     squeeze_excitation: bool = True
     """Squeeze-excitation after each convolution of encoder, decoder and tail."""
     se_ratio: int = 2
-    """Channels of a convolution over hidden units of its squeeze-excitation."""
+    """Ratio of the channels of a convolution to the hidden units of its squeeze-excitation."""
     recurrent: int = 0
     """Units per direction of an LSTM before the transformer; 0 means no LSTM, as published."""
     transformer_blocks: int = 8
@@ -105,8 +105,8 @@ class CRMnetConfig:
     """Dropout rate after each dense layer."""
 
     def __post_init__(self) -> None:
-        def check(fine: bool, name: str, constraint: str) -> None:
-            if not fine:
+        def check(valid: bool, name: str, constraint: str) -> None:
+            if not valid:
                 raise ValueError(f"{name} must be {constraint}; got {getattr(self, name)!r}")
 
         downs = len(self.encoder) - 1
@@ -206,6 +206,7 @@ class CRMnet(nn.Module):
         self.down = nn.ModuleList(DownConv(w, w, c.kernel) for w in c.encoder[:-1])
         self.recurrent = BiLSTM(c.encoder[-1], c.recurrent) if c.recurrent else None
         width = 2 * c.recurrent or c.encoder[-1]
+        # Weight files name the bottleneck "waist".
         self.waist = Bottleneck(c, width) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
         above = (width, *c.decoder)
@@ -218,8 +219,8 @@ class CRMnet(nn.Module):
         self.tail = nn.Sequential(*(ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
         self.read_out = ReadOut(c.readout)
-        seen = {"flatten": positions, "mean": 1, "mean-max": 2}[c.readout]
-        self.head = _head(tail[-1] * seen, c)
+        per_channel = {"flatten": positions, "mean": 1, "mean-max": 2}[c.readout]
+        self.head = _head(tail[-1] * per_channel, c)
         initialise(self)
 
     def forward(self, x_BCL: Tensor) -> Tensor:

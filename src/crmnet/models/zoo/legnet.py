@@ -41,6 +41,7 @@ class LegNetConfig:
     """Channels of the stem and after each block."""
     kernel: int = 7
     expansion: int = 4
+    """Ratio of a block's expanded channels to its output channels."""
     per_group: int = 2
     """Filters per group in the grouped convolution of a block."""
     rectify: bool = True
@@ -92,7 +93,7 @@ def efficient_core(
         widths: Channels before the first block and after each block.
         gate: Makes the gate of a block from its number of input channels and of expanded channels.
         kernel: Width of the grouped convolution and of the last one of a block.
-        expansion: Expanded channels of a block over its output channels.
+        expansion: Ratio of a block's expanded channels to its output channels.
         per_group: Filters per group of the grouped convolution.
     """
     return nn.Sequential(
