@@ -1,14 +1,14 @@
 """Yeast promoter expression: data, CRMnet, training, prediction and explanation.
 
-Everyday work in Python starts from the names of this package:
+The most-used names can be imported from the package itself:
 
     from crmnet import Dataset, Predictor, attribute, evaluate, simulate, train
 
     predictor = Predictor.load("yeast")
     predictor.predict(["TTACCCGGGTCAAGTACGT" * 4 + "ACGT"], medium="complex")
 
-Each name loads its module when it is first used, so that ``import crmnet`` itself is fast. The
-modules hold everything else; ``docs/python.md`` shows the way.
+Each name loads its module when it is first used, so ``import crmnet`` itself is fast. All other
+functions are imported from their modules. ``docs/python.md`` has examples.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_MODULES[name]), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value  # the next use finds it without this function
+    globals()[name] = value  # later uses do not call this function
     return value
 
 

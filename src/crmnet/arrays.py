@@ -1,6 +1,6 @@
-"""Type aliases of the NumPy arrays that many modules take and return.
+"""Type aliases of NumPy arrays, for annotations in all folders.
 
-For annotations only; imports no other module of the package.
+This module imports no other module of the package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Named choices that modules and command-line options share.
+"""Named choices that function arguments and command-line options share.
 
-They are defined here, apart from the modules that act on them, because the command line must start
-without NumPy and torch.
+This module imports nothing of the package, so the command line can list the choices without loading
+NumPy and torch.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import Literal
 
 Flanks = Literal["auto", "add", "none"]
-"""What to do about the adapters around an insert; see :func:`crmnet.sequence.prepare`."""
+"""How to treat the adapters around an insert; see :func:`crmnet.sequence.prepare`."""
 
 Kinship = Literal["family", "sequence", "homology"]
-"""What makes rows relatives of one family: the family given with them (their sequence where none
-was given), their sequence alone, or a word that their inserts share (see
-:mod:`crmnet.data.homology`)."""
+"""How families of rows are defined: ``family`` uses the families in the data set, or the sequence
+if it has none; ``sequence`` joins copies of one sequence; ``homology`` joins inserts that share a
+k-mer (see :mod:`crmnet.data.homology`)."""
 
 Level = Literal["exact", "near", "words"]
-"""What counts as shared between two data sets: equal inserts; also those that differ in a few
-bases; also those with a word in common (see :mod:`crmnet.data.leaks`)."""
+"""What counts as shared between two data sets: ``exact``, equal inserts; ``near``, also inserts
+that differ in a few bases; ``words``, also inserts with a common k-mer (see
+:mod:`crmnet.data.leaks`)."""
 
 Precision = Literal["fp32", "bf16"]
 """Arithmetic of predictions; see :class:`crmnet.prediction.predictor.Predictor`."""
@@ -30,7 +31,7 @@ Method = Literal["ism", "gradient", "masked", "integrated", "deeplift"]
 """Attribution methods; see :mod:`crmnet.interpretation.attribute`."""
 
 Engine = Literal["own", "streme", "meme", "modisco"]
-"""Programs that search for motifs; see :mod:`crmnet.motifs.programs`."""
+"""Programs that discover motifs; ``own`` is this package. See :mod:`crmnet.motifs.programs`."""
 
 PictureFormat = Literal["png", "svg", "pdf"]
 """File formats of figures."""

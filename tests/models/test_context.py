@@ -101,7 +101,7 @@ def test_first_convolution_of_vaishnav_scans_both_strands():
     x = construct("ACGTTGCAAACC" * 6)
     with torch.no_grad():
         network(x)
-        reverse = torch.nn.functional.pad(as_vaishnav(x).flip(1, 2), network.strands.ends)
+        reverse = torch.nn.functional.pad(as_vaishnav(x).flip(1, 2), network.strands.same_padding)
         expected = torch.nn.functional.conv1d(reverse, network.strands.weight).flip(2)
     # Shifted by one position: 30 taps have no middle, so 14 of 29 padded positions are left.
     torch.testing.assert_close(seen[0][:, :, :-1], expected[:, :, 1:], atol=1e-5, rtol=1e-5)

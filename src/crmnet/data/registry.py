@@ -96,7 +96,7 @@ def find(name: str) -> DataCard:
     """
     known = cards()
     if name not in known:
-        hint = did_you_mean(name, known, most=3, cutoff=0.5)
+        hint = did_you_mean(name, known, max_suggestions=3, cutoff=0.5)
         hint += " " * bool(hint)
         raise ValueError(f"unknown data set {name!r}; {hint}`crmnet data list` shows all")
     return known[name]

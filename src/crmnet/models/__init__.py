@@ -1,4 +1,4 @@
-"""Networks by name: each is a plain ``nn.Module``, one-hot ``(B, 4, L)`` → ``(B, n_media)``.
+"""Table of networks; each is a plain ``nn.Module``, one-hot ``(B, 4, L)`` → ``(B, n_media)``.
 
 :data:`MODELS` is the table of all networks and :func:`build` makes one of them;
 :mod:`crmnet.training` trains it and :mod:`crmnet.runs` stores it. A new network needs one file in
@@ -37,10 +37,10 @@ from crmnet.sequence import BINS
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table: a network's class, default configuration, description and card."""
+    """A network in the table: class, default configuration, description and reference card."""
 
     network: type[nn.Module]
-    """Takes a configuration."""
+    """Class of the network; its only argument is a configuration."""
     defaults: Any
     """Default configuration, a frozen dataclass."""
     about: str
@@ -50,7 +50,7 @@ class Entry:
     soft_bins: bool = False
     """Whether it was published with 18 outputs per medium, one for each sorting bin."""
     without_bins: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that differ if its outputs are expression instead of bins."""
+    """Settings that replace the defaults if the outputs are expression instead of bins."""
 
 
 MODELS: Mapping[str, Entry] = {
@@ -136,7 +136,7 @@ def configure(name: str, **overrides: Any) -> Any:
             raise ValueError(
                 f"{name} has no setting {key!r}{_hint(key, fields)}; known: {', '.join(fields)}"
             )
-        fields[key] = _like(fields[key], value, key)
+        fields[key] = _converted(fields[key], value, key)
     return type(defaults)(**fields)
 
 
@@ -165,18 +165,23 @@ def build(name: str, *, soft_bins: bool | None = None, **overrides: Any) -> nn.M
     return BinMean(entry.network(dataclasses.replace(config, n_media=BINS * config.n_media)))
 
 
-def _like(default: Any, value: Any, key: str) -> Any:
-    """The value, converted to the type of the default: lists to tuples, integers to floats."""
-    wanted = type(default)
-    if wanted is tuple and isinstance(value, list | tuple):
+def _converted(default: Any, value: Any, key: str) -> Any:
+    """Value in the type of the default: lists become tuples, integers become floats.
+
+    Raises:
+        ValueError: If it has another type.
+    """
+    expected = type(default)
+    if expected is tuple and isinstance(value, list | tuple):
         return tuple(value)
-    if wanted is float and type(value) is int:
+    if expected is float and type(value) is int:
         return float(value)
-    if type(value) is not wanted:
-        raise ValueError(f"{key} must be {wanted.__name__}, such as {default!r}; got {value!r}")
+    if type(value) is not expected:
+        raise ValueError(f"{key} must be {expected.__name__}, such as {default!r}; got {value!r}")
     return value
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
+    """A suggestion in parentheses, or an empty text."""
     hint = did_you_mean(name, known)
     return f" ({hint})" if hint else ""

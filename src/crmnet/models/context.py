@@ -1,8 +1,8 @@
-"""Inputs of the zoo's networks as their authors made them: length, padding, code for N, context.
+"""Converts the common input to the input of each published network of the zoo.
 
-Converts the common input ``(B, 4, 112)``, one-hot with the construct on the left and padding on the
-right, to the input of a published network. The networks call these functions in their forward pass,
-so every network has the same input from outside.
+The common input is one-hot ``(B, 4, 112)`` with the construct on the left and padding on the right.
+Published networks differ in length, padding, values at N and context. They call these functions in
+their forward pass, so callers give the same input to all networks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check_one_hot(x_BCL: Tensor, marks: int = 0) -> None:
 
     Args:
         x_BCL: The input.
-        marks: Number of optional extra channels.
+        marks: Number of optional extra channels; see :class:`DreamInput`.
 
     Raises:
         ValueError: If it has another shape; the message names it.
@@ -37,18 +37,18 @@ def check_one_hot(x_BCL: Tensor, marks: int = 0) -> None:
 def right_aligned(x_BCL: Tensor) -> Tensor:
     """Move the padding of each row to the left: the last base is at the last position.
 
-    Padding are positions at which all channels are 0. ``(B, C, L)`` → the same shape.
+    At padding all channels are 0. ``(B, C, L)`` → the same shape.
     """
     length = x_BCL.shape[2]
-    places = torch.arange(length, device=x_BCL.device)
-    lengths_B = ((x_BCL != 0).any(dim=1) * (places + 1)).amax(dim=1, keepdim=True)
+    positions = torch.arange(length, device=x_BCL.device)
+    lengths_B = ((x_BCL != 0).any(dim=1) * (positions + 1)).amax(dim=1, keepdim=True)
     # Left of a row's first base the index is negative; modulo L it points to padding.
-    source_BL = (places - (length - lengths_B)) % length
+    source_BL = (positions - (length - lengths_B)) % length
     return x_BCL.gather(2, source_BL[:, None].expand_as(x_BCL))
 
 
 def fill_n(x_BCL: Tensor, value: float) -> Tensor:
-    """Set all four channels to ``value`` where the base is N (one-hot: all zeros)."""
+    """Set all four channels of ``(B, 4, L)`` to ``value`` at N, where one-hot is all zeros."""
     return x_BCL + value * (1 - x_BCL.sum(dim=1, keepdim=True))
 
 
@@ -85,7 +85,7 @@ class DreamInput(nn.Module):
     """
 
     MARKS = 2
-    """Number of extra channels."""
+    """Number of marks."""
     plasmid: Tensor
 
     def __init__(self, alphabet: str = "ACGT", n_value: float = 0.0) -> None:

@@ -1,11 +1,12 @@
-"""The same network, made of modules that DeepLIFT implementations have rules for.
+"""DeepLIFT form of a network: the same function, built from modules with DeepLIFT rules.
 
 DeepLIFT attaches a rule to each nonlinear module of torch (``nn.ReLU``, ``nn.GLU``, …). It treats
 everything else as linear: products of two values, LSTMs, functions without a module. Attributions
 through such a layer are wrong. :func:`for_deeplift` rewrites these layers with the same weights and
 the same results up to rounding, so that every nonlinear step has its rule.
 
-:meth:`crmnet.prediction.predictor.Predictor.module` returns this form.
+:meth:`crmnet.prediction.predictor.Predictor.module` returns this form, for use with tangermeme and
+captum.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crmnet.models.crmnet.network import ReadOut
-from crmnet.models.crmnet.stem import HIGHEST, MotifStem
+from crmnet.models.crmnet.stem import MAX_SCORE, MotifStem
 from crmnet.models.layers import BinMean, MultiHeadAttention, SqueezeExcitation
 from crmnet.sequence import BINS
 
 
 def for_deeplift(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose layers have rules, and whose weights take no gradient.
+    """Copy in evaluation mode, without gradients of weights, whose layers have DeepLIFT rules.
 
     The layers of CRMnet and of :mod:`crmnet.models.layers` are rewritten. Some networks of the zoo
-    have other layers without a rule; the convergence deltas of DeepLIFT show it.
+    have other layers without a rule; large convergence deltas of DeepLIFT show this.
     """
-    whole = nn.Sequential(copy.deepcopy(network).eval().requires_grad_(False))
-    for name, module in list(whole.named_modules()):
-        form = _rewritten(module)
-        if form is not None:  # layers inside keep their names, so they are found afterwards
-            whole.set_submodule(name, form.eval())
-    return whole[0]
+    container = nn.Sequential(copy.deepcopy(network).eval().requires_grad_(False))
+    for name, module in list(container.named_modules()):
+        replacement = _rewritten(module)
+        if replacement is not None:  # nested layers keep their names, so the loop reaches them
+            container.set_submodule(name, replacement.eval())
+    return container[0]
 
 
 def _rewritten(layer: nn.Module) -> nn.Module | None:
-    """The layer with rules; None if it has them already."""
+    """An equivalent layer with DeepLIFT rules; None if no replacement is needed."""
     match layer:
         case SqueezeExcitation():
             return Gate(layer)
@@ -71,7 +72,7 @@ class Gate(nn.Module):
 class Scan(nn.Module):
     """:class:`~crmnet.models.crmnet.stem.MotifStem`: its capped exponential is an ELU.
 
-    With h = :data:`~crmnet.models.crmnet.stem.HIGHEST`,
+    With h = :data:`~crmnet.models.crmnet.stem.MAX_SCORE`,
     exp(min(s, h)) = exp(h) · (ELU(−ReLU(h − s)) + 1).
     """
 
@@ -85,10 +86,10 @@ class Scan(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         scores_BFL = functional.conv1d(x_BCL, self.weight, padding="same")
-        # A row for each strand, which are normalised together.
+        # One row for each strand, normalised together.
         scores_RFL = self.norm(scores_BFL.view(-1, len(self.weight) // 2, x_BCL.shape[2]))
-        below_RFL = self.relu(HIGHEST - scores_RFL)
-        return self.mix((math.exp(HIGHEST) * (self.elu(-below_RFL) + 1)).view_as(scores_BFL))
+        below_RFL = self.relu(MAX_SCORE - scores_RFL)
+        return self.mix((math.exp(MAX_SCORE) * (self.elu(-below_RFL) + 1)).view_as(scores_BFL))
 
 
 class Recurrence(nn.Module):
@@ -97,8 +98,8 @@ class Recurrence(nn.Module):
     Both directions are computed together. Shape suffixes: D direction, U unit, G unit of a gate.
     """
 
-    of_input: Tensor
-    of_hidden: Tensor
+    input_weight: Tensor
+    hidden_weight: Tensor
     bias: Tensor
 
     def __init__(self, lstm: nn.LSTM) -> None:
@@ -112,14 +113,14 @@ class Recurrence(nn.Module):
         self.tanh, self.glu = nn.Tanh(), nn.GLU(dim=2)
 
     def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
-        """Outputs ``(B, L, 2 U)`` as ``nn.LSTM`` gives them, without its last state."""
+        """Outputs ``(B, L, 2 U)`` as of ``nn.LSTM``, and None instead of the last state."""
         x_BLDC = torch.stack([x_BLC, x_BLC.flip(1)], dim=2)
-        given_BLDG = torch.einsum("bldc,dgc->bldg", x_BLDC, self.of_input) + self.bias
-        U = self.of_hidden.shape[2]
-        hidden_BDU = cell_BDU = given_BLDG.new_zeros(len(x_BLC), 2, U)
+        inputs_BLDG = torch.einsum("bldc,dgc->bldg", x_BLDC, self.input_weight) + self.bias
+        U = self.hidden_weight.shape[2]
+        hidden_BDU = cell_BDU = inputs_BLDG.new_zeros(len(x_BLC), 2, U)
         steps = []
-        for given_BDG in given_BLDG.unbind(1):
-            gates_BDG = given_BDG + torch.einsum("bdu,dgu->bdg", hidden_BDU, self.of_hidden)
+        for inputs_BDG in inputs_BLDG.unbind(1):
+            gates_BDG = inputs_BDG + torch.einsum("bdu,dgu->bdg", hidden_BDU, self.hidden_weight)
             forget_input, candidate = gates_BDG[..., : 2 * U], gates_BDG[..., 2 * U : 3 * U]
             values = torch.cat([cell_BDU, self.tanh(candidate)], dim=2)
             cell_BDU = self.glu(torch.cat([values, forget_input], dim=2)).view(-1, 2, 2, U).sum(2)
@@ -136,13 +137,13 @@ def _forget_first(lstm: nn.LSTM, name: str) -> Tensor:
     """
     directions = []
     for suffix in ("_l0", "_l0_reverse"):
-        enter, forget, candidate, output = getattr(lstm, name + suffix).detach().chunk(4)
-        directions.append(torch.cat([forget, enter, candidate, output]))
+        input_, forget, candidate, output = getattr(lstm, name + suffix).detach().chunk(4)
+        directions.append(torch.cat([forget, input_, candidate, output]))
     return torch.stack(directions)
 
 
 class Attention(nn.Module):
-    """:class:`~crmnet.models.layers.MultiHeadAttention`: its products are modules."""
+    """:class:`~crmnet.models.layers.MultiHeadAttention`: its matrix products are modules."""
 
     def __init__(self, layer: MultiHeadAttention) -> None:
         super().__init__()
@@ -168,7 +169,10 @@ class Product(nn.Module):
 
 
 def product() -> nn.Module:
-    """A matrix product: tangermeme's module, which has a rule, or one without where it is not."""
+    """A module that multiplies two matrices.
+
+    tangermeme's module has a DeepLIFT rule; without tangermeme it is a module without a rule.
+    """
     try:
         from tangermeme.deep_lift_shap import BilinearOp
     except ModuleNotFoundError:

@@ -1,7 +1,7 @@
-"""Ensembles: the mean over several networks and both strands, and its standard deviation.
+"""Ensembles: mean and standard deviation of predictions over several networks and both strands.
 
-Input are networks ``(B, 4, L)`` → ``(B, M)``, M media. An :class:`Ensemble` has the same input and
-output as one network, so it can be attributed, exported and served like one.
+Takes networks ``(B, 4, L)`` → ``(B, M)``, M media. An :class:`Ensemble` has the same input and
+output as one network, so attribution and export treat it like one network.
 :mod:`crmnet.prediction.predictor` makes one from each packed model.
 
 A *view* is the prediction of one network for one strand.

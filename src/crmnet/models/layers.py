@@ -6,7 +6,7 @@ transformers. :mod:`crmnet.models.crmnet` and :mod:`crmnet.models.zoo` build net
 mean over both strands.
 
 Shape suffixes: B batch, C channel, L position, T token (a position after down-sampling), H head,
-K width of a head or sorting bin, M medium.
+K width of a head or sorting bin, M medium, U unit of an LSTM.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from torch.nn import functional
 from crmnet.sequence import BINS
 
 Attention = Literal["modules", "sdpa"]
+"""Implementation of self-attention; see :class:`MultiHeadAttention`."""
 Norm = Literal["post", "pre"]
+"""Place of the layer norms in a transformer block; see :class:`TransformerBlock`."""
 
 
 def motif_layers(filters: int, kernel: int, pool: int, dropout: float) -> nn.Sequential:
-    """Convolution of the four bases without padding, ReLU, max-pooling and dropout."""
+    """Convolution without padding, ReLU, max-pooling, dropout: ``(B, 4, L)`` → ``(B, C, T)``."""
     return nn.Sequential(
         nn.Conv1d(4, filters, kernel), nn.ReLU(), nn.MaxPool1d(pool), nn.Dropout(dropout)
     )
@@ -35,19 +37,19 @@ def motif_layers(filters: int, kernel: int, pool: int, dropout: float) -> nn.Seq
 def dense_layers(
     features: int, units: Sequence[int], n_media: int, dropout: float | None = None
 ) -> list[nn.Module]:
-    """Dense layers with ReLU, then a linear layer with one output per medium.
+    """List of dense layers with ReLU, then a linear layer: ``(B, features)`` → ``(B, n_media)``.
 
     Args:
-        features: Inputs of the first layer, which takes ``(B, features)``.
+        features: Inputs of the first layer.
         units: Outputs of each layer with ReLU.
         n_media: Outputs of the last layer.
         dropout: Rate after each ReLU; None means no dropout.
     """
     layers: list[nn.Module] = []
-    for wide in units:
-        layers += [nn.Linear(features, wide), nn.ReLU()]
+    for width in units:
+        layers += [nn.Linear(features, width), nn.ReLU()]
         layers += [] if dropout is None else [nn.Dropout(dropout)]
-        features = wide
+        features = width
     return [*layers, nn.Linear(features, n_media)]
 
 
@@ -59,10 +61,10 @@ class SameConv1d(nn.Conv1d):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, bias: bool = True) -> None:
         super().__init__(channels_in, channels_out, kernel, bias=bias)
-        self.ends = ((kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2)
+        self.same_padding = ((kernel - 1) // 2, kernel - 1 - (kernel - 1) // 2)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        return super().forward(functional.pad(x_BCL, self.ends))
+        return super().forward(functional.pad(x_BCL, self.same_padding))
 
 
 class BiLSTM(nn.Module):
@@ -136,7 +138,7 @@ class UpConv(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Self-attention (Vaswani et al. 2017) with free head width: ``(B, T, C)`` → the same shape.
+    """Self-attention (Vaswani et al. 2017) with any head width: ``(B, T, C)`` → the same shape.
 
     ``attention="modules"`` computes the softmax in a module, to which DeepLIFT can attach a rule;
     ``"sdpa"`` calls torch's fused kernel. Both give the same numbers up to rounding.
@@ -249,10 +251,10 @@ class BinMean(nn.Module):
 
 
 def has_marks(network: nn.Module) -> bool:
-    """Whether a network also takes six channels, of which is_reverse and is_singleton are the last.
+    """Whether a network accepts six channels: four for bases, then is_reverse and is_singleton.
 
-    The bases of such an input are always the forward strand. The network itself takes the reverse
-    complement of rows with is_reverse = 1.
+    The bases of such an input are always the forward strand. The network reverse-complements rows
+    with is_reverse = 1 itself (:class:`~crmnet.models.context.DreamInput`).
     """
     return bool(getattr(network, "has_marks", False))
 

@@ -101,7 +101,7 @@ def train(
     if base is not None and start is not None:
         load_strictly(network, base.state_dict(), start / WEIGHTS)
     elif isinstance(network, CRMnet) and network.stem is not None and network.config.stem_motifs:
-        network.stem.begin_with([motif.log_odds() for motif in yeast_motifs()])
+        network.stem.initialise_filters([motif.log_odds() for motif in yeast_motifs()])
     folder = RunFolder(run, record)
     trainer = _trainer(s, folder, device)
     if not trainer.is_global_zero:

@@ -94,7 +94,7 @@ def test_slices_are_concatenated_in_order(monkeypatch):
     network = with_biases(build("crmnet-small"))
     x_BCL = torch.eye(4)[torch.randint(4, (7, 112))].transpose(1, 2)
     fast = for_inference(network)
-    monkeypatch.setattr("crmnet.models.crmnet.inference_form.SLICE", 3)
+    monkeypatch.setattr("crmnet.models.crmnet.inference_form.CPU_BATCH_SIZE", 3)
     with torch.inference_mode():
         torch.testing.assert_close(fast(x_BCL), network(x_BCL), atol=1e-5, rtol=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crmnet.models.crmnet.network import CRMnet, CRMnetConfig
-from crmnet.models.crmnet.stem import HIGHEST, MotifStem, occupancy
+from crmnet.models.crmnet.stem import MAX_SCORE, MotifStem, occupancy
 from crmnet.motifs.jaspar import yeast_motifs
 
 
@@ -33,7 +33,7 @@ def test_a_site_on_either_strand_is_scored_by_its_log_odds():
     stem.norm.eps = 0.0
     odds = np.full((4, 3), -1.0)
     odds[[0, 1, 2], [0, 1, 2]] = 3.0  # A, C, G
-    stem.begin_with([odds])
+    stem.initialise_filters([odds])
     with torch.no_grad():
         stem.mix.weight.copy_(torch.eye(2)[:, :, None])
         stem.mix.bias.zero_()
@@ -46,7 +46,7 @@ def test_a_site_on_either_strand_is_scored_by_its_log_odds():
 
 def test_occupancy_is_the_exponential_of_capped_scores():
     found = occupancy(torch.tensor([-1.0, 0.0, 50.0]))
-    assert found.tolist() == pytest.approx([math.exp(-1), 1.0, math.exp(HIGHEST)])
+    assert found.tolist() == pytest.approx([math.exp(-1), 1.0, math.exp(MAX_SCORE)])
 
 
 def test_of_a_wide_matrix_the_most_informative_window_is_used():
@@ -55,7 +55,7 @@ def test_of_a_wide_matrix_the_most_informative_window_is_used():
     odds[2, 3:5] = 1.0
     odds[:, 2] = [0.1, 0, 0, 0]
     before = stem.scan.weight[1].clone()
-    stem.begin_with([odds])
+    stem.initialise_filters([odds])
     kept = stem.scan.weight[0].argmax(dim=0).tolist()
     assert kept == [0, 2, 2]
     torch.testing.assert_close(stem.scan.weight[0].square().sum(), torch.tensor(2.0))
@@ -64,7 +64,7 @@ def test_of_a_wide_matrix_the_most_informative_window_is_used():
 
 def test_too_few_filters_for_the_motifs_is_an_error_with_the_setting_to_change():
     with pytest.raises(ValueError, match=r"each of 176 motifs; got model.stem=8 .*stem=176"):
-        MotifStem(8, 15, 4).begin_with([motif.log_odds() for motif in yeast_motifs()])
+        MotifStem(8, 15, 4).initialise_filters([motif.log_odds() for motif in yeast_motifs()])
 
 
 def test_parameters_include_stem_and_lstm():

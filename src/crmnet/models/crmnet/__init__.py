@@ -1,5 +1,5 @@
 """CRMnet: network, motif stem, fast layers, training and inference forms, published weights.
 
-``network.py`` defines the one forward pass. The two forms replace layers of it with those of
-``fast_layers.py``.
+``network.py`` defines the only forward pass. The training form and the inference form are copies of
+the network with layers of ``fast_layers.py``.
 """

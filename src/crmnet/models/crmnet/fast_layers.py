@@ -1,9 +1,8 @@
 """Fast CPU versions of CRMnet's layers, for the training form and the inference form.
 
 A form is a copy of a :class:`~crmnet.models.crmnet.network.CRMnet` in which :func:`replace_layers`
-has replaced layers. The forward pass is the one of ``network.py``, and the parameters are those of
-the network: a fast layer reads the parameters of the layer that it replaces. Layers without a fast
-version are kept.
+has replaced layers. The forward pass and the parameters are those of the network: a fast layer
+reads the parameters of the layer that it replaces. Layers without a fast version are kept.
 
 A fast layer has the same input and output shapes as the layer that it replaces, but activations
 ``(B, C, L)`` are channels-last in memory: the channels of a position are adjacent. oneDNN's 2-D
@@ -32,7 +31,7 @@ Replacements = Mapping[type[nn.Module], Callable[[Any, torch.dtype], nn.Module]]
 
 
 def replace_layers(network: CRMnet, dtype: torch.dtype, replacements: Replacements) -> CRMnet:
-    """Copy of ``network`` with other layers and the same parameters.
+    """Copy of ``network`` with replaced layers and the same parameters.
 
     Layers are replaced if their exact type is in ``replacements``; subclasses, which may compute
     something else, are kept. The last layer computes in the dtype of its weights, all others in
@@ -49,7 +48,7 @@ def replace_layers(network: CRMnet, dtype: torch.dtype, replacements: Replacemen
         make = replacements.get(type(module))
         children = dict(module.named_children())
         if make is None and not children and any(True for _ in module.parameters()):
-            make = InDtype  # a layer that is unknown here
+            make = InDtype  # a layer without a replacement
         if make is not None:
             module = make(module, dtype)
         if isinstance(module, FastLayer):
@@ -94,7 +93,7 @@ class FastLayer(nn.Module):
         return self.cast(self.layer)
 
     def prepared(self) -> Any:
-        """Result of :meth:`prepare`; with ``keep``, of its first call."""
+        """Result of :meth:`prepare`; if ``keep`` is True, the result of its first call."""
         if not self.keep:
             return self.prepare()
         if self._kept is None:
@@ -109,13 +108,13 @@ class FastLayer(nn.Module):
 
 @contextmanager
 def tensors_to_keep() -> Iterator[None]:
-    """Context without gradients whose tensors autograd accepts later, even in inference mode."""
+    """Context without gradients, also in inference mode; autograd accepts its tensors later."""
     with torch.inference_mode(False), torch.no_grad():
         yield
 
 
 class InDtype(FastLayer):
-    """The layer itself, with input and output in the dtype."""
+    """The original layer, with input and output in the dtype."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.dtype == torch.bfloat16):
@@ -148,9 +147,9 @@ class FastStem(FastLayer):
         # adjacent at each position.
         B, _, _, L = scores.shape
         rows = scores.permute(0, 2, 3, 1).reshape(B, L, 2, -1).permute(0, 3, 1, 2)
-        found = occupancy(_batch_norm(rows, self.layer.norm))
-        found = found.permute(0, 2, 3, 1).reshape(B, 1, L, -1).permute(0, 3, 1, 2)
-        return functional.conv2d(found, weight, bias).squeeze(2)
+        occupied = occupancy(_batch_norm(rows, self.layer.norm))
+        occupied = occupied.permute(0, 2, 3, 1).reshape(B, 1, L, -1).permute(0, 3, 1, 2)
+        return functional.conv2d(occupied, weight, bias).squeeze(2)
 
 
 # -- convolutions, on (B, C, L) --------------------------------------------------------------------
@@ -266,12 +265,12 @@ def _to_pairs(weight_COK: Tensor, crop: int) -> tuple[Tensor, int]:
         before the pair's own input.
     """
     C, outputs, K = weight_COK.shape
-    most, least = (K - 1 - crop) // 2, -((crop + 1) // 2)  # of d, over both r
-    left = crop + 2 * least  # tap for r = 0 and the smallest d; negative if there is none
-    right = 1 + crop + 2 * most - (K - 1)
+    max_d, min_d = (K - 1 - crop) // 2, -((crop + 1) // 2)  # of d, over both r
+    left = crop + 2 * min_d  # tap for r = 0 and the smallest d; negative if there is none
+    right = 1 + crop + 2 * max_d - (K - 1)
     padded = functional.pad(weight_COK, (-left, right))
     taps = padded.view(C, outputs, -1, 2).flip(2)  # inputs in rising order have falling d
-    return taps.permute(3, 1, 0, 2).reshape(2 * outputs, C, -1), most
+    return taps.permute(3, 1, 0, 2).reshape(2 * outputs, C, -1), max_d
 
 
 # -- transformer and dense layers, on (..., C) -----------------------------------------------------
@@ -312,8 +311,8 @@ class FastAttention(FastLayer):
     def forward(self, x_BTC: Tensor) -> Tensor:
         weight, bias, output, output_bias = self.prepared()
         heads, key_dim = self.layer.heads, self.layer.key_dim
-        together = functional.linear(x_BTC, weight, bias)
-        split = together.view(*x_BTC.shape[:2], 3, heads, key_dim)
+        projected = functional.linear(x_BTC, weight, bias)
+        split = projected.view(*x_BTC.shape[:2], 3, heads, key_dim)
         query_BHTK, key_BHTK, value_BHTK = split.permute(2, 0, 3, 1, 4).contiguous().unbind(0)
         scores_BHTT = query_BHTK @ key_BHTK.transpose(2, 3) / math.sqrt(key_dim)
         mixed_BHTK = torch.softmax(scores_BHTT, dim=-1) @ value_BHTK
@@ -357,7 +356,7 @@ class FastMergedAttention(FastLayer):
 def merged_attention(
     x_BTC: Tensor, scores: Callable[[Tensor], Tensor], output: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Self-attention whose keys and values are the inputs: ``(B, T, C)`` → the same shape.
+    """Self-attention with the inputs as keys and values: ``(B, T, C)`` → the same shape.
 
     Args:
         x_BTC: Inputs.
@@ -394,8 +393,8 @@ class FastDropout(FastLayer):
         bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(
             -(2**63), None
         )
-        kept = bits.view(torch.int16)[: x.numel()] >= round(rate * 2**16) - 2**15
-        scale = kept.to(x.dtype).mul_(1 / (1 - rate))
+        keep_mask = bits.view(torch.int16)[: x.numel()] >= round(rate * 2**16) - 2**15
+        scale = keep_mask.to(x.dtype).mul_(1 / (1 - rate))
         if x.ndim > 2 and x.stride(1) < x.stride(-1):  # channels-last, so lay out scale likewise
             return x * scale.view(x.transpose(1, -1).shape).transpose(1, -1)
         return x * scale.view(x.shape)

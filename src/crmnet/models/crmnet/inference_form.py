@@ -54,8 +54,8 @@ from crmnet.models.crmnet.network import ConvGate, CRMnet, DoubleConv
 from crmnet.models.crmnet.stem import MotifStem, occupancy
 from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 
-SLICE = 128
-"""Sequences per pass on a CPU; more do not fit its cache."""
+CPU_BATCH_SIZE = 128
+"""Sequences per forward pass on a CPU; more do not fit its cache."""
 SHORTEST_SPLIT = 28
 """Smallest number of positions for split convolutions in float32; shorter ones become slower."""
 NARROWEST_SPLIT = 64
@@ -82,25 +82,26 @@ def for_inference(
     """
     device = device or torch.device("cpu")
     network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
-    inner = [name for name, module in network.named_modules() if isinstance(module, CRMnet)]
-    if not any(inner):
+    names = [name for name, module in network.named_modules() if isinstance(module, CRMnet)]
+    if not any(names):
         return _form(network, device, dtype)
-    for name in inner:
+    for name in names:
         network.set_submodule(name, _form(network.get_submodule(name), device, dtype))
     return network
 
 
 def _form(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Inference form of a CRMnet; any other network under autocast, unless ``dtype`` is float32."""
     if isinstance(network, CRMnet):
         if device.type == "cpu":
             return CPUForm(network, dtype).eval()
         for name, module in list(network.named_modules()):
             if type(module) is MultiHeadAttention and mergeable(module):
                 network.set_submodule(name, MergedAttention(module))
-    return network if dtype == torch.float32 else Rounded(network, device.type, dtype)
+    return network if dtype == torch.float32 else UnderAutocast(network, device.type, dtype)
 
 
-class Rounded(nn.Module):
+class UnderAutocast(nn.Module):
     """A network under autocast: ``(B, 4, L)`` → ``(B, n_media)`` float32."""
 
     def __init__(self, network: nn.Module, device_type: str, dtype: torch.dtype) -> None:
@@ -123,7 +124,7 @@ class CPUForm(nn.Module):
                 module.keep = True
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        return torch.cat([self.network(part) for part in torch.split(x_BCL, SLICE)])
+        return torch.cat([self.network(part) for part in torch.split(x_BCL, CPU_BATCH_SIZE)])
 
 
 # -- attention -------------------------------------------------------------------------------------
@@ -158,6 +159,7 @@ class MergedAttention(nn.Module):
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """Linear layer with these weights, in float32 and without gradients."""
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     layer.weight = nn.Parameter(weight.float(), requires_grad=False)
     layer.bias = nn.Parameter(bias.float(), requires_grad=False)
@@ -267,7 +269,8 @@ def _gates_with_norms(block: DoubleConv, dtype: torch.dtype) -> nn.Module:
 # -- split convolutions ----------------------------------------------------------------------------
 
 
-def _splits(length: int) -> bool:
+def _is_split(length: int) -> bool:
+    """Whether a convolution over this many positions is split."""
     return length >= SHORTEST_SPLIT and length % 2 == 0
 
 
@@ -282,7 +285,7 @@ class _SplitConv(FastLayer):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         positions = x_BCL.shape[2]
-        if not _splits(positions):
+        if not _is_split(positions):
             return self.direct(x_BCL)
         if positions not in self.kernels:
             weight = self.layer.weight.double().unsqueeze(2)
@@ -304,7 +307,7 @@ class _Kernel:
     def __init__(self, weight: Tensor, positions: int) -> None:
         self.taps = weight.shape[3]
         self.direct: Tensor | None = None
-        if self.taps < 3 or not _splits(positions):
+        if self.taps < 3 or not _is_split(positions):
             self.direct = weight.float().contiguous(memory_format=torch.channels_last)
             return
         even, odd = weight[..., 0::2], weight[..., 1::2]
@@ -320,10 +323,10 @@ class _Kernel:
             return functional.conv2d(z, self.direct, bias)
         half = positions // 2
         z0, z1 = z[..., 0::2], z[..., 1::2]
-        reach, shorter = half + self.even.taps - 1, half + self.odd.taps - 1
-        shared = self.both(z1[..., :reach], half, bias)
-        first = self.even(z0[..., :reach] - z1[..., :reach], half)
-        second = self.odd(z1[..., :shorter] - z0[..., 1 : shorter + 1], half)
+        even_reach, odd_reach = half + self.even.taps - 1, half + self.odd.taps - 1
+        shared = self.both(z1[..., :even_reach], half, bias)
+        first = self.even(z0[..., :even_reach] - z1[..., :even_reach], half)
+        second = self.odd(z1[..., :odd_reach] - z0[..., 1 : odd_reach + 1], half)
         B, C, _, _ = shared.shape
         y = z.new_empty(B, 1, half, 2, C)
         pairs = y.permute(0, 4, 1, 2, 3)

@@ -6,7 +6,7 @@ network, with 34,170,289 parameters of which 34,165,681 are trained; the release
 unchanged.
 
 This module defines the one forward pass of CRMnet. :mod:`crmnet.models.crmnet.training_form` and
-:mod:`crmnet.models.crmnet.inference_form` replace layers of it by faster ones.
+:mod:`crmnet.models.crmnet.inference_form` replace its layers with faster ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from crmnet.models.layers import (
 from crmnet.models.reference import NetworkCard
 
 Position = Literal["published", "additive", "none"]
+"""Position codes; see :attr:`CRMnetConfig.position`."""
 Readout = Literal["flatten", "mean", "mean-max"]
+"""Inputs of the dense layers; see :attr:`CRMnetConfig.readout`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class CRMnetConfig:
     n_media: int = 1
     """Outputs, one per medium."""
     length: int = 112
-    """Positions L of the input; each down-sampling must halve them without remainder."""
+    """Positions L of the input; each down-sampling must halve them evenly."""
     stem: int = 0
     """Filters of a first layer that scans both strands with the same weights
     (:class:`~crmnet.models.crmnet.stem.MotifStem`); 0 means no such layer, as published."""
@@ -88,7 +90,8 @@ class CRMnetConfig:
     """``modules`` computes the softmax in a module, for DeepLIFT; ``sdpa`` uses torch's fused
     kernel. Both give the same numbers up to rounding."""
     decoder: tuple[int, ...] = (128, 128, 128)
-    """Filters of each decoder block, deepest first; () connects bottleneck and tail directly."""
+    """Filters of each decoder block, deepest first; () means no decoder: the bottleneck feeds the
+    tail."""
     tail: tuple[int, ...] = (128, 64, 32)
     """Filters of the convolutions between decoder and readout."""
     readout: Readout = "flatten"
@@ -209,13 +212,13 @@ class CRMnet(nn.Module):
         # Weight files name the bottleneck "waist".
         self.waist = Bottleneck(c, width) if c.transformer_blocks else nn.Identity()
         skips = c.encoder[-2::-1] if c.decoder else ()
-        above = (width, *c.decoder)
-        self.up = nn.ModuleList(UpConv(a, b, c.kernel) for a, b in itertools.pairwise(above))
+        up_widths = (width, *c.decoder)
+        self.up = nn.ModuleList(UpConv(a, b, c.kernel) for a, b in itertools.pairwise(up_widths))
         self.join = Join()
         self.decoder = nn.ModuleList(
             DoubleConv(width + skip, width, c) for width, skip in zip(c.decoder, skips, strict=True)
         )
-        tail = (above[-1], *c.tail)
+        tail = (up_widths[-1], *c.tail)
         self.tail = nn.Sequential(*(ConvGate(a, b, c) for a, b in itertools.pairwise(tail)))
         positions = c.length if c.decoder else c.length // 2 ** len(self.down)
         self.read_out = ReadOut(c.readout)
@@ -368,6 +371,7 @@ class Bottleneck(nn.Module):
 
 
 def _head(features: int, c: CRMnetConfig) -> nn.Sequential:
+    """Dense layers with leaky ReLU and dropout, then the output: ``(B, features)`` → ``(B, M)``."""
     layers: list[nn.Module] = []
     for width, rate in zip(c.dense, c.dense_dropout, strict=True):
         layers += [nn.Linear(features, width), nn.LeakyReLU(0.1), nn.Dropout(rate)]

@@ -1,8 +1,8 @@
-"""Import of published weights: a TensorFlow SavedModel of CRMnet → a state dictionary of ours.
+"""Import of published weights: TensorFlow SavedModel of CRMnet → state dictionary for torch.
 
 Reads the ``variables/`` folder that Keras' ``model.save(folder)`` writes (the authors' file is
 Zenodo record 7375243) and returns the state of a :class:`crmnet.models.crmnet.network.CRMnet` with
-default settings. :mod:`crmnet.runs.folder` makes a run folder of it. Only reading the file needs
+default settings. :mod:`crmnet.runs.folder` writes it into a run folder. Only reading the file needs
 TensorFlow (extra ``keras``).
 
 Keras names each layer by its kind and a running number (``conv1d_3``, ``dense_17``), in the order
@@ -45,11 +45,14 @@ def read_saved_model(folder: PathLike) -> dict[str, Floats32]:
     """Variables of a SavedModel by their full Keras names.
 
     Args:
-        folder: PathLike, unpacked.
+        folder: Folder of the SavedModel, unpacked.
+
+    Returns:
+        Full Keras name, such as ``ecb_1__0/dense_1/kernel`` → value.
 
     Raises:
         ModuleNotFoundError: If TensorFlow is not installed; the message says what to install.
-        FileNotFoundError: If the folder or its variables do not exist.
+        FileNotFoundError: If the folder or its ``variables`` do not exist.
         ValueError: If the file has no variable names.
     """
     folder = Path(folder)
@@ -87,41 +90,45 @@ def published_state(named: Mapping[str, Floats32]) -> dict[str, Tensor]:
         named: Full Keras name, such as ``ecb_1__0/dense_1/kernel`` → value.
 
     Returns:
-        Our tensor name → value, in torch's order of axes. Step counters of batch norm, which Keras
-        does not have, are 0.
+        Tensor name in this package → value, in torch's order of axes. Step counters of batch norm,
+        which Keras does not have, are 0.
 
     Raises:
         ValueError: If the variables are not those of the published network; the message names the
             tensor and the shapes.
     """
-    found = _by_kind(named)
+    layers_by_kind = _by_kind(named)
     state: dict[str, Tensor] = {}
     model_state = CRMnet(CRMnetConfig()).state_dict()
-    for ours, (kind, rank, variable) in _plan():
-        layers = found[kind]
+    for tensor_name, (kind, rank, variable) in _plan():
+        layers = layers_by_kind[kind]
         if rank >= len(layers) or variable not in layers[rank]:
             raise ValueError(
                 f"not the published CRMnet: {kind} number {rank + 1} has no {variable!r} "
-                f"(for {ours!r}); the file has {len(layers)} layers of this kind"
+                f"(for {tensor_name!r}); the file has {len(layers)} layers of this kind"
             )
         name, value = layers[rank][variable]
         tensor = torch.from_numpy(_to_torch(value, kind, variable).copy())
-        if tensor.shape != model_state[ours].shape:
+        if tensor.shape != model_state[tensor_name].shape:
             raise ValueError(
                 f"not the published CRMnet: {name!r} has shape {tuple(value.shape)}, which gives "
-                f"{tuple(tensor.shape)}; {ours!r} has {tuple(model_state[ours].shape)}"
+                f"{tuple(tensor.shape)}; {tensor_name!r} has "
+                f"{tuple(model_state[tensor_name].shape)}"
             )
-        state[ours] = tensor
+        state[tensor_name] = tensor
         del layers[rank][variable]
-    left = [entry for layers in found.values() for layer in layers for entry in layer.values()]
-    for name, value in left:
-        raise ValueError(_no_place(name, value))
-    for ours, value in model_state.items():
-        state.setdefault(ours, value)  # step counters of batch norm, which Keras does not have
+    unused = [
+        entry for layers in layers_by_kind.values() for layer in layers for entry in layer.values()
+    ]
+    for name, value in unused:
+        raise ValueError(_no_tensor(name, value))
+    for tensor_name, value in model_state.items():
+        state.setdefault(tensor_name, value)  # only step counters of batch norm are missing
     return state
 
 
-def _no_place(name: str, value: Floats32) -> str:
+def _no_tensor(name: str, value: Floats32) -> str:
+    """Error message for a variable that the network does not have."""
     return f"not the published CRMnet, which has no tensor for {name!r} {tuple(value.shape)}"
 
 
@@ -138,7 +145,7 @@ def _by_kind(named: Mapping[str, Floats32]) -> dict[str, list[Layer]]:
         matched = [(i, match) for i, match in matches if match]
         if not matched:
             if not IGNORED.search(name):
-                raise ValueError(_no_place(name, value))
+                raise ValueError(_no_tensor(name, value))
             continue
         if IGNORED.search("/".join(parts[: matched[0][0]])):
             continue  # the optimiser's moments are named after their variable
@@ -148,52 +155,55 @@ def _by_kind(named: Mapping[str, Floats32]) -> dict[str, list[Layer]]:
     return {kind: [layers[kind][n] for n in sorted(layers[kind])] for kind in KINDS}
 
 
-Place = tuple[str, tuple[str, int, str]]
+TensorSource = tuple[str, int, str]
+"""Keras layer of a tensor: its kind, its rank among layers of this kind, and the variable."""
 
 
-def _plan() -> Iterator[Place]:
-    """Each tensor's name here, and the kind, rank and variable of its Keras layer."""
+def _plan() -> Iterator[tuple[str, TensorSource]]:
+    """Each tensor's name and :data:`TensorSource`, in the order in which Keras creates them."""
     counters = dict.fromkeys(KINDS, 0)
 
-    def layer(ours: str, kind: str, variables: Mapping[str, str]) -> Iterator[Place]:
+    def layer(
+        module: str, kind: str, variables: Mapping[str, str]
+    ) -> Iterator[tuple[str, TensorSource]]:
         rank = counters[kind]
         counters[kind] += 1
-        for mine, theirs in variables.items():
-            yield f"{ours}.{mine}", (kind, rank, theirs)
+        for variable_name, keras_name in variables.items():
+            yield f"{module}.{variable_name}", (kind, rank, keras_name)
 
     linear = {"weight": "kernel", "bias": "bias"}
     norm = {"weight": "gamma", "bias": "beta"}
     running = {"running_mean": "moving_mean", "running_var": "moving_variance"}
 
-    def conv_gate(ours: str) -> Iterator[Place]:
-        yield from layer(f"{ours}.conv", "conv1d", linear)
-        yield from layer(f"{ours}.gate.squeeze", "dense", linear)
-        yield from layer(f"{ours}.gate.excite", "dense", linear)
+    def conv_gate(module: str) -> Iterator[tuple[str, TensorSource]]:
+        yield from layer(f"{module}.conv", "conv1d", linear)
+        yield from layer(f"{module}.gate.squeeze", "dense", linear)
+        yield from layer(f"{module}.gate.excite", "dense", linear)
 
-    def double_conv(ours: str) -> Iterator[Place]:
+    def double_conv(module: str) -> Iterator[tuple[str, TensorSource]]:
         for half in (0, 2):
-            yield from conv_gate(f"{ours}.{half}")
-            yield from layer(f"{ours}.{half + 1}", "batch_normalization", {**norm, **running})
+            yield from conv_gate(f"{module}.{half}")
+            yield from layer(f"{module}.{half + 1}", "batch_normalization", {**norm, **running})
 
     for block in range(4):
         yield from double_conv(f"encoder.{block}")
         if block < 3:
             yield from layer(f"down.{block}.conv", "conv1d", linear)
     for block in range(8):
-        ours = f"waist.blocks.{block}"
+        module = f"waist.blocks.{block}"
         projections = {
-            f"{mine}.{p}": f"{theirs}/{k}"
-            for mine, theirs in (
+            f"{projection}.{p}": f"{keras_name}/{k}"
+            for projection, keras_name in (
                 ("query", "query"), ("key", "key"), ("value", "value"),
                 ("output", "attention_output"),
             )
             for p, k in linear.items()
         }  # fmt: skip
-        yield from layer(f"{ours}.attend", "multi_head_attention", projections)
-        yield from layer(f"{ours}.expand", "dense", linear)
-        yield from layer(f"{ours}.contract", "dense", linear)
-        yield from layer(f"{ours}.norm1", "layer_normalization", norm)
-        yield from layer(f"{ours}.norm2", "layer_normalization", norm)
+        yield from layer(f"{module}.attend", "multi_head_attention", projections)
+        yield from layer(f"{module}.expand", "dense", linear)
+        yield from layer(f"{module}.contract", "dense", linear)
+        yield from layer(f"{module}.norm1", "layer_normalization", norm)
+        yield from layer(f"{module}.norm2", "layer_normalization", norm)
     for block in range(3):
         yield from layer(f"up.{block}.conv", "conv1d_transpose", linear)
         yield from double_conv(f"decoder.{block}")

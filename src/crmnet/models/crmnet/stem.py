@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-HIGHEST = 3.0
-"""Scores are capped here before the exponential, so that no site outweighs all others."""
+MAX_SCORE = 3.0
+"""Upper limit of scores before the exponential, so that one site does not outweigh all others."""
 
 
 class MotifStem(nn.Module):
@@ -37,7 +37,7 @@ class MotifStem(nn.Module):
         super().__init__()
         self.scan = nn.Conv1d(4, filters, kernel, padding="same", bias=False)
         self.norm = nn.BatchNorm1d(filters, eps=1e-3)
-        nn.init.constant_(self.norm.bias, -0.5)  # the exponential of noise is then about 1
+        nn.init.constant_(self.norm.bias, -0.5)  # the exponential of random scores is then about 1
         self.mix = nn.Conv1d(2 * filters, channels, 1)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
@@ -51,11 +51,11 @@ class MotifStem(nn.Module):
         return torch.cat([self.scan.weight, self.scan.weight.flip(1, 2)])
 
     @torch.no_grad()
-    def begin_with(self, matrices: Sequence[npt.NDArray[np.floating]]) -> None:
-        """Set the first filters to log-odds matrices, each in the centre of the kernel.
+    def initialise_filters(self, matrices: Sequence[npt.NDArray[np.floating]]) -> None:
+        """Initialise the first filters with log-odds matrices, each in the centre of the kernel.
 
-        Each column is centred at 0, and each filter scaled to norm √2. Of a matrix wider than the
-        kernel, the window with the largest sum of squares is used.
+        Each column is centred at 0, and each filter scaled to norm √2. If a matrix is wider
+        than the kernel, its window with the largest sum of squares is used.
 
         Args:
             matrices: Log-odds ``(4, W)``; rows A, C, G, T.
@@ -71,19 +71,19 @@ class MotifStem(nn.Module):
             )
         self.scan.weight[: len(matrices)] = 0
         for filter_, matrix in zip(self.scan.weight, matrices, strict=False):
-            odds = torch.from_numpy(matrix - matrix.mean(axis=0)).to(filter_)
-            if odds.shape[1] > kernel:
-                windows = odds.square().sum(dim=0).unfold(0, kernel, 1).sum(dim=1)
-                odds = odds[:, int(windows.argmax()) :][:, :kernel]
-            left = (kernel - odds.shape[1]) // 2
-            filter_[:, left : left + odds.shape[1]] = odds * math.sqrt(2) / odds.norm()
+            centred = torch.from_numpy(matrix - matrix.mean(axis=0)).to(filter_)
+            if centred.shape[1] > kernel:
+                windows = centred.square().sum(dim=0).unfold(0, kernel, 1).sum(dim=1)
+                centred = centred[:, int(windows.argmax()) :][:, :kernel]
+            left = (kernel - centred.shape[1]) // 2
+            filter_[:, left : left + centred.shape[1]] = centred * math.sqrt(2) / centred.norm()
 
 
 def occupancy(scores: Tensor, *, in_place: bool = False) -> Tensor:
-    """Relative occupancy: exponential of scores capped at :data:`HIGHEST`, in the same shape.
+    """Relative occupancy: exponential of scores capped at :data:`MAX_SCORE`, in the same shape.
 
     Args:
         scores: Any shape.
         in_place: Overwrite ``scores``; only without gradients.
     """
-    return (scores.clamp_(max=HIGHEST) if in_place else scores.clamp(max=HIGHEST)).exp_()
+    return (scores.clamp_(max=MAX_SCORE) if in_place else scores.clamp(max=MAX_SCORE)).exp_()

@@ -33,7 +33,7 @@ def training_forward(network: nn.Module, x_BCL: Tensor, dtype: torch.dtype | Non
     cases this is the plain call ``network(x_BCL)``.
 
     Args:
-        network: Its running statistics are updated in training mode.
+        network: Any network. In training mode its running statistics are updated.
         x_BCL: One-hot ``(B, 4, L)``.
         dtype: Of the arithmetic, such as ``torch.bfloat16``; None means the dtype of the weights.
 
@@ -45,7 +45,7 @@ def training_forward(network: nn.Module, x_BCL: Tensor, dtype: torch.dtype | Non
     """
     if not isinstance(network, CRMnet) or x_BCL.device.type != "cpu":
         return network(x_BCL)
-    with torch.autocast("cpu", enabled=False):  # fast layers cast by themselves
+    with torch.autocast("cpu", enabled=False):  # the fast layers cast their inputs
         return training_form(network, dtype)(x_BCL)
 
 
@@ -63,13 +63,13 @@ def training_form(network: CRMnet, dtype: torch.dtype | None = None) -> nn.Modul
     """
     last: Any = network.head[-1]
     dtype = dtype or last.weight.dtype
-    _, *inside = network.modules()
-    state = [dtype, network.training, *((module, module.training) for module in inside)]
-    known = _FORMS.get(network)
-    if known is None or known[0] != state:
-        known = _FORMS[network] = (state, replace_layers(network, dtype, FAST_LAYERS))
-    return known[1]
+    _, *descendants = network.modules()
+    state = [dtype, network.training, *((module, module.training) for module in descendants)]
+    cached = _FORMS.get(network)
+    if cached is None or cached[0] != state:
+        cached = _FORMS[network] = (state, replace_layers(network, dtype, FAST_LAYERS))
+    return cached[1]
 
 
 _FORMS: WeakKeyDictionary[nn.Module, tuple[list[Any], nn.Module]] = WeakKeyDictionary()
-"""Network → state when its form was made, and the form. Neither refers to the network."""
+"""Network → its state when the form was made, and the form. Neither refers to the network."""

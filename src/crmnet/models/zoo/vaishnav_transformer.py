@@ -86,7 +86,7 @@ class VaishnavTransformer(nn.Module):
         """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         x_BCL = as_vaishnav(x_BCL)
         # A reverse-complemented filter on the sequence equals the filter on the other strand.
-        other = nn.functional.pad(x_BCL, self.strands.ends)
+        other = nn.functional.pad(x_BCL, self.strands.same_padding)
         other = nn.functional.conv1d(other, self.strands.weight.flip(1, 2))
         both = (self.strands(x_BCL), other)
         x_BCL = torch.cat(
