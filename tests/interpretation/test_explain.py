@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from crmnet.figures.logo import Site, logo, sites_under
+from crmnet.figures.logo import Site, draw_sites, logo
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
 from crmnet.sequence import decode, encode
 
@@ -33,7 +33,7 @@ def test_the_axis_of_a_logo_covers_the_sums_of_its_letters():
 
 def test_overlapping_sites_are_drawn_in_separate_rows():
     _, ax = plt.subplots()
-    sites_under(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
+    draw_sites(ax, [Site("REB1", 0, 8, "+"), Site("ABF1", 4, 16, "-"), Site("RAP1", 40, 50, "+")])
     assert [t.get_text() for t in ax.texts] == ["REB1", "ABF1", "RAP1"]
     arrows = [patch.get_xy() for patch in ax.patches]
     # Flat edges end one base before the tip: at the end of a + site, at the start of a - site.

@@ -1,4 +1,7 @@
-"""Sequence logos: the height of a letter is its value. Takes arrays, draws on matplotlib axes."""
+"""Sequence logos, in which the height of a letter is its value, and sites below a sequence.
+
+Takes arrays and draws on matplotlib axes. :mod:`crmnet.interpretation` arranges logos into pages.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from crmnet.figures.style import BACKGROUND, BASE_COLOURS, GREY, INK
 
 
 class Site(NamedTuple):
-    """A named site to draw under a sequence; positions count from 0, ``end`` is exclusive."""
+    """A named site to draw below a sequence; positions count from 0, ``end`` is exclusive."""
 
     name: str
     start: int
@@ -41,10 +44,15 @@ def _glyph(letter: str) -> tuple[npt.NDArray[np.float64], ...]:
 
 
 def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
-    """Draw letters with the heights ``(4, L)``, positive values up and negative ones down.
+    """Draw letters with the heights ``(4, L)``, positive values up and negative values down.
 
-    In each column, letters with larger absolute values are farther from zero. Negative ones are
-    pale.
+    In each column, letters with larger absolute values are farther from zero. Letters with negative
+    values are pale.
+
+    Args:
+        ax: Axes to draw on.
+        heights: ``(4, L)``; rows A, C, G, T.
+        start: Position of the first column on the x-axis.
     """
     heights = np.asarray(heights)
     for row, letter in enumerate("ACGT"):
@@ -52,16 +60,16 @@ def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
         holes: list[npt.NDArray[np.float64]] = []
         for position in np.nonzero(heights[row])[0]:
             value = heights[row, position]
-            others = heights[:, position]
-            nearer = (np.sign(others) == np.sign(value)) & (np.abs(others) < np.abs(value))
-            base = float(others[nearer].sum())
+            column = heights[:, position]
+            nearer = (np.sign(column) == np.sign(value)) & (np.abs(column) < np.abs(value))
+            base = float(column[nearer].sum())
             low, high = sorted((base, base + float(value)))
             for number, outline in enumerate(_glyph(letter)):
-                drawn = outline * (0.92, high - low) + (start + position + 0.04, low)
+                polygon = outline * (0.92, high - low) + (start + position + 0.04, low)
                 if number:
-                    holes.append(drawn)
+                    holes.append(polygon)
                 else:
-                    outlines[int(value < 0)].append(drawn)
+                    outlines[int(value < 0)].append(polygon)
         for shapes, alpha in zip(outlines, (1.0, 0.45), strict=True):
             ax.add_collection(
                 PolyCollection(
@@ -77,7 +85,7 @@ def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
 
 
 def number_positions(ax: Axes, length: int, every: int = 10) -> None:
-    """Ticks under the middle of every tenth letter, numbered from 0."""
+    """Label the middle of letters 0, ``every``, 2 · ``every``, … with their positions."""
     positions = np.arange(0, length, every)
     ax.set_xticks(positions + 0.5, [str(position) for position in positions])
     ax.tick_params(labelsize=7)
@@ -94,24 +102,24 @@ def motif_logo(ax: Axes, counts: npt.ArrayLike, start: int = 0) -> None:
     ax.tick_params(labelsize=7)
 
 
-def stacked(sites: Sequence[Site]) -> list[int]:
-    """Row of each site, 0 on top, such that neither bars nor names in a row overlap."""
+def site_rows(sites: Sequence[Site]) -> list[int]:
+    """Row of each site, 0 on top, so that bars and names in the same row do not overlap."""
     ends: list[float] = []
     rows = [0] * len(sites)
     for number in sorted(range(len(sites)), key=lambda i: sites[i].start):
         site = sites[number]
         # The name of a short site is wider than the site: a letter is 0.75 bases wide.
-        half = max(site.end - site.start, 0.75 * len(site.name)) / 2 + 0.5
+        half_width = max(site.end - site.start, 0.75 * len(site.name)) / 2 + 0.5
         middle = (site.start + site.end) / 2
-        row = next((i for i, end in enumerate(ends) if end <= middle - half), len(ends))
-        ends[row : row + 1] = [middle + half]
+        row = next((i for i, end in enumerate(ends) if end <= middle - half_width), len(ends))
+        ends[row : row + 1] = [middle + half_width]
         rows[number] = row
     return rows
 
 
-def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
+def draw_sites(ax: Axes, sites: Sequence[Site]) -> None:
     """Draw sites as named arrows along their strands; x is the position in the sequence."""
-    rows = stacked(sites)
+    rows = site_rows(sites)
     for site, row in zip(sites, rows, strict=True):
         ax.add_patch(Polygon(_arrow(site, -row), closed=True, facecolor=GREY, edgecolor="none"))
         middle = (site.start + site.end) / 2
@@ -121,7 +129,7 @@ def sites_under(ax: Axes, sites: Sequence[Site]) -> None:
 
 
 def _arrow(site: Site, y: float, half: float = 0.17) -> list[tuple[float, float]]:
-    """Corners of a bar with a point at its 3' end; without one if the strand is unknown."""
+    """Corners of a bar with a point at its 3' end, or of a plain bar if the strand is unknown."""
     left, right = float(site.start), float(site.end)
     first, last = left + (site.strand == "-"), right - (site.strand == "+")
     return [(first, y - half), (last, y - half), (right, y), (last, y + half), (first, y + half),

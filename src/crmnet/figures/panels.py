@@ -1,6 +1,7 @@
-"""Panels about data, training and accuracy. Each function draws on the axes that it is given.
+"""Panels about data, training and accuracy. Takes arrays and draws on matplotlib axes.
 
-The pages of :mod:`crmnet.reports.dataset_page` and of the commands arrange panels and save them.
+:mod:`crmnet.reports.dataset_page` and the report modules of the commands arrange panels into pages
+and save them.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def density_scatter(
 
 
 def _density_at(x: AnyFloats, y: AnyFloats, span: tuple[float, float], bins: int = 96) -> AnyFloats:
-    """Smoothed number of points around each point."""
+    """Square root of the smoothed number of points around each point: ``(N,)``."""
     counts, edges, _ = np.histogram2d(x, y, bins=bins, range=[span, span])
     smooth = gaussian_filter(counts, sigma=1.5)
     column = np.clip(np.digitize(x, edges) - 1, 0, bins - 1)
@@ -74,7 +75,7 @@ def _density_at(x: AnyFloats, y: AnyFloats, span: tuple[float, float], bins: int
 
 
 def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
-    """Write lines of text into the upper left corner, where a scatter has few points."""
+    """Write lines of text into the upper left corner, where a scatter plot has few points."""
     ax.text(
         0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", ha="left",
         fontsize=8, linespacing=1.5,
@@ -141,29 +142,29 @@ def label_histogram(
 def throughput_bars(
     ax: Axes, labels: Sequence[str], rates: npt.ArrayLike, measured: npt.ArrayLike
 ) -> None:
-    """Sequences per second as horizontal bars on a log axis, the first one on top.
+    """Sequences per second as horizontal bars on a log axis, with the first bar on top.
 
     Args:
         ax: Axes to draw on.
-        labels: One for each bar.
+        labels: One label for each bar.
         rates: Sequences per second, above 0.
-        measured: Whether a bar was measured on this machine; the others are from the paper.
+        measured: True for bars measured on this machine, False for bars from the paper.
     """
     rates, measured = np.asarray(rates), np.asarray(measured)
     y = np.arange(len(labels))
-    for group, color, name in (
+    for selected, color, name in (
         (measured, MEASURED_HERE, "this machine"),
         (~measured, FROM_PAPER, "paper, Table 1"),
     ):
-        if group.any():
-            ax.barh(y[group], rates[group], height=0.7, color=color, label=name)
+        if selected.any():
+            ax.barh(y[selected], rates[selected], height=0.7, color=color, label=name)
     for row, rate in enumerate(rates.tolist()):
         text = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
         ax.annotate(
             text, (rate, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
         )
     ax.set_xscale("log")
-    # Bars on a log axis have no natural start; they start a decade below the shortest one.
+    # A log axis has no zero: bars start at a power of ten below the shortest bar.
     ax.set_xlim(10 ** np.floor(np.log10(rates.min() / 2)), 4 * rates.max())
     ax.set_yticks(y, labels, fontsize=8)
     ax.invert_yaxis()
@@ -213,17 +214,17 @@ def interval_bars(
     best: npt.ArrayLike,
     title: str,
 ) -> None:
-    """A metric of several models as horizontal bars with intervals, the first one on top.
+    """A metric of several models as horizontal bars with intervals, with the first bar on top.
 
-    If bars from 0 would all look alike, the axis starts a little below the shortest bar and its
-    label states where.
+    If the differences are small compared with the values, the axis does not start at 0 but a little
+    below the shortest bar; its label then gives the start.
 
     Args:
         ax: Axes to draw on.
-        labels: One for each bar.
+        labels: One label for each bar.
         values: ``(N,)``; NaN gives no bar.
         intervals: ``(N, 2)``, low and high ends.
-        best: Bars in the colour of the best models.
+        best: ``(N,)``; True for bars in the colour of the best models.
         title: Label of the axis.
     """
     y = np.arange(len(labels))
@@ -232,8 +233,10 @@ def interval_bars(
     low, high = float(np.nanmin(intervals)), float(np.nanmax(intervals))
     span = high - low or abs(high) or 1.0
     start = 0.0 if low <= 2 * span else float(np.floor((low - span / 4) * 50) / 50)
-    for group, color in ((best & defined, BEST_MODELS), (~best & defined, OTHER_MODELS)):
-        ax.barh(y[group], values[group] - start, left=start, height=0.7, color=color, zorder=2)
+    for selected, color in ((best & defined, BEST_MODELS), (~best & defined, OTHER_MODELS)):
+        ax.barh(
+            y[selected], values[selected] - start, left=start, height=0.7, color=color, zorder=2
+        )
     errors = np.abs(intervals[defined].T - values[defined])
     ax.errorbar(
         values[defined], y[defined], xerr=errors, fmt="none", ecolor=INK, elinewidth=1,

@@ -10,12 +10,12 @@ BLUE, ORANGE, GREY = "#2166ac", "#d6604d", "#9aa5b1"
 COLOUR_NAMES = {BLUE: "blue", ORANGE: "orange", GREY: "grey"}
 """Names for captions."""
 CYCLE = (BLUE, ORANGE, "#4d9221", "#762a83", "#01665e", "#8c510a")
-"""Series of one panel, such as media, in this order."""
+"""Colours of the series of one panel, such as media, in this order."""
 DENSITY = "viridis"
 """Colour map of density scatters."""
 GRID = "#e6eaee"
 BACKGROUND = "white"
-"""Inside of letters and markers."""
+"""Holes in letters, and inside of markers."""
 DASHED = (0, (4, 3))
 """Line style of references: perfect prediction, the best epoch."""
 
@@ -23,11 +23,11 @@ BASE_COLOURS = {"A": "#2f9e44", "C": "#1c5fb8", "G": "#e8a317", "T": "#c92a2a", 
 """A green, C blue, G orange, T red, as is usual in the field."""
 
 BEST_MODELS, OTHER_MODELS = BLUE, GREY
-"""Bars of Figures 3 and 4: the best models with those not significantly worse, and the others."""
+"""Bars of Figures 3 and 4: the best model and those not significantly worse; all others."""
 MEASURED_HERE, FROM_PAPER = BLUE, GREY
 """Bars of the benchmark."""
 CERTAIN, UNCERTAIN = "black", "#888888"
-"""Titles of motifs: with a significant name, and without."""
+"""Titles of motifs with a significant match to a known motif, and without one."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -47,4 +47,4 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 200,
     "pdf.fonttype": 42,  # text stays text, as journals require
 }
-"""Settings for ``with matplotlib.rc_context(STYLE):``, which surrounds the drawing of a figure."""
+"""matplotlib settings; figures are drawn inside ``with matplotlib.rc_context(STYLE):``."""

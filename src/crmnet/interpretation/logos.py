@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from crmnet.arrays import AnyFloats, Floats
 from crmnet.choices import PictureFormat
-from crmnet.figures.logo import Site, logo, number_positions, sites_under, stacked
+from crmnet.figures.logo import Site, draw_sites, logo, number_positions, site_rows
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
 
@@ -117,7 +117,7 @@ def named_sites(motifs: Sequence[Motif], hits: Hits, row: int) -> list[Site]:
 def logo_page(panels: Sequence[LogoPanel], unit: str | None) -> Figure:
     """Logos of several inserts, one below another, each with its sites below."""
     strip_heights = [
-        0.17 * max([0.3, *(row + 1 for row in stacked(panel.sites))]) for panel in panels
+        0.17 * max([0.3, *(row + 1 for row in site_rows(panel.sites))]) for panel in panels
     ]
     ratios = [height for strip in strip_heights for height in (0.75, strip)]
     # Titles and numbers of positions take 0.4 inches of each promoter.
@@ -127,7 +127,7 @@ def logo_page(panels: Sequence[LogoPanel], unit: str | None) -> Figure:
         logo(top, panel.values)
         number_positions(top, panel.values.shape[1])
         top.set_title(panel.title, fontsize=8)
-        sites_under(below, panel.sites)
+        draw_sites(below, panel.sites)
         below.set_xlim(top.get_xlim())
     figure.supylabel(f"attribution ({unit or 'expression'})", fontsize=8)
     figure.supxlabel("position on the insert, from 0", fontsize=8)

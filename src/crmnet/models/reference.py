@@ -30,7 +30,7 @@ class NetworkCard:
     recipe: str
     """Shipped recipe with the authors' loss, optimiser and augmentation."""
     not_trained: int = 0
-    """How many of :attr:`parameters` are running statistics of batch norm, which Keras counts and
-    torch does not."""
+    """Number of running statistics of batch norm in :attr:`parameters`; Keras counts them, torch
+    does not."""
     notes: str = ""
     """Differences from the published network, with reasons."""

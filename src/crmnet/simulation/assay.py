@@ -1,6 +1,6 @@
 """A simulated reporter assay with known truth: promoters and their measured expression.
 
-Takes a size, a seed and noise settings, gives a data set folder. A subfolder contains the true
+Takes a size, a seed and noise settings, and writes a data set folder. A subfolder contains the true
 expression and sites, with which predictions and explanations can be scored. The raw rows are
 ingested in the same way as real ones (:mod:`crmnet.data.ingest`). The true expression is defined in
 :mod:`crmnet.simulation.cell`.
@@ -31,9 +31,9 @@ from crmnet.reports.tables import TableWriter
 from crmnet.simulation.cell import INSERT, MEDIA, Cell, find_true_sites
 
 CELL_SPREAD = 1.3
-"""Standard deviation, in bins, of single cells around a promoter's mean."""
+"""Standard deviation, in bins, of single cells around the true expression of their promoter."""
 BLOCK_SIZE = 4096
-"""Promoters simulated at a time."""
+"""Number of promoters simulated together; it determines the random numbers."""
 NATIVE_FAMILY_SIZE = 4
 """Size of a family of native-like promoters: an ancestor and its point mutants."""
 
@@ -47,8 +47,8 @@ class AssayOptions:
     native_share: float = 0.2
     """Fraction of native-like promoters: AT-rich, with more sites, in families of mutants."""
     cells: int | None = None
-    """Cells per promoter. With None their number is random: few for most promoters and many for
-    some, as in a large library."""
+    """Cells per promoter. None means a random number: few for most promoters and many for some, as
+    in a large library."""
     sites: float = 1.0
     """Mean number of sites planted in a random promoter; native-like ones get twice as many."""
 
@@ -82,9 +82,9 @@ def simulate(
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda promoters: None,
 ) -> Dataset:
-    """Simulate an assay and ingest it.
+    """Simulate an assay, ingest it and return the opened data set.
 
-    Besides the files of a data set the folder contains ``assay.tsv`` (the raw rows) and ``truth/``:
+    Besides the files of a data set, the folder holds ``assay.tsv`` (the raw rows) and ``truth/``:
     ``promoters.tsv`` (true expression in each medium), ``sites.tsv`` (positions on the construct
     from 0, end exclusive, with the true effect of each site) and ``cell.json`` (all parameters).
     Row i of the data set is promoter i.
@@ -105,18 +105,19 @@ def simulate(
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".simulate-") as scratch:
         raw = Path(scratch) / "raw"
         _write_rows(cell, options, raw, progress)
-        made = Path(scratch) / "made"
-        ingest([raw / "assay.tsv"], made, IngestOptions(flanks="add"))
-        (raw / "assay.tsv").rename(made / "assay.tsv")
-        raw.rename(made / "truth")
-        _write_parameters(cell, options, made / "truth" / "cell.json")
-        replace_folder(made, destination)
+        dataset = Path(scratch) / "made"
+        ingest([raw / "assay.tsv"], dataset, IngestOptions(flanks="add"))
+        (raw / "assay.tsv").rename(dataset / "assay.tsv")
+        raw.rename(dataset / "truth")
+        _write_parameters(cell, options, dataset / "truth" / "cell.json")
+        replace_folder(dataset, destination)
     return Dataset.open(destination)
 
 
 def _write_rows(
     cell: Cell, options: AssayOptions, folder: Path, progress: Callable[[int], None]
 ) -> None:
+    """Write the raw rows, the true expression and the true sites, block by block."""
     true_names = [f"expression_{medium}" for medium in MEDIA]
     effect_names = [f"effect_{medium}" for medium in MEDIA]
     with (
@@ -171,33 +172,41 @@ def _write_rows(
 
 
 def sort_cells(true: Floats32, cells: npt.NDArray[np.int64], rng: np.random.Generator) -> Floats32:
-    """Mean bin of each promoter's cells; each cell falls into an integer bin from 0 to 17."""
+    """Measured expression ``(B,)``: the mean bin of each promoter's cells.
+
+    Args:
+        true: ``(B,)``, true expression.
+        cells: ``(B,)``, number of cells; each falls into an integer bin from 0 to 17.
+        rng: Source of random numbers.
+    """
     owner = np.repeat(np.arange(len(true)), cells)
     bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, sequence.TOP_BIN)
     return (np.bincount(owner, bins, len(true)) / cells).astype(np.float32)
 
 
 def _cells(options: AssayOptions, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Number of cells of each promoter, ``(n,)``."""
     if options.cells is not None:
         return np.full(n, options.cells)
     return 1 + np.floor(rng.lognormal(0.5, 1.5, n)).astype(np.int64).clip(0, 999)
 
 
 def _make_library(
-    cell: Cell, options: AssayOptions, n: int, first: int, rng: np.random.Generator
+    cell: Cell, options: AssayOptions, n: int, first_number: int, rng: np.random.Generator
 ) -> Library:
+    """Random and native-like promoters, shuffled; family names count from ``first_number``."""
     n_native = round(n * options.native_share)
     n_random = n - n_native
     ancestors = -(-n_native // NATIVE_FAMILY_SIZE)
     inserts = np.concatenate([_random_bases(n_random, rng), _native_bases(ancestors, rng)])
     _plant(cell, inserts[:n_random], options.sites, rng)
     _plant(cell, inserts[n_random:], 2 * options.sites, rng)
-    relatives = np.repeat(inserts[n_random:], NATIVE_FAMILY_SIZE, axis=0)
-    _mutate(relatives, rng)
-    inserts = np.concatenate([inserts[:n_random], relatives[:n_native]])
+    family_members = np.repeat(inserts[n_random:], NATIVE_FAMILY_SIZE, axis=0)
+    _mutate(family_members, rng)
+    inserts = np.concatenate([inserts[:n_random], family_members[:n_native]])
     source = ["random"] * n_random + ["native-like"] * n_native
-    family = [f"random_{first + i}" for i in range(n_random)]
-    family += [f"native_{first + i // NATIVE_FAMILY_SIZE}" for i in range(n_native)]
+    family = [f"random_{first_number + i}" for i in range(n_random)]
+    family += [f"native_{first_number + i // NATIVE_FAMILY_SIZE}" for i in range(n_native)]
     order = rng.permutation(n)
     return Library(inserts[order], [source[i] for i in order], [family[i] for i in order])
 
@@ -207,7 +216,7 @@ def _random_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
 
 
 def _native_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
-    """AT-rich first-order Markov chains in which A and T tend to repeat, as in yeast promoters."""
+    """Inserts ``(n, 80)`` from an AT-rich Markov chain in which A and T tend to repeat."""
     cumulative = np.cumsum(
         [
             [0.42, 0.17, 0.17, 0.24],
@@ -226,11 +235,14 @@ def _native_bases(n: int, rng: np.random.Generator) -> sequence.Tokens:
 
 
 def _plant(cell: Cell, inserts: sequence.Tokens, mean: float, rng: np.random.Generator) -> None:
-    """Write sites sampled from the matrices at random positions, in place; later ones overwrite."""
+    """Plant sites, sampled from the matrices, at random positions in place.
+
+    ``mean`` is the mean number of sites per insert. Later sites overwrite earlier ones.
+    """
     rows = np.repeat(np.arange(len(inserts)), rng.poisson(mean, len(inserts)))
-    chosen = rng.integers(len(cell.motifs), size=len(rows))
+    motif_of_site = rng.integers(len(cell.motifs), size=len(rows))
     for number, motif in enumerate(cell.motifs):
-        planted_rows = rows[chosen == number]
+        planted_rows = rows[motif_of_site == number]
         cumulative = np.cumsum(motif.probabilities(), axis=0)
         site = (rng.random((len(planted_rows), 1, motif.width)) > cumulative[None, :3]).sum(axis=1)
         reverse = rng.random(len(planted_rows)) < 0.5
@@ -240,7 +252,7 @@ def _plant(cell: Cell, inserts: sequence.Tokens, mean: float, rng: np.random.Gen
 
 
 def _mutate(inserts: sequence.Tokens, rng: np.random.Generator) -> None:
-    """Make one to three substitutions, in place, in all but the first of each family."""
+    """Make one to three substitutions, in place, in all inserts except the first of each family."""
     rows = np.arange(len(inserts))
     mutants = rows[rows % NATIVE_FAMILY_SIZE != 0]
     for mutated in (mutants, mutants[rng.random(len(mutants)) < 0.5],
@@ -256,6 +268,6 @@ def _write_parameters(cell: Cell, options: AssayOptions, path: Path) -> None:
 
 
 def read_options(dataset: PathLike) -> AssayOptions:
-    """The options with which a simulated data set was made."""
+    """Read the options of a simulated data set from its folder."""
     dataset = Path(dataset)
     return AssayOptions(**json.loads((dataset / "truth" / "cell.json").read_text())["options"])

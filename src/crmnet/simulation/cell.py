@@ -1,14 +1,14 @@
 """A simulated yeast cell with known truth: which factors bind a promoter, and their effects.
 
-Takes constructs as tokens, gives their expression in each medium, their sites and the effect of
-each site. :mod:`crmnet.simulation.assay` measures promoters in this cell.
+Takes constructs as tokens and returns their expression in each medium, their sites and the effect
+of each site. :mod:`crmnet.simulation.assay` measures promoters in this cell.
 
 The model is thermodynamic. A factor binds a site with matrix score S (natural log-odds) with weight
 w = K·exp(λ(S − S_max)). K is the factor's concentration in units of the dissociation constant of
 the consensus site. λ is below 1, because matrices overstate the energy lost by a weak site (Roider
 et al. 2007 fit 0.7).
 
-*Openers* bind for a fraction w/(1 + w) of the time, independent of chromatin. Together with
+*Openers* bind for a fraction w/(1 + w) of the time, independently of chromatin. Together with
 poly-A/T tracts they raise the accessibility a = σ(a₀ + Σ openings), which models nucleosome
 depletion. Other factors bind for a fraction a·w/(1 + a·w) of the time. The effects of occupied
 sites are multiplied by a factor for distance and one for strand, and added up. Open chromatin and
@@ -29,6 +29,7 @@ from crmnet.motifs.jaspar import RELEASE, yeast_motifs_named
 from crmnet.motifs.pwm import scan_scores
 
 MEDIA = ("complex", "defined")
+"""Media of the simulated assay; an argument ``medium`` is an index into them."""
 INSERT = 80
 """Length of an insert, in bases."""
 SITE_OCCUPANCY = 0.2
@@ -41,20 +42,21 @@ TRACT_NAME = "poly-dA:dT"
 
 @dataclass(frozen=True)
 class Factor:
-    """A transcription factor of the simulated cell; matrices are real, the numbers invented."""
+    """A transcription factor of the simulated cell: a real matrix and invented numbers."""
 
     name: str
     effect: tuple[float, float]
     """Effect on the logit of a site that is always bound, at its best position, in each medium."""
     concentration: tuple[float, float] = (0.8, 0.8)
+    """K in each medium: concentration in units of the dissociation constant."""
     opening: float = 0.0
     """Effect on the logit of accessibility; a factor with a value above 0 is an opener."""
     distance: float = 80.0
-    """Distance, in bases, of a site's centre from the insert's 3' end at which it acts most."""
+    """Distance, in bases, from a site's centre to the insert's 3' end with the largest effect."""
     reach: float = 200.0
     """Standard deviation, in bases, of the Gaussian decay of the effect around that distance."""
     reverse: float = 1.0
-    """Effect on the reverse strand relative to the forward strand."""
+    """Effect of a site on the reverse strand, as a fraction of that on the forward strand."""
 
 
 FACTORS = (
@@ -90,7 +92,7 @@ the real library. Composition alone explains more here than there (docs/experime
 BASE_ACCESS = -0.6
 """a₀: logit of accessibility without openers and tracts."""
 ACCESS_LOGIT = 1.5
-"""Effect on the logit of expression of open chromatin itself, besides what it allows to bind."""
+"""Direct effect of accessibility on the logit of expression, in addition to the bound factors."""
 TRACT_OPENING = 0.25
 """Effect on the logit of accessibility of each base of a tract after the fifth; the sum is limited
 by TRACT_LIMIT."""
@@ -105,7 +107,7 @@ class Binding(NamedTuple):
     forward: Floats32
     """``(B, F, P)`` the forward strand's fraction of ``weight``."""
     tract: Floats32
-    """``(B, P)`` 1 at the start of each window of MIN_TRACT A or MIN_TRACT T."""
+    """``(B, P)`` 1 at the start of each window of MIN_TRACT times A or MIN_TRACT times T."""
     gc: Floats32
     """``(B,)`` fraction of G and C in the insert minus one half; N counts as one half."""
 
@@ -123,7 +125,7 @@ class Cell:
         self.reverse = np.array([factor.reverse for factor in factors], dtype=np.float32)
 
     def binding(self, tokens: npt.ArrayLike) -> Binding:
-        """Weights of all factors at all positions of constructs ``(B, L)``."""
+        """Binding weights, tracts and G + C content of constructs ``(B, L)``."""
         tokens = sequence.as_tokens(tokens)
         scores = scan_scores(tokens, self.matrices)
         odds = np.exp(ENERGY_SCALE * (scores - self.best[:, None, None]))
@@ -143,10 +145,10 @@ class Cell:
 
     def _covers_n(self, tokens: sequence.Tokens) -> npt.NDArray[np.bool_]:
         """``(B, F, 2, P)``: True where a site of the factor would cover an N."""
-        before = np.cumsum(np.pad(tokens == sequence.N_TOKEN, ((0, 0), (1, 0))), axis=1)
-        before = np.pad(before, ((0, 0), (0, int(self.widths.max()))), mode="edge")
+        n_before = np.cumsum(np.pad(tokens == sequence.N_TOKEN, ((0, 0), (1, 0))), axis=1)
+        n_before = np.pad(n_before, ((0, 0), (0, int(self.widths.max()))), mode="edge")
         starts = np.arange(tokens.shape[1])
-        covered = [before[:, starts + w] > before[:, starts] for w in self.widths]
+        covered = [n_before[:, starts + w] > n_before[:, starts] for w in self.widths]
         return np.repeat(np.stack(covered, axis=1)[:, :, None], 2, axis=2)
 
     def accessibility(self, binding: Binding, medium: int) -> Floats32:
@@ -196,6 +198,7 @@ class Cell:
         }
 
     def _concentration(self, medium: int) -> Floats32:
+        """Concentration of each factor, ``(F,)``."""
         return np.array([f.concentration[medium] for f in self.factors], dtype=np.float32)
 
     def _effects(self, medium: int, positions: int) -> Floats32:
@@ -209,6 +212,7 @@ class Cell:
 
 
 def _logistic(x: Any) -> Any:
+    """σ(x) = 1 / (1 + exp(−x))."""
     return 1 / (1 + np.exp(-x))
 
 
@@ -216,20 +220,25 @@ class TrueSites(NamedTuple):
     """True binding sites and tracts of a block of promoters, one entry each."""
 
     row: npt.NDArray[np.int64]
+    """Number of the promoter in its block."""
     name: list[str]
+    """Factor, or :data:`TRACT_NAME`."""
     start: npt.NDArray[np.int64]
     """First base, from 0, on the construct."""
     end: npt.NDArray[np.int64]
     """One past the last base."""
     strand: list[str]
+    """``+`` or ``-``; ``.`` for tracts."""
     occupancy: Floats32
-    """Highest over the media."""
+    """Highest occupancy over the media; 1 for tracts."""
     effect: Floats32
     """``(K, n_media)``: true expression minus the expression without this site, in bins."""
 
 
 def find_true_sites(cell: Cell, binding: Binding) -> TrueSites:
-    """True sites (:data:`SITE_OCCUPANCY`) and tracts of promoters, with their effects.
+    """True sites and tracts of promoters, with their effects, sorted by row and start.
+
+    :data:`SITE_OCCUPANCY` defines which positions are sites.
 
     The effect is that of a knock-out: the site's weight (or the tract's windows) is set to 0 and
     expression is computed again. It therefore includes changes of accessibility and saturation.
@@ -245,21 +254,21 @@ def find_true_sites(cell: Cell, binding: Binding) -> TrueSites:
     starts = np.concatenate([start, tract_start])
     tract_ends = tract_start + tract_windows + MIN_TRACT - 1
     ends = np.concatenate([start + cell.widths[factor], tract_ends])
-    # A site whose centre lies in an adapter does not characterise the promoter.
+    # A site whose centre lies in an adapter is not part of the promoter.
     middle = (starts + ends) / 2 - len(sequence.ADAPTER_5)
     inside = (middle >= 0) & (middle < INSERT)
-    kept = np.nonzero(inside)[0]
+    reported = np.nonzero(inside)[0]
     effects = np.zeros((len(rows), len(MEDIA)), dtype=np.float32)
     occupancy = np.zeros(len(rows), dtype=np.float32)
-    for chunk in np.array_split(kept, max(1, len(kept) // 2048 + 1)):
+    for chunk in np.array_split(reported, max(1, len(reported) // 2048 + 1)):
         intact = Binding(*(part[rows[chunk]] for part in binding))
         knocked_out = intact._replace(weight=intact.weight.copy(), tract=intact.tract.copy())
         entry = np.arange(len(chunk))
         bound = chunk < n_bound
         knocked_out.weight[entry[bound], factor[chunk[bound]], start[chunk[bound]]] = 0
         positions = np.arange(binding.tract.shape[1])
-        after, before = starts[chunk][:, None], ends[chunk][:, None] - MIN_TRACT
-        tract = (positions >= after) & (positions <= before)
+        first_window, last_window = starts[chunk][:, None], ends[chunk][:, None] - MIN_TRACT
+        tract = (positions >= first_window) & (positions <= last_window)
         knocked_out.tract[tract & ~bound[:, None]] = 0
         for medium in range(len(MEDIA)):
             effects[chunk, medium] = cell.expression(intact, medium) - cell.expression(
@@ -273,7 +282,7 @@ def find_true_sites(cell: Cell, binding: Binding) -> TrueSites:
     names = [cell.factors[f].name for f in factor] + [TRACT_NAME] * len(tract_row)
     forward = binding.forward[row, factor, start] >= 0.5
     strands = ["+" if f else "-" for f in forward] + ["."] * len(tract_row)
-    order = kept[np.lexsort((starts[kept], rows[kept]))]
+    order = reported[np.lexsort((starts[reported], rows[reported]))]
     return TrueSites(
         rows[order],
         [names[i] for i in order],

@@ -1,5 +1,4 @@
 """Metrics with intervals, conformal prediction intervals, and the DREAM score.
 
-Arrays in, numbers out: reads and writes no files of results. Used by prediction, evaluation and
-reports.
+Takes arrays and returns numbers; writes no files. Prediction, evaluation and reports use it.
 """

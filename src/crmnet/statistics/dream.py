@@ -1,9 +1,9 @@
 """The score of the Random Promoter DREAM Challenge 2022, with intervals.
 
 Takes predictions for the challenge's 71,103 test rows, in their order, and the subsets published in
-its repository as lists of row numbers. Gives the two scores of the challenge: weighted means of r²
-and of ρ over the subsets. Subsets of pairs (SNVs, motif perturbation, motif tiling) are scored by
-the difference between the two promoters, the others by their values.
+its repository as lists of row numbers. Returns the two scores of the challenge: weighted means of
+r² and of ρ over the subsets. Subsets of pairs (SNVs, motif perturbation, motif tiling) are scored
+by the difference between the two promoters, all others by the values.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class DreamScore:
 
 
 def read_subsets(folder: PathLike, rows: int) -> dict[str, Integers]:
-    """The challenge's lists of row numbers: ``(n,)``, or ``(n, 2)`` for pairs (alt, ref).
+    """Subset → its row numbers ``(n,)``, or ``(n, 2)`` for pairs (alt, ref).
 
     Rows and pairs that are listed twice count once.
 
@@ -76,7 +76,7 @@ def read_subsets(folder: PathLike, rows: int) -> dict[str, Integers]:
 
     Raises:
         FileNotFoundError: If a list is missing.
-        ValueError: If a list has other columns, or row numbers beyond the test set.
+        ValueError: If a list has other columns, or row numbers outside the test set.
     """
     folder = Path(folder)
     subsets: dict[str, Integers] = {"all": np.arange(rows)}
@@ -94,23 +94,25 @@ def read_subsets(folder: PathLike, rows: int) -> dict[str, Integers]:
 
 
 def _file_names() -> str:
+    """Names of all lists, for an error message."""
     return ", ".join(s.file for s in SUBSETS.values() if s.file)
 
 
 def _read_list(path: Path, rows: int) -> Integers:
+    """Sorted row numbers or pairs of one list, without repeats."""
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         header = reader.fieldnames or []
         columns = ["alt_pos", "ref_pos"] if "alt_pos" in header else ["pos"]
         if not set(columns) <= set(header):
             raise ValueError(f"{path}, line 1: expected a column pos, or alt_pos and ref_pos")
-        listed = []
+        row_numbers = []
         for line in reader:
             try:
-                listed.append([int(float(line[c])) for c in columns])
+                row_numbers.append([int(float(line[c])) for c in columns])
             except ValueError:
                 raise ValueError(f"{path}, line {reader.line_num}: not row numbers") from None
-    numbers = np.unique(np.array(listed, dtype=np.int64).reshape(-1, len(columns)), axis=0)
+    numbers = np.unique(np.array(row_numbers, dtype=np.int64).reshape(-1, len(columns)), axis=0)
     if numbers.size and (numbers.min() < 0 or numbers.max() >= rows):
         raise ValueError(
             f"{path} lists row {numbers.max():,}; the predictions have {rows:,} rows: give one for "
@@ -142,8 +144,8 @@ def dream_score(
     weights = np.array([s.weight for s in SUBSETS.values()])
     weights /= weights.sum()
     rng, n = np.random.default_rng(seed), int(family.max()) + 1
-    once = np.ones(n, dtype=np.int64)
-    values = np.array([subset.statistics(once) for subset in subset_values.values()])
+    one_each = np.ones(n, dtype=np.int64)
+    values = np.array([subset.statistics(one_each) for subset in subset_values.values()])
     resampled = []
     for _ in range(resamples_for(len(family), resamples)):
         counts = np.bincount(rng.integers(n, size=n), minlength=n)
@@ -175,7 +177,7 @@ class _SubsetValues:
         self.ranks = WeightedRanks(measured), WeightedRanks(predicted)
 
     def statistics(self, counts: Integers) -> tuple[float, float]:
-        """r² and ρ if each family occurs ``counts`` times."""
+        """r² and ρ if each family occurs ``counts`` times; NaN if no row remains."""
         weight = counts[self.family]
         if not weight.any():
             return float("nan"), float("nan")
@@ -185,6 +187,7 @@ class _SubsetValues:
 
 
 def _subset_values(scored: Scored, family: Integers, rows: Integers) -> _SubsetValues:
+    """Values of rows ``(n,)``, or differences alt − ref of pairs ``(n, 2)``."""
     if rows.ndim == 1:
         return _SubsetValues(scored.measured[rows], scored.predicted[rows], family[rows])
     alt, ref = rows.T

@@ -1,8 +1,8 @@
 """Accuracy metrics of predictions, with confidence intervals bootstrapped by family.
 
-Takes sets of measured and predicted expression from :mod:`crmnet.evaluation.score_sets`, gives the
-contents of ``metrics.json``. Intervals resample complete families, because rows derived from one
-another are not independent measurements.
+Takes sets of measured and predicted expression from :mod:`crmnet.evaluation.score_sets` and returns
+the contents of ``metrics.json``. Intervals resample complete families, because rows derived from
+one another are not independent measurements.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from crmnet.arrays import Floats
 from crmnet.data.leaks import Seen
 
 METRICS = ("pearson", "spearman", "r2", "mse", "mae", "mse_affine")
+"""Names of the metrics of :func:`score`."""
 WITHIN = "within_pearson"
 """Pearson's r of the deviations from each family's mean: accuracy of the effects of mutations."""
 ESTIMATES = (*METRICS, WITHIN)
-"""Names that :func:`bootstrap` estimates; the last is undefined if no family has two rows."""
+"""Names of the metrics of :func:`bootstrap`; the last is NaN if no family has two rows."""
 MIN_ROWS = 3
-"""Fewest rows that can be scored."""
+"""Smallest number of rows that can be scored."""
 RESAMPLES = 1000
+"""Default number of bootstrap resamples."""
 CONFIDENCE = 0.95
+"""Nominal coverage of all intervals."""
 MAX_BOOTSTRAP_WORK = 2e8
-"""Largest rows × resamples; larger sets use fewer resamples, but at least 200."""
+"""Largest product of rows and resamples; larger sets use fewer resamples, but at least 200."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Scored:
             )
 
     def take(self, rows: npt.ArrayLike) -> Scored:
-        """These rows, by number or by mask, in this order."""
+        """The set with only these rows, given as numbers or as a mask, in this order."""
         rows = np.asarray(rows)
         return replace(
             self,
@@ -101,8 +104,11 @@ def score(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]
 
     ``mse_affine`` is the MSE after a least-squares fit of scale and offset, for sets measured on
     another scale than the training labels. R² is the coefficient of determination, 1 − SSE/SST.
-    Unlike the squared correlation it depends on scale and offset. Correlations of constant values,
-    and R² of constant measurements, are NaN.
+    Unlike the squared correlation it depends on scale and offset.
+
+    Returns:
+        Name of :data:`METRICS` → value. Correlations of constant values, and R² of constant
+        measurements, are NaN.
     """
     measured, predicted = np.asarray(measured), np.asarray(predicted)
     sums = _moments(measured, predicted).sum(axis=0, keepdims=True)
@@ -112,6 +118,7 @@ def score(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]
 
 
 def _pearson(x: Floats, y: Floats) -> float:
+    """Pearson's r; NaN if one of the arrays is constant."""
     return float(_from_moments(_moments(x, y).sum(axis=0, keepdims=True))["pearson"][0])
 
 
@@ -128,7 +135,10 @@ def within_pearson(
 def _moments(
     measured: Floats, predicted: Floats, family: npt.NDArray[np.int64] | None = None
 ) -> Floats:
-    """Terms of each row ``(N, 11)`` whose sums give every metric but ρ; families count from 0."""
+    """Terms of each row ``(N, 11)`` whose sums determine every metric except ρ.
+
+    ``family`` numbers the families from 0; None gives zeros for the terms within families.
+    """
     x, y = measured - measured.mean(), predicted - predicted.mean()
     error = measured - predicted
     a, b = np.zeros_like(x), np.zeros_like(y)
@@ -158,12 +168,12 @@ def _from_moments(sums: Floats) -> dict[str, Floats]:
 
 
 def _spread(squares: Floats, scale: Floats) -> Floats:
-    """Sums of squares; NaN where they are only rounding errors of constant values."""
+    """Sums of squares, with NaN instead of the rounding errors of constant values."""
     return np.where(squares > 1e-12 * np.maximum(scale, 1e-300), squares, np.nan)
 
 
 def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
-    """The metrics with percentile intervals from resampled families.
+    """Name of :data:`ESTIMATES` → its value with a percentile interval from resampled families.
 
     Each resample samples as many families as there are, with replacement, and takes all their
     rows. Spearman's ρ is computed from ranks within the resample. Very large sets use fewer
@@ -175,7 +185,7 @@ def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> d
 
 
 def point_estimates(scored: Scored) -> dict[str, float]:
-    """All of :data:`ESTIMATES` for the set itself, without intervals."""
+    """Name of :data:`ESTIMATES` → its value for the set itself, without an interval."""
     values = score(scored.measured, scored.predicted)
     return {**values, WITHIN: within_pearson(scored.measured, scored.predicted, scored.family)}
 
@@ -201,7 +211,8 @@ def resample(
         scored: The set.
         resamples: Number of resamples.
         seed: Seed of the resampling.
-        ranks: Compute Spearman's ρ too, which takes longer than all other metrics together.
+        ranks: Compute Spearman's ρ too, which takes longer than all other metrics together; False
+            gives NaN.
     """
     _, family = np.unique(scored.family, return_inverse=True)
     n_families = int(family.max()) + 1
@@ -223,19 +234,19 @@ def resample(
     return {**_from_moments(sums), "spearman": rho}
 
 
-def resamples_for(rows: int, wanted: int = RESAMPLES) -> int:
-    """Number of resamples for this many rows: ``wanted``, or fewer above 200,000 rows."""
-    return min(wanted, max(200, int(MAX_BOOTSTRAP_WORK / rows)))
+def resamples_for(rows: int, requested: int = RESAMPLES) -> int:
+    """Number of resamples for this many rows: ``requested``, or fewer above 200,000 rows."""
+    return min(requested, max(200, int(MAX_BOOTSTRAP_WORK / rows)))
 
 
 class WeightedRanks:
-    """Mid-ranks of values that occur ``weight`` times each; the values are sorted once."""
+    """Mid-ranks of values, for any numbers of occurrences; the values are sorted only once."""
 
     def __init__(self, values: Floats) -> None:
         _, self.group = np.unique(values, return_inverse=True)
 
     def ranks(self, weight: npt.NDArray[np.int64]) -> Floats:
-        """Mid-rank of each value, ``(N,)``, for integer weights ``(N,)``."""
+        """Mid-rank of each value, ``(N,)``, if it occurs ``weight`` ``(N,)`` times."""
         in_group = np.bincount(self.group, weight)
         middle = np.cumsum(in_group) - (in_group - 1) / 2
         return middle[self.group]
@@ -280,10 +291,10 @@ def summarise(
     """Contents of ``metrics.json``: for each set n, families, and each metric with its interval.
 
     If ``Scored.seen`` is known, ``against`` contains the same for the ``seen`` and the ``unseen``
-    rows; only their number if there are fewer than 3.
+    rows, or only their number if there are fewer than 3.
 
     Raises:
-        ValueError: If two sets have the same name, because one would replace the other.
+        ValueError: If two sets have the same name.
     """
     summary: dict[str, Any] = {}
     for scored in sets:
@@ -303,7 +314,7 @@ def summarise(
             **values,
         }
         if scored.seen is not None:
-            parts = {"seen": scored.seen.rows, "unseen": ~scored.seen.rows}
+            subsets = {"seen": scored.seen.rows, "unseen": ~scored.seen.rows}
             summary[scored.name]["against"] = {
                 "data": scored.seen.data,
                 "level": scored.seen.level,
@@ -311,13 +322,14 @@ def summarise(
                     name: _counts_and_estimates(scored.take(rows), resamples, seed)
                     if rows.sum() >= MIN_ROWS
                     else {"n": int(rows.sum())}
-                    for name, rows in parts.items()
+                    for name, rows in subsets.items()
                 },
             }
     return {"sets": summary}
 
 
 def _counts_and_estimates(scored: Scored, resamples: int, seed: int) -> dict[str, Any]:
+    """Entries of a set in ``metrics.json``: numbers of rows and families, and the metrics."""
     estimates = bootstrap(scored, resamples=resamples, seed=seed)
     return {
         "n": len(scored.measured),

@@ -1,4 +1,5 @@
 """Networks to compare CRMnet with, one per file.
 
-Each file holds a network, its configuration and its card; :data:`crmnet.models.MODELS` lists all.
+Each file defines a network, its configuration and its reference card.
+:data:`crmnet.models.MODELS` lists all networks.
 """

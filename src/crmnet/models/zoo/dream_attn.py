@@ -27,9 +27,9 @@ CARD = NetworkCard(
     n_policy=CNN_CARD.n_policy,
     loss=CNN_CARD.loss,
     recipe="dream-attn",
-    notes="The places of norms and biases are our interpretation of the paper: a norm before each "
-    "of a block's four parts and a bias on the pointwise convolution give the published number of "
-    "parameters.",
+    notes="The positions of norms and biases are our interpretation of the paper: a norm before "
+    "each of a block's four parts and a bias on the pointwise convolution give the published "
+    "number of parameters.",
 )
 
 

@@ -1,7 +1,7 @@
 """DREAM-CNN: convolutions of two widths, then the blocks of LegNet.
 
-Source: Rafi et al., Nature Biotechnology 2025. The first block comes from one team of the DREAM
-challenge 2022, the core and the training from another. Input and output are those of
+Source: Rafi et al., Nature Biotechnology 2025. The first block is from one team of the DREAM
+challenge 2022, the core and the training are from another. Input and output are those of
 :mod:`crmnet.models.zoo.legnet`.
 """
 
@@ -56,7 +56,7 @@ class DreamCNN(nn.Module):
         self.input = DreamInput()
         self.first = TwoWidthConv(6, c.filters, c.dropout)
         self.core = efficient_core(
-            (2 * c.filters, *c.widths), lambda narrow, wide: _Gate(wide, narrow // 4)
+            (2 * c.filters, *c.widths), lambda channels, expanded: _Gate(expanded, channels // 4)
         )
         self.head = nn.Conv1d(c.widths[-1], c.n_media, 1)
         initialise_legnet(self)

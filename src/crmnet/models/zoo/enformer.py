@@ -46,7 +46,7 @@ class EnformerConfig:
     heads: int = 4
     key_dim: int = 32
     distances: int = 8
-    """Functions of the distance between two tokens; half of them depend on its sign."""
+    """Number of functions of the distance between two tokens; half of them depend on its sign."""
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -64,9 +64,9 @@ class Enformer(nn.Module):
         c = config or EnformerConfig()
         first, width = c.tower[0], c.tower[-1]
         tokens = LENGTH // 2 ** len(c.tower)
-        stages = [nn.Conv1d(4, first, c.stem_kernel, padding="same"), _Pooled(first)]
+        stages = [nn.Conv1d(4, first, c.stem_kernel, padding="same"), _AttentionPool(first)]
         for a, b in itertools.pairwise(c.tower):
-            stages += [_norm_conv(a, b, c.kernel), _Pooled(b)]
+            stages += [_norm_conv(a, b, c.kernel), _AttentionPool(b)]
         self.tower = nn.Sequential(*stages)
         self.blocks = nn.Sequential(*(_Block(width, tokens, c) for _ in range(c.blocks)))
         self.head = nn.Sequential(
@@ -82,11 +82,12 @@ class Enformer(nn.Module):
 
 
 def _norm_conv(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:
+    """Batch norm, GELU, convolution: ``(B, C, L)`` → the same length."""
     conv = nn.Conv1d(channels_in, channels_out, kernel, padding="same")
     return nn.Sequential(nn.BatchNorm1d(channels_in), nn.GELU(), conv)
 
 
-class _Pooled(nn.Module):
+class _AttentionPool(nn.Module):
     """Pointwise residual convolution, then attention pooling: ``(B, C, L)`` → ``(B, C, L/2)``.
 
     Each pair of positions becomes a weighted mean with learned weights.
@@ -173,8 +174,8 @@ def distances(tokens: int, functions: int) -> Tensor:
     logarithmically from 1 to T tokens. The second half are the same, times the sign of i − j.
     """
     half = functions // 2
-    steps = torch.arange(tokens)
-    distance = (steps[:, None] - steps)[:, :, None].float()
+    index = torch.arange(tokens)
+    distance = (index[:, None] - index)[:, :, None].float()
     half_lives = torch.logspace(0, math.log2(tokens), half, base=2)
     near = torch.exp2(-distance.abs() / half_lives)
     return torch.cat([near, near * distance.sign()], dim=2)

@@ -45,8 +45,7 @@ class LegNetConfig:
     per_group: int = 2
     """Filters per group in the grouped convolution of a block."""
     rectify: bool = True
-    """SiLU on the outputs, as published for bins; turned off for expression, which may be
-    negative."""
+    """SiLU on the outputs, as published for bins; False for expression, which may be negative."""
 
 
 class LegNet(nn.Module):
@@ -60,7 +59,7 @@ class LegNet(nn.Module):
         self.input = DreamInput("AGCT", n_value=0.25)
         self.stem = conv_block(6, c.widths[0], c.kernel)
         self.core = efficient_core(
-            c.widths, lambda narrow, wide: BilinearGate(wide, narrow // 4),
+            c.widths, lambda channels, expanded: BilinearGate(expanded, channels // 4),
             kernel=c.kernel, expansion=c.expansion, per_group=c.per_group,
         )  # fmt: skip
         self.head = nn.Sequential(
@@ -91,7 +90,7 @@ def efficient_core(
 
     Args:
         widths: Channels before the first block and after each block.
-        gate: Makes the gate of a block from its number of input channels and of expanded channels.
+        gate: Number of input channels, number of expanded channels → gate of a block.
         kernel: Width of the grouped convolution and of the last one of a block.
         expansion: Ratio of a block's expanded channels to its output channels.
         per_group: Filters per group of the grouped convolution.
@@ -99,31 +98,34 @@ def efficient_core(
     return nn.Sequential(
         *(
             nn.Sequential(
-                _Alongside(narrow, expansion * out, gate, kernel, per_group),
-                conv_block(2 * narrow, out, kernel),
+                _ConcatBlock(channels_in, expansion * channels_out, gate, kernel, per_group),
+                conv_block(2 * channels_in, channels_out, kernel),
             )
-            for narrow, out in itertools.pairwise(widths)
+            for channels_in, channels_out in itertools.pairwise(widths)
         )
     )
 
 
-class _Alongside(nn.Module):
-    """Expansion, grouped convolution, gate, projection; concatenated with the input: C → 2 C."""
+class _ConcatBlock(nn.Module):
+    """Expansion, grouped convolution, gate and projection, concatenated with the input.
+
+    ``(B, C, L)`` → ``(B, 2 C, L)``: the channels of the input, then those of the projection.
+    """
 
     def __init__(
         self,
-        narrow: int,
-        wide: int,
+        channels: int,
+        expanded: int,
         gate: Callable[[int, int], nn.Module],
         kernel: int,
         per_group: int,
     ) -> None:
         super().__init__()
         self.inner = nn.Sequential(
-            conv_block(narrow, wide, 1),
-            conv_block(wide, wide, kernel, groups=wide // per_group),
-            gate(narrow, wide),
-            conv_block(wide, narrow, 1),
+            conv_block(channels, expanded, 1),
+            conv_block(expanded, expanded, kernel, groups=expanded // per_group),
+            gate(channels, expanded),
+            conv_block(expanded, channels, 1),
         )
 
     def forward(self, x_BCL: Tensor) -> Tensor:
@@ -153,7 +155,7 @@ class _LowRankPairs(nn.Module):
     """Bilinear layer of low rank, ``(B, n)`` → ``(B, m)``: weighted sums of products of pairs.
 
     Its weight ``(n, n, m)`` is a sum of outer products (CP decomposition). Their number, the rank,
-    is chosen so that the ``share`` of the full number of parameters is kept.
+    is such that the layer has about ``share`` of the parameters of a full weight.
     """
 
     def __init__(self, n: int, m: int, share: float = 0.5) -> None:

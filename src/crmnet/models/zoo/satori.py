@@ -1,7 +1,7 @@
 """A SATORI network (Ullah & Ben-Hur 2021): convolution, bidirectional LSTM, self-attention.
 
-Its attention shows which filters act together. Adapted to one expression per medium from 112
-positions: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
+The original derives cooperativity between filters from the attention. Adapted to one expression per
+medium from 112 positions: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ CARD = NetworkCard(
     n_policy=N_POLICY,
     loss="mean squared error + 0.0001 × mean absolute weight",
     recipe="vaishnav-conv",
-    notes="Some kernels are 30 × 1 on maps of height 1, so 29 of their 30 taps only meet padding. "
-    "They are stored because the published network has them, but never used.",
+    notes="Some kernels are 30 × 1 on maps of height 1, so 29 of their 30 taps cover only padding. "
+    "These taps have no effect and are kept for the published number of parameters.",
 )
 
 
@@ -82,7 +82,7 @@ class VaishnavConv(nn.Module):
 class _TallConv(nn.Module):
     """Convolution with a kernel of 30 × 1 on a map of height 1, padded to 'same'.
 
-    Only the middle tap meets the map; all others meet padding.
+    Only the middle tap covers the map; all others cover padding and have no effect.
     """
 
     def __init__(self, channels_in: int, channels_out: int, taps: int) -> None:

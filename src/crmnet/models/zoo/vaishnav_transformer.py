@@ -1,4 +1,4 @@
-"""The transformer of Vaishnav et al. 2022 ("TPU model"), as in their web application.
+"""The transformer of Vaishnav et al. 2022 ("TPU model"), as used in their web application.
 
 A convolution shared by both strands, a convolution over both strands' channels, two attention
 blocks with ReLU throughout, and a bidirectional LSTM: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
@@ -102,11 +102,13 @@ def keras_norm(channels: int) -> nn.BatchNorm1d:
 
 
 def _conv(channels_in: int, c: VaishnavTransformerConfig) -> nn.Sequential:
+    """Convolution without bias, batch norm, ReLU: ``(B, C, L)`` → the same length."""
     conv = SameConv1d(channels_in, c.channels, c.kernel, bias=False)
     return nn.Sequential(conv, keras_norm(c.channels), nn.ReLU())
 
 
 def _block(c: VaishnavTransformerConfig) -> TransformerBlock:
+    """Post-norm transformer block with rectified attention, without dropout."""
     block = TransformerBlock(
         c.channels, heads=c.heads, key_dim=c.channels // c.heads, feed_forward=c.heads, dropout=0.0
     )
