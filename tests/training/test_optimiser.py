@@ -15,7 +15,7 @@ from crmnet.runs.record import Scale
 from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import one_hot, reverse_complement
 from crmnet.training.losses import mean_absolute_weight
-from crmnet.training.module import Training
+from crmnet.training.module import TrainingModule
 from crmnet.training.optimiser import make_optimizer, make_schedule
 from crmnet.training.train import RunFolder, train
 from support import settings
@@ -79,7 +79,7 @@ def module(**changes):
     from crmnet.models import build
 
     network = build("legnet", widths=(8, 4))
-    return Training(network, s.train, {"complex": Scale()}, steps_per_epoch=1)
+    return TrainingModule(network, s.train, {"complex": Scale()}, steps_per_epoch=1)
 
 
 def batch_of(labels):

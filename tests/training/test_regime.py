@@ -194,7 +194,7 @@ def test_even_media_draw_all_of_the_smallest_and_as_many_of_the_others(assay):
 
 def test_rows_are_sampled_by_their_probabilities():
     rows = np.arange(100, 104)
-    sampler = RowBatches(rows, 1000, shuffle=True, chances=np.array([0.0, 1.0, 1.0, 2.0]))
+    sampler = RowBatches(rows, 1000, shuffle=True, sampling_weights=np.array([0.0, 1.0, 1.0, 2.0]))
     sampler.drawn = 4000  # as an epoch of a data set that is a thousand times as large
     drawn = np.concatenate(list(sampler))
     assert len(drawn) == 4000
@@ -206,17 +206,17 @@ def test_rows_are_sampled_by_their_probabilities():
 def test_even_families_draw_every_family_equally_often(assay, monkeypatch, tmp_path):
     seen = {}
 
-    def keep(data, batch_size, *, rows, chances=None, **rest):
-        if chances is not None:
-            seen.update(rows=rows, chances=chances)
-        return make_loader(data, batch_size, rows=rows, chances=chances, **rest)
+    def keep(data, batch_size, *, rows, sampling_weights=None, **rest):
+        if sampling_weights is not None:
+            seen.update(rows=rows, sampling_weights=sampling_weights)
+        return make_loader(data, batch_size, rows=rows, sampling_weights=sampling_weights, **rest)
 
     monkeypatch.setattr("crmnet.training.train.make_loader", keep)
     train(settings("epochs=1", "even_families=1"), assay, tmp_path / "run")
     family = families(assay)[seen["rows"]]
     assert np.unique(family, return_counts=True)[1].max() > 1
     for one in np.unique(family):
-        assert seen["chances"][family == one].sum() == pytest.approx(1)
+        assert seen["sampling_weights"][family == one].sum() == pytest.approx(1)
 
 
 # -- losses and weights -----------------------------------------------------------------------
@@ -362,15 +362,15 @@ def test_weights_of_rows_need_a_column(complex_only, tmp_path):
 
 def test_the_average_of_weights_follows_its_formula(assay, tmp_path, monkeypatch):
     trail = []
-    from crmnet.training.module import Training
+    from crmnet.training.module import TrainingModule
 
-    follow = Training.on_train_batch_end
+    follow = TrainingModule.on_train_batch_end
 
     def spy(self, *arguments):
         trail.append(self.network.head[0].weight.detach().clone())
         follow(self, *arguments)
 
-    monkeypatch.setattr(Training, "on_train_batch_end", spy)
+    monkeypatch.setattr(TrainingModule, "on_train_batch_end", spy)
     train(settings("epochs=1", "ema=0.5"), assay, tmp_path / "run")
     expected = trail[0]
     for weight in trail[1:]:
@@ -387,7 +387,7 @@ def test_the_average_of_weights_follows_its_formula(assay, tmp_path, monkeypatch
 def test_processes_share_one_permutation(n, every_row):
     whole = RowBatches(np.arange(n), 8, shuffle=True, seed=3)
     shares = [
-        RowBatches(np.arange(n), 4, shuffle=True, seed=3, rank=r, world=2, every_row=every_row)
+        RowBatches(np.arange(n), 4, shuffle=True, seed=3, rank=r, world_size=2, every_row=every_row)
         for r in range(2)
     ]
     batches = [list(share) for share in shares]

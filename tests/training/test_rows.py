@@ -6,7 +6,7 @@ import pytest
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.runs.record import RunRecord, Scale
 from crmnet.runs.settings import resolve
-from crmnet.training.rows import choose
+from crmnet.training.rows import choose_data
 
 
 def made(folder, name, unit="sorting bin", media=("complex", "defined")):
@@ -25,28 +25,28 @@ def options(*more):
 
 def test_scales_are_those_of_the_training_rows_of_each_medium(tmp_path):
     data = made(tmp_path, "data")
-    chosen = choose(options(), data)
-    assert chosen.validation is data
-    assert sorted([*chosen.rows, *chosen.validation_rows]) == list(range(40))
-    assert chosen.outputs == ["complex", "defined"]
-    for number, name in enumerate(chosen.outputs):
-        labels = data.labels[chosen.rows][data.medium[chosen.rows] == number].astype(float)
-        assert chosen.scale[name].mean == pytest.approx(labels.mean())
-        assert chosen.scale[name].sd == pytest.approx(labels.std())
-    assert choose(options("standardize=false"), data).scale["complex"] == Scale()
-    assert choose(options("pool_media=true"), data).outputs == ["complex+defined"]
+    train_data = choose_data(options(), data)
+    assert train_data.validation is data
+    assert sorted([*train_data.rows, *train_data.validation_rows]) == list(range(40))
+    assert train_data.outputs == ["complex", "defined"]
+    for number, name in enumerate(train_data.outputs):
+        labels = data.labels[train_data.rows][data.medium[train_data.rows] == number].astype(float)
+        assert train_data.scale[name].mean == pytest.approx(labels.mean())
+        assert train_data.scale[name].sd == pytest.approx(labels.std())
+    assert choose_data(options("standardize=false"), data).scale["complex"] == Scale()
+    assert choose_data(options("pool_media=true"), data).outputs == ["complex+defined"]
 
 
 def test_with_a_validation_set_all_rows_are_training_rows(tmp_path):
     data, watched = made(tmp_path, "data"), made(tmp_path, "watched", media=("defined",))
-    chosen = choose(options(), data, watched)
-    np.testing.assert_array_equal(chosen.rows, np.arange(40))
-    np.testing.assert_array_equal(chosen.validation_rows, np.arange(40))
-    described = chosen.described(None, None)
-    assert (described["validation"], described["validation_rows"]) == ("watched", 40)
+    train_data = choose_data(options(), data, watched)
+    np.testing.assert_array_equal(train_data.rows, np.arange(40))
+    np.testing.assert_array_equal(train_data.validation_rows, np.arange(40))
+    summary = train_data.summary(None, None)
+    assert (summary["validation"], summary["validation_rows"]) == ("watched", 40)
     other = made(tmp_path, "other", media=("dream",))
     with pytest.raises(ValueError, match="the validation set was measured in dream"):
-        choose(options(), data, other)
+        choose_data(options(), data, other)
 
 
 def test_fine_tuning_keeps_scales_and_units(tmp_path):
@@ -58,12 +58,12 @@ def test_fine_tuning_keeps_scales_and_units(tmp_path):
         data={"name": "before", "units": {"complex": "sorting bin", "dream": "MAUDE score"}},
         versions={},
     )  # fmt: skip
-    chosen = choose(options(), data, base=base)
-    assert (chosen.outputs, chosen.scale) == (base.media, base.scale)
-    assert chosen.described(base, None)["units"] == base.data["units"] == base.units
+    train_data = choose_data(options(), data, base=base)
+    assert (train_data.outputs, train_data.scale) == (base.media, base.scale)
+    assert train_data.summary(base, None)["units"] == base.data["units"] == base.units
     scores = made(tmp_path, "scores", unit="MAUDE score", media=("complex",))
     with pytest.raises(ValueError, match=r"in MAUDE score in .*, but in sorting bin in before"):
-        choose(options(), scores, base=base)
+        choose_data(options(), scores, base=base)
 
 
 def test_the_unit_of_a_pooled_output_is_that_of_its_media():

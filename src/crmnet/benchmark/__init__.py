@@ -1,9 +1,9 @@
 """Table 1 of the paper on this machine: time of a training step and throughput of inference.
 
-Takes the name of a network, batch sizes, precisions and numbers of devices, gives a
-:class:`BenchmarkResult`; :mod:`crmnet.benchmark.report` saves it. A step is the one of
-:mod:`crmnet.training.train` on random sequences: one-hot encoding on the device, forward, Huber
-loss, backward, Adam. Reading of rows and validation are not included.
+Takes the name of a network, batch sizes, precisions and numbers of devices and returns a
+:class:`BenchmarkResult`; :mod:`crmnet.benchmark.report` saves it. A step is the same as in
+:mod:`crmnet.training.train`, on random sequences: one-hot encoding on the device, forward pass,
+Huber loss, backward pass, Adam. Reading rows and validation are not included.
 """
 
 from __future__ import annotations
@@ -87,33 +87,36 @@ log = logging.getLogger("crmnet")
 def benchmark(options: BenchmarkOptions) -> BenchmarkResult:
     """Measure every requested row.
 
-    A row is left blank, with its reason, if the device lacks the memory or the arithmetic for it.
+    A row is left blank, with the reason, if the device has too little memory or does not support
+    the precision.
 
     Raises:
-        ValueError: If this machine has no such device.
+        ValueError: If this machine does not have the device.
     """
     runner = _Benchmark(options)
-    chosen = runner.options
+    complete_options = runner.options
     return BenchmarkResult(
-        options=chosen,
+        options=complete_options,
         machine=runner.machine,
         parameters=runner.parameters,
         flop_per_sequence=runner.flop_per_sequence,
         training=tuple(
             runner.training_row(Case(batch_size, precision, devices))
             for devices, precision, batch_size in itertools.product(
-                chosen.devices, chosen.precisions, chosen.batch_sizes
+                complete_options.devices, complete_options.precisions, complete_options.batch_sizes
             )
         ),
         inference=tuple(
             runner.inference_row(Case(batch_size, precision, training=False))
-            for precision, batch_size in itertools.product(chosen.precisions, chosen.batch_sizes)
+            for precision, batch_size in itertools.product(
+                complete_options.precisions, complete_options.batch_sizes
+            )
         ),
     )
 
 
 class _Benchmark:
-    """State shared by all rows: device, network, and matrix rates, each measured once."""
+    """State shared by all rows: device, properties of the network, matrix rates."""
 
     def __init__(self, options: BenchmarkOptions) -> None:
         self.device = choose_device(options.device)
@@ -173,16 +176,18 @@ class _Benchmark:
 
 
 def _reason_to_skip(case: Case, device: torch.device) -> str | None:
+    """Reason why a case cannot be measured on this machine; None if it can be tried."""
     if case.precision == "fp16" and device.type != "cuda":
         return f"fp16 needs a CUDA GPU; on {device.type} use bf16"
-    present = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, case.devices)
-    if case.devices > present:
-        return f"this machine has {present} {device.type} devices"
+    n_present = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, case.devices)
+    if case.devices > n_present:
+        return f"this machine has {n_present} {device.type} devices"
     return None
 
 
 MEMORY_ERRORS = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
 ARITHMETIC_ERRORS = ("not implemented for", "does not support", "not supported")
+"""Parts of messages, in lower case, of errors that leave a row blank."""
 
 
 def reason_for_blank(error: Exception) -> str | None:
@@ -198,15 +203,15 @@ def reason_for_blank(error: Exception) -> str | None:
 
 
 def measure(case: Case, options: BenchmarkOptions, device: torch.device) -> Timing:
-    """Time the steps of one case in this process.
+    """Time the steps of one case in this process: median seconds of a step, and peak memory.
 
-    With several devices the process group must already exist. The state of the caller's random
+    With several devices, the process group must already exist. The state of the caller's random
     generators does not change.
     """
     reset_peak_memory(device)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        make = training_step if case.training else inference_step
-        times = time_calls(make(case, options, device), device, options.warm_up, options.steps)
+        make_step = training_step if case.training else inference_step
+        times = time_calls(make_step(case, options, device), device, options.warm_up, options.steps)
     return Timing(statistics.median(times), peak_memory(device))
 
 
@@ -226,13 +231,13 @@ def training_step(
 ) -> Callable[[], None]:
     """A function that runs one training step of the paper on random sequences and labels.
 
-    With several devices gradients are averaged over the process group.
+    With several devices, gradients are averaged over the process group.
     """
     network = build(options.model, **options.model_settings).to(device).train()
     model: nn.Module = _TrainingForward(network, PRECISIONS[case.precision])
     if case.devices > 1:
-        where = [device] if device.type == "cuda" else None
-        model = DistributedDataParallel(model, device_ids=where)
+        device_ids = [device] if device.type == "cuda" else None
+        model = DistributedDataParallel(model, device_ids=device_ids)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     scaler = torch.GradScaler(device.type, enabled=case.precision == "fp16")
     tokens = _random_tokens(case, options, device)
@@ -271,13 +276,13 @@ def _random_tokens(case: Case, options: BenchmarkOptions, device: torch.device) 
 
 
 def _length(options: BenchmarkOptions) -> int:
-    """Positions that the network sees."""
+    """Number of input positions of the network."""
     config = configure(options.model, **options.model_settings)
     return int(getattr(config, "length", LENGTH))
 
 
 def _autocast(case: Case, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision: weights, loss and optimiser stay in float32."""
+    """Context for mixed precision; weights, loss and optimiser stay in float32."""
     if case.precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=PRECISIONS[case.precision])
@@ -289,21 +294,22 @@ def _autocast(case: Case, device: torch.device) -> contextlib.AbstractContextMan
 def _measure_in_processes(
     case: Case, options: BenchmarkOptions, device: torch.device
 ) -> Timing | str:
-    """Time a case with one process a device; gives the largest time and the largest memory."""
+    """Time a case with one process per device: the longest step and the largest memory."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = (case, options, device.type, _threads(case, device), folder)
         try:
             spawn(_worker, arguments, nprocs=case.devices)  # type: ignore[no-untyped-call]
         except ProcessException as error:
-            return _reason_for_end(error, Path(folder))
+            return _failure_reason(error, Path(folder))
         files = sorted(Path(folder).glob("*.json"))
         timings = [Timing(*json.loads(file.read_text())) for file in files]
     memory = [timing.memory_bytes for timing in timings if timing.memory_bytes is not None]
     return Timing(max(timing.step_s for timing in timings), max(memory, default=None))
 
 
-def _reason_for_end(error: ProcessException, folder: Path) -> str:
-    # If one process runs out of memory, the others lose contact with it: its own reason is right.
+def _failure_reason(error: ProcessException, folder: Path) -> str:
+    # If one process runs out of memory, the others fail too, because they lose contact with it.
+    # Only the first one writes its reason.
     reasons = sorted(folder.glob("*.why"))
     if reasons:
         return reasons[0].read_text()
@@ -314,19 +320,19 @@ def _reason_for_end(error: ProcessException, folder: Path) -> str:
 
 
 def _worker(
-    rank: int, case: Case, options: BenchmarkOptions, kind: str, threads: int, folder: str
+    rank: int, case: Case, options: BenchmarkOptions, device_type: str, threads: int, folder: str
 ) -> NoReturn:
     """Main function of one process; writes RANK.json, or RANK.why if the row stays blank."""
-    os.dup2(2, 1)  # gloo prints on stdout, where the caller may write a table
-    device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
-    if kind == "cuda":
+    os.dup2(2, 1)  # gloo prints on stdout, which is for the caller's table
+    device = torch.device(device_type, rank) if device_type == "cuda" else torch.device(device_type)
+    if device_type == "cuda":
         torch.cuda.set_device(device)
-    elif kind == "cpu":
+    elif device_type == "cpu":
         torch.set_num_threads(threads)
     try:
         if case.devices > 1:
             torch.distributed.init_process_group(
-                "nccl" if kind == "cuda" else "gloo",
+                "nccl" if device_type == "cuda" else "gloo",
                 init_method=f"file://{folder}/meeting",
                 rank=rank,
                 world_size=case.devices,
@@ -344,6 +350,6 @@ def _worker(
 
 
 def _threads(case: Case, device: torch.device) -> int:
-    """Threads of each process."""
+    """Number of CPU threads of each process."""
     threads = torch.get_num_threads()
     return max(1, threads // case.devices) if device.type == "cpu" else threads

@@ -1,7 +1,7 @@
 """Timing of calls, and properties of a device: matrix rate, peak memory, name.
 
-Takes a device and functions or networks, gives numbers and descriptions for
-:mod:`crmnet.benchmark`; used by the scripts in ``benchmarks/`` too.
+Takes a device and functions or networks and returns numbers and descriptions, for
+:mod:`crmnet.benchmark` and the scripts in ``benchmarks/``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MATRIX_SIZES = {"cpu": (256, 512, 1024, 2048), "gpu": (1024, 4096)}
 def time_calls(
     work: Callable[[], Any], device: torch.device, warm_up: int, steps: int
 ) -> list[float]:
-    """Seconds of each of ``steps`` calls of ``work``, after ``warm_up`` calls that do not count."""
+    """Seconds of each of ``steps`` calls of ``work``, after ``warm_up`` calls without timing."""
     for _ in range(warm_up):
         work()
     times = []
@@ -45,7 +45,7 @@ def time_calls(
 
 
 def _synchronise(device: torch.device) -> None:
-    """Wait until the device has finished its work; a CPU has when a call returns."""
+    """Wait until the device has finished its work; a CPU has finished when a call returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -55,8 +55,8 @@ def _synchronise(device: torch.device) -> None:
 def forward_flop(network: nn.Module, length: int = LENGTH) -> int:
     """Floating-point operations of one sequence's forward pass.
 
-    Matrix products and convolutions are counted; a multiply-add is 2. Padding counts like any other
-    position.
+    Only matrix products and convolutions are counted; a multiply-add counts as 2. Padding counts
+    like all other positions.
     """
     device = next(network.parameters()).device
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -67,7 +67,8 @@ def forward_flop(network: nn.Module, length: int = LENGTH) -> int:
 def matrix_rate(device: torch.device, precision: str, threads: int) -> float:
     """Operations per second of the fastest square matrix product on one device, multiply-add = 2.
 
-    Sizes grow until a product is slow: with emulated bf16, one of size 2,048 takes a minute.
+    Sizes increase until a product is slow: with emulated bf16, a product of size 2,048 takes a
+    minute.
     """
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -99,10 +100,10 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Largest number of bytes in use at any time; None if not available.
+    """Largest number of bytes in use since the reset; None if not available.
 
-    On CUDA: the tensors on the device. On the CPU: the peak resident size of this process, with
-    Python and torch.
+    On CUDA: tensors on the device. On the CPU: peak resident size of this process, including Python
+    and torch.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
@@ -110,7 +111,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
-    """Description of the machine: hardware, threads, versions."""
+    """Description of the machine, for JSON: hardware, threads, versions."""
     cpu, threads = _cpu_name(), torch.get_num_threads()
     description: dict[str, Any] = {"hardware": f"{cpu}, {threads} threads", "cpu": cpu}
     if device.type == "cuda":
@@ -124,6 +125,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
+    """Name of the CPU, from Linux or from Python."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             key, _, value = line.partition(":")

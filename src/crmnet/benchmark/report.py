@@ -1,6 +1,6 @@
 """Files of a benchmark: Table 1 as Markdown and JSON, and a figure of the throughput.
 
-Takes a :class:`crmnet.benchmark.BenchmarkResult`, writes a folder; called by ``crmnet benchmark``.
+Takes a :class:`crmnet.benchmark.BenchmarkResult` and writes a folder, for ``crmnet benchmark``.
 """
 
 from __future__ import annotations

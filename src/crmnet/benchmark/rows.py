@@ -1,7 +1,7 @@
 """Options and results of the benchmark, and the rows of Table 1 of the paper.
 
-Plain data classes for :mod:`crmnet.benchmark`; the field names of results are keys of
-``benchmark.json``.
+:mod:`crmnet.benchmark` takes the options and returns the results. The field names of results are
+keys of ``benchmark.json``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import torch
 from crmnet.models import configure
 
 EPOCHS = 20
-"""Number of epochs in the column of hours, as in the paper."""
+"""Number of epochs in the column of hours, as in Table 1 of the paper."""
 ROWS = 30_722_376
-"""Rows of an epoch in the paper: its complex medium."""
+"""Rows of an epoch in the paper: its training set in complex medium."""
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CPU_BATCH_SIZES = (32, 128)
+"""Default batch sizes on a CPU."""
 GPU_BATCH_SIZES = (1024, 4096, 8192, 16384)
-"""Those of the paper."""
+"""Default batch sizes on a GPU: those of the paper."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,17 @@ class BenchmarkOptions:
     """Rows per step and device. If empty: those of the paper on a GPU, 32 and 128 on a CPU."""
     precisions: tuple[str, ...] = ("fp32",)
     devices: tuple[int, ...] = (1,)
-    """Numbers of devices. On the CPU these are processes, which share its threads."""
+    """Numbers of devices. On the CPU, a device is a process; the processes share the threads."""
     device: str = "auto"
     rows: int = ROWS
     """Rows of an epoch."""
     steps: int = 10
     """Measured steps; the median is reported."""
     warm_up: int = 3
-    """Steps before these, not measured: the first steps select kernels and allocate memory."""
+    """Steps before the measured ones; the first steps select kernels and allocate memory."""
     isolate: bool = True
-    """On the CPU, measure each row in a separate process. Its peak memory is then separate too, and
-    the other rows survive if the system ends a process that needs too much memory."""
+    """On the CPU, measure each row in a separate process. The peak memory is then that of the row
+    alone, and the other rows remain if the system ends a process that needs too much memory."""
 
     def __post_init__(self) -> None:
         configure(self.model, **self.model_settings)  # raises an error if they are invalid
@@ -62,7 +63,7 @@ class BenchmarkOptions:
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement."""
+    """A measurement to make: one row of a table."""
 
     batch_size: int
     """Rows per step and device."""
@@ -86,7 +87,7 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """A row of Table 1; values are None if they could not be measured, for the reason ``why``."""
+    """A row of Table 1; values that could not be measured are None, and ``why`` is the reason."""
 
     batch_size: int
     """Rows per step and device."""
@@ -94,13 +95,15 @@ class TrainingRow:
     devices: int
     precision: str
     step_s: float | None = None
+    """Median seconds of a step."""
     epoch_min: float | None = None
+    """Minutes of an epoch."""
     hours: float | None = None
     """Hours of ``EPOCHS`` epochs."""
     sequences_per_s: float | None = None
     """Sum over all devices."""
     memory_bytes: int | None = None
-    """Peak memory of the device that uses most."""
+    """Largest peak memory of all devices."""
     matrix_flop_per_s: float | None = None
     """Measured rate of one device; see :func:`crmnet.benchmark.machine.matrix_rate`."""
     matrix_share: float | None = None
@@ -110,7 +113,7 @@ class TrainingRow:
 
 @dataclass(frozen=True)
 class InferenceRow:
-    """Inference throughput of one device; values are None if they could not be measured."""
+    """Inference throughput of one device; values not measured are None, for the reason ``why``."""
 
     batch_size: int
     precision: str
@@ -135,7 +138,8 @@ class BenchmarkResult:
 def _paper_row(
     batch_size: int, hardware: str, devices: int, precision: str, times: tuple[float, float, float]
 ) -> TrainingRow:
-    rate = batch_size * devices / times[0]  # not printed in the paper
+    """A row of the paper; ``times`` are seconds per step, minutes per epoch, and hours."""
+    rate = batch_size * devices / times[0]  # the paper does not print it
     return TrainingRow(batch_size, hardware, devices, precision, *times, sequences_per_s=rate)
 
 

@@ -1,7 +1,7 @@
 """Result of a benchmark as JSON and as Markdown, with the paper's rows below those measured here.
 
-Takes a :class:`crmnet.benchmark.rows.BenchmarkResult`, gives text; :mod:`crmnet.benchmark.report`
-writes it to files.
+Takes a :class:`crmnet.benchmark.rows.BenchmarkResult` and returns text, which
+:mod:`crmnet.benchmark.report` writes to files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from crmnet.benchmark.rows import (
     InferenceRow,
     TrainingRow,
 )
+from crmnet.reports.wording import markdown_row
 
 
 def as_json(result: BenchmarkResult) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def markdown(result: BenchmarkResult) -> str:
 
 
 def _notes(result: BenchmarkResult) -> list[str]:
+    """How the numbers were measured, as Markdown list."""
     options, gflop = result.options, result.flop_per_sequence / 1e9
     memory_kind = "resident size of the process" if result.machine["device"] == "cpu" else "tensors"
     rates = {
@@ -111,17 +113,16 @@ def _gigabytes(row: TrainingRow | InferenceRow) -> str:
 
 
 def _number(value: float | None, form: str) -> str:
+    """The formatted value; an empty text for None."""
     return "" if value is None else format(value, form)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_line(header), "|" + "---|" * len(header), *map(_line, rows)]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    """Lines of a Markdown table."""
+    return [markdown_row(header), "|" + "---|" * len(header), *map(markdown_row, rows)]
 
 
 def _blank_reasons(rows: Sequence[tuple[str, TrainingRow | InferenceRow]]) -> list[str]:
+    """List of the reasons for blank rows; empty if there are none."""
     reasons = [f"- {name}: {row.why}" for name, row in rows if row.why is not None]
     return ["Left blank:", "", *reasons, ""] if reasons else []

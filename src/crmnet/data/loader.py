@@ -1,8 +1,9 @@
 """Loads batches of a data set for training and validation.
 
-Each epoch has one permutation of all rows, which seed and epoch determine; it is cut into batches.
-A batch is read from the memory map with one indexing operation. Batches hold tokens, a quarter of a
-byte per value of the one-hot array; :func:`crmnet.sequence.one_hot` converts them on the device.
+Takes an opened data set and returns a torch ``DataLoader`` for :mod:`crmnet.training.train`. Seed
+and epoch determine a permutation of all rows, which is cut into batches. A batch is read from the
+memory map with one indexing operation. Batches hold tokens, one byte per position;
+:func:`crmnet.sequence.one_hot` converts them on the device.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Batch(NamedTuple):
     labels: torch.Tensor
     """``(B,)`` float32, in the unit of each row's medium."""
     medium: torch.Tensor
-    """``(B,)`` int64, index of the output for each row's medium."""
+    """``(B,)`` int64, index of the network output for each row's medium."""
     weight: torch.Tensor
     """``(B,)`` float32; ones if the data set has no weights."""
     singleton: torch.Tensor
@@ -63,8 +64,8 @@ class DatasetRows(TorchDataset[Batch]):
 class RowBatches(Sampler[Integers]):
     """Row numbers of each batch: in order, or in a new random order in each epoch.
 
-    Several processes share one permutation: each step takes the next ``world · batch_size`` rows
-    and divides them among the processes.
+    Several processes share one permutation: each step takes the next ``world_size · batch_size``
+    rows and divides them among the processes.
     """
 
     rows: Integers
@@ -72,14 +73,14 @@ class RowBatches(Sampler[Integers]):
     shuffle: bool = False
     seed: int = 0
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     strata: npt.NDArray[np.integer] | None = None
-    """Class of each of ``rows``; each epoch samples equally many rows of every class."""
-    chances: npt.NDArray[np.floating] | None = None
+    """Class of each of ``rows``; each epoch samples the same number of rows from every class."""
+    sampling_weights: npt.NDArray[np.floating] | None = None
     """Relative sampling probability of each of ``rows``; None uses every row once."""
     every_row: bool = True
-    """Use the last rows of an epoch even if they are fewer than the processes; some processes then
-    get an empty batch."""
+    """Use the last rows of an epoch even if there are fewer rows than processes; some processes
+    then get an empty batch."""
     epoch: int = 0
 
     def __post_init__(self) -> None:
@@ -87,39 +88,43 @@ class RowBatches(Sampler[Integers]):
         if self.strata is not None:
             parts = [self.strata == c for c in np.unique(self.strata)]
         self.classes: list[Integers] = [self.rows[part] for part in parts]
-        self.odds = [None if self.chances is None else self.chances[part] for part in parts]
-        """``chances`` of the rows of each class."""
+        self.class_weights = [
+            None if self.sampling_weights is None else self.sampling_weights[part] for part in parts
+        ]
+        """Sampling weights of the rows of each class, or None."""
         self.rows_per_class = min(len(rows) for rows in self.classes)
         """Number of rows of each class that an epoch samples."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Select the permutation; the trainer calls this before each epoch."""
+        """Select the permutation; Lightning's Trainer calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        steps, left = divmod(self.rows_per_class * len(self.classes), self.batch_size * self.world)
-        return steps + (left >= (1 if self.every_row else self.world))
+        steps, left = divmod(
+            self.rows_per_class * len(self.classes), self.batch_size * self.world_size
+        )
+        return steps + (left >= (1 if self.every_row else self.world_size))
 
     def __iter__(self) -> Iterator[Integers]:
         rows = self.rows
         rng = np.random.default_rng([self.seed, self.epoch])
-        if len(self.classes) > 1 or self.chances is not None:
-            classes = zip(self.classes, self.odds, strict=True)
-            rows = np.concatenate([self._sample(rows, odds, rng) for rows, odds in classes])
+        if len(self.classes) > 1 or self.sampling_weights is not None:
+            classes = zip(self.classes, self.class_weights, strict=True)
+            rows = np.concatenate([self._sample(rows, weights, rng) for rows, weights in classes])
         if self.shuffle:
             rows = rng.permutation(rows)
-        rows_per_step = self.batch_size * self.world
+        rows_per_step = self.batch_size * self.world_size
         for step in range(len(self)):
             shared = rows[step * rows_per_step : (step + 1) * rows_per_step]
-            yield np.array_split(shared, self.world)[self.rank]
+            yield np.array_split(shared, self.world_size)[self.rank]
 
     def _sample(
-        self, rows: Integers, odds: npt.NDArray[np.floating] | None, rng: np.random.Generator
+        self, rows: Integers, weights: npt.NDArray[np.floating] | None, rng: np.random.Generator
     ) -> Integers:
-        """Sample the rows of a class: without replacement, or with probabilities from ``odds``."""
-        if odds is None:
+        """Sample rows of a class: without replacement, or with replacement if weighted."""
+        if weights is None:
             return rng.permutation(rows)[: self.rows_per_class]
-        return rng.choice(rows, self.rows_per_class, p=odds / odds.sum())
+        return rng.choice(rows, self.rows_per_class, p=weights / weights.sum())
 
 
 def make_loader(
@@ -131,31 +136,31 @@ def make_loader(
     seed: int = 0,
     outputs: Sequence[str] | None = None,
     even_media: bool = False,
-    chances: npt.ArrayLike | None = None,
+    sampling_weights: npt.ArrayLike | None = None,
     rank: int = 0,
-    world: int = 1,
+    world_size: int = 1,
     workers: int = 0,
 ) -> DataLoader[Batch]:
     """Batches of a data set, or of some of its rows, for a training or validation loop.
 
     Each epoch uses every row exactly once, in one of the processes, unless ``even_media`` or
-    ``chances`` is given. The last batch may be smaller. The same seed and epoch give the same
-    batches.
+    ``sampling_weights`` is given. The last batch may be smaller. The same seed and epoch give the
+    same batches.
 
     Args:
         dataset: Source of the rows.
         batch_size: Rows per step of one process.
         rows: Row numbers; None means all.
-        shuffle: Use a new order in every epoch. With several processes, a shuffled loader drops the
-            last rows if they are fewer than the processes; an unshuffled one may return an empty
-            batch.
+        shuffle: Use a new order in every epoch. If fewer rows than processes remain at the end, a
+            shuffled loader drops them, and a loader without shuffling returns empty batches in
+            some processes.
         seed: Determines the orders.
         outputs: Names of the outputs (see :func:`output_of`); None means the media of the data set.
-        even_media: Sample equally many rows of each medium in every epoch: all rows of the smallest
-            medium, and a new sample of each other one.
-        chances: Relative sampling probability of each row; None uses every row once.
+        even_media: Sample the same number of rows from each medium in every epoch: all rows of the
+            smallest medium, and a new sample from each other medium.
+        sampling_weights: Relative sampling probability of each row; None uses every row once.
         rank: Index of this process.
-        world: Number of processes that share each step.
+        world_size: Number of processes that share each step.
         workers: Number of worker processes that load batches for this process.
 
     Raises:
@@ -172,9 +177,9 @@ def make_loader(
             shuffle,
             seed,
             rank,
-            world,
+            world_size,
             strata=np.asarray(dataset.medium)[rows] if even_media else None,
-            chances=None if chances is None else np.asarray(chances),
+            sampling_weights=None if sampling_weights is None else np.asarray(sampling_weights),
             every_row=not shuffle,
         ),
         batch_size=None,

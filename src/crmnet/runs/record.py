@@ -40,7 +40,7 @@ class RunRecord(Frozen):
     """Output → unit in which the network was trained."""
     data: dict[str, Any]
     """Training and validation data: names, fingerprints, units and numbers of rows, and the run to
-    start from, if any; see :meth:`crmnet.training.rows.TrainData.described`."""
+    start from, if any; see :meth:`crmnet.training.rows.TrainData.summary`."""
     versions: dict[str, str]
     best: BestEpoch | None = None
     """None before the first epoch ends."""

@@ -1,1 +1,1 @@
-"""Studies that combine several commands: the demonstration and the ablation."""
+"""Studies that combine simulation, training and evaluation: the demonstration and the ablation."""

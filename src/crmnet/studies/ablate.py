@@ -1,8 +1,8 @@
 """Ablation: how much each part of CRMnet contributes to its accuracy (the paper's Figure 4).
 
-Trains the complete network and variants with one change each, with one recipe and several seeds,
-and evaluates every run on the same test rows. Each run has its own folder, so an interrupted study
-resumes with the run at which it stopped.
+Takes a recipe, a training set and test sets. Trains the full network and variants with one change
+each, with several seeds, and evaluates every run on the same test rows. Each run has its own
+folder, so an interrupted study resumes with the run at which it stopped.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "no decoder": ("model.decoder=[]",),
     "additive position code": ("model.position=additive",),
 }
-"""Variant → changed settings. ``pre-trained`` is the full network, trained on other rows first. The
-first four variants are the paper's."""
+"""Variant → changed settings. ``pre-trained`` is the full network, pre-trained on other rows. The
+first four variants are those of the paper."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class AblationOptions:
 
     recipe: str
     overrides: tuple[str, ...] = ()
-    """As for ``crmnet train --set``; they apply to every variant."""
+    """Changed settings of all variants, as for ``crmnet train --set``."""
     seeds: tuple[int, ...] = (0, 1, 2)
     variants: tuple[str, ...] = tuple(VARIANTS)
 
@@ -78,9 +78,9 @@ class VariantResult:
     variant: str
     parameters: int
     by_seed: tuple[float, ...]
-    """Pearson's r of the run of each seed."""
+    """Pearson's r for each seed."""
     pearson: Estimate
-    """Mean over seeds, with its interval from resampled families."""
+    """Mean of Pearson's r over seeds, with its interval from resampled families."""
     against_full: Difference | None
     """Mean r minus that of the full network, paired; None for the full network."""
 
@@ -106,7 +106,7 @@ def ablate(
     validation: Dataset | None = None,
     resamples: int = RESAMPLES,
 ) -> list[AblationResult]:
-    """Train all variants with all seeds, or resume, and evaluate every run.
+    """Train all variants with all seeds, or resume, and evaluate every run on each test set.
 
     Args:
         options: Recipe, seeds, variants.
@@ -116,11 +116,11 @@ def ablate(
         pretraining: Data on which the variant ``pre-trained`` is trained first, with one output for
             all media, sampled evenly; None leaves out this variant.
         validation: Validation data; None holds out a share of the families of ``data``.
-        resamples: Bootstrap resamples.
+        resamples: Number of bootstrap resamples.
 
     Raises:
-        ValueError: If the recipe's network has no such parts, or a run in ``folder`` was started
-            with other settings or data.
+        ValueError: If the recipe's network does not have a changed setting, or a run in ``folder``
+            was started with other settings or data.
     """
     folder = Path(folder)
     variants = [v for v in options.variants if v != PRETRAINED or pretraining is not None]
@@ -155,6 +155,7 @@ def _train_one(
     pretraining: Dataset | None,
     validation: Dataset | None,
 ) -> None:
+    """Train one variant with one seed; ``pretraining`` is None unless it is pre-trained."""
     overrides = [*options.overrides, *VARIANTS[variant], f"train.seed={seed}"]
     settings = resolve(options.recipe, overrides)
     run, start = run_folder(folder, variant, seed), None
@@ -169,23 +170,26 @@ def _train_one(
 def _result(
     scored: Mapping[str, list[Scored]], seeds: tuple[int, ...], folder: Path, resamples: int
 ) -> AblationResult:
+    """Accuracy of all variants on one test set; ``scored`` maps a variant to one set per seed."""
     first = scored[FULL][0]
-    drawn = resamples_for(len(first.measured), resamples)
+    n_resamples = resamples_for(len(first.measured), resamples)
     samples: dict[str, Floats] = {}
     results: list[VariantResult] = []
     for variant in (FULL, *(v for v in scored if v != FULL)):
         samples[variant] = np.mean(
-            [resample(s, drawn, ranks=False)["pearson"] for s in scored[variant]], axis=0
+            [resample(s, n_resamples, ranks=False)["pearson"] for s in scored[variant]], axis=0
         )
         by_seed = tuple(point_estimates(s)["pearson"] for s in scored[variant])
         mean = math.fsum(by_seed) / len(by_seed)
-        against = None
+        difference_from_full = None
         if variant != FULL:
-            against = difference(mean - results[0].pearson.value, samples[variant] - samples[FULL])
+            difference_from_full = difference(
+                mean - results[0].pearson.value, samples[variant] - samples[FULL]
+            )
         network, _ = load_run(run_folder(folder, variant, seeds[0]))
         results.append(
             VariantResult(variant, sum(count_parameters(network)), by_seed,
-                          estimate(mean, samples[variant]), against)
+                          estimate(mean, samples[variant]), difference_from_full)
         )  # fmt: skip
     order = list(scored)
     return AblationResult(

@@ -1,4 +1,7 @@
-"""Tables of an ablation, and the paper's Figure 4."""
+"""Files of an ablation: tables, and a figure like the paper's Figure 4.
+
+Takes results of :mod:`crmnet.studies.ablate` and writes a folder; ``crmnet ablate`` calls this.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def write_ablation(folder: PathLike, results: Sequence[AblationResult]) -> None:
 
 
 def _json(value: Any) -> Any:
-    """The same value with None, null in JSON, for numbers that are not defined."""
+    """The same value with None (null in JSON) instead of NaN and infinite numbers."""
     if isinstance(value, dict):
         return {key: _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -42,7 +45,7 @@ def _json(value: Any) -> Any:
 
 
 def ablation_markdown(results: Sequence[AblationResult]) -> str:
-    """One table per test set: parameters, r of each seed, mean r, difference from ``full``."""
+    """One Markdown table per test set: parameters, r of each seed, mean r, difference from full."""
     blocks = []
     for result in results:
         lines = [

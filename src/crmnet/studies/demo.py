@@ -1,7 +1,7 @@
 """The full workflow on simulated data: simulate, train, evaluate, draw.
 
-``crmnet demo`` and ``make demo`` run it. Each step calls the function of the command of the same
-name; only the sizes are chosen for the demonstration.
+Takes a folder and fills it; ``crmnet demo`` and ``make demo`` run it. Each step calls the function
+of the command of the same name, with sizes for a short run.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from crmnet.training.train import train
 log = logging.getLogger("crmnet")
 
 PROMOTERS = 45_000
+"""Default number of promoters to train on."""
 TEST_PROMOTERS = 2_000
+"""Number of promoters in each test set."""
 TEST_CELLS = 100
-"""Cells per test promoter: many, as in the real test sets."""
+"""Cells per test promoter, a large number as in the real test sets."""
 
 
 class DemoResult(NamedTuple):
-    """The run folder, the table of metrics as lines, and the seconds that all of it took."""
+    """Run folder, lines of the table of metrics, and seconds of wall time."""
 
     run: Path
     table: list[str]
@@ -42,7 +44,7 @@ class DemoResult(NamedTuple):
 def demo(
     folder: PathLike, *, promoters: int = PROMOTERS, overrides: list[str] | None = None
 ) -> DemoResult:
-    """Run the demonstration in ``folder``; steps that an interrupted one has finished are kept.
+    """Run the demonstration in ``folder``; finished steps of an interrupted one are not repeated.
 
     Args:
         folder: Folder for data, run and evaluation.
@@ -81,6 +83,7 @@ def demo(
 
 
 def _simulated(path: Path, options: AssayOptions) -> Dataset:
+    """Simulated data set in ``path``; an existing one must have the same options."""
     if not is_dataset(path):
         return simulate(options, path)
     existing = read_options(path)

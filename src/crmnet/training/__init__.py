@@ -1,1 +1,4 @@
-"""Training: choice of rows, losses, optimiser, Lightning module, run folder, and :func:`train`."""
+"""Training: rows, losses, optimiser, Lightning module and callbacks, and :func:`train`.
+
+Takes settings and data sets and writes run folders, which :mod:`crmnet.prediction` loads.
+"""

@@ -1,6 +1,6 @@
-"""Lightning callbacks that keep the run folder up to date: history, best weights, state.
+"""Lightning callback and plugin that write the run folder: history, best weights, state.
 
-:mod:`crmnet.training.train` gives them to the Trainer; :mod:`crmnet.runs.folder` describes the
+:mod:`crmnet.training.train` passes them to the Trainer. :mod:`crmnet.runs.folder` describes the
 files.
 """
 
@@ -34,13 +34,13 @@ log = logging.getLogger("crmnet")
 
 
 class ValidatedModule(Protocol):
-    """What :class:`RunFolder` needs of the module that is trained."""
+    """Attributes that :class:`RunFolder` reads from the LightningModule."""
 
     metrics: dict[str, float]
     """Metrics of the last validation, over all processes."""
 
     @property
-    def evaluated(self) -> nn.Module:
+    def evaluation_network(self) -> nn.Module:
         """The network to save."""
 
 
@@ -49,7 +49,7 @@ class Diverged(RuntimeError):
 
 
 LOG_INTERVAL = 60
-"""Seconds between log lines within an epoch, where no progress bar is shown."""
+"""Seconds between log lines within an epoch, if no progress bar is shown."""
 
 
 class RunFolder(Checkpoint):
@@ -58,22 +58,23 @@ class RunFolder(Checkpoint):
     def __init__(self, folder: PathLike, record: RunRecord) -> None:
         self.folder, self.record = Path(folder), record
         self.history: list[dict[str, float]] = []
-        self.started = self.logged = 0.0
+        self.epoch_start = self.last_log_time = 0.0
         """Times of the start of the epoch and of the last log line."""
         self.sampler: RowBatches | None = None
         """Sampler of the training loader; its epoch is set after a resume."""
 
     def on_sanity_check_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log and save the weights from another run before training; they may stay the best."""
+        """Log and save the weights of the run to fine-tune: no epoch may improve on them."""
         metrics = cast(ValidatedModule, module).metrics
         log.info("before training: validation r %.4f, R² %.4f",
                  metrics["val_r"], metrics["val_r2"])  # fmt: skip
         self._save(BestEpoch(epoch=0, metrics=metrics), module)
 
     def _save(self, best: BestEpoch, module: pl.LightningModule) -> None:
+        """Save the current weights as the best ones."""
         self.record = self.record.model_copy(update={"best": best})
         if module.trainer.is_global_zero:
-            save_weights(self.folder, cast(ValidatedModule, module).evaluated)
+            save_weights(self.folder, cast(ValidatedModule, module).evaluation_network)
             save_record(self.folder, self.record)
 
     def state_dict(self) -> dict[str, Any]:
@@ -88,14 +89,14 @@ class RunFolder(Checkpoint):
         self.record = self.record.model_copy(update={"best": best})
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.started = self.logged = time.monotonic()
+        self.epoch_start = self.last_log_time = time.monotonic()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         now = time.monotonic()
-        if trainer.progress_bar_callback is None and now - self.logged > LOG_INTERVAL:
-            self.logged = now
+        if trainer.progress_bar_callback is None and now - self.last_log_time > LOG_INTERVAL:
+            self.last_log_time = now
             log.info(
                 "epoch %d of %d: step %d of %s", trainer.current_epoch + 1,
                 trainer.max_epochs or 0, index + 1, trainer.num_training_batches,
@@ -111,7 +112,7 @@ class RunFolder(Checkpoint):
             )
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         row = {"epoch": trainer.current_epoch + 1, "learning_rate": rate, **metrics}
-        row["seconds"] = round(time.monotonic() - self.started, 2)
+        row["seconds"] = round(time.monotonic() - self.epoch_start, 2)
         self.history.append(row)
         best = self.record.best
         if best is None or metrics["val_r2"] > best.metrics["val_r2"]:
@@ -119,7 +120,7 @@ class RunFolder(Checkpoint):
             self._save(best, module)
         if trainer.is_global_zero:
             write_atomically(self.folder / HISTORY, self._write_history)
-        trainer.save_checkpoint(self.folder / STATE)  # called by all processes; rank 0 writes
+        trainer.save_checkpoint(self.folder / STATE)  # all processes call this; rank 0 writes
         log.info(
             "epoch %d: loss %.4f, validation r %.4f, R² %.4f%s  (%.0f s)",
             row["epoch"], row["loss"], row["val_r"], row["val_r2"],

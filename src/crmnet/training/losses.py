@@ -17,13 +17,13 @@ from crmnet.sequence import BINS
 
 
 def row_losses(output: Tensor, target_B: Tensor, settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """Loss and predicted expression of each row, both ``(B,)``, under the loss of the settings.
+    """Loss and predicted expression of each row, both ``(B,)``, in the unit of training.
 
     Args:
         output: Network output for the medium of each row: values ``(B,)``, or logits ``(B, BINS)``
             if the loss is ``soft-bins``.
-        target_B: Labels in the unit of training.
-        settings: Names the loss and its parameters.
+        target_B: Labels in the unit of training, ``(B,)``.
+        settings: Loss and its parameters.
     """
     if settings.loss == "soft-bins":
         return soft_bin_loss(output, target_B, settings.bin_spread), bin_mean(output)
@@ -39,6 +39,11 @@ def soft_bin_loss(logits_BK: Tensor, bins_B: Tensor, spread: float) -> Tensor:
     The target is a normal distribution with mean label + ½ and standard deviation ``spread``,
     integrated between the cuts −∞, 1, 2, …, 17, ∞ (LegNet, Penzar et al. 2023).
 
+    Args:
+        logits_BK: Network output, one logit per bin.
+        bins_B: Labels, in bins.
+        spread: Standard deviation of the target distribution, in bins.
+
     Returns:
         ``(B,)``, in nats.
     """
@@ -52,15 +57,15 @@ def soft_bin_loss(logits_BK: Tensor, bins_B: Tensor, spread: float) -> Tensor:
 
 
 def row_weights(weight_B: Tensor, singleton_B: Tensor, settings: TrainSettings) -> Tensor:
-    """Weights ``(B,)`` of rows in the loss; see ``row_weights`` and ``singleton_weight``.
+    """Weights of rows in the loss, ``(B,)``; see ``row_weights`` and ``singleton_weight``.
 
     For n cells the variance of a label is v₁/n + v₀, where v₀ is what the network cannot explain.
     Its inverse is proportional to n / (n + v₁/v₀).
 
     Args:
         weight_B: The column ``weight`` of the data set.
-        singleton_B: Whether the label is an integer bin, as that of a single cell is.
-        settings: Names the kind of weights.
+        singleton_B: True if the label is an integer bin, as for a single cell.
+        settings: Kind of weights, and factor for single cells.
     """
     if settings.row_weights == "equal":
         weight_B = torch.ones_like(weight_B)

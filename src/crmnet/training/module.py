@@ -1,6 +1,7 @@
 """The LightningModule of a training run: training step, optimiser, schedule, validation metrics.
 
-:mod:`crmnet.training.train` builds it and gives it to Lightning's Trainer.
+Takes a network, settings and the scale of the labels. :mod:`crmnet.training.train` passes it to
+Lightning's Trainer, which calls its methods.
 """
 
 from __future__ import annotations
@@ -28,18 +29,19 @@ from crmnet.training.losses import mean_absolute_weight, row_losses, row_weights
 from crmnet.training.optimiser import make_optimizer, make_schedule
 
 ARITHMETIC = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Precision → type of the arithmetic in the training form; None means the type of the weights."""
+"""Precision → dtype of :func:`~crmnet.models.crmnet.training_form.training_forward`; None means the
+dtype of the weights."""
 
 
-class Training(pl.LightningModule):
+class TrainingModule(pl.LightningModule):
     """A network with its loss, optimiser, schedule and validation metrics.
 
     Args:
         network: The network to train.
-        settings: Of the training.
-        scale: Output → unit of training: labels are divided by its sd, after minus its mean.
-        steps_per_epoch: Of this process.
-        world: Number of processes that train together.
+        settings: Settings of the training.
+        scale: Output → mean and sd; (label − mean) / sd is the label in the unit of training.
+        steps_per_epoch: Number of training steps of this process in an epoch.
+        world_size: Number of processes that train together.
     """
 
     mean: Tensor
@@ -51,11 +53,11 @@ class Training(pl.LightningModule):
         settings: TrainSettings,
         scale: Mapping[str, Scale],
         steps_per_epoch: int,
-        world: int = 1,
+        world_size: int = 1,
     ) -> None:
         super().__init__()
         self.network, self.settings, self.outputs = network, settings, list(scale)
-        self.steps_per_epoch, self.world = steps_per_epoch, world
+        self.steps_per_epoch, self.world_size = steps_per_epoch, world_size
         self.average: AveragedModel | None = None
         if settings.ema:
             average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
@@ -67,16 +69,16 @@ class Training(pl.LightningModule):
             "mean", torch.tensor([s.mean for s in scale.values()]), persistent=False
         )
         self.register_buffer("sd", torch.tensor([s.sd for s in scale.values()]), persistent=False)
-        self.validated: list[tuple[Tensor, Tensor]] = []
+        self.validation_batches: list[tuple[Tensor, Tensor]] = []
         self.metrics: dict[str, float] = {}
         """Metrics of the last validation, over all processes."""
 
     @property
-    def evaluated(self) -> nn.Module:
-        """The network to validate and save: the one with averaged weights, if ``ema`` is set."""
+    def evaluation_network(self) -> nn.Module:
+        """The network to validate and save: with averaged weights if ``ema`` is set."""
         return self.network if self.average is None else self.average.module
 
-    def _errors(
+    def _row_losses(
         self, network: nn.Module, x_BCL: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, prediction and target of each row, each ``(B,)``, in the unit of training."""
@@ -88,7 +90,7 @@ class Training(pl.LightningModule):
 
     def _output(self, network: nn.Module, x_BCL: Tensor) -> Tensor:
         """Network output for every medium: values ``(B, M)``, or logits ``(B, M, BINS)``."""
-        dtype = ARITHMETIC[arithmetic_of(self.settings, x_BCL.device)]
+        dtype = ARITHMETIC[resolve_precision(self.settings, x_BCL.device)]
         if not self.settings.predicts_bins:
             return training_forward(network, x_BCL, dtype)
         if isinstance(network, BinMean):
@@ -96,14 +98,14 @@ class Training(pl.LightningModule):
         return network.logits(x_BCL)  # type: ignore[operator]
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        # Dropout and augmentation then depend only on the seed and the step, so that a resumed run
-        # continues exactly. Seeding once per epoch is not enough: in the first epoch after a
-        # resume, Lightning uses the generator at another time relative to the seeding.
+        # Dropout and augmentation then depend only on seed and step, so a resumed run gives the
+        # same weights. Seeding once per epoch is not enough: in the first epoch after a resume,
+        # Lightning uses the generator at another time relative to the seeding.
         step = self.settings.seed * 1_000_003 + self.global_step
-        torch.manual_seed(step * self.world + self.global_rank)
+        torch.manual_seed(step * self.world_size + self.global_rank)
 
     def _augmented(self, batch: Batch) -> Tensor:
-        """Training rows, augmented, with marks if the network takes them: ``(B, 4 or 6, L)``."""
+        """Augmented one-hot rows, with marks if the network accepts them: ``(B, 4 or 6, L)``."""
         s, tokens, marked = self.settings, batch.tokens, has_marks(self.network)
         if s.reverse_complement and not marked:
             tokens = reverse_complement_some(tokens, s.reverse_complement)
@@ -118,19 +120,20 @@ class Training(pl.LightningModule):
         return torch.cat([x_BCL, marks_BC1.expand(-1, -1, x_BCL.shape[2])], dim=1)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        losses, _, _ = self._errors(self.network, self._augmented(batch), batch)
+        losses, _, _ = self._row_losses(self.network, self._augmented(batch), batch)
         weight = row_weights(batch.weight, batch.singleton, self.settings)
         summed, total = (losses * weight).sum(), weight.sum()
         # Gradients are averaged over processes, so each sum is divided by the mean total weight.
-        # The step then equals that of one process with all rows, also with unequal shares.
+        # The step then equals that of one process with all rows, even if the processes have
+        # different numbers of rows.
         mean_total = total.clone()
-        if self.world > 1:
+        if self.world_size > 1:
             torch.distributed.all_reduce(mean_total)
-            mean_total /= self.world
+            mean_total /= self.world_size
         self.log(
             "loss", summed.detach() / total, on_step=False, on_epoch=True, prog_bar=True,
-            sync_dist=self.world > 1,
-            batch_size=len(batch.labels) * self.world,  # Lightning averages it as integers
+            sync_dist=self.world_size > 1,
+            batch_size=len(batch.labels) * self.world_size,  # Lightning averages it as integers
         )  # fmt: skip
         loss = summed / mean_total
         if self.settings.l1:
@@ -142,12 +145,14 @@ class Training(pl.LightningModule):
             self.average.update_parameters(self.network)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        if len(batch.labels):  # a process may have no rows in the last step
-            losses, predicted, target = self._errors(self.evaluated, one_hot(batch.tokens), batch)
-            self.validated.append((torch.stack([losses, predicted, target]), batch.medium))
+        if len(batch.labels):  # in the last step a process may have no rows
+            losses, predicted, target = self._row_losses(
+                self.evaluation_network, one_hot(batch.tokens), batch
+            )
+            self.validation_batches.append((torch.stack([losses, predicted, target]), batch.medium))
 
     def on_validation_epoch_end(self) -> None:
-        numbers, output = self._all_validated()
+        numbers, output = self._gather_validation()
         loss, predicted, target = numbers.double().numpy()
         metrics = {"val_loss": float(loss.mean())}
         r2, r = [], []
@@ -156,33 +161,33 @@ class Training(pl.LightningModule):
             if rows.sum() < 3:
                 continue
             scored = score(target[rows], predicted[rows])
-            # A network that predicts the same value for all rows has not learned anything: r = 0.
+            # r of constant predictions is not defined; it counts as 0.
             r.append(scored["pearson"] if math.isfinite(scored["pearson"]) else 0.0)
             r2.append(scored["r2"] if math.isfinite(scored["r2"]) else 0.0)
             if len(self.outputs) > 1:
                 metrics[f"val_r_{name}"] = r[-1]
         self.metrics = {**metrics, "val_r2": float(np.mean(r2)), "val_r": float(np.mean(r))}
         for name, value in self.metrics.items():
-            self.log(name, value, prog_bar=name == "val_r", sync_dist=self.world > 1)
+            self.log(name, value, prog_bar=name == "val_r", sync_dist=self.world_size > 1)
 
-    def _all_validated(self) -> tuple[Tensor, Tensor]:
-        """Loss, prediction and target ``(3, N)`` and output ``(N,)`` of all processes' rows."""
-        mine = None
-        if self.validated:
-            numbers, outputs = zip(*self.validated, strict=True)
-            mine = torch.cat(numbers, dim=1).cpu(), torch.cat(outputs).cpu()
-        self.validated.clear()
-        parts: list[Any] = [mine]
-        if self.world > 1:
-            parts = [None] * self.world
-            torch.distributed.all_gather_object(parts, mine)
+    def _gather_validation(self) -> tuple[Tensor, Tensor]:
+        """Loss, prediction and target ``(3, N)``, and output ``(N,)``, of all processes' rows."""
+        local = None
+        if self.validation_batches:
+            numbers, outputs = zip(*self.validation_batches, strict=True)
+            local = torch.cat(numbers, dim=1).cpu(), torch.cat(outputs).cpu()
+        self.validation_batches.clear()
+        parts: list[Any] = [local]
+        if self.world_size > 1:
+            parts = [None] * self.world_size
+            torch.distributed.all_gather_object(parts, local)
         numbers, outputs = zip(*filter(None, parts), strict=True)
         return torch.cat(numbers, dim=1), torch.cat(outputs)
 
     def configure_optimizers(self) -> Any:
         """The optimiser, and the schedule that sets its learning rate before every step."""
         peak = self.settings.learning_rate * (
-            self.world if self.settings.scale_learning_rate else 1
+            self.world_size if self.settings.scale_learning_rate else 1
         )
         fused = self.device.type != "xla"
         optimizer = make_optimizer(self.network, self.settings, peak, fused=fused)
@@ -198,10 +203,11 @@ LIGHTNING_PRECISION: dict[str, Any] = {
     "bf16": "bf16-mixed",
     "fp16": "16-mixed",
 }
+"""Precision → its name in Lightning."""
 
 
-def arithmetic_of(settings: TrainSettings, device: torch.device) -> str:
-    """Precision on a device, with ``auto`` resolved: bf16 where the hardware supports it."""
+def resolve_precision(settings: TrainSettings, device: torch.device) -> str:
+    """Precision on a device; ``auto`` is bf16 if the hardware supports it, else fp32."""
     if settings.precision == "auto":
         return "bf16" if has_bfloat16(device) else "fp32"
     return settings.precision

@@ -1,7 +1,7 @@
-"""Optimiser and learning-rate schedule of a run, chosen by its settings.
+"""Optimiser and learning-rate schedule of a run, as its settings define.
 
-Takes a network and :class:`~crmnet.runs.settings.TrainSettings`, gives objects that
-:mod:`crmnet.training.module` hands to Lightning, which steps them.
+Takes a network and :class:`~crmnet.runs.settings.TrainSettings` and returns torch objects.
+:mod:`crmnet.training.module` passes them to Lightning, which steps them.
 """
 
 from __future__ import annotations
@@ -18,37 +18,44 @@ from crmnet.runs.settings import TrainSettings
 def learning_rate(epoch: float, settings: TrainSettings) -> float:
     """Rate for one device after ``epoch`` epochs, which may be a fraction.
 
-    Paper, section 2.4: a line from ``start_learning_rate`` to ``learning_rate`` over the warm-up,
-    then a cosine to ``final_learning_rate`` at the end of the last epoch. With the schedule
-    ``constant`` the rate stays at ``learning_rate`` after the warm-up. ``one-cycle`` is not
-    computed here but by torch.
+    As in section 2.4 of the paper: a line from ``start_learning_rate`` to ``learning_rate`` over
+    the warm-up, then a cosine to ``final_learning_rate`` at the end of the last epoch. With the
+    schedule ``constant`` the rate stays at ``learning_rate`` after the warm-up. torch computes the
+    schedule ``one-cycle`` (:func:`make_schedule`).
     """
     s = settings
     if epoch < s.warmup_epochs:
-        share = epoch / s.warmup_epochs
-        return s.start_learning_rate + share * (s.learning_rate - s.start_learning_rate)
+        fraction = epoch / s.warmup_epochs
+        return s.start_learning_rate + fraction * (s.learning_rate - s.start_learning_rate)
     if s.schedule == "constant":
         return s.learning_rate
-    share = min(1.0, (epoch - s.warmup_epochs) / max(s.epochs - s.warmup_epochs, 1e-9))
-    fall = (1 + math.cos(math.pi * share)) / 2
-    return s.final_learning_rate + fall * (s.learning_rate - s.final_learning_rate)
+    fraction = min(1.0, (epoch - s.warmup_epochs) / max(s.epochs - s.warmup_epochs, 1e-9))
+    cosine = (1 + math.cos(math.pi * fraction)) / 2
+    return s.final_learning_rate + cosine * (s.learning_rate - s.final_learning_rate)
 
 
 def make_optimizer(
     network: nn.Module, settings: TrainSettings, rate: float, *, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """The optimiser of the settings, for all weights of a network."""
+    """Optimiser of all weights of a network.
+
+    Args:
+        network: The network to train.
+        settings: Name of the optimiser, and weight decay.
+        rate: Peak learning rate.
+        fused: Use torch's fused kernel, which Adam and AdamW have.
+    """
     weights, decay = network.parameters(), settings.weight_decay
     if settings.optimizer == "rmsprop":  # with the constants of Keras
         return torch.optim.RMSprop(weights, lr=rate, alpha=0.9, eps=1e-7, weight_decay=decay)
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(weights, lr=rate, weight_decay=decay, fused=fused)
+    optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return optimizer_class(weights, lr=rate, weight_decay=decay, fused=fused)
 
 
 def make_schedule(
     optimizer: torch.optim.Optimizer, settings: TrainSettings, steps_per_epoch: int
 ) -> LRScheduler:
-    """The schedule of the settings, to be stepped after every batch.
+    """Learning-rate schedule, to be stepped after every batch.
 
     Its peak is the learning rate with which the optimiser was created.
     """

@@ -1,4 +1,7 @@
-"""Draws the learning curve of a run from its history."""
+"""Draws the learning curve of a run from its history.
+
+Takes a run folder and writes a figure into it; ``crmnet train`` and the studies call this.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from crmnet.runs.folder import HISTORY, load_record
 
 
 def write_learning_curve(run: PathLike) -> None:
-    """Write ``learning_curve.png`` into a run folder."""
+    """Write ``learning_curve.png`` into a run folder, from its ``history.csv``."""
     run = Path(run)
     with (run / HISTORY).open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -1,8 +1,8 @@
 """The data of a training run: training and validation rows, network outputs, scale of the labels.
 
-:func:`choose` takes settings, data sets and, for fine-tuning, the record of the run to start from.
-It returns a :class:`TrainData` for :mod:`crmnet.training.train`, or raises an error if they do not
-fit together.
+:func:`choose_data` takes settings, data sets and, for fine-tuning, the record of the run to start
+from. It returns a :class:`TrainData` for :mod:`crmnet.training.train`, or raises an error if they
+do not fit together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SOFT_BIN_MIDDLE, SOFT_BIN_SD = TOP_BIN / 2, 3.5
 
 @dataclass(frozen=True)
 class TrainData:
-    """Training and validation rows, with names and scales of the network's outputs."""
+    """Training and validation rows, and names and scales of the network's outputs."""
 
     data: Dataset
     rows: Integers
@@ -43,14 +43,19 @@ class TrainData:
     outputs: list[str]
     """Names of the network's outputs, in order."""
     scale: dict[str, Scale]
-    """Output → unit of training."""
-    chances: npt.NDArray[np.floating] | None
+    """Output → mean and standard deviation that convert its labels to the unit of training."""
+    sampling_weights: npt.NDArray[np.floating] | None
     """Relative sampling probability of each training row; None means every row once per epoch."""
 
-    def described(self, base: RunRecord | None, start: PathLike | None) -> dict[str, Any]:
-        """Content of ``data`` in the :class:`~crmnet.runs.record.RunRecord`."""
+    def summary(self, base: RunRecord | None, start: PathLike | None) -> dict[str, Any]:
+        """Entry ``data`` of the :class:`~crmnet.runs.record.RunRecord`.
+
+        Args:
+            base: Record of the run whose weights are fine-tuned.
+            start: Folder of that run.
+        """
         start = None if start is None else Path(start)
-        described = {
+        summary = {
             "name": self.data.name,
             "fingerprint": self.data.fingerprint,
             "units": {**(base.data.get("units", {}) if base else {}), **self.data.units},
@@ -63,11 +68,11 @@ class TrainData:
         }
         if start is not None:
             weights = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
-            described["start"] = {"run": start.name, "weights_sha256": weights}
-        return described
+            summary["start"] = {"run": start.name, "weights_sha256": weights}
+        return summary
 
 
-def choose(
+def choose_data(
     settings: TrainSettings,
     data: Dataset,
     validation: Dataset | None = None,
@@ -76,14 +81,14 @@ def choose(
     """Choose training rows, validation rows, outputs and scales.
 
     Args:
-        settings: Of the training.
+        settings: Settings of the training.
         data: Training data.
         validation: Validation data; None holds out a share of the families of ``data``.
         base: Record of the run whose weights are fine-tuned.
 
     Raises:
-        ValueError: If there are too few validation rows; if a loss, weight, medium or unit does not
-            fit; or if labels are all the same or lie outside the bins of the loss.
+        ValueError: If there are too few validation rows; if the loss, weights, media or units do
+            not fit together; or if labels are all equal or outside the bins of the loss.
     """
     if base is not None:
         _check_loss(settings, base)
@@ -91,39 +96,40 @@ def choose(
     if settings.even_families or validation is None:
         family = families(data, settings.validation_by)
     rows, validation, validation_rows = _split(settings, data, validation, family)
-    _check_enough(validation, validation_rows)
+    _check_validation_size(validation, validation_rows)
     if settings.row_weights != "equal" and data.weight is None:
         raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     outputs = _outputs(settings, data, base)
     _check_units(settings, data, validation, base)
     scale = _scales(settings, data, rows, outputs, base)
-    chances = None
+    sampling_weights = None
     if settings.even_families and family is not None:
         _, number, sizes = np.unique(family[rows], return_inverse=True, return_counts=True)
-        chances = sizes[number] ** -settings.even_families
-    return TrainData(data, rows, validation, validation_rows, outputs, scale, chances)
+        sampling_weights = sizes[number] ** -settings.even_families
+    return TrainData(data, rows, validation, validation_rows, outputs, scale, sampling_weights)
 
 
 def _check_loss(settings: TrainSettings, base: RunRecord) -> None:
     """Check that both networks predict bins, or that both predict values."""
-    before = base.settings.train
-    if before.predicts_bins != settings.predicts_bins:
+    base_train = base.settings.train
+    if base_train.predicts_bins != settings.predicts_bins:
         raise ValueError(
-            f"the run to start from was trained with train.loss={before.loss} and predicts "
-            f"{'bins' if before.predicts_bins else 'one value'} for each medium; "
-            f"train.loss={settings.loss} does not fit its weights: set train.loss={before.loss}"
+            f"the run to start from was trained with train.loss={base_train.loss} and predicts "
+            f"{'bins' if base_train.predicts_bins else 'one value'} for each medium; "
+            f"train.loss={settings.loss} does not fit its weights: set train.loss={base_train.loss}"
         )
 
 
 def _split(
     settings: TrainSettings, data: Dataset, validation: Dataset | None, family: Hashes | None
 ) -> tuple[Integers, Dataset, Integers]:
+    """Training rows, validation set and validation rows."""
     if validation is None:
-        rows, held = hold_out(
+        rows, held_out = hold_out(
             data, settings.validation_fraction, settings.seed,
             by=settings.validation_by, family=family,
         )  # fmt: skip
-        return rows, data, held
+        return rows, data, held_out
     unknown = [medium for medium in validation.media if medium not in data.media]
     if unknown:
         raise ValueError(
@@ -133,7 +139,8 @@ def _split(
     return np.arange(len(data)), validation, np.arange(len(validation))
 
 
-def _check_enough(validation: Dataset, rows: Integers) -> None:
+def _check_validation_size(validation: Dataset, rows: Integers) -> None:
+    """Check that at least one medium has three validation rows."""
     if np.bincount(np.asarray(validation.medium)[rows]).max() < 3:
         raise ValueError(
             f"{len(rows)} validation rows are too few to compare epochs; "
@@ -142,7 +149,7 @@ def _check_enough(validation: Dataset, rows: Integers) -> None:
 
 
 def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
-    """Names of the network's outputs; in fine-tuning, as many as the base run has."""
+    """Names of the network's outputs; in fine-tuning, the same number as in the base run."""
     if base is None:
         return ["+".join(sorted(data.media))] if settings.pool_media else data.media
     if set(data.media) <= set(base.media):
@@ -171,12 +178,12 @@ def _check_units(
     known = [(validation.path, validation.units)]
     if base is not None:
         known.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
-    for path, others in known:
-        for medium in units.keys() & others.keys():
-            if units[medium] != others[medium]:
+    for path, known_units in known:
+        for medium in units.keys() & known_units.keys():
+            if units[medium] != known_units[medium]:
                 raise ValueError(
                     f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
-                    f"{others[medium]} in {path}; set their unit with data ingest --unit"
+                    f"{known_units[medium]} in {path}; set their unit with data ingest --unit"
                 )
 
 
@@ -187,35 +194,36 @@ def _scales(
     outputs: list[str],
     base: RunRecord | None,
 ) -> dict[str, Scale]:
+    """Scale of each output: that of the base run, or one computed from the training labels."""
     labels = np.asarray(data.labels)[rows]
     output = np.array([output_of(medium, outputs) for medium in data.media])[data.medium[rows]]
     scales = {}
     for number, name in enumerate(outputs):
-        own = labels[output == number].astype(np.float64)
-        before = None if base is None else _scale_before(name, base)
-        if before is not None:
-            scales[name] = before
+        own_labels = labels[output == number].astype(np.float64)
+        base_scale = None if base is None else _base_scale(name, base)
+        if base_scale is not None:
+            scales[name] = base_scale
         elif not settings.standardize:
             scales[name] = Scale()
-        elif len(own) < 2 or own.std() == 0:
+        elif len(own_labels) < 2 or own_labels.std() == 0:
             raise ValueError(f"{data.path}: the labels of medium {name!r} are all the same")
         elif settings.predicts_bins:
-            sd = float(own.std()) / SOFT_BIN_SD
-            scales[name] = Scale(mean=float(own.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
+            sd = float(own_labels.std()) / SOFT_BIN_SD
+            scales[name] = Scale(mean=float(own_labels.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
         else:
-            scales[name] = Scale(mean=float(own.mean()), sd=float(own.std()))
-        unit = (own - scales[name].mean) / scales[name].sd
-        if settings.predicts_bins and not settings.standardize and len(unit):
-            if unit.min() < -0.5 or unit.max() > TOP_BIN + 0.5:
+            scales[name] = Scale(mean=float(own_labels.mean()), sd=float(own_labels.std()))
+        scaled = (own_labels - scales[name].mean) / scales[name].sd
+        if settings.predicts_bins and not settings.standardize and len(scaled):
+            if scaled.min() < -0.5 or scaled.max() > TOP_BIN + 0.5:
                 raise ValueError(
-                    f"{data.path}: labels of medium {name!r} range from {own.min():g} to "
-                    f"{own.max():g}, outside the bins 0-{TOP_BIN} of the loss soft-bins; "
+                    f"{data.path}: labels of medium {name!r} range from {own_labels.min():g} to "
+                    f"{own_labels.max():g}, outside the bins 0-{TOP_BIN} of the loss soft-bins; "
                     "set train.standardize=true"
                 )
     return scales
 
 
-def _scale_before(output: str, base: RunRecord) -> Scale | None:
+def _base_scale(output: str, base: RunRecord) -> Scale | None:
     """Scale of an output in the run to start from; None if that run has no such output."""
     try:
         return base.scale[base.media[output_of(output, base.media)]]

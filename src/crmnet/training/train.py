@@ -1,11 +1,11 @@
-"""Training: from data set and settings to a run folder, with Lightning's Trainer.
+"""Trains a network with Lightning's Trainer: takes settings and a data set, writes a run folder.
 
 The defaults are the paper's (section 2.4): Huber loss, Adam, warm-up then cosine, early stopping on
 the validation R², best weights kept. An interrupted run resumes after its last finished epoch and
 ends with the same weights as an uninterrupted one: batches and dropout depend only on the seed and
 the number of the epoch or step.
 
-On several devices every process runs :func:`train`. Each gets its share of one permutation of the
+With several devices, every process runs :func:`train`. The processes divide one permutation of the
 rows, gradients are averaged, and only the process of rank 0 writes.
 """
 
@@ -44,10 +44,10 @@ from crmnet.runs.folder import (
 )
 from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
-from crmnet.training.callbacks import Diverged as Diverged  # part of the interface of train()
+from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
 from crmnet.training.callbacks import RunFolder, SafetensorsState
-from crmnet.training.module import LIGHTNING_PRECISION, Training, arithmetic_of
-from crmnet.training.rows import TrainData, choose
+from crmnet.training.module import LIGHTNING_PRECISION, TrainingModule, resolve_precision
+from crmnet.training.rows import TrainData, choose_data
 
 log = logging.getLogger("crmnet")
 
@@ -68,7 +68,8 @@ def train(
         data: Training data.
         run: Folder to create.
         validation: Validation data; None holds out a share of the families of ``data``.
-        start: Run to fine-tune: training starts from its weights and units; no layer is frozen.
+        start: Folder of a run to fine-tune. Training starts from its weights and its scale of the
+            labels; no layer is frozen.
         resume: Continue an interrupted run of the same settings and data.
 
     Returns:
@@ -85,12 +86,12 @@ def train(
     s = settings.train
     device = _check_device(s)
     base, base_record = (None, None) if start is None else load_run(start)
-    chosen = choose(s, data, validation, base_record)
+    train_data = choose_data(s, data, validation, base_record)
     record = RunRecord(
-        settings=_with_outputs(settings, chosen.outputs),
-        media=chosen.outputs,
-        scale=chosen.scale,
-        data=chosen.described(base_record, start),
+        settings=_with_outputs(settings, train_data.outputs),
+        media=train_data.outputs,
+        scale=train_data.scale,
+        data=train_data.summary(base_record, start),
         versions=versions(),
     )
     network = build_network(record, seed=s.seed)
@@ -115,10 +116,10 @@ def train(
         trainer.num_sanity_val_steps = math.inf  # validate once before training
     log.info(
         "training %s (%s parameters) on %s rows, validating on %s",
-        settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(chosen.rows):,}",
-        f"{len(chosen.validation_rows):,}",
+        settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(train_data.rows):,}",
+        f"{len(train_data.validation_rows):,}",
     )  # fmt: skip
-    _fit(trainer, folder, network, chosen, state, device)
+    _fit(trainer, folder, network, train_data, state, device)
     finished = folder.record.model_copy(update={"finished": True})
     if trainer.is_global_zero:
         save_record(run, finished)
@@ -130,16 +131,16 @@ def _fit(
     trainer: pl.Trainer,
     folder: RunFolder,
     network: nn.Module,
-    chosen: TrainData,
+    train_data: TrainData,
     state: Path | None,
     device: torch.device,
 ) -> None:
     """Train to the end, resuming from ``state`` if it is given."""
     s = folder.record.settings.train
-    loader, validation_loader = _loaders(s, chosen, trainer)
+    loader, validation_loader = _loaders(s, train_data, trainer)
     assert isinstance(loader.sampler, RowBatches)
     folder.sampler = loader.sampler
-    module = Training(network, s, chosen.scale, len(loader), trainer.world_size)
+    module = TrainingModule(network, s, train_data.scale, len(loader), trainer.world_size)
     # Training uses torch's global random generators; their state is restored for the caller.
     generators = [device] if device.type == "cuda" else []
     with warnings.catch_warnings(), torch.random.fork_rng(generators):
@@ -152,39 +153,45 @@ def _fit(
 
 
 def _loaders(
-    settings: TrainSettings, chosen: TrainData, trainer: pl.Trainer
+    settings: TrainSettings, train_data: TrainData, trainer: pl.Trainer
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
-    """Batches of this process's share of the training rows, shuffled, and of validation rows."""
-    s, outputs, rank, world = settings, chosen.outputs, trainer.global_rank, trainer.world_size
+    """Loaders of this process: shuffled training rows, and validation rows."""
+    s, outputs, rank, world_size = (
+        settings,
+        train_data.outputs,
+        trainer.global_rank,
+        trainer.world_size,
+    )
     loader = make_loader(
-        chosen.data, s.batch_size, rows=chosen.rows, shuffle=True, seed=s.seed, outputs=outputs,
-        even_media=s.even_media, chances=chosen.chances, workers=s.workers,
-        rank=rank, world=world,
+        train_data.data, s.batch_size, rows=train_data.rows, shuffle=True, seed=s.seed,
+        outputs=outputs, even_media=s.even_media, sampling_weights=train_data.sampling_weights,
+        workers=s.workers, rank=rank, world_size=world_size,
     )  # fmt: skip
     validation_loader = make_loader(
-        chosen.validation, s.batch_size, rows=chosen.validation_rows, outputs=outputs,
-        rank=rank, world=world,
+        train_data.validation, s.batch_size, rows=train_data.validation_rows, outputs=outputs,
+        rank=rank, world_size=world_size,
     )  # fmt: skip
     return loader, validation_loader
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one of rank 0, which reports, of all that train together."""
+    """Whether this process has rank 0 among all that train together; only rank 0 reports."""
     ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
     return not any(int(os.environ.get(rank, 0)) for rank in ranks)
 
 
 def _check_device(settings: TrainSettings) -> torch.device:
-    world = settings.devices * settings.nodes
+    """Device of the settings, after a check that launcher, device and precision fit together."""
+    world_size = settings.devices * settings.nodes
     for launcher, size in (("torchrun", "WORLD_SIZE"), ("srun", "SLURM_NTASKS")):
         marker = "TORCHELASTIC_RUN_ID" if launcher == "torchrun" else "SLURM_PROCID"
-        if marker in os.environ and int(os.environ.get(size, world)) != world:
+        if marker in os.environ and int(os.environ.get(size, world_size)) != world_size:
             raise ValueError(
                 f"{launcher} started {os.environ[size]} processes, but train.devices × train.nodes "
-                f"is {world}; set them to match the launcher"
+                f"is {world_size}; set them to match the launcher"
             )
     if settings.device == "tpu":  # Lightning finds it, through torch_xla
-        if world > 1:
+        if world_size > 1:
             raise ValueError("train.devices must be 1 on a TPU")
         return torch.device("cpu")
     device = choose_device(settings.device)
@@ -196,6 +203,7 @@ def _check_device(settings: TrainSettings) -> torch.device:
 
 
 def _with_outputs(settings: RunSettings, outputs: list[str]) -> RunSettings:
+    """Settings whose network has the given outputs."""
     model = {**settings.model.settings, "n_media": len(outputs)}
     return settings.model_copy(
         update={"model": settings.model.model_copy(update={"settings": model})}
@@ -203,6 +211,7 @@ def _with_outputs(settings: RunSettings, outputs: list[str]) -> RunSettings:
 
 
 def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -> pl.Trainer:
+    """Lightning's Trainer, which stops early and writes the run folder through ``folder``."""
     terminal = sys.stderr.isatty() and is_main_process()
     callbacks: list[pl.Callback] = [
         EarlyStopping("val_r2", mode="max", patience=settings.patience, check_finite=False),
@@ -218,7 +227,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
             devices=settings.devices,
             num_nodes=settings.nodes,
             strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
-            precision=LIGHTNING_PRECISION[arithmetic_of(settings, device)],
+            precision=LIGHTNING_PRECISION[resolve_precision(settings, device)],
             max_epochs=settings.epochs,
             callbacks=callbacks,
             plugins=[SafetensorsState()],
