@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.loader import make_loader
-from crmnet.data.packed import PackedTokens, expanded, pack, runs
+from crmnet.data.packed import PackedTokens, expand_runs, extend_runs, pack
 from crmnet.data.subset import copy_rows
 from crmnet.sequence import encode, fit_length
 
@@ -43,9 +43,9 @@ def test_four_bases_per_byte():
 def test_runs_expand_to_the_media_that_they_were_made_from(blocks):
     made = []
     for block in blocks:
-        runs(np.array(block, np.uint8), made)
+        extend_runs(np.array(block, np.uint8), made)
     media = [medium for block in blocks for medium in block]
-    assert expanded(np.array(made, np.uint32)).tolist() == media
+    assert expand_runs(np.array(made, np.uint32)).tolist() == media
     assert len(made) == 1 + int((np.diff(media) != 0).sum())
 
 

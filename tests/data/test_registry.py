@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crmnet.data.dataset import Dataset
-from crmnet.data.registry import Checksum, WrongChecksum, cards, checksum_of, find, verify
+from crmnet.data.registry import Checksum, WrongChecksum, cards, checksum_of, find_card, verify
 from support import SHARED, needs_shared
 
 AVAILABLE = {
@@ -52,7 +52,7 @@ def test_every_card_has_what_fetching_needs():
 
 def test_unknown_names_suggest_similar_ones():
     with pytest.raises(ValueError, match="'random_complex'; did you mean 'random-"):
-        find("random_complex")
+        find_card("random_complex")
 
 
 def test_checksums_by_hand(tmp_path):
@@ -73,7 +73,7 @@ def test_public_files_ingest_by_name_with_the_published_rows(crmnet, tmp_path, n
     status, _, err = crmnet(*words)
     assert status == 0, err
     dataset = Dataset.open(tmp_path / "set")
-    card = find(name)
+    card = find_card(name)
     assert len(dataset) == card.rows == AVAILABLE[name]
     assert dataset.media == [card.medium]
     assert dataset.units[card.medium] == (card.unit or "sorting bin")

@@ -321,9 +321,9 @@ def fetch(
     `crmnet data fetch complex-train --cache /data/crmnet`
     """
     from crmnet.data.fetch import fetch as run_fetch
-    from crmnet.data.registry import find
+    from crmnet.data.registry import find_card
 
-    for card in [find(name) for name in names]:
+    for card in [find_card(name) for name in names]:
         with Counter("bytes") as counter:
             files = run_fetch(
                 card, cache, folder=folder, progress=lambda _name, done, _total: counter(done)

@@ -1,7 +1,7 @@
 """Describes a data set: lengths, labels, adapters, bases by position, copies and families.
 
-Takes an opened data set and returns a :class:`Check`, whose fields are written to JSON unchanged.
-:mod:`crmnet.reports.dataset_page` draws the figure.
+Takes an opened data set and returns a :class:`Check`. ``data check`` prints it and writes its
+fields to JSON; :mod:`crmnet.reports.dataset_page` draws it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from crmnet.sequence import (
 )
 
 CHUNK = 1 << 16
+"""Rows read at a time."""
 HOMOLOGY_ROWS = 4_000_000
-"""Larger data sets get families by sequence, unless homology is requested."""
+"""Larger data sets get families by sequence, unless the caller requests homology."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +38,34 @@ class Check:
     rows: int
     fingerprint: str
     media: dict[str, dict[str, Any]]
-    """For each medium: rows, unit, range, mean, standard deviation and histogram of the labels, and
-    the number of labels that are whole bins, as measured for a single cell."""
+    """Medium → number of rows; unit, range, mean, standard deviation and histogram of the labels;
+    and number of labels that are integer bins, as for a single cell."""
     construct_lengths: dict[int, int]
+    """Length with adapters → number of rows."""
     insert_lengths: dict[int, int]
+    """Length without adapters → number of rows."""
     adapters: dict[str, dict[str, int]]
-    """``5'`` and ``3'`` → rows where the adapter is exact, close (1 or 2 mismatches) or missing."""
+    """``5'`` and ``3'`` → numbers of rows with an adapter that is ``exact``, ``close`` (1 or 2
+    mismatches) or ``missing``."""
     composition: dict[str, list[float]]
     """Letter → its frequency at each position of the construct; N is unknown or padding."""
     copies: dict[str, int]
-    """Numbers of distinct inserts, of rows beyond the first of each insert, and of inserts measured
-    in several media."""
+    """Number of distinct inserts; of rows that repeat the insert of an earlier row; and of inserts
+    measured in several media."""
     families: dict[str, Any]
-    """How families were found, their number, and size → number of families of that size."""
+    """Rule that defines families; their number; rows of the largest; number of families with one
+    row; size → number of families."""
 
     def lines(self) -> Iterator[str]:
-        """The result as sentences."""
+        """The result as lines of text for the command line."""
         yield f"{self.name}: {self.rows:,} rows"
-        for name, found in self.media.items():
+        for name, counts in self.media.items():
             yield (
-                f"{name}: {found['rows']:,} rows, {found['mean']:.2f} ± {found['sd']:.2f}, "
-                f"{found['min']:.2f} to {found['max']:.2f} ({found['unit']})"
+                f"{name}: {counts['rows']:,} rows, {counts['mean']:.2f} ± {counts['sd']:.2f}, "
+                f"{counts['min']:.2f} to {counts['max']:.2f} ({counts['unit']})"
                 + (
-                    f"; {found['singletons']:,} labels are whole numbers, as for a single cell"
-                    if found["unit"] == BIN_UNIT
+                    f"; {counts['singletons']:,} labels are whole numbers, as for a single cell"
+                    if counts["unit"] == BIN_UNIT
                     else ""
                 )
             )
@@ -69,10 +74,10 @@ class Check:
             f"lengths: {_range(self.construct_lengths)} with adapters, {near / self.rows:.1%} of "
             f"110 ± 2; inserts {_range(self.insert_lengths)}"
         )
-        for end, found in self.adapters.items():
+        for end, counts in self.adapters.items():
             yield (
-                f"{end} adapter: exact in {found['exact']:,}, within {ADAPTER_MISMATCHES} "
-                f"mismatches in {found['close']:,}, not found in {found['missing']:,}"
+                f"{end} adapter: exact in {counts['exact']:,}, within {ADAPTER_MISMATCHES} "
+                f"mismatches in {counts['close']:,}, not found in {counts['missing']:,}"
             )
         yield (
             f"copies: {self.copies['distinct']:,} distinct inserts, {self.copies['repeats']:,} "
@@ -101,8 +106,8 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
 
     Args:
         dataset: The opened data set.
-        by: What makes rows a family. By default homology; above 4 million rows, the sequence.
-        words: Words that homology compares.
+        by: Rule that defines families. None means homology, or above 4 million rows the sequence.
+        words: Which k-mers count for homology.
     """
     constructs = np.zeros(dataset.tokens.shape[1] + 1, dtype=np.int64)
     insert_lengths = constructs.copy()
@@ -118,26 +123,26 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
         constructs += np.bincount(sequence_lengths(tokens), minlength=len(constructs))
         insert_lengths += np.bincount(inserts(tokens)[1], minlength=len(insert_lengths))
         for end, mismatches in enumerate(adapter_mismatches(tokens)):
-            kind = np.where(mismatches == 0, 0, np.where(mismatches <= ADAPTER_MISMATCHES, 1, 2))
-            adapters[end] += np.bincount(kind, minlength=3)
+            state = np.where(mismatches == 0, 0, np.where(mismatches <= ADAPTER_MISMATCHES, 1, 2))
+            adapters[end] += np.bincount(state, minlength=3)
         for letter in range(len(LETTERS)):
             composition[letter] += (tokens == letter).sum(axis=0)
     by = by or ("homology" if len(dataset) <= HOMOLOGY_ROWS else "sequence")
-    kinds = ("exact", "close", "missing")
+    states = ("exact", "close", "missing")
     return Check(
         name=dataset.name,
         rows=len(dataset),
         fingerprint=dataset.fingerprint,
         media={
-            name: {**found, "unit": dataset.units[name], "singletons": int(single)}
-            for (name, found), single in zip(
+            name: {**counts, "unit": dataset.units[name], "singletons": int(n_singletons)}
+            for (name, counts), n_singletons in zip(
                 dataset.manifest["media"].items(), singletons, strict=True
             )
         },
         construct_lengths=_counts(constructs),
         insert_lengths=_counts(insert_lengths),
         adapters={
-            end: dict(zip(kinds, adapters[i].tolist(), strict=True))
+            end: dict(zip(states, adapters[i].tolist(), strict=True))
             for i, end in enumerate(("5'", "3'"))
         },
         composition={
@@ -150,10 +155,12 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
 
 
 def _counts(histogram: Any) -> dict[int, int]:
+    """Value → its count, without values that do not occur."""
     return {int(n): int(histogram[n]) for n in np.nonzero(histogram)[0]}
 
 
 def _copies(dataset: Dataset) -> dict[str, int]:
+    """Value of :attr:`Check.copies`."""
     _, insert = np.unique(insert_hashes(dataset.tokens), return_inverse=True)
     distinct = int(insert.max()) + 1
     medium = np.asarray(dataset.medium)
@@ -167,6 +174,7 @@ def _copies(dataset: Dataset) -> dict[str, int]:
 
 
 def _family_sizes(dataset: Dataset, by: Kinship, words: WordOptions | None) -> dict[str, Any]:
+    """Value of :attr:`Check.families`."""
     _, sizes = np.unique(families(dataset, by, words), return_counts=True)
     return {
         "by": family_rule(dataset, by),

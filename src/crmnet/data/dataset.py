@@ -1,4 +1,4 @@
-"""A data set on disk: tokens and labels as memory-mapped arrays next to a manifest.
+"""A data set on disk: tokens and labels as memory-mapped arrays, and a manifest.
 
 :mod:`crmnet.data.ingest` writes these folders; :mod:`crmnet.data.loader` and the commands read
 them. One row is one measurement: a sequence, its expression and the medium.
@@ -24,12 +24,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.data.packed import PackedTokens, expanded
+from crmnet.data.packed import PackedTokens, expand_runs
 from crmnet.files import PathLike
 from crmnet.sequence import TOP_BIN
 
 FORMAT = 1
+"""Version of the format, in the manifest."""
 MANIFEST = "manifest.json"
+"""File name of the manifest."""
 BIN_UNIT, UNKNOWN_UNIT = "sorting bin", "unknown"
 """Units of labels: the mean sorting bin, 0-17, of a promoter's cells; and an unknown scale."""
 COLUMNS: dict[str, np.dtype[Any]] = {
@@ -39,20 +41,27 @@ COLUMNS: dict[str, np.dtype[Any]] = {
     "family": np.dtype(np.uint64),
     "weight": np.dtype(np.float32),
 }
+"""Column → its type on disk."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An opened data set; the arrays are read from disk only when they are indexed."""
+    """An opened data set; indexing an array reads only these rows from disk."""
 
     path: Path
+    """The folder."""
     manifest: dict[str, Any]
+    """Contents of ``manifest.json``."""
     tokens: npt.NDArray[np.uint8]
     """``(N, 112)``; in a packed data set a :class:`~crmnet.data.packed.PackedTokens`."""
     labels: npt.NDArray[np.float32]
+    """``(N,)``, in the unit of the medium."""
     medium: npt.NDArray[np.uint8]
+    """``(N,)``, index into :attr:`media`."""
     family: npt.NDArray[np.uint64] | None
+    """``(N,)``; None if the source had no families."""
     weight: npt.NDArray[np.float32] | None
+    """``(N,)``; None if the source had no weights."""
 
     @classmethod
     def open(cls, path: PathLike) -> Dataset:
@@ -94,15 +103,15 @@ class Dataset:
     def units(self) -> dict[str, str]:
         """Medium → unit of its labels."""
         return {
-            name: found.get("unit") or unit_of_range(found["min"], found["max"])
-            for name, found in self.manifest["media"].items()
+            name: statistics.get("unit") or unit_of_range(statistics["min"], statistics["max"])
+            for name, statistics in self.manifest["media"].items()
         }
 
     def singleton(self, rows: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Whether each of ``rows`` looks like the measurement of a single cell.
+        """Whether the label of each of ``rows`` is an integer bin, as for a single cell.
 
-        A single cell lies in one bin, so its mean bin is a whole number. Always false for labels in
-        other units.
+        A single cell is in one bin, so its mean bin is an integer. Always False for labels in other
+        units.
         """
         in_bins = np.array([unit == BIN_UNIT for unit in self.units.values()])
         rows = np.asarray(rows)
@@ -116,16 +125,21 @@ class Dataset:
 
     @property
     def name(self) -> str:
+        """Name of the folder."""
         return self.path.resolve().name
 
 
 def unit_of_range(low: float, high: float) -> str:
-    """``sorting bin`` if all labels lie in the range of mean bins, else ``unknown``."""
+    """Unit of labels from ``low`` to ``high``: ``sorting bin`` within 0-17, else ``unknown``."""
     return BIN_UNIT if low >= 0 and high <= TOP_BIN else UNKNOWN_UNIT
 
 
 def read_json(path: PathLike) -> dict[str, Any]:
-    """Read a JSON object from a file; a ValueError names the file if it is damaged."""
+    """Read a JSON object from a file.
+
+    Raises:
+        ValueError: If the file is damaged; the message names it.
+    """
     path = Path(path)
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
@@ -138,20 +152,21 @@ def read_json(path: PathLike) -> dict[str, Any]:
 
 def is_dataset(path: PathLike) -> bool:
     """Whether ``path`` is a complete data set folder."""
-    path = Path(path)
-    return (path / MANIFEST).is_file()
+    return (Path(path) / MANIFEST).is_file()
 
 
 def _packed_column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
+    """A column of a packed data set; None if it has no such column."""
     if name == "tokens":
         bases, lengths = (_column(path, part, manifest) for part in ("bases", "lengths"))
         return PackedTokens(bases, lengths, _array(path, "unknown"))
     if name == "medium":
-        return expanded(_array(path, "medium"))
+        return expand_runs(_array(path, "medium"))
     return _column(path, name, manifest)
 
 
 def _array(path: Path, name: str) -> Any:
+    """Memory map of an array file."""
     try:
         return np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -159,12 +174,13 @@ def _array(path: Path, name: str) -> Any:
 
 
 def _column(path: Path, name: str, manifest: dict[str, Any]) -> Any:
+    """A column of the expected length; None if the data set has no such column."""
     if name not in (*manifest["columns"], "bases", "lengths"):
         return None
     array = _array(path, name)
     if len(array) != manifest["rows"]:
         raise ValueError(
-            f"{path / name}.npy has {len(array):,} rows, the manifest says {manifest['rows']:,}; "
+            f"{path / name}.npy has {len(array):,} rows, the manifest states {manifest['rows']:,}; "
             "the folder was changed: ingest the rows again"
         )
     return array

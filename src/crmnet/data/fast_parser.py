@@ -2,7 +2,7 @@
 
 Takes a chunk of text and parses every ordinary line: the expected number of columns, no quotes, a
 sequence of ACGTN that is not too long, a label in plain digits. All other lines are returned
-unparsed for :mod:`crmnet.data.lines`, so that the result is the same as without this module.
+unparsed and go to :mod:`crmnet.data.lines`, so the result is the same as without this module.
 Letters and adapters come from :mod:`crmnet.sequence`; the compiled code takes them as arguments.
 """
 
@@ -21,23 +21,25 @@ from crmnet.data.reading import count_lines
 from crmnet.sequence import Lengths, Tokens
 
 UNPARSED, PREPARED, TO_PREPARE = 0, 1, 2
-"""State of a line. UNPARSED: left to the line reader. PREPARED: the construct has both adapters at
-its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_PREPARE: parsed, but an adapter
-is missing or the sequence starts or ends with N."""
+"""State of a line. UNPARSED: for :mod:`crmnet.data.lines`. PREPARED: the construct has both adapters
+at its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_PREPARE: parsed, but an
+adapter is missing or the sequence starts or ends with N."""
 
 MAX_PARSED = 1000
-"""Bases of the longest construct that is parsed here; longer ones stay unparsed."""
+"""Largest number of bases of a construct that is parsed here; longer ones stay unparsed."""
 
 _BLOCK = 16
-"""Letters that are looked up together."""
+"""Number of letters that are looked up together."""
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
+"""Codes of the bytes ``\\n``, ``\\r`` and ``"``."""
 _TENS = 10.0 ** np.arange(23)
+"""Powers of ten that float64 holds exactly."""
 
 
 class _SequenceRules(NamedTuple):
     """Letters and adapters, as arguments of compiled functions.
 
-    Constants would be compiled in, and numba's cache on disk would not notice if they changed.
+    numba compiles constants into the code, and its cache on disk does not notice if they change.
     """
 
     token_of_byte: Tokens
@@ -49,6 +51,7 @@ class _SequenceRules(NamedTuple):
 
 
 def _sequence_rules() -> _SequenceRules:
+    """The letters and adapters of :mod:`crmnet.sequence`."""
     every_byte, _ = sequence.letters_to_tokens([bytes([byte]) for byte in range(256)])
     adapters = (sequence.ADAPTER_5, sequence.ADAPTER_3)
     five, three = (sequence.encode([adapter])[0][0] for adapter in adapters)
@@ -72,11 +75,13 @@ class ParsedRows:
     tokens: Tokens
     """``(N, 112)``, padded with N; adapters as in the file."""
     lengths: Lengths
-    """Length in the file; above 112 if the construct was cut."""
+    """``(N,)``: length in the file, above 112 if the construct was cut."""
     labels: npt.NDArray[np.float32]
+    """``(N,)``."""
     state: npt.NDArray[np.uint8]
     """``(N,)``: :data:`UNPARSED`, :data:`PREPARED` or :data:`TO_PREPARE`."""
     with_n: npt.NDArray[np.bool_]
+    """``(N,)``: whether the sequence contains N."""
     unparsed: list[tuple[int, bytes]]
     """Line number and text of every unparsed line."""
 
@@ -91,7 +96,7 @@ def can_parse(layout: Layout) -> bool:
 
 
 def _parses_as_row(layout: Layout) -> bool:
-    """Whether the header itself parses as a row; if repeated, it would be taken for one."""
+    """Whether the header itself parses as a row; a repeated header would then become a row."""
     header = layout.delimiter.join(layout.header or ()) + b"\n"
     return not parse_rows(header, 1, layout).unparsed
 
@@ -133,27 +138,27 @@ def _parse_lines(
     rules: Any, tokens: Any, lengths: Any, labels: Any, state: Any, with_n: Any, starts: Any,
 ) -> None:  # fmt: skip
     """Fill the arrays line by line; ``state`` stays UNPARSED where a line could not be parsed."""
-    place, n_length = 0, tokens.shape[1]
+    offset, n_length = 0, tokens.shape[1]
     bases = np.empty(MAX_PARSED, dtype=np.uint8)
     for row in range(len(state)):
-        starts[row] = place
-        column, ordinary, size, known, label = 0, True, 0, False, np.float32(0)
+        starts[row] = offset
+        column, ordinary, size, is_exact, label = 0, True, 0, False, np.float32(0)
         while True:
             if column == sequence_column:
-                size = _read_letters(text, place, bases, rules)
-                place += size
-                ordinary &= text[place] == delimiter or text[place] == _NEWLINE
+                size = _read_letters(text, offset, bases, rules)
+                offset += size
+                ordinary &= text[offset] == delimiter or text[offset] == _NEWLINE
             elif column == label_column:
-                label, known, place = _read_decimal(text, place)
-                ordinary &= text[place] == delimiter or text[place] == _NEWLINE
-            while text[place] != delimiter and text[place] != _NEWLINE:
-                ordinary &= text[place] != _QUOTE and text[place] != _RETURN
-                place += 1
+                label, is_exact, offset = _read_decimal(text, offset)
+                ordinary &= text[offset] == delimiter or text[offset] == _NEWLINE
+            while text[offset] != delimiter and text[offset] != _NEWLINE:
+                ordinary &= text[offset] != _QUOTE and text[offset] != _RETURN
+                offset += 1
             column += 1
-            place += 1
-            if text[place - 1] == _NEWLINE:
+            offset += 1
+            if text[offset - 1] == _NEWLINE:
                 break
-        if not (ordinary and size and known and column == width):
+        if not (ordinary and size and is_exact and column == width):
             continue
         complete = _has_adapters(bases[:size], rules)
         if size > n_length and not (complete and cut_long):
@@ -163,25 +168,25 @@ def _parse_lines(
         with_n[row] = _any_n(bases[:size], rules)
         lengths[row], labels[row] = size, label
         state[row] = PREPARED if complete else TO_PREPARE
-    starts[len(state)] = place
+    starts[len(state)] = offset
 
 
 @numba.njit(nogil=True, cache=True)
-def _read_letters(text: Any, place: int, bases: Any, rules: Any) -> Any:
-    """Fill ``bases`` with tokens up to the first byte that is not a letter; how many there are."""
+def _read_letters(text: Any, offset: int, bases: Any, rules: Any) -> Any:
+    """Fill ``bases`` with tokens up to the first byte that is not a letter; return their number."""
     size = 0
     # Blocks without a branch for each letter compile to much faster code.
-    while size + _BLOCK <= len(bases) and place + size + _BLOCK <= len(text):
+    while size + _BLOCK <= len(bases) and offset + size + _BLOCK <= len(text):
         seen = np.uint8(0)
         for i in range(size, size + _BLOCK):
-            token = rules.token_of_byte[text[place + i]]
+            token = rules.token_of_byte[text[offset + i]]
             bases[i] = token
             seen = np.uint8(seen | token)
         if seen == rules.invalid:
             break
         size += _BLOCK
-    while size < len(bases) and rules.token_of_byte[text[place + size]] != rules.invalid:
-        bases[size] = rules.token_of_byte[text[place + size]]
+    while size < len(bases) and rules.token_of_byte[text[offset + size]] != rules.invalid:
+        bases[size] = rules.token_of_byte[text[offset + size]]
         size += 1
     return size
 
@@ -202,7 +207,7 @@ def _has_adapters(bases: Any, rules: Any) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _count_mismatches(bases: Any, adapter: Any) -> Any:
-    count = np.uint8(0)  # one byte for each base, as the bases: this compiles to vector code
+    count = np.uint8(0)  # one byte, like the bases, so that this compiles to vector code
     for position in range(len(adapter)):
         count = np.uint8(count + np.uint8(bases[position] != adapter[position]))
     return count
@@ -210,45 +215,45 @@ def _count_mismatches(bases: Any, adapter: Any) -> Any:
 
 @numba.njit(nogil=True, cache=True)
 def _any_n(bases: Any, rules: Any) -> Any:
-    found = np.uint8(0)
+    any_n = np.uint8(0)
     for position in range(len(bases)):
-        found = np.uint8(found | np.uint8(bases[position] == rules.n_token))
-    return found > 0
+        any_n = np.uint8(any_n | np.uint8(bases[position] == rules.n_token))
+    return any_n > 0
 
 
 @numba.njit(nogil=True, cache=True)
-def _read_decimal(text: Any, place: int) -> Any:
+def _read_decimal(text: Any, offset: int) -> Any:
     """Read digits with or without a point.
 
     Returns:
-        The nearest float32; whether it is certain to be the nearest; the place of the first byte
-        after the number.
+        The nearest float32; whether it is certainly the nearest; offset of the first byte after the
+        number.
     """
-    negative = text[place] == 45
-    if negative or text[place] == 43:
-        place += 1
-    any_digit, digits, decimals, number, point = False, 0, 0, np.uint64(0), False
+    negative = text[offset] == 45
+    if negative or text[offset] == 43:
+        offset += 1
+    any_digit, significant_digits, decimals, number, has_point = False, 0, 0, np.uint64(0), False
     while True:
-        byte = text[place]
-        if byte == 46 and not point:
-            point = True
+        byte = text[offset]
+        if byte == 46 and not has_point:
+            has_point = True
         elif 48 <= byte <= 57:
             number = number * np.uint64(10) + np.uint64(byte - 48)
             if number > 0:  # leading zeros cost no precision
-                digits += 1
-            decimals += point
+                significant_digits += 1
+            decimals += has_point
             any_digit = True
         else:
             break
-        place += 1
-    if not any_digit or digits > 18 or decimals > 22:
-        return np.float32(0), False, place
+        offset += 1
+    if not any_digit or significant_digits > 18 or decimals > 22:
+        return np.float32(0), False, offset
     value = np.float64(number) / _TENS[decimals]
     single = np.float32(value)
     # Up to 15 digits the quotient is the nearest float64. With more digits its last bits may be
     # wrong, which matters only next to the boundary between two float32 numbers.
-    if digits > 15:
+    if significant_digits > 15:
         low, high = np.float32(value * (1 - 4e-16)), np.float32(value * (1 + 4e-16))
         if low != high:
-            return np.float32(0), False, place
-    return (-single if negative else single), True, place
+            return np.float32(0), False, offset
+    return (-single if negative else single), True, offset

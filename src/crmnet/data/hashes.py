@@ -1,7 +1,7 @@
 """64-bit hashes of sequences, equal for both strands.
 
-Takes tokens and returns a number for each row that does not depend on other rows. Splits, homology
-and the search for leaks use these hashes.
+Takes tokens and returns a number for each row, which does not depend on other rows.
+:mod:`~crmnet.data.splits`, :mod:`~crmnet.data.homology` and :mod:`~crmnet.data.leaks` use it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from crmnet.data.packed import as_rows
 from crmnet.sequence import LENGTH, Tokens, inserts, reverse_complement
 
 CHUNK = 1 << 16
+"""Rows hashed at a time."""
 Hashes = npt.NDArray[np.uint64]
+"""``(N,)``, one hash for each row."""
 
 
 def sequence_hashes(tokens: npt.ArrayLike) -> Hashes:
-    """Hash of each row ``(N, L)``, equal for both strands of a sequence."""
+    """Hash ``(N,)`` of each row ``(N, L)``, equal for both strands of a sequence."""
     return _in_chunks(as_rows(tokens), lambda block: block)
 
 
 def insert_hashes(tokens: npt.ArrayLike) -> Hashes:
-    """Hash of each row's insert, equal for both strands and independent of the adapters."""
+    """Hash ``(N,)`` of each row's insert, equal for both strands, whatever the adapters."""
     return _in_chunks(as_rows(tokens), lambda block: inserts(block)[0])
 
 
 def _in_chunks(tokens: Tokens, part: Callable[[Tokens], Tokens]) -> Hashes:
+    """Hashes of what ``part`` selects from each row, chunk by chunk."""
     weights = np.random.default_rng(0).integers(2**64, size=LENGTH, dtype=np.uint64)
     weights |= np.uint64(1)  # odd numbers are invertible modulo 2⁶⁴, so every position counts
 

@@ -1,8 +1,8 @@
-"""Raw rows → data set folder: reads, validates, prepares and writes, chunk by chunk.
+"""Ingestion: reads raw rows, validates and prepares them, and writes a data set, chunk by chunk.
 
 Takes text files of sequences and measured expression (see :mod:`crmnet.data.reading`) and writes a
 :class:`~crmnet.data.dataset.Dataset`. Every rejected row is counted by reason and listed with its
-file and line. Memory does not grow with the number of rows. The data set folder gets its name only
+file and line. Memory does not grow with the number of rows. The folder gets its final name only
 when it is complete.
 """
 
@@ -29,6 +29,7 @@ from crmnet.data.writer import DatasetWriter, new_folder
 from crmnet.files import PathLike
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
+"""Roles of columns."""
 Value = TypeVar("Value")
 
 
@@ -39,20 +40,22 @@ class IngestOptions:
     media: Sequence[str] = ("complex",)
     """One name for all files, or one for each; a ``medium`` column in a file takes precedence."""
     units: Sequence[str] = ()
-    """Unit of the labels: one for all files, or one for each. Without one it follows from the range
-    of each file's labels: ``sorting bin`` within 0-17, else ``unknown``."""
+    """Unit of the labels: one for all files, or one for each. Empty means that it follows from the
+    range of each file's labels: ``sorting bin`` within 0-17, else ``unknown``."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Role (sequence, expression, medium, family, weight) → column name in the files' headers."""
     flanks: sequence.Flanks = "auto"
+    """Treatment of adapters; see :func:`crmnet.sequence.prepare`."""
     max_rejected: float = 0.01
-    """Largest fraction of rejected rows; above it the ingestion stops."""
+    """Largest allowed fraction of rejected rows; above it, the ingestion fails."""
     overwrite: bool = False
+    """Replace an existing data set."""
     packed: bool = False
     """Store two bits per base (see :mod:`crmnet.data.packed`)."""
     jobs: int = 1
-    """Threads that read and parse, in addition to the one that writes. Several files are read
-    concurrently; remaining threads parse chunks of the same file. The number does not change the
-    data set."""
+    """Number of threads that read and parse, in addition to the thread that writes. Several files
+    are read concurrently; remaining threads parse chunks of one file. The data set does not depend
+    on this number."""
 
 
 def ingest(
@@ -64,9 +67,9 @@ def ingest(
     """Read files of measurements into one data set.
 
     Args:
-        files: Text files, which are read according to the options, or sources, which have their
-            own settings; ``-`` is standard input.
-        destination: Folder to make.
+        files: Text files, which are read according to the options, or sources with settings; ``-``
+            is standard input.
+        destination: Folder to create.
         options: Media, column names, flanks, tolerance; see :class:`IngestOptions`.
         progress: Called with the number of rows read so far.
 
@@ -84,8 +87,8 @@ def ingest(
             raise ValueError(
                 f"the role of a column must be one of {', '.join(ROLES)}; got {role!r}"
             )
-    several = [files] if isinstance(files, str | os.PathLike | Source) else files
-    sources = _sources(several, options)
+    file_list = [files] if isinstance(files, str | os.PathLike | Source) else files
+    sources = _sources(file_list, options)
     threads = max(1, min(options.jobs, len(sources)))
     readers = [partial(_read_file, source, options, options.jobs // threads) for source in sources]
     with (
@@ -105,19 +108,22 @@ def ingest(
     return Dataset.open(destination)
 
 
-def _for_each(files: Sequence[PathLike | Source], given: Sequence[Value], what: str) -> list[Value]:
-    if len(given) == 1:
-        return list(given) * len(files)
-    if len(given) != len(files):
+def _one_per_file(
+    files: Sequence[PathLike | Source], values: Sequence[Value], name: str
+) -> list[Value]:
+    if len(values) == 1:
+        return list(values) * len(files)
+    if len(values) != len(files):
         raise ValueError(
-            f"got {len(given)} {what} for {len(files)} files; give one for all, or one for each"
+            f"got {len(values)} {name} for {len(files)} files; give one for all, or one for each"
         )
-    return list(given)
+    return list(values)
 
 
 def _sources(files: Sequence[PathLike | Source], options: IngestOptions) -> list[Source]:
-    media = _for_each(files, options.media, "media")
-    units = _for_each(files, options.units or (None,), "units")
+    """Each file with its medium, unit and column names."""
+    media = _one_per_file(files, options.media, "media")
+    units = _one_per_file(files, options.units or (None,), "units")
     return [
         file if isinstance(file, Source) else Source(Path(file), medium, unit, options.columns)
         for file, medium, unit in zip(files, media, units, strict=True)
@@ -143,16 +149,17 @@ def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator
             yield from map(validate, text.chunks)
             return
         with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[Future[ValidatedRows]] = deque()
+            pending: deque[Future[ValidatedRows]] = deque()
             for chunk in text.chunks:
-                waiting.append(pool.submit(validate, chunk))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(pool.submit(validate, chunk))
+                if len(pending) > 2 * threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
 
 
 def _report_missing_expression(text: OpenText, source: Source) -> None:
+    """Raise ValueError if a file without expression has rows."""
     if any(len(block) for block in blocks_of(text)):
         raise ValueError(
             f"{source.path}: no column of measured expression; name the column with "

@@ -1,9 +1,9 @@
-"""Finds rows that two data sets share: copies, near-copies and common words, on either strand.
+"""Finds rows that two data sets share: copies, near-copies and common k-mers, on either strand.
 
-Takes two opened data sets, or their tokens, and returns counts and examples. The second data set
-is usually a test set that a model must not have seen. :class:`TrainingRows` reports which rows of
-test sets are among the training rows. Only inserts are compared, without adapters. All rows are
-compared in memory, which is practical up to about a million rows.
+Takes two opened data sets, or their tokens, and returns flags of rows, and examples. The second
+data set is usually a test set that a model must not have seen. :class:`TrainingRows` finds the
+rows of test sets that are among the training rows. Only inserts are compared, without adapters. All
+rows are compared in memory, which is practical up to about a million rows.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from crmnet.arrays import Booleans, Integers
 from crmnet.choices import Level
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
-from crmnet.data.homology import WordOptions, word_chunks
+from crmnet.data.homology import WordOptions, kmer_chunks
 from crmnet.data.packed import as_rows
 from crmnet.sequence import Lengths, Tokens, decode, inserts, reverse_complement
 
 CHUNK = 1 << 16
+"""Rows read at a time."""
 PAIRS_AT_ONCE = 1 << 18
+"""Pairs of rows compared at a time."""
 EXAMPLES = 5
+"""Number of examples in a result."""
 
 
 class SharedRows(NamedTuple):
-    """Rows of both data sets that share something, with a few examples."""
+    """Rows of both data sets with one kind of similarity, and a few examples."""
 
     rows: Booleans
     """``(N,)``: shared rows of the checked data set."""
@@ -42,27 +45,27 @@ class SharedRows(NamedTuple):
 
 @dataclass(frozen=True)
 class Leaks:
-    """Everything that a data set shares with another one."""
+    """Rows that a data set shares with another data set, by kind of similarity."""
 
     exact: SharedRows
     """The same insert."""
     near: SharedRows
-    """Inserts of one length that differ in 1 to ``mismatches`` bases."""
+    """Inserts of equal length that differ in 1 to ``mismatches`` bases."""
     words: SharedRows
-    """Inserts with a word of ``k`` bases in common."""
+    """Inserts with a common k-mer."""
     mismatches: int
     k: int
 
     def rows(self, level: Level = "near") -> Booleans:
-        """Which rows share something at ``level`` or a stricter one: ``(N,)``.
+        """Which rows are shared at ``level`` or a stricter one: ``(N,)``.
 
         Raises:
-            ValueError: If there is no such level.
+            ValueError: If the level is unknown.
         """
         return np.logical_or.reduce([kind.rows for kind in self._up_to(level)])
 
     def against_rows(self, level: Level = "near") -> Booleans:
-        """The same for the data set that it is checked against: ``(M,)``."""
+        """Which rows of the other data set are shared, at ``level`` or a stricter one: ``(M,)``."""
         return np.logical_or.reduce([kind.against_rows for kind in self._up_to(level)])
 
     def _up_to(self, level: Level) -> tuple[SharedRows, ...]:
@@ -79,26 +82,27 @@ class Leaks:
             "k": self.k,
             **{
                 name: {
-                    "rows": int(found.rows.sum()),
-                    "against_rows": int(found.against_rows.sum()),
-                    "examples": found.examples,
+                    "rows": int(shared_rows.rows.sum()),
+                    "against_rows": int(shared_rows.against_rows.sum()),
+                    "examples": shared_rows.examples,
                 }
-                for name, found in kinds.items()
+                for name, shared_rows in kinds.items()
             },
         }
 
     def lines(self, against: str) -> Iterator[str]:
-        """Counts and examples as sentences; ``against`` is the name of the other data set."""
-        for found, what in (
+        """Counts and examples as lines of text; ``against`` is the name of the other data set."""
+        for shared_rows, relation in (
             (self.exact, "the same insert as"),
             (self.near, f"an insert with 1 to {self.mismatches} mismatches to"),
-            (self.words, f"a word of {self.k} bases in common with"),
+            (self.words, f"a k-mer of {self.k} bases in common with"),
         ):
             yield (
-                f"{found.rows.sum():,} rows have {what} {found.against_rows.sum():,} rows of "
+                f"{shared_rows.rows.sum():,} rows have {relation} "
+                f"{shared_rows.against_rows.sum():,} rows of "
                 f"{against}"
             )
-            for example in found.examples:
+            for example in shared_rows.examples:
                 detail = f", mismatches: {example['mismatches']}" if "mismatches" in example else ""
                 yield (
                     f"    row {example['row']} ~ row {example['against_row']}{detail}: "
@@ -115,7 +119,7 @@ def find_leaks(
         data: The data set to check, usually a training set.
         against: The data set that must not share rows with it, usually a test set.
         mismatches: Largest number of mismatches of a near-copy.
-        words: Which words count.
+        words: Which k-mers count.
 
     Raises:
         ValueError: If ``mismatches`` is not 0 to 10.
@@ -136,7 +140,7 @@ def find_shared(
     words = words or WordOptions()
     exact = _exact_copies(tokens, against)
     near = _near_copies(tokens, against, mismatches)
-    shared = _shared_words(tokens, against, words)
+    shared = _shared_kmers(tokens, against, words)
     for kind in (exact, near, shared):
         for example in kind.examples:
             row = np.asarray(against[example["against_row"]])[None]
@@ -145,7 +149,7 @@ def find_shared(
 
 
 class Seen(NamedTuple):
-    """Which rows of a test set share something with the training rows of a model."""
+    """Which rows of a test set are shared with the training rows of a model."""
 
     rows: Booleans
     """``(N,)``: shared rows of the test set."""
@@ -162,31 +166,32 @@ class TrainingRows:
     """``(N, L)``."""
     name: str
     level: Level = "near"
-    """What counts as having seen a row."""
+    """Similarity at which a row counts as seen."""
     mismatches: int = 3
     words: WordOptions | None = None
 
     def seen(self, tokens: npt.ArrayLike) -> Seen:
-        """Which of these constructs ``(M, L)`` share something with the training rows."""
+        """Which of these constructs ``(M, L)`` are shared with the training rows."""
         tokens = as_rows(tokens)
         if self.level == "exact":
             return Seen(copies(tokens, self.tokens), self.name, self.level)
-        found = find_shared(self.tokens, tokens, self.mismatches, self.words)
-        return Seen(found.against_rows(self.level), self.name, self.level)
+        shared_rows = find_shared(self.tokens, tokens, self.mismatches, self.words)
+        return Seen(shared_rows.against_rows(self.level), self.name, self.level)
 
 
 def copies(tokens: npt.ArrayLike, against: npt.ArrayLike) -> Booleans:
     """Which inserts of ``tokens`` ``(N, L)`` also occur in ``against``, on either strand: ``(N,)``.
 
-    Needs one pass over both and eight bytes of memory per row.
+    Needs one pass over both arrays and eight bytes of memory per row.
     """
     tokens, against = as_rows(tokens), as_rows(against)
     return np.isin(insert_hashes(tokens), insert_hashes(against))
 
 
 def _exact_copies(tokens: Tokens, against: Tokens) -> SharedRows:
+    """Rows with the same insert."""
     hashes, other_hashes = insert_hashes(tokens), insert_hashes(against)
-    partner = _first_equal(hashes, other_hashes)
+    partner = _first_match(hashes, other_hashes)
     examples = [
         {"row": int(row), "against_row": int(partner[row])}
         for row in np.nonzero(partner >= 0)[0][:EXAMPLES]
@@ -194,18 +199,19 @@ def _exact_copies(tokens: Tokens, against: Tokens) -> SharedRows:
     return SharedRows(partner >= 0, np.isin(other_hashes, hashes), examples)
 
 
-def _first_equal(hashes: Hashes, others: Hashes) -> Integers:
-    """For each hash, the first row of ``others`` with the same hash; −1 if there is none."""
-    known, first = np.unique(others, return_index=True)
-    index = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-    return np.where(known[index] == hashes, first[index], -1)
+def _first_match(hashes: Hashes, other_hashes: Hashes) -> Integers:
+    """For each hash, the first row of ``other_hashes`` with the same hash; −1 if there is none."""
+    sorted_hashes, first = np.unique(other_hashes, return_index=True)
+    index = np.minimum(np.searchsorted(sorted_hashes, hashes), len(sorted_hashes) - 1)
+    return np.where(sorted_hashes[index] == hashes, first[index], -1)
 
 
 def _near_copies(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows:
+    """Rows with 1 to ``mismatches`` mismatches; examples are the nearest pairs."""
     index = SegmentIndex.of(against, mismatches)
     nearest = np.full(len(tokens), mismatches + 1)
     partner = np.zeros(len(tokens), dtype=np.int64)
-    against_found = np.zeros(len(against), dtype=bool)
+    against_shared = np.zeros(len(against), dtype=bool)
     for start in range(0, len(tokens), CHUNK):
         chunk, lengths = inserts(np.asarray(tokens[start : start + CHUNK]))
         for pairs in index.pairs(chunk, lengths):
@@ -215,33 +221,33 @@ def _near_copies(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows
                 pairs.against[near],
                 pairs.distance[near],
             )
-            against_found[other] = True
+            against_shared[other] = True
             closest_last = np.argsort(-distance, kind="stable")
             row, other, distance = row[closest_last], other[closest_last], distance[closest_last]
             closer = distance < nearest[row]
             nearest[row[closer]], partner[row[closer]] = distance[closer], other[closer]
-    found = nearest <= mismatches
+    shared_rows = nearest <= mismatches
     examples = [
         {"row": int(row), "against_row": int(partner[row]), "mismatches": int(nearest[row])}
-        for row in np.nonzero(found)[0][:EXAMPLES]
+        for row in np.nonzero(shared_rows)[0][:EXAMPLES]
     ]
-    return SharedRows(found, against_found, examples)
+    return SharedRows(shared_rows, against_shared, examples)
 
 
 class Pairs(NamedTuple):
-    """Pairs of rows: of a chunk and of the other data set."""
+    """Pairs of a row of a chunk and a row of the indexed data set."""
 
     row: Integers
     against: Integers
     distance: Integers
-    """Number of mismatches."""
+    """Number of mismatches of each pair."""
 
 
 @dataclass
 class SegmentIndex:
-    """Finds inserts of equal length with up to d mismatches.
+    """Index of inserts that finds those of equal length with up to d mismatches.
 
-    Two such inserts, cut into d + 1 segments each, agree in at least one segment.
+    Two such inserts, divided into d + 1 segments each, are equal in at least one segment.
     """
 
     both_strands: Tokens
@@ -277,52 +283,59 @@ class SegmentIndex:
             for start, stop in self.segments(length):
                 if (length, start) not in self.tables:
                     continue
-                known, others = self.tables[length, start]
+                sorted_hashes, indexed_rows = self.tables[length, start]
                 hashes = _segment_hashes(bases[rows, start:stop])
-                first = np.searchsorted(known, hashes, "left")
-                count = np.searchsorted(known, hashes, "right") - first
-                yield from self._compare(bases, rows, others, first, count)
+                first = np.searchsorted(sorted_hashes, hashes, "left")
+                count = np.searchsorted(sorted_hashes, hashes, "right") - first
+                yield from self._compare(bases, rows, indexed_rows, first, count)
 
     def _compare(
-        self, bases: Tokens, rows: Integers, others: Integers, first: Integers, count: Integers
+        self,
+        bases: Tokens,
+        rows: Integers,
+        indexed_rows: Integers,
+        first: Integers,
+        count: Integers,
     ) -> Iterator[Pairs]:
-        """The pairs (row i, others[first_i … first_i + count_i − 1]), some at a time."""
+        """The pairs (row i, indexed_rows[first_i … first_i + count_i − 1]), in chunks."""
         ends = np.cumsum(count)
         total = int(ends[-1]) if len(ends) else 0
         for start in range(0, total, PAIRS_AT_ONCE):
             number = np.arange(start, min(start + PAIRS_AT_ONCE, total))
             i = np.searchsorted(ends, number, "right")
-            other = others[first[i] + number - (ends[i] - count[i])]
+            other = indexed_rows[first[i] + number - (ends[i] - count[i])]
             distance = (bases[rows[i]] != self.both_strands[other]).sum(axis=1)
             yield Pairs(rows[i], other % (len(self.both_strands) // 2), distance)
 
 
 def _segment_hashes(segments: Tokens) -> Hashes:
+    """Hash of each segment of ``(N, length)``."""
     weights = np.random.default_rng(1).integers(2**64, size=segments.shape[1], dtype=np.uint64)
     return mix((segments.astype(np.uint64) + np.uint64(1)) @ (weights | np.uint64(1)))
 
 
-def _shared_words(tokens: Tokens, against: Tokens, options: WordOptions) -> SharedRows:
-    other_words, other_rows = (
+def _shared_kmers(tokens: Tokens, against: Tokens, options: WordOptions) -> SharedRows:
+    """Rows with a common k-mer."""
+    other_kmers, other_rows = (
         np.concatenate(column)
         for column in zip(
             (np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)),
-            *word_chunks(against, options),
+            *kmer_chunks(against, options),
             strict=True,
         )
     )
-    known, first = np.unique(other_words, return_index=True)
-    shared = np.zeros(len(known), dtype=bool)
+    distinct, first = np.unique(other_kmers, return_index=True)
+    shared = np.zeros(len(distinct), dtype=bool)
     partner = np.full(len(tokens), -1)
-    for words, rows in word_chunks(tokens, options) if len(known) else ():
-        index = np.minimum(np.searchsorted(known, words), len(known) - 1)
-        hit = known[index] == words
-        shared[index[hit]] = True
-        partner[rows[hit]] = other_rows[first[index[hit]]]
-    against_found = np.zeros(len(against), dtype=bool)
-    against_found[other_rows[shared[np.searchsorted(known, other_words)]]] = True
+    for kmers, rows in kmer_chunks(tokens, options) if len(distinct) else ():
+        index = np.minimum(np.searchsorted(distinct, kmers), len(distinct) - 1)
+        is_shared = distinct[index] == kmers
+        shared[index[is_shared]] = True
+        partner[rows[is_shared]] = other_rows[first[index[is_shared]]]
+    against_shared = np.zeros(len(against), dtype=bool)
+    against_shared[other_rows[shared[np.searchsorted(distinct, other_kmers)]]] = True
     examples = [
         {"row": int(row), "against_row": int(partner[row])}
         for row in np.nonzero(partner >= 0)[0][:EXAMPLES]
     ]
-    return SharedRows(partner >= 0, against_found, examples)
+    return SharedRows(partner >= 0, against_shared, examples)

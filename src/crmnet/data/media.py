@@ -1,4 +1,7 @@
-"""Maps media to outputs of a network."""
+"""Maps media to outputs of a network.
+
+Takes a medium and the names of the outputs; loading, training and prediction use the index.
+"""
 
 from __future__ import annotations
 

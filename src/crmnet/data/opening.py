@@ -1,7 +1,8 @@
-"""Opens data by what a user names: a data set folder, a file of rows, or a public data set.
+"""Opens a data set folder, a file of rows, or a public data set.
 
-Used by every command that takes data. A public data set is read from the cache, or from a folder
-that holds its file; nothing is downloaded here.
+Takes the path or name that a user gives, and returns an opened data set; every command with data as
+input uses it. A public data set is read from the cache, or from a folder that holds its file;
+nothing is downloaded here.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.fetch import cached, find_in
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.registry import DataCard, cards, find
+from crmnet.data.registry import DataCard, cards, find_card
 from crmnet.data.rejections import rejection_summary
 from crmnet.data.validate import Source
 from crmnet.files import PathLike, as_paths
@@ -25,7 +26,7 @@ log = logging.getLogger("crmnet")
 
 
 def is_known(path: PathLike) -> bool:
-    """Whether ``path`` is the name of a public data set, and no file has that name."""
+    """Whether ``path`` is the name of a public data set and no such file exists."""
     path = Path(path)
     return str(path) in cards() and not path.exists()
 
@@ -37,19 +38,19 @@ def public_source(
     folder: PathLike | None = None,
     medium: str | None = None,
 ) -> Source:
-    """How to read a public data set that has been fetched, or that lies in ``folder``.
+    """File of a public data set, in the cache or in ``folder``, and the settings to read it.
 
     Args:
         name: Name of its card.
-        cache: Cache folder; None means the usual one.
-        folder: Where to look instead of the cache.
-        medium: Another name for its medium.
+        cache: Cache folder; None means the default one.
+        folder: Folder to search instead of the cache.
+        medium: Name of its medium; None means the one of the card.
 
     Raises:
-        FileNotFoundError: If the file is in neither place.
-        ValueError: If there is no such card, or the file holds no rows.
+        FileNotFoundError: If the cache or the folder does not hold the file.
+        ValueError: If the name is unknown, or the file holds no rows.
     """
-    card = find(name)
+    card = find_card(name)
     if not card.holds_rows:
         raise ValueError(f"{name} ({card.about}) holds no measurements to read")
     path = find_in(folder, card) if folder is not None else cached(card, cache)
@@ -62,6 +63,7 @@ def public_source(
 
 
 def _source(card: DataCard, path: Path, medium: str | None) -> Source:
+    """The file with the settings of its card."""
     return Source(
         path,
         medium=medium or card.medium,
@@ -84,7 +86,7 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
         options: How to read a file.
 
     Raises:
-        FileNotFoundError: If there is nothing of that name.
+        FileNotFoundError: If no folder, file or public data set has this name.
         ValueError: If it cannot be read.
     """
     path = Path(path)
@@ -102,9 +104,9 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
 
 
 def rows_left_out(path: PathLike, dataset: Dataset) -> int:
-    """Rows of the file ``path`` that :func:`opened` could not use.
+    """Number of rows of the file ``path`` that :func:`opened` rejected or skipped.
 
-    0 for a data set folder, whose manifest holds what its ingestion rejected.
+    0 for a data set folder; its manifest counts the rows rejected at ingestion.
     """
     return 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
 
@@ -113,15 +115,16 @@ def rows_left_out(path: PathLike, dataset: Dataset) -> int:
 def all_opened(
     paths: PathLike | Sequence[PathLike], media: Sequence[str], options: IngestOptions
 ) -> Iterator[list[Dataset]]:
-    """:func:`opened` for several paths, which stay open until the block ends.
+    """:func:`opened` for several paths; the data sets stay open until the block ends.
 
     Args:
         paths: Folders, files, or names of public data sets.
-        media: Medium of the rows of a file that names none: one for all, or one for each path.
+        media: Medium of files without a ``medium`` column: one for all, or one for each path.
         options: How to read files; its media are not used.
 
     Raises:
-        ValueError: If the number of media does not fit, or as for :func:`opened`.
+        ValueError: If the number of media differs from the number of paths, or as for
+            :func:`opened`.
     """
     paths = as_paths(paths)
     if len(media) not in (1, len(paths)):

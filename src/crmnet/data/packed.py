@@ -33,16 +33,16 @@ def pack(tokens: npt.ArrayLike, first_row: int = 0) -> tuple[Tokens, Tokens, Unk
     tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
     inside = np.nonzero((tokens == N_TOKEN).sum(axis=1) + lengths > tokens.shape[1])[0]
-    some = tokens[inside] == N_TOKEN  # rows with N before their end (few)
-    row, position = np.nonzero(some & (np.arange(tokens.shape[1]) < lengths[inside, None]))
-    unknown = np.stack([inside[row] + first_row, position], axis=1).astype(np.uint32)
+    is_n = tokens[inside] == N_TOKEN  # only of the few rows with N before their end
+    index, position = np.nonzero(is_n & (np.arange(tokens.shape[1]) < lengths[inside, None]))
+    unknown = np.stack([inside[index] + first_row, position], axis=1).astype(np.uint32)
     fours = np.ascontiguousarray(tokens & np.uint8(3)).view("<u4")  # N & 3 is 0
     packed = (fours * _JOIN >> np.uint32(24)).astype(np.uint8)
     return packed, lengths.astype(np.uint8), unknown
 
 
 class PackedTokens:
-    """Behaves like the array ``(N, 112)`` of tokens that was packed."""
+    """Packed tokens that behave like an array ``(N, 112)``; indexing unpacks the requested rows."""
 
     dtype = np.dtype(np.uint8)
 
@@ -77,9 +77,9 @@ class PackedTokens:
         tokens[np.arange(LENGTH) >= self.lengths[rows][:, None]] = N_TOKEN
         first = np.searchsorted(self.rows_with_n, rows, "left")
         count = np.searchsorted(self.rows_with_n, rows, "right") - first
-        for here in np.nonzero(count)[0].tolist():
-            places = self.unknown[first[here] : first[here] + count[here], 1]
-            tokens[here, places] = N_TOKEN
+        for row_index in np.nonzero(count)[0].tolist():
+            positions = self.unknown[first[row_index] : first[row_index] + count[row_index], 1]
+            tokens[row_index, positions] = N_TOKEN
         return tokens
 
 
@@ -89,19 +89,22 @@ def as_rows(tokens: npt.ArrayLike) -> Tokens:
     return rows
 
 
-def runs(medium: npt.NDArray[np.uint8], before: list[list[int]]) -> None:
-    """Append media to a list of runs (medium, end); extends the last run if the medium is equal."""
+def extend_runs(medium: npt.NDArray[np.uint8], runs: list[list[int]]) -> None:
+    """Append the media of more rows ``(N,)`` to a list of runs (medium, end), in place.
+
+    If the first medium equals the last one in the list, its run is extended.
+    """
     ends = np.append(np.nonzero(np.diff(medium))[0] + 1, len(medium))
-    start = before[-1][1] if before else 0
+    start = runs[-1][1] if runs else 0
     for end in ends.tolist():
         number = int(medium[end - 1])
-        if before and before[-1][0] == number:
-            before[-1][1] = start + end
+        if runs and runs[-1][0] == number:
+            runs[-1][1] = start + end
         else:
-            before.append([number, start + end])
+            runs.append([number, start + end])
 
 
-def expanded(media: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+def expand_runs(runs: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     """Runs ``(R, 2)`` → the medium of each row ``(N,)``."""
-    ends = media[:, 1].astype(np.int64)
-    return np.repeat(media[:, 0].astype(np.uint8), ends - np.append(0, ends[:-1]))
+    ends = runs[:, 1].astype(np.int64)
+    return np.repeat(runs[:, 0].astype(np.uint8), ends - np.append(0, ends[:-1]))

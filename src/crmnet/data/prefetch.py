@@ -1,8 +1,8 @@
 """Reads several files concurrently and yields their rows in file order.
 
 Takes one reader per file and yields the rows of the first file, then of the second, and so on.
-Rows that are read before their turn wait on disk, so memory does not grow with the files.
-:mod:`crmnet.data.ingest` uses this when it may use several threads.
+Rows that are read early wait on disk, so memory does not grow with the files.
+:mod:`crmnet.data.ingest` uses this if it has several threads.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def read_concurrently(
         folder: Folder for temporary files of waiting rows, which are removed.
 
     Yields:
-        The rows of one file; consume them before the next file. Errors are raised in the same place
-        as if the files were read one after the other.
+        An iterator over the rows of one file, which must be consumed before the next. Errors are
+        raised at the same rows as without threads.
     """
     folder = Path(folder)
     if threads <= 1:
@@ -59,7 +59,7 @@ def read_concurrently(
 
 @contextmanager
 def _set_on_exit(stop: threading.Event) -> Iterator[None]:
-    """Set the event however the block ends, before the pool waits for its threads."""
+    """Set the event when the block ends or fails, before the pool waits for its threads."""
     try:
         yield
     finally:
@@ -103,12 +103,13 @@ class _WaitingRows:
 
 
 def _store(accepted: AcceptedRows, file: IO[bytes]) -> AcceptedRows:
-    """Write the arrays of accepted rows to ``file``; the same rows with empty arrays."""
+    """Write the arrays of accepted rows to ``file``; returns the rows with empty arrays."""
     rows = replace(accepted.rows, **_write_arrays(accepted.rows, file))
     return replace(accepted, rows=rows, **_write_arrays(accepted, file))
 
 
 def _write_arrays(part: Any, file: IO[bytes]) -> dict[str, Any]:
+    """Write all array fields of a dataclass; returns name → empty array."""
     empty = {}
     for name in _names_of_arrays(part):
         array = getattr(part, name)

@@ -1,7 +1,7 @@
 """Registry of public data sets: source, content, licence and citation of each.
 
-The cards are in ``cards.toml`` next to this module. :mod:`crmnet.data.fetch` downloads the files;
-:mod:`crmnet.data.opening` reads them with the settings of their cards.
+Takes a name and returns a card from ``cards.toml``, next to this module. :mod:`crmnet.data.fetch`
+downloads the files; :mod:`crmnet.data.opening` reads them with the settings of their cards.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from crmnet.files import PathLike
 from crmnet.names import did_you_mean
 
 CHUNK_BYTES = 1 << 20
+"""Bytes of a file read at a time."""
 ZENODO_API = "https://zenodo.org/api/records/"
 EVERY_FILE = "*"
+"""Path of a card that means all files of its Zenodo record."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Origin:
     url: str = ""
     """Base URL of a repository's files."""
     record: int = 0
-    """Number of a Zenodo record; Zenodo's API returns the URLs and checksums of its files."""
+    """Number of a Zenodo record, 0 if none; Zenodo's API gives URLs and checksums of its files."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,29 @@ class DataCard:
 
     name: str
     about: str
+    """One line that ``crmnet data list`` prints."""
     origin: Origin
     path: str
     """Path within its origin; ``*`` means all files of a Zenodo record."""
     kind: Literal["measurements", "predictions", "model", "other"]
     medium: str = "complex"
     unit: str | None = None
+    """Unit of the labels; None means that it follows from their range."""
     rows: int | None = None
     """Number of rows that ingestion accepts, if known."""
     bytes: int | None = None
+    """Size of the file, if known."""
     sha256: str | None = None
     git_blob: str | None = None
     """SHA-1 of the file's git blob, if no other checksum is known."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    """Role → column name, where the file's header has other names."""
     trim: tuple[int, int] = (0, 0)
-    """Number of bases to cut from the start and the end of each sequence."""
+    """Number of bases to remove from the start and from the end of each sequence."""
     only: Mapping[str, str] = field(default_factory=dict)
     """Column → value; rows with another value are skipped."""
     above: float | None = None
-    """Rows whose label is not larger than this are skipped."""
+    """Rows with a label up to this value are skipped."""
 
     @property
     def file(self) -> str:
@@ -78,21 +84,22 @@ def cards() -> dict[str, DataCard]:
     """All cards by name, in the order of ``cards.toml``."""
     text = resources.files("crmnet.data").joinpath("cards.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
-    origins = {name: Origin(name, **found) for name, found in raw["sources"].items()}
-    return {name: _card(name, dict(found), origins) for name, found in raw["cards"].items()}
+    origins = {name: Origin(name, **entry) for name, entry in raw["sources"].items()}
+    return {name: _card(name, dict(entry), origins) for name, entry in raw["cards"].items()}
 
 
-def _card(name: str, found: dict[str, Any], origins: Mapping[str, Origin]) -> DataCard:
-    origin = origins[found.pop("source")]
-    left, right = found.pop("trim", (0, 0))
-    return DataCard(name, origin=origin, trim=(left, right), **found)
+def _card(name: str, entry: dict[str, Any], origins: Mapping[str, Origin]) -> DataCard:
+    """A card from its table in ``cards.toml``."""
+    origin = origins[entry.pop("source")]
+    left, right = entry.pop("trim", (0, 0))
+    return DataCard(name, origin=origin, trim=(left, right), **entry)
 
 
-def find(name: str) -> DataCard:
+def find_card(name: str) -> DataCard:
     """The card with the given name.
 
     Raises:
-        ValueError: If there is none; the message suggests similar names.
+        ValueError: If the name is unknown; the message suggests similar names.
     """
     known = cards()
     if name not in known:
@@ -103,7 +110,7 @@ def find(name: str) -> DataCard:
 
 
 class WrongChecksum(ValueError):
-    """A file differs from the published one."""
+    """Raised when a file differs from the published one."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Checksum:
 
 
 def checksum_of(card: DataCard) -> Checksum | None:
-    """The checksum in the card, else None."""
+    """The checksum in a card; None if it has none."""
     if card.sha256 is not None:
         return Checksum("sha256", card.sha256)
     if card.git_blob is not None:
@@ -127,7 +134,7 @@ def verify(path: PathLike, expected: Checksum) -> None:
     """Compare a file with a checksum.
 
     Raises:
-        WrongChecksum: If they differ; the message holds both checksums.
+        WrongChecksum: If the checksums differ; the message shows both.
     """
     path = Path(path)
     digest = hashlib.sha1() if expected.kind == "git_blob" else hashlib.new(expected.kind)

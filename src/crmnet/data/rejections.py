@@ -1,7 +1,7 @@
 """Counts of accepted and rejected rows by file and reason, and the list of rejected rows.
 
-:mod:`crmnet.data.ingest` adds the rows chunk by chunk. The result is ``rejected.tsv`` and part of
-the manifest.
+:mod:`crmnet.data.ingest` adds validated rows chunk by chunk. The results are ``rejected.tsv`` and
+entries of the manifest.
 """
 
 from __future__ import annotations
@@ -25,11 +25,17 @@ MAX_TEXT = 60
 
 
 class TooManyRejected(ValueError):
-    """More rows were rejected than the caller allows; the message counts them by reason."""
+    """Raised when too many rows are rejected; the message counts them by reason."""
 
 
 class RowCounts:
-    """Counts read, accepted and rejected rows by file; writes ``rejected.tsv``."""
+    """Counts read, accepted and rejected rows by file; writes ``rejected.tsv``.
+
+    Args:
+        folder: Folder for ``rejected.tsv``.
+        files: All files to be read.
+        max_rejected: Largest allowed fraction of rejected rows.
+    """
 
     def __init__(self, folder: PathLike, files: Sequence[PathLike], max_rejected: float) -> None:
         paths = as_paths(files)
@@ -53,13 +59,20 @@ class RowCounts:
         self.report.close()
 
     def start_file(self, path: PathLike) -> None:
+        """Count the following rows for this file."""
         self.sources.append({"file": self.titles[Path(path)], "rows_read": 0, "rows_taken": 0})
 
     @property
     def source(self) -> str:
+        """Name of the current file."""
         return str(self.sources[-1]["file"])
 
     def add(self, accepted: AcceptedRows | None, rejected: Rejections) -> None:
+        """Count the rows of a chunk.
+
+        Raises:
+            TooManyRejected: If too many of at least 100,000 rows are rejected.
+        """
         n = len(accepted.rows.labels) if accepted is not None else 0
         read = n + len(rejected)
         self.rows_read += read
@@ -71,8 +84,8 @@ class RowCounts:
             counts = np.bincount(accepted.original_lengths)
             self.lengths.update({n: int(counts[n]) for n in np.nonzero(counts)[0].tolist()})
         for line, reason, text in rejected:
-            shown = re.sub(r"[\t\r]", " ", text.decode(errors="replace"))[:MAX_TEXT]
-            self.report.write(f"{self.source}\t{line}\t{reason}\t{shown}\n")
+            short_text = re.sub(r"[\t\r]", " ", text.decode(errors="replace"))[:MAX_TEXT]
+            self.report.write(f"{self.source}\t{line}\t{reason}\t{short_text}\n")
             self.reasons[reason.split(":")[0]] += 1
             if len(self.first_rejected) < 5:
                 self.first_rejected.append(f"{self.source}, line {line}: {reason}")
@@ -80,10 +93,11 @@ class RowCounts:
             self._check_rejected()
 
     def _check_rejected(self) -> None:
-        bad = sum(n for reason, n in self.reasons.items() if reason not in HARMLESS_REASONS)
-        if bad > self.max_rejected * self.rows_read:
+        """Raise :class:`TooManyRejected` if the fraction of rejected rows is too large."""
+        n_rejected = sum(n for reason, n in self.reasons.items() if reason not in HARMLESS_REASONS)
+        if n_rejected > self.max_rejected * self.rows_read:
             raise TooManyRejected(
-                f"{bad:,} of {self.rows_read:,} rows were rejected, more than the "
+                f"{n_rejected:,} of {self.rows_read:,} rows were rejected, more than the "
                 f"{self.max_rejected:.1%} allowed by --max-rejected. "
                 + "; ".join(f"{n:,} × {reason}" for reason, n in self.reasons.most_common())
                 + ". First: "
@@ -94,8 +108,8 @@ class RowCounts:
         """Entries for the manifest.
 
         Raises:
-            TooManyRejected: If too many rows were rejected, or all of them.
-            ValueError: If the files hold no rows.
+            TooManyRejected: If too many rows, or all of them, were rejected.
+            ValueError: If the files have no rows.
         """
         if self.rows_accepted == 0 and not self.reasons:
             raise ValueError(f"no rows in {', '.join(s['file'] for s in self.sources)}")

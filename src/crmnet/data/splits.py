@@ -1,7 +1,7 @@
-"""Chooses held-out rows: complete families, selected by hash.
+"""Finds families of rows, and selects complete families as a held-out set.
 
-Takes an opened data set and returns row numbers; no data is copied. The choice depends only on the
-rows and the seed, not on the order of the rows.
+Takes an opened data set and returns row numbers; no data is copied. Families are selected by hash:
+the selection depends only on the rows and the seed, not on the order of the rows.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from crmnet.data.packed import as_rows
 
 
 def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:
-    """Family of each row; copies of a sequence, on either strand and in any medium, share one.
+    """Family ``(N,)`` of each row; equal numbers mean the same family.
+
+    Copies of a sequence, on either strand and in any medium, belong to one family, except that
+    families given with the data are kept.
 
     Args:
         dataset: The opened data set.
-        by: What makes rows relatives; ``family`` means ``sequence`` if no families were given.
-        words: Words that ``homology`` compares.
+        by: Rule that defines families; ``family`` means ``sequence`` if the data has no families.
+        words: Which k-mers count for ``homology``.
 
     Raises:
         ValueError: If ``by`` has another value.
@@ -35,7 +38,7 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
 
 
 def families_of(tokens: npt.ArrayLike, by: Kinship, words: WordOptions | None = None) -> Hashes:
-    """Family of each row ``(N, L)``, from its tokens: by ``sequence`` or ``homology``.
+    """Family ``(N,)`` of each row ``(N, L)`` from its tokens, by ``sequence`` or ``homology``.
 
     Raises:
         ValueError: If ``by`` has another value.
@@ -49,16 +52,17 @@ def families_of(tokens: npt.ArrayLike, by: Kinship, words: WordOptions | None = 
 
 
 def family_rule(dataset: Dataset, by: Kinship = "family") -> Kinship:
-    """The rule in effect: ``family`` becomes ``sequence`` if no families were given."""
+    """The rule that applies: ``family`` becomes ``sequence`` if the data set has no families."""
     return "sequence" if by == "family" and dataset.family is None else by
 
 
 _ATTEMPTS = 8
-"""Number of selections to try. A data set that is one side of a split with the same seed has all or
-none of its families in the first selection, so a second one must divide it."""
+"""Largest number of selections to try. If a data set is one part of a split with the same seed, the
+first selection contains all or none of its families, so another one must divide it."""
 
 
 def _salt(seed: int, attempt: int) -> np.uint64:
+    """Number that makes selections differ between seeds and attempts."""
     return np.uint64((0x9E3779B97F4A7C15 * (seed + 1) + 0xD1B54A32D192ED03 * attempt) % 2**64)
 
 
@@ -76,8 +80,8 @@ def hold_out(
         dataset: The opened data set.
         fraction: Expected fraction of families that are held out, in (0, 1).
         seed: Selects the families; another seed selects others.
-        by: What makes rows relatives; see :func:`families`.
-        family: Family of each row, if already known; replaces ``by``.
+        by: Rule that defines families; see :func:`families`.
+        family: Family of each row, if already computed; ``by`` is then ignored.
 
     Returns:
         Row numbers of the training set and of the held-out set, each ascending.
@@ -87,15 +91,15 @@ def hold_out(
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the held-out fraction must be between 0 and 1; got {fraction!r}")
-    related = families(dataset, by) if family is None else family
+    family_hash = families(dataset, by) if family is None else family
     threshold = np.uint64(int(fraction * 2**53))
     for attempt in range(_ATTEMPTS):
-        held = mix(related ^ _salt(seed, attempt)) >> np.uint64(11) < threshold
-        if held.any() and not held.all():
+        held_out = mix(family_hash ^ _salt(seed, attempt)) >> np.uint64(11) < threshold
+        if held_out.any() and not held_out.all():
             break
     else:
         raise ValueError(
             f"{dataset.path}: the {len(dataset):,} rows have too few families to hold out "
             f"{fraction:.0%} of them; give a separate validation set"
         )
-    return np.nonzero(~held)[0], np.nonzero(held)[0]
+    return np.nonzero(~held_out)[0], np.nonzero(held_out)[0]

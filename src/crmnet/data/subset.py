@@ -1,6 +1,7 @@
-"""Writes some rows of a data set as a new data set; used by ``data split``.
+"""Writes a subset of the rows of a data set as a new data set.
 
-Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers, and writes a data set folder.
+Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers and writes data set folders.
+``data split`` and distillation use it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from crmnet.files import PathLike, check_source_stays
 from crmnet.sequence import Preparation, sequence_lengths
 
 CHUNK = 1 << 16
+"""Rows copied at a time."""
 
 
 def copy_rows(
@@ -40,7 +42,7 @@ def copy_rows(
         dataset: Source of the rows.
         rows: Row numbers.
         destination: Folder to create.
-        family: Family of every row of ``dataset``; replaces the families that it holds.
+        family: Family of every row of ``dataset``; replaces the families in ``dataset``.
         made_by: Entries for the manifest, next to name and fingerprint of ``dataset``.
         overwrite: Replace an existing data set.
 
@@ -58,16 +60,16 @@ def copy_rows(
         DatasetWriter(folder, packed=bool(dataset.manifest.get("packed"))) as writer,
     ):
         for start in range(0, len(rows), CHUNK):
-            here = rows[start : start + CHUNK]
-            tokens = np.asarray(dataset.tokens[here])
+            chunk = rows[start : start + CHUNK]
+            tokens = np.asarray(dataset.tokens[chunk])
             writer.append(
                 EncodedRows(
                     tokens,
-                    np.asarray(dataset.labels[here]),
-                    np.asarray(dataset.medium[here]),
+                    np.asarray(dataset.labels[chunk]),
+                    np.asarray(dataset.medium[chunk]),
                     dataset.media,
-                    None if family is None else np.asarray(family[here]),
-                    None if dataset.weight is None else np.asarray(dataset.weight[here]),
+                    None if family is None else np.asarray(family[chunk]),
+                    None if dataset.weight is None else np.asarray(dataset.weight[chunk]),
                     dataset.units,
                 ),
                 dataset.name,
@@ -87,10 +89,10 @@ def finish_derived(
     """Write the manifest of a data set that is derived from another, without rejected rows.
 
     Args:
-        writer: Has received all rows.
-        origin: The data set that the rows come from or whose promoters they were derived from.
+        writer: Writer that has received all rows.
+        origin: Data set with the same rows, or with the promoters from which they were derived.
         lengths: Length of a sequence → number of sequences.
-        flanks: How adapters were treated.
+        flanks: Treatment of adapters, for the manifest.
         made_by: Entries for the manifest, next to name and fingerprint of ``origin``.
     """
     writer.finish(
@@ -111,12 +113,13 @@ class SplitOptions:
     fraction: float = 0.1
     """Expected fraction of families that are held out."""
     by: Kinship = "homology"
-    """What makes rows relatives; see :func:`crmnet.data.splits.families`."""
+    """Rule that defines families; see :func:`crmnet.data.splits.families`."""
     seed: int = 0
     """Selects the held-out families."""
     words: WordOptions = field(default_factory=WordOptions)
-    """Words that homology compares."""
+    """Which k-mers count for homology."""
     overwrite: bool = False
+    """Replace existing data sets."""
 
 
 def split(
@@ -127,7 +130,7 @@ def split(
     *,
     keep: npt.ArrayLike | None = None,
 ) -> list[Dataset]:
-    """Divide a data set into two that share no family; both store the families.
+    """Divide a data set into two without a common family; both store the families.
 
     Args:
         dataset: The data set to divide.

@@ -28,7 +28,7 @@ from crmnet.data.dataset import (
     is_dataset,
     unit_of_range,
 )
-from crmnet.data.packed import pack, runs
+from crmnet.data.packed import extend_runs, pack
 from crmnet.files import PathLike, check_free
 
 HISTOGRAM_WIDTH = 0.1
@@ -152,7 +152,7 @@ class DatasetWriter:
             for part, values in zip(("bases", "lengths", "unknown"), parts, strict=True):
                 self._write(part, np.asarray(values))
         elif self.packed and name == "medium":
-            runs(content, self.runs)
+            extend_runs(content, self.runs)
         else:
             self._write(name, content)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from crmnet.data.augment import reverse_complement_some, shift_some
+from crmnet.data.augment import random_reverse_complement, random_shift
 from crmnet.data.loader import Batch
 from crmnet.device import has_bfloat16
 from crmnet.models.crmnet.training_form import training_forward
@@ -108,9 +108,9 @@ class TrainingModule(pl.LightningModule):
         """Augmented one-hot rows, with marks if the network accepts them: ``(B, 4 or 6, L)``."""
         s, tokens, marked = self.settings, batch.tokens, has_marks(self.network)
         if s.reverse_complement and not marked:
-            tokens = reverse_complement_some(tokens, s.reverse_complement)
+            tokens = random_reverse_complement(tokens, s.reverse_complement)
         if s.shift:
-            tokens = shift_some(tokens, s.shift)
+            tokens = random_shift(tokens, s.shift)
         x_BCL = one_hot(tokens)
         if not marked:
             return x_BCL
