@@ -21,9 +21,9 @@ from crmnet.data.reading import count_lines
 from crmnet.sequence import Lengths, Tokens
 
 UNPARSED, PREPARED, TO_PREPARE = 0, 1, 2
-"""State of a line. UNPARSED: for :mod:`crmnet.data.lines`. PREPARED: the construct has both adapters
-at its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_PREPARE: parsed, but an
-adapter is missing or the sequence starts or ends with N."""
+"""State of a line. UNPARSED: for :mod:`crmnet.data.lines`. PREPARED: the construct has both
+adapters at its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_PREPARE: parsed, but
+an adapter is missing or the sequence starts or ends with N."""
 
 MAX_PARSED = 1000
 """Largest number of bases of a construct that is parsed here; longer ones stay unparsed."""

@@ -104,8 +104,8 @@ class Recurrence(nn.Module):
 
     def __init__(self, lstm: nn.LSTM) -> None:
         super().__init__()
-        self.register_buffer("of_input", _forget_first(lstm, "weight_ih"))
-        self.register_buffer("of_hidden", _forget_first(lstm, "weight_hh"))
+        self.register_buffer("input_weight", _forget_first(lstm, "weight_ih"))
+        self.register_buffer("hidden_weight", _forget_first(lstm, "weight_hh"))
         bias = torch.zeros(2, 4 * lstm.hidden_size)
         if lstm.bias:
             bias = _forget_first(lstm, "bias_ih") + _forget_first(lstm, "bias_hh")
