@@ -11,7 +11,7 @@ KNOWN = ["heads", "headers", "kernel"]
     ("name", "options", "suggestion"),
     [
         ("headz", {}, "did you mean 'heads'?"),
-        ("heades", {"most": 3}, "did you mean 'headers' or 'heads'?"),
+        ("heades", {"max_suggestions": 3}, "did you mean 'headers' or 'heads'?"),
         ("hea", {"cutoff": 0.9}, ""),
         ("xyz", {}, ""),
     ],
