@@ -45,7 +45,7 @@ class LegNetConfig:
     per_group: int = 2
     """Filters per group in the grouped convolution of a block."""
     rectify: bool = True
-    """SiLU on the outputs, as published for bins; turned off for expression, which may be
+    """SiLU on the outputs, as published for bins; not used for expression, which may be
     negative."""
 
 
