@@ -27,6 +27,9 @@ Precision = Literal["fp32", "bf16"]
 TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 """Arithmetic of training and of its benchmark."""
 
+Loss = Literal["huber", "mse", "soft-bins"]
+"""Training losses; see :mod:`crmnet.training.losses`."""
+
 Method = Literal["ism", "gradient", "masked", "integrated", "deeplift"]
 """Attribution methods; see :mod:`crmnet.interpretation.attribute`."""
 

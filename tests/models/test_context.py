@@ -35,28 +35,28 @@ def test_only_n_is_filled():
 def test_networks_of_vaishnav_have_the_last_110_positions_as_input(length):
     insert = ("ACGT" * 21)[:length]
     text = ADAPTER_5 + insert + ADAPTER_3
-    seen = as_vaishnav(construct(insert))
-    assert spelled(seen[0]) == text[-110:].rjust(110, "N")
-    assert (seen[0, :, : 110 - len(text)] == 1).all() or length >= 80
+    found = as_vaishnav(construct(insert))
+    assert spelled(found[0]) == text[-110:].rjust(110, "N")
+    assert (found[0, :, : 110 - len(text)] == 1).all() or length >= 80
 
 
 @pytest.mark.parametrize("length", [48, 80, 82])
 def test_the_plasmid_precedes_the_construct_without_a_gap(length):
     insert = ("ACGT" * 21)[:length]
-    seen = DreamInput()(construct(insert))
-    assert seen.shape == (1, 6, 150)
-    assert spelled(seen[0, :4]) == (PLASMID_5 + ADAPTER_5 + insert + ADAPTER_3)[-150:]
-    assert not seen[0, 4:].any()
+    found = DreamInput()(construct(insert))
+    assert found.shape == (1, 6, 150)
+    assert spelled(found[0, :4]) == (PLASMID_5 + ADAPTER_5 + insert + ADAPTER_3)[-150:]
+    assert not found[0, 4:].any()
 
 
 def test_a_row_with_is_reverse_is_the_reverse_complement_of_all_150_positions():
     x = construct(count=2)
     marks = torch.zeros(2, 2, 112)
     marks[1, 0] = 1
-    seen = DreamInput("AGCT")(torch.cat([x, marks], dim=1))
-    forward, other = (spelled(row[:4], "AGCT") for row in seen)
+    found = DreamInput("AGCT")(torch.cat([x, marks], dim=1))
+    forward, other = (spelled(row[:4], "AGCT") for row in found)
     assert other == forward[::-1].translate(str.maketrans("ACGT", "TGCA"))
-    assert seen[:, 4, 0].tolist() == [0, 1]
+    assert found[:, 4, 0].tolist() == [0, 1]
 
 
 @needs_shared
@@ -96,12 +96,12 @@ def test_tall_kernels_of_vaishnav_equal_their_middle_tap():
 def test_first_convolution_of_vaishnav_scans_both_strands():
     torch.manual_seed(0)
     network = build("vaishnav-transformer", strand_filters=4, channels=8).eval()
-    seen = []
-    network.norms[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    captured = []
+    network.norms[1].register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0]))
     x = construct("ACGTTGCAAACC" * 6)
     with torch.no_grad():
         network(x)
         reverse = torch.nn.functional.pad(as_vaishnav(x).flip(1, 2), network.strands.same_padding)
         expected = torch.nn.functional.conv1d(reverse, network.strands.weight).flip(2)
     # Shifted by one position: 30 taps have no middle, so 14 of 29 padded positions are left.
-    torch.testing.assert_close(seen[0][:, :, :-1], expected[:, :, 1:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(captured[0][:, :, :-1], expected[:, :, 1:], atol=1e-5, rtol=1e-5)

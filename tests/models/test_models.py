@@ -243,10 +243,10 @@ def test_outputs_of_parallel_blocks_are_summed():
 
 def test_n_is_a_separate_channel():
     network = build("crmnet", **TINY_WIDTHS).eval()
-    seen = []
-    network.encoder[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    captured = []
+    network.encoder[0].register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0]))
     network(one_hot(torch.tensor([[4, 0, 1, 2, 3] + [4] * 107], dtype=torch.uint8)))
-    torch.testing.assert_close(seen[0][0, :, :5], torch.eye(5))  # N, A, C, G, T
+    torch.testing.assert_close(captured[0][0, :, :5], torch.eye(5))  # N, A, C, G, T
 
 
 def test_initial_convolutions_are_he_normal_and_biases_zero():

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from crmnet.choices import Kinship, TrainingPrecision
+from crmnet.choices import Kinship, Loss, TrainingPrecision
 from crmnet.models import MODELS, configure
 from crmnet.names import did_you_mean
 
@@ -32,7 +32,7 @@ class TrainSettings(Frozen):
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(1024, ge=1)
     """Rows per step and device."""
-    loss: Literal["huber", "mse", "soft-bins"] = "huber"
+    loss: Loss = "huber"
     """Computed in :mod:`crmnet.training.losses`. With ``soft-bins`` the network predicts a
     distribution over the bins 0–17 and is trained to match a distribution around the label (LegNet,
     DREAM 2022); the predicted expression is its mean."""

@@ -2,7 +2,7 @@
 
 Takes network outputs and targets in the unit of training, returns a loss for each row.
 :mod:`crmnet.training.module` averages over rows and adds the penalty. A new loss needs a branch in
-:func:`row_losses` and its name in :class:`~crmnet.runs.settings.TrainSettings`.
+:func:`row_losses` and its name in :data:`crmnet.choices.Loss`.
 """
 
 from __future__ import annotations

@@ -118,14 +118,14 @@ def test_dropout_acts_in_the_training_form_and_not_in_the_inference_form(setting
 
 
 class Doubling(nn.Module):
-    """A layer that no form knows."""
+    """A layer without a fast version."""
 
     def forward(self, x):
         return 2 * x
 
 
 class SteepDown(DownConv):
-    """A subclass of a layer that the forms replace."""
+    """A subclass of a layer that has a fast version."""
 
     def forward(self, x_BCL):
         return 3 * super().forward(x_BCL)
@@ -182,7 +182,7 @@ def test_a_new_layer_takes_part_in_both_forms(change):
     network = made().eval()
     x_BCL = one_hot(network)
     before = network(x_BCL)
-    training_forward(network, x_BCL)  # the form of the network as it was must not be used again
+    training_forward(network, x_BCL)  # this form must not be used after the change
     change(network)
     network.double()
     assert not torch.allclose(network(x_BCL), before)
@@ -199,7 +199,7 @@ def test_the_training_form_has_the_parameters_of_the_network_and_follows_its_mod
     assert not torch.equal(training_forward(network, x_BCL), training_forward(network, x_BCL))
     network.eval()
     assert torch.equal(training_forward(network, x_BCL), training_forward(network, x_BCL))
-    network.train().waist.eval()  # a part of it alone, whose norms and dropout then rest
+    network.train().waist.eval()  # one part alone is in evaluation mode
     training_forward(network, x_BCL)
     assert network.encoder[0].training and not network.waist.training
 

@@ -129,13 +129,13 @@ def test_reference_predictions_and_gradients_are_reproduced(tmp_path):
     np.testing.assert_allclose(predicted, expected["prediction"].ravel(), atol=1e-5)
 
     # The five input channels of Keras are the inputs of our first block: N, A, C, G, T.
-    seen = []
+    captured = []
 
     def keep(_, inputs):
         inputs[0].retain_grad()
-        seen.append(inputs[0])
+        captured.append(inputs[0])
 
     network.encoder[0].register_forward_pre_hook(keep)
     network(x_BCL[:8].requires_grad_()).sum().backward()
-    gradient = seen[0].grad.permute(0, 2, 1).numpy()
+    gradient = captured[0].grad.permute(0, 2, 1).numpy()
     np.testing.assert_allclose(gradient, expected["input_gradient"], atol=1e-5)

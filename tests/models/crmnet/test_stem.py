@@ -19,11 +19,11 @@ def test_the_reverse_complement_gives_the_mirrored_scores():
     torch.manual_seed(0)
     stem = MotifStem(6, 5, 3).eval()
     x_BCL = torch.eye(4)[torch.randint(4, (2, 30))].transpose(1, 2)
-    seen = []
-    stem.mix.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    captured = []
+    stem.mix.register_forward_pre_hook(lambda _, inputs: captured.append(inputs[0]))
     stem(x_BCL)
     stem(x_BCL.flip(1, 2))
-    forward, reverse = (hidden.unflatten(1, (2, 6)) for hidden in seen)
+    forward, reverse = (hidden.unflatten(1, (2, 6)) for hidden in captured)
     torch.testing.assert_close(reverse, forward.flip(1, 3))
 
 
