@@ -1,4 +1,4 @@
-"""Suggestions for mistyped names.
+"""Names as they are shown: suggestions for mistyped ones, escapes for control characters.
 
 Every error about an unknown name (of a network, a setting, a data set) takes its suggestion from
 here.
@@ -6,8 +6,18 @@ here.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
+_DIRECTION = {
+    "\u200e",
+    "\u200f",
+    *map(chr, range(0x202A, 0x202F)),
+    *map(chr, range(0x2066, 0x206A)),
+}
+"""Characters that change the order in which a terminal shows the others."""
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
@@ -21,3 +31,16 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, cutoff: floa
     """
     close = get_close_matches(name, list(known), most, cutoff)
     return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def is_control(character: str) -> bool:
+    """Whether a character would act on a terminal instead of being shown."""
+    return unicodedata.category(character) in _CONTROL or character in _DIRECTION
+
+
+def printable(text: str) -> str:
+    """Text in which escapes, as in Python, stand for control characters."""
+    return "".join(
+        character.encode("unicode_escape").decode() if is_control(character) else character
+        for character in text
+    )
