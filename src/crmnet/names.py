@@ -1,4 +1,4 @@
-"""Suggestions for mistyped names.
+"""Names as they are shown: suggestions for mistyped ones, escapes for control characters.
 
 Takes an unknown name and all valid names, and returns a suggestion. Error messages about unknown
 networks, settings, media and data sets end with it.
@@ -6,8 +6,18 @@ networks, settings, media and data sets end with it.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
+_DIRECTION = {
+    "\u200e",
+    "\u200f",
+    *map(chr, range(0x202A, 0x202F)),
+    *map(chr, range(0x2066, 0x206A)),
+}
+"""Characters that change the order in which a terminal shows the others."""
 
 
 def did_you_mean(
@@ -23,3 +33,16 @@ def did_you_mean(
     """
     close = get_close_matches(name, list(known), max_suggestions, cutoff)
     return f"did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def is_control(character: str) -> bool:
+    """Whether a character would act on a terminal instead of being shown."""
+    return unicodedata.category(character) in _CONTROL or character in _DIRECTION
+
+
+def printable(text: str) -> str:
+    """Text in which escapes, as in Python, stand for control characters."""
+    return "".join(
+        character.encode("unicode_escape").decode() if is_control(character) else character
+        for character in text
+    )

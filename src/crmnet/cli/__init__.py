@@ -30,6 +30,7 @@ from crmnet.cli import (
     predict,
     train,
 )
+from crmnet.names import printable
 from crmnet.process import end_fast, end_process, flush_output, in_process_group, start_fast
 
 Command = Callable[..., None]
@@ -136,7 +137,7 @@ def main() -> None:
 def _fail(error: Exception, status: int) -> None:
     if os.environ.get("CRMNET_DEBUG"):
         raise error
-    message = " ".join(str(error).split()) or type(error).__name__
+    message = printable(" ".join(str(error).split())) or type(error).__name__
     kind = "" if status == 2 else f"{type(error).__name__}: "
     hint = "" if status == 2 else " (set CRMNET_DEBUG=1 for the traceback)"
     print(f"crmnet: error: {kind}{message}{hint}", file=sys.stderr)

@@ -29,7 +29,10 @@ def train(
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="RUN", help="Start from the weights of another run (fine-tuning)."
+            "--from",
+            metavar="MODEL",
+            help="Start from the weights of a run, or of a packed or bundled model of one network "
+            "(fine-tuning).",
         ),
     ] = None,
     settings: Annotated[
@@ -52,10 +55,10 @@ def train(
     `torchrun --nproc-per-node 8 -m crmnet train paper-complex --data D -o R --set devices=8`
     """
     from crmnet.data.dataset import Dataset
-    from crmnet.runs.folder import load_record
+    from crmnet.runs.packed import start_record
     from crmnet.runs.settings import resolve
 
-    model = load_record(start).settings.model if start else None
+    model = start_record(start).settings.model if start else None
     resolved = resolve(recipe, settings, model=model)
     training_set = Dataset.open(data)
     validation_set = Dataset.open(validation) if validation else None

@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from torch import nn
 
@@ -33,6 +34,13 @@ from crmnet.models.zoo import (
 )
 from crmnet.names import did_you_mean
 from crmnet.sequence import BINS
+
+LARGEST = 65_536
+"""Largest value of a setting that is a number of filters, units or positions of a kernel."""
+DEEPEST = 256
+"""Largest number of blocks of one kind, and of entries in a list."""
+LONGEST = 1_024
+"""Largest number of input positions."""
 
 
 @dataclass(frozen=True)
@@ -125,18 +133,21 @@ def configure(name: str, **overrides: Any) -> Any:
         ValueError: If the name or a setting is unknown, or a value is invalid; the message names
             the known ones or the constraint.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"model must be the name of a network, a text; got {name!r:.60}")
     if name not in MODELS:
         raise ValueError(
             f"model must be one of {', '.join(MODELS)}; got {name!r}{_hint(name, MODELS)}"
         )
     defaults = MODELS[name].defaults
     fields = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
+    kinds = _kinds(type(defaults))
     for key, value in overrides.items():
         if key not in fields:
             raise ValueError(
                 f"{name} has no setting {key!r}{_hint(key, fields)}; known: {', '.join(fields)}"
             )
-        fields[key] = _converted(fields[key], value, key)
+        fields[key] = _checked(fields[key], value, key, kinds[key])
     return type(defaults)(**fields)
 
 
@@ -165,19 +176,43 @@ def build(name: str, *, soft_bins: bool | None = None, **overrides: Any) -> nn.M
     return BinMean(entry.network(dataclasses.replace(config, n_media=BINS * config.n_media)))
 
 
-def _converted(default: Any, value: Any, key: str) -> Any:
-    """Value in the type of the default: lists become tuples, integers become floats.
+def _kinds(config: type) -> dict[str, type]:
+    """Setting → its type; of a list, the type of its entries."""
+    kinds = {}
+    for key, hint in get_type_hints(config).items():
+        kind = get_args(hint)[0] if get_origin(hint) is tuple else hint
+        kinds[key] = kind if isinstance(kind, type) else str  # a Literal of texts
+    return kinds
 
-    Raises:
-        ValueError: If it has another type.
-    """
-    expected = type(default)
-    if expected is tuple and isinstance(value, list | tuple):
-        return tuple(value)
-    if expected is float and type(value) is int:
-        return float(value)
-    if type(value) is not expected:
-        raise ValueError(f"{key} must be {expected.__name__}, such as {default!r}; got {value!r}")
+
+def _checked(default: Any, value: Any, key: str, kind: type) -> Any:
+    """The value, converted to the type of the default: lists to tuples, integers to floats."""
+    if not isinstance(default, tuple):
+        return _checked_one(value, key, kind, default)
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{key} must be a list, such as {list(default)!r}; got {value!r:.60}")
+    if len(value) > DEEPEST:
+        raise ValueError(f"{key} must have at most {DEEPEST} entries; got {len(value):,}")
+    example = default[0] if default else 0.1 if kind is float else 64
+    return tuple(_checked_one(item, f"each entry of {key}", kind, example) for item in value)
+
+
+def _checked_one(value: Any, key: str, kind: Any, default: Any) -> Any:
+    if kind is float and type(value) is int and abs(value) <= LARGEST:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{key} must be {kind.__name__}, such as {default!r}; got {value!r:.60}")
+    if kind is float and "dropout" in key and not 0 <= value < 1:
+        raise ValueError(f"{key} must be at least 0 and less than 1; got {value!r}")
+    if kind is float and not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{key} must be a finite number, 0 or more; got {value!r}")
+    if kind is int:
+        least = 0 if default == 0 or key.endswith("blocks") else 1
+        most = DEEPEST if key.endswith("blocks") else LONGEST if key == "length" else LARGEST
+        if value < least:
+            raise ValueError(f"{key} must be {'at least 1' if least else '0 or more'}; got {value}")
+        if value > most:
+            raise ValueError(f"{key} must be at most {most:,}; got {value!r:.60}")
     return value
 
 

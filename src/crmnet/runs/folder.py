@@ -18,22 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from crmnet.data.dataset import read_json
 from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.models import build
 from crmnet.models.crmnet.published import published_state, read_saved_model
+from crmnet.runs.json_files import parse_object, read_text, validate
 from crmnet.runs.record import FORMAT, RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
+from crmnet.sequence import LENGTH
 
 WEIGHTS = "weights.safetensors"
 RECORD = "run.json"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
+LARGEST_RECORD = 10_000_000
+"""Largest size of ``run.json`` and of a card, in bytes."""
+MOST_PARAMETERS = 1_000_000_000
+"""Largest number of parameters of a network that is built: 4 GB."""
 
 
 def save_record(run: PathLike, record: RunRecord) -> None:
@@ -69,7 +73,7 @@ def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRe
         raise FileExistsError(f"{run} exists; choose another name")
     settings = resolve("paper-complex")
     network = build(settings.model.name, **settings.model.settings)
-    network.load_state_dict(published_state(read_saved_model(saved_model)))
+    load_strictly(network, published_state(read_saved_model(saved_model)), saved_model)
     record = RunRecord(
         settings=settings.model_copy(update={"recipe": "published weights"}),
         media=[medium],
@@ -96,26 +100,92 @@ def load_record(run: PathLike) -> RunRecord:
         raise FileNotFoundError(f"{run}: no such run folder or bundled model")
     if not is_run(run):
         raise ValueError(f"{run} is not a run folder (it has no {RECORD})")
-    raw = read_json(run / RECORD)
+    raw = parse_object(read_text(run / RECORD, LARGEST_RECORD), str(run / RECORD))
     if raw.get("format") != FORMAT:
         raise ValueError(
-            f"{run / RECORD} has format {raw.get('format')!r}; this crmnet reads {FORMAT}"
+            f"{run / RECORD} has format {raw.get('format')!r:.60}; this crmnet reads {FORMAT}"
         )
-    try:
-        return RunRecord.model_validate(raw)
-    except ValidationError as error:
-        raise ValueError(f"{run / RECORD} is damaged: {error.errors()[0]['msg']}") from error
+    return validate(RunRecord, raw, str(run / RECORD))
 
 
 def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
     """The network that a record describes, with initial weights from ``seed``.
 
     torch's global random generator is left unchanged.
+
+    Raises:
+        ValueError: If its settings do not give a network, or one of more than
+            :data:`MOST_PARAMETERS`.
     """
-    name, settings = record.settings.model.name, record.settings.model.settings
+    check_size(_outline(record))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build(name, soft_bins=record.settings.train.predicts_bins, **settings)
+        return _build(record)
+
+
+def _build(record: RunRecord) -> nn.Module:
+    name, settings = record.settings.model.name, record.settings.model.settings
+    return build(name, soft_bins=record.settings.train.predicts_bins, **settings)
+
+
+def _outline(record: RunRecord) -> nn.Module:
+    """The network without memory for its weights: names and shapes of its tensors."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return _build(record)
+    except (RuntimeError, TypeError, ArithmeticError, AssertionError, LookupError) as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(f"the settings of the model do not give a network: {first}") from error
+
+
+def check_size(network: nn.Module) -> None:
+    """Check that a network fits into memory.
+
+    Raises:
+        ValueError: If it has more than :data:`MOST_PARAMETERS`.
+    """
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if count > MOST_PARAMETERS:
+        raise ValueError(
+            f"the network would have {count:,} parameters, more than {MOST_PARAMETERS:,}; "
+            "choose smaller settings of the model"
+        )
+
+
+def restore(record: RunRecord, tensors: dict[str, torch.Tensor], source: PathLike) -> nn.Module:
+    """The network of a record with given weights, in evaluation mode on the CPU.
+
+    Names and shapes are compared before the network takes memory.
+
+    Raises:
+        ValueError: If the settings do not give a network, or as :func:`load_strictly`; or if the
+            network cannot predict.
+    """
+    try:
+        outline = _outline(record)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    check_tensors(outline, tensors, source)
+    network = build_network(record)
+    network.load_state_dict(tensors)
+    network.eval()
+    _check_predicts(network, record, source)
+    return network
+
+
+def _check_predicts(network: nn.Module, record: RunRecord, source: PathLike) -> None:
+    """Check that a network gives one finite number for each medium, for a row of A."""
+    length = record.settings.model.settings.get("length", LENGTH)
+    x_BCL = torch.zeros(1, 4, length)
+    x_BCL[:, 0] = 1
+    try:
+        with torch.inference_mode():
+            found = network(x_BCL)
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(f"{source}: the network cannot predict: {first}") from error
+    if found.shape != (1, len(record.media)) or not bool(torch.isfinite(found).all()):
+        raise ValueError(f"{source} is damaged: its network does not predict finite numbers")
 
 
 def is_run(path: PathLike) -> bool:
@@ -137,26 +207,40 @@ def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
         raise FileNotFoundError(
             f"{run} has no {WEIGHTS} yet: its training has not finished an epoch"
         )
-    network = build_network(record)
-    load_strictly(network, load_tensors(run / WEIGHTS), run / WEIGHTS)
-    return network.eval(), record
+    return restore(record, load_tensors(run / WEIGHTS), run / WEIGHTS), record
 
 
 def load_tensors(path: PathLike) -> dict[str, torch.Tensor]:
     """All tensors of a safetensors file."""
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
 def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: PathLike) -> None:
-    """Load ``tensors`` into ``network``: none missing, none left over, all of the same shape.
+    """Load ``tensors`` into ``network``, after :func:`check_tensors`.
 
     Args:
         network: Receives the tensors.
         tensors: By the names of the network's state dict.
-        source: PathLike
+        source: What they were read from, for errors.
+
+    Raises:
+        ValueError: Naming the tensor, and the shapes if they differ.
+    """
+    check_tensors(network, tensors, source)
+    network.load_state_dict(tensors)
+
+
+def check_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], source: PathLike) -> None:
+    """Check that ``tensors`` are those of ``network``, all finite.
+
+    Args:
+        network: The network; it may be on torch's ``meta`` device, without memory.
+        tensors: By the names of the network's state dict: none missing, none left over, all of the
+            same shape, and integers where the network has integers.
+        source: What they were read from, for errors.
 
     Raises:
         ValueError: Naming the tensor, and the shapes if they differ.
@@ -173,7 +257,16 @@ def load_strictly(network: nn.Module, tensors: dict[str, torch.Tensor], source: 
     for name in tensors:
         if name not in wanted:
             raise ValueError(f"{source} holds tensor {name!r}, which the network does not have")
-    network.load_state_dict(tensors)
+    for name, value in tensors.items():
+        if value.is_floating_point() != wanted[name].is_floating_point() or value.is_complex():
+            raise ValueError(
+                f"{source}: tensor {name!r} is {value.dtype}, the network needs "
+                f"{wanted[name].dtype}"
+            )
+        if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):
+            raise ValueError(f"{source} is damaged: tensor {name!r} holds NaN or infinity")
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise ValueError(f"{source} is damaged: tensor {name!r} is a variance below 0")
 
 
 def save_state(path: PathLike, state: dict[str, Any]) -> None:
@@ -193,9 +286,14 @@ def load_state(path: PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: nothing to resume from")
     tensors = load_tensors(path)
-    with safe_open(path, "pt") as file:
-        structure = json.loads(file.metadata()["structure"])
-    state: dict[str, Any] = _unflatten(structure, tensors)
+    try:
+        with safe_open(path, "pt") as file:
+            structure = json.loads(file.metadata()["structure"])
+        state: dict[str, Any] = _unflatten(structure, tensors)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: it does not hold a state of training") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} is damaged: it does not hold a state of training")
     return state
 
 

@@ -7,15 +7,21 @@ needed to build the networks and to judge them. :mod:`crmnet.runs.packed` create
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from crmnet.runs.json_files import check_values
 from crmnet.runs.record import RunRecord
-from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, LENGTH
 from crmnet.statistics.uncertainty import Calibration, Coverage
 
 FORMAT = 1
+SHOWN = {"pearson": "r", "spearman": "ρ", "mae": "MAE"}
+"""Metrics of a test that the card shows, with their titles."""
+PAIRS = 16
+"""Pairs of neighbouring bases."""
 
 NOT_FOR = (
     "promoters outside yeast, or in another reporter than that of the training data",
@@ -50,6 +56,72 @@ class ModelCard(BaseModel):
     coverage: dict[str, Coverage] = {}
     """Test set → share of its measurements inside the prediction intervals."""
     calibration: Calibration | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not self.members:
+            raise ValueError("members names no network")
+        for number, record in enumerate(self.members, 1):
+            if record.media != self.media:
+                raise ValueError(f"media are not those of member {number}")
+            if _length(record) != _length(self.members[0]):
+                raise ValueError(f"member {number} has another input length than member 1")
+        for text in (self.name, self.about, *self.not_for):
+            check_values(text, "name, about or not_for")
+        for name, test in self.tests.items():
+            _check_test(name, test)
+        if self.calibration is not None:
+            _check_calibration(self.calibration, self.media)
+        return self
+
+
+def _length(record: RunRecord) -> Any:
+    return record.settings.model.settings.get("length", LENGTH)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_test(name: str, test: Mapping[str, Any]) -> None:
+    """Check the values of a test that the card shows."""
+    for count in ("n", "families"):
+        if type(test.get(count)) is not int:
+            raise ValueError(f"tests.{name}.{count} must be a number of rows or families")
+    for metric in SHOWN:
+        estimate = test.get(metric)
+        if not isinstance(estimate, Mapping) or not all(
+            key in estimate and (estimate[key] is None or _is_number(estimate[key]))
+            for key in ("value", "low", "high")
+        ):
+            raise ValueError(f"tests.{name}.{metric} must hold value, low and high")
+
+
+def _check_calibration(calibration: Calibration, media: list[str]) -> None:
+    """Check sizes and names in a calibration."""
+    for what, named in (
+        ("intervals", calibration.intervals),
+        ("native", calibration.native),
+        ("familiar.spread", calibration.familiar.spread),
+    ):
+        if left := named.keys() - set(media):
+            raise ValueError(f"calibration.{what} names {min(left)!r}, which is not an output")
+    if not isinstance(calibration.data.get("name"), str):
+        raise ValueError("calibration.data.name must be a text")
+    if calibration.native and not (
+        type(calibration.native_data.get("rows")) is int
+        and isinstance(calibration.native_data.get("name"), str)
+    ):
+        raise ValueError("calibration.native_data must hold name and rows")
+    for medium, quantiles in calibration.native.items():
+        if not quantiles or sorted(quantiles) != quantiles:
+            raise ValueError(f"calibration.native.{medium} must be quantiles in rising order")
+    familiar = calibration.familiar
+    sizes = {len(familiar.pairs), len(familiar.precision), *map(len, familiar.precision)}
+    if sizes != {PAIRS}:
+        raise ValueError(
+            f"calibration.familiar must have {PAIRS} pairs, and precision {PAIRS} rows of {PAIRS}"
+        )
 
 
 def card_lines(card: ModelCard) -> list[str]:
@@ -98,8 +170,7 @@ def _tests(card: ModelCard) -> list[str]:
     lines = []
     for name, test in card.tests.items():
         metrics = ", ".join(
-            f"{title} {_with_interval(test[metric])}"
-            for metric, title in (("pearson", "r"), ("spearman", "ρ"), ("mae", "MAE"))
+            f"{title} {_with_interval(test[metric])}" for metric, title in SHOWN.items()
         )
         lines.append(f"  {name}: n {test['n']:,} in {test['families']:,} families; {metrics}")
     return lines

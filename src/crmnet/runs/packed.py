@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -37,12 +36,16 @@ from crmnet.files import (
 )
 from crmnet.names import did_you_mean
 from crmnet.runs.folder import (
+    LARGEST_RECORD,
+    WEIGHTS,
     build_network,
     is_run,
+    load_record,
     load_run,
-    load_strictly,
     load_tensors,
+    restore,
 )
+from crmnet.runs.json_files import parse_object, validate
 from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard
 from crmnet.runs.record import RunRecord
 
@@ -113,14 +116,44 @@ def load_model(model: PathLike) -> LoadedModel:
     file = packed_file(model)
     if file is not None:
         return load_packed(file)
+    _check_exists(model)
+    network, record = load_run(model)
+    return LoadedModel([network], [record], None)
+
+
+def start_record(model: PathLike) -> RunRecord:
+    """Record of the one network of a run, a packed file or a bundled model, to start training from.
+
+    Raises:
+        FileNotFoundError: If ``model`` is none of these.
+        ValueError: If it is damaged, or holds several networks.
+    """
+    file = packed_file(model)
+    if file is None:
+        _check_exists(model)
+        return load_record(model)
+    card = load_card(file)
+    if len(card.members) > 1:
+        single = [name for name, path in bundled().items() if len(load_card(path).members) == 1]
+        raise ValueError(
+            f"{model} holds {len(card.members)} networks; training starts from one: a run folder, "
+            f"or a packed or bundled model of one network ({', '.join(single)})"
+        )
+    return card.members[0]
+
+
+def weights_file(model: PathLike) -> Path:
+    """The file with the weights of a run, a packed file or a bundled model."""
+    return packed_file(model) or Path(model) / WEIGHTS
+
+
+def _check_exists(model: PathLike) -> None:
     if not Path(model).exists():
         known = ", ".join(bundled()) or "none"
         raise FileNotFoundError(
             f"{model}: no such run folder, packed file or bundled model; "
             f"{did_you_mean(str(model), bundled()) or f'bundled: {known}'}"
         )
-    network, record = load_run(model)
-    return LoadedModel([network], [record], None)
 
 
 def pack(
@@ -195,17 +228,17 @@ def load_card(path: PathLike) -> ModelCard:
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(CARD)
-    except SafetensorError as error:
+    except (SafetensorError, OverflowError) as error:
         raise ValueError(f"{path} is damaged or not a safetensors file: {error}") from error
     if text is None:
         raise ValueError(f"{path} has no card; pack runs with `crmnet models pack`")
-    found = json.loads(text).get("format")
+    if len(text) > LARGEST_RECORD:
+        raise ValueError(f"{path}: its card is damaged: {len(text):,} characters are too many")
+    raw = parse_object(text, f"{path}: its card")
+    found = raw.get("format")
     if found != FORMAT:
-        raise ValueError(f"{path} has format {found!r}; this crmnet reads {FORMAT}")
-    try:
-        return ModelCard.model_validate_json(text)
-    except ValidationError as error:
-        raise ValueError(f"{path}: its card is damaged: {error.errors()[0]['msg']}") from error
+        raise ValueError(f"{path} has format {found!r:.60}; this crmnet reads {FORMAT}")
+    return validate(ModelCard, raw, f"{path}: its card")
 
 
 def load_packed(path: PathLike) -> LoadedModel:
@@ -215,6 +248,9 @@ def load_packed(path: PathLike) -> LoadedModel:
         ValueError: If the weights do not belong to the card, or do not fit the networks.
     """
     card, tensors = load_card(path), load_tensors(path)
+    for name in tensors:
+        if name.partition(".")[0] not in map(str, range(len(card.members))):
+            raise ValueError(f"{path} holds tensor {name!r}, which belongs to no network")
     if _fingerprint(tensors, card.members, card.reverse_complement) != card.fingerprint:
         raise ValueError(f"{path} is damaged: its weights are not those its card was written for")
     networks = []
@@ -224,9 +260,7 @@ def load_packed(path: PathLike) -> LoadedModel:
             for name, value in tensors.items()
             if name.startswith(f"{number}.")
         }
-        network = build_network(record)
-        load_strictly(network, own, path)
-        networks.append(network.eval())
+        networks.append(restore(record, own, path))
     return LoadedModel(networks, card.members, card)
 
 
@@ -329,5 +363,5 @@ def _fingerprint(
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.numpy().tobytes())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

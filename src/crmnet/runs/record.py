@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from typing import Any
+from typing import Any, Self
 
+from pydantic import Field, model_validator
+
+from crmnet.names import is_control
 from crmnet.runs.settings import Frozen, RunSettings
 
 FORMAT = 1
@@ -19,13 +22,13 @@ class Scale(Frozen):
     """Label = network output × sd + mean."""
 
     mean: float = 0.0
-    sd: float = 1.0
+    sd: float = Field(default=1.0, gt=0)
 
 
 class BestEpoch(Frozen):
     """The epoch whose weights are kept, and its metrics on the validation rows."""
 
-    epoch: int
+    epoch: int = Field(ge=0)
     metrics: dict[str, float]
 
 
@@ -46,6 +49,15 @@ class RunRecord(Frozen):
     """None before the first epoch ends."""
     finished: bool = False
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check_outputs(self.media)
+        for medium in self.media:
+            if medium not in self.scale:
+                raise ValueError(f"scale has no entry for the output {medium!r}")
+        _check_data(self.data)
+        return self
+
     @property
     def units(self) -> dict[str, str]:
         """Output → unit of its labels; outputs whose unit is unknown are left out."""
@@ -55,6 +67,43 @@ class RunRecord(Frozen):
             for output in self.media
         }
         return {output: found.pop() for output, found in units.items() if len(found) == 1}
+
+
+def check_outputs(media: list[str]) -> None:
+    """Check names of outputs.
+
+    Raises:
+        ValueError: If there is none, or if one is empty, not printable or given twice.
+    """
+    if not media:
+        raise ValueError("media names no output")
+    for medium in media:
+        if not medium.strip() or any(map(is_control, medium)):
+            raise ValueError(f"media holds a name that is not printable: {medium!a:.60}")
+        if media.count(medium) > 1:
+            raise ValueError(f"media names {medium!r} twice")
+
+
+_TEXTS = ("name", "fingerprint", "validation", "validation_fingerprint")
+_COUNTS = ("training_rows", "validation_rows")
+
+
+def _check_data(data: dict[str, Any]) -> None:
+    """Check the values of ``data`` that are used."""
+    for key in _TEXTS:
+        if not isinstance(data.get(key, ""), str):
+            raise ValueError(f"data.{key} must be a text; got {data[key]!r:.60}")
+    for key in _COUNTS:
+        if type(data.get(key, 0)) is not int or data.get(key, 0) < 0:
+            raise ValueError(f"data.{key} must be a number of rows; got {data[key]!r:.60}")
+    if "training_rows" in data:
+        for key in ("name", "validation", "validation_rows"):
+            if key not in data:
+                raise ValueError(f"data lacks {key}")
+    for key in ("units", "start"):
+        values = data.get(key, {})
+        if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+            raise ValueError(f"data.{key} must name texts; got {values!r:.60}")
 
 
 def versions() -> dict[str, str]:

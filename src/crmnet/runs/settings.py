@@ -11,26 +11,34 @@ import tomllib
 from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crmnet.choices import Kinship, Loss, TrainingPrecision
 from crmnet.models import MODELS, configure
 from crmnet.names import did_you_mean
+from crmnet.runs.json_files import read_text
+
+MANY = 2**31 - 1
+"""Largest value of a setting that counts."""
+
+
+LARGEST_RECIPE = 1_000_000
+"""Largest size of a recipe, in bytes."""
 
 
 class Frozen(BaseModel):
     """Base of settings and records: read-only, and unknown keys are an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TrainSettings(Frozen):
     """How a network is trained; the defaults are the paper's (section 2.4)."""
 
-    epochs: int = Field(50, ge=1)
-    batch_size: int = Field(1024, ge=1)
+    epochs: int = Field(50, ge=1, le=1_000_000)
+    batch_size: int = Field(1024, ge=1, le=MANY)
     """Rows per step and device."""
     loss: Loss = "huber"
     """Computed in :mod:`crmnet.training.losses`. With ``soft-bins`` the network predicts a
@@ -58,14 +66,14 @@ class TrainSettings(Frozen):
     start_learning_rate: float = Field(0.0001, gt=0)
     final_learning_rate: float = Field(0.0001, ge=0)
     """Rate at the end of the last epoch, reached along a cosine."""
-    warmup_epochs: float = Field(10, ge=0)
+    warmup_epochs: float = Field(10, ge=0, le=1_000_000)
     schedule: Literal["cosine", "constant", "one-cycle"] = "cosine"
     """Learning rate after the warm-up; ``constant`` is what the released code does. ``one-cycle``
     (Smith 2018) also warms up along a cosine, over at most half of the epochs, and moves Adam's
     first beta from 0.95 to 0.85 and back."""
     scale_learning_rate: bool = True
     """Multiply the rates by the number of devices (section 4.4)."""
-    patience: int = Field(10, ge=1)
+    patience: int = Field(10, ge=1, le=MANY)
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
     """Share of families held out for validation if no validation set is given."""
@@ -94,15 +102,15 @@ class TrainSettings(Frozen):
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay of an exponential moving average of the weights, updated after every step. Above 0, the
     averaged weights are validated and kept."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MANY)
     device: Literal["auto", "cpu", "cuda", "mps", "tpu"] = "auto"
-    devices: int = Field(1, ge=1)
+    devices: int = Field(1, ge=1, le=1024)
     """Devices of each node (on the CPU: processes), each with its own batch."""
-    nodes: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1, le=1024)
     precision: Literal[TrainingPrecision, "auto"] = "fp32"
     """Arithmetic of the network; weights, loss and optimiser stay in fp32. ``auto`` is bf16 on
     processors with bfloat16 multiplication, else fp32."""
-    workers: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0, le=1024)
     """Processes that load batches; 0 loads them in the training process."""
 
     @property
@@ -150,38 +158,87 @@ def resolve(
         FileNotFoundError: If the recipe does not exist.
         ValueError: If a key or value is invalid; the message names it and lists the known ones.
     """
-    raw, name = _read_recipe(recipe)
-    sections = {"model": dict(raw.pop("model", {})), "train": dict(raw.pop("train", {}))}
-    raw.pop("about", None)
-    if raw:
-        raise ValueError(
-            f"recipe {name}: unknown section {next(iter(raw))!r}; known: about, [model], [train]"
-        )
+    source = _read_recipe(recipe)
+    sections = _sections(source)
+    given: Given = {}
     for text in overrides or []:
         section, key, value = _parse_override(text)
         if section == "model" and model is not None:
             raise ValueError(f"--set {text}: the run to start from determines the network")
         sections[section][key] = value
+        given[section, key] = text
     if model is None:
-        model_name = sections["model"].pop("name", "crmnet")
-        config = configure(model_name, **sections["model"])
-        model = ModelSettings(name=model_name, settings=_jsonable(asdict(config)))
-    return RunSettings(recipe=name, model=model, train=_checked(sections["train"], name))
+        model = _model_settings(sections["model"], given, source)
+    train = _train_settings(sections["train"], given, source)
+    return RunSettings(recipe=source.name, model=model, train=train)
 
 
-def _read_recipe(recipe: str) -> tuple[dict[str, Any], str]:
+class _Recipe(NamedTuple):
+    """A recipe as it was read; ``text`` is empty for one in the package."""
+
+    values: dict[str, Any]
+    name: str
+    source: str
+    text: str
+
+    def place(self, section: str, key: str) -> str:
+        """File and line of a setting, for an error."""
+        inside = False
+        for number, line in enumerate(self.text.splitlines(), 1):
+            bare = line.strip()
+            if bare.startswith("["):
+                inside = bare.strip("[] ") == section
+            elif inside and bare.partition("=")[0].strip().strip("\"'") == key:
+                return f"{self.source}, line {number}"
+        return self.source
+
+
+Given = dict[tuple[str, str], str]
+"""Section and key → the ``--set`` that changed it."""
+
+
+def _sections(recipe: _Recipe) -> dict[str, dict[str, Any]]:
+    """The sections ``model`` and ``train`` of a recipe."""
+    for name, values in recipe.values.items():
+        if name not in ("about", "model", "train"):
+            raise ValueError(
+                f"{recipe.source}: unknown section {name!r}; known: about, [model], [train]"
+            )
+        if name != "about" and not isinstance(values, dict):
+            raise ValueError(
+                f"{recipe.source}: {name} must be a section, [{name}], of settings; "
+                f"got {values!r:.60}"
+            )
+    return {section: dict(recipe.values.get(section, {})) for section in ("model", "train")}
+
+
+def _model_settings(values: dict[str, Any], given: Given, recipe: _Recipe) -> ModelSettings:
+    name = values.pop("name", "crmnet")
+    try:
+        config = configure(name, **values)
+    except ValueError as error:
+        words = str(error).partition(";")[0].replace("'", " ").split()
+        faulty = next((key for key in values if key in words), "name")
+        text = given.get(("model", faulty))
+        place = f"--set {text}" if text else recipe.place("model", faulty)
+        raise ValueError(f"{place}: {error}") from None
+    return ModelSettings(name=name, settings=_jsonable(asdict(config)))
+
+
+def _read_recipe(recipe: str) -> _Recipe:
     shipped = resources.files("crmnet") / "recipes" / f"{recipe}.toml"
     path = Path(recipe)
     if path.suffix != ".toml" and shipped.is_file():
-        return tomllib.loads(shipped.read_text()), recipe
+        return _Recipe(tomllib.loads(shipped.read_text()), recipe, f"recipe {recipe}", "")
     if not path.is_file():
         raise FileNotFoundError(
             f"{recipe}: no such recipe; shipped ones are {', '.join(shipped_recipes())}, "
             "or give a .toml file"
         )
+    text = read_text(path, LARGEST_RECIPE)
     try:
-        return tomllib.loads(path.read_text()), path.stem
-    except tomllib.TOMLDecodeError as error:
+        return _Recipe(tomllib.loads(text), path.stem, str(path), text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from error
 
 
@@ -202,11 +259,11 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
         raise ValueError(f"--set {text}: the section must be train or model; got {section!r}")
     try:
         return section, rest, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML: a text without quotes
         return section, rest, value
 
 
-def _checked(values: dict[str, Any], recipe: str) -> TrainSettings:
+def _train_settings(values: dict[str, Any], given: Given, recipe: _Recipe) -> TrainSettings:
     try:
         return TrainSettings(**values)
     except ValidationError as error:
@@ -216,12 +273,12 @@ def _checked(values: dict[str, Any], recipe: str) -> TrainSettings:
             known = ", ".join(TrainSettings.model_fields)
             hint = did_you_mean(key, TrainSettings.model_fields)
             hint = f" ({hint})" if hint else ""
-            raise ValueError(
-                f"recipe {recipe}: no setting train.{key}{hint}; known: {known}"
-            ) from None
-        raise ValueError(
-            f"recipe {recipe}: train.{key} = {first['input']!r}: {first['msg'].lower()}"
-        ) from None
+            problem = f"no setting train.{key}{hint}; known: {known}"
+        else:
+            problem = f"train.{key} = {first['input']!r:.60}: {first['msg'].lower()}"
+        text = given.get(("train", key))
+        place = f"--set {text}" if text else recipe.place("train", key)
+        raise ValueError(f"{place}: {problem}") from None
 
 
 def _jsonable(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
 from crmnet.data.splits import families, hold_out
 from crmnet.files import PathLike
-from crmnet.runs.folder import WEIGHTS
+from crmnet.runs.packed import weights_file
 from crmnet.runs.record import RunRecord, Scale
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import TOP_BIN
@@ -67,7 +67,7 @@ class TrainData:
             "validation_rows": len(self.validation_rows),
         }
         if start is not None:
-            weights = hashlib.sha256((start / WEIGHTS).read_bytes()).hexdigest()
+            weights = hashlib.sha256(weights_file(start).read_bytes()).hexdigest()
             summary["start"] = {"run": start.name, "weights_sha256": weights}
         return summary
 

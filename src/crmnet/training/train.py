@@ -33,7 +33,6 @@ from crmnet.models.layers import count_parameters, has_marks
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.runs.folder import (
     RECORD,
-    WEIGHTS,
     build_network,
     check_unchanged,
     load_record,
@@ -42,6 +41,7 @@ from crmnet.runs.folder import (
     save_record,
     start_or_resume,
 )
+from crmnet.runs.packed import load_model, start_record
 from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
 from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
@@ -68,8 +68,8 @@ def train(
         data: Training data.
         run: Folder to create.
         validation: Validation data; None holds out a share of the families of ``data``.
-        start: Folder of a run to fine-tune. Training starts from its weights and its scale of the
-            labels; no layer is frozen.
+        start: Model to fine-tune: a run, or a packed or bundled model of one network. Training
+            starts from its weights and its scale of the labels; no layer is frozen.
         resume: Continue an interrupted run of the same settings and data.
 
     Returns:
@@ -85,7 +85,7 @@ def train(
     start = None if start is None else Path(start)
     s = settings.train
     device = _check_device(s)
-    base, base_record = (None, None) if start is None else load_run(start)
+    base, base_record = (None, None) if start is None else _network_of(start)
     train_data = choose_data(s, data, validation, base_record)
     record = RunRecord(
         settings=_with_outputs(settings, train_data.outputs),
@@ -100,7 +100,7 @@ def train(
             f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
         )
     if base is not None and start is not None:
-        load_strictly(network, base.state_dict(), start / WEIGHTS)
+        load_strictly(network, base.state_dict(), start)
     elif isinstance(network, CRMnet) and network.stem is not None and network.config.stem_motifs:
         network.stem.initialise_filters([motif.log_odds() for motif in yeast_motifs()])
     folder = RunFolder(run, record)
@@ -125,6 +125,12 @@ def train(
         save_record(run, finished)
         load_run(run)  # check that the files can be read
     return finished
+
+
+def _network_of(start: Path) -> tuple[nn.Module, RunRecord]:
+    """The one network of the model to start from, and its record."""
+    record = start_record(start)
+    return load_model(start).networks[0], record
 
 
 def _fit(
