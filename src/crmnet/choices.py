@@ -11,6 +11,16 @@ from typing import Literal
 Flanks = Literal["auto", "add", "none"]
 """What to do about the adapters around an insert; see :func:`crmnet.sequence.prepare`."""
 
+Window = Literal["first", "last"]
+"""Which end of a sequence is read that is longer than a network's input; see
+:func:`crmnet.sequence.windows`."""
+
+Iupac = Literal["error", "n"]
+"""What to do about letters that stand for several bases: refuse them, or read them as N."""
+
+Digits = Literal["rounded", "full"]
+"""Digits of numbers in a table of text; see :mod:`crmnet.prediction.table`."""
+
 Kinship = Literal["family", "sequence", "homology"]
 """What makes rows relatives of one family: the family given with them (their sequence where none
 was given), their sequence alone, or a word that their inserts share (see
