@@ -11,6 +11,16 @@ from typing import Literal
 Flanks = Literal["auto", "add", "none"]
 """How to treat the adapters around an insert; see :func:`crmnet.sequence.prepare`."""
 
+Window = Literal["first", "last"]
+"""Which end of a sequence is read that is longer than a network's input; see
+:func:`crmnet.sequence.windows`."""
+
+Iupac = Literal["error", "n"]
+"""What to do about letters that stand for several bases: refuse them, or read them as N."""
+
+Digits = Literal["rounded", "full"]
+"""Digits of numbers in a table of text; see :mod:`crmnet.prediction.table`."""
+
 Kinship = Literal["family", "sequence", "homology"]
 """How families of rows are defined: ``family`` uses the families in the data set, or the sequence
 if it has none; ``sequence`` joins copies of one sequence; ``homology`` joins inserts that share a

@@ -4,7 +4,10 @@ Bottom layer: converts DNA strings to arrays; all other modules use these arrays
 
 Accepted wherever a sequence is read: A, C, G, T and N in upper or lower case, of any length. Files
 may be FASTA, TSV, CSV or one sequence per line, plain, ``.gz`` or ``.zst`` (see
-:mod:`crmnet.data.reading`). U, gaps and other letters are errors that name the position.
+:mod:`crmnet.data.reading`). U, gaps and other letters are errors that name the position; IUPAC
+letters for several bases are read as N on request. A construct that is longer than the network's
+input is an error (:func:`constructs`), or one of its windows is read (:func:`windows`). Only
+ingestion cuts such rows at the end, as the paper does (:func:`prepare`).
 
 Arrays:
     tokens   ``(N, L)`` uint8, A 0, C 1, G 2, T 3, N 4; shorter sequences are padded with N
@@ -13,14 +16,16 @@ Arrays:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.choices import Flanks as Flanks  # part of this module's signatures
+from crmnet.choices import Iupac as Iupac
+from crmnet.choices import Window as Window
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +39,9 @@ LETTERS = "ACGTN"
 N_TOKEN = 4
 INVALID = 255
 LENGTH = 112
-"""Length of the networks' input (paper, section 2.2); constructs are padded or cut to it."""
+"""Length of the networks' input (paper, section 2.2); constructs are padded to it."""
+INSERT = 80
+"""Bases of the assay's inserts, and of the windows of longer sequences."""
 
 BINS = 18
 """Sorting bins of the assay, 0 to 17."""
@@ -54,6 +61,9 @@ def _letter_table() -> Tokens:
 
 
 _TOKEN_OF_BYTE = _letter_table()
+_IUPAC = b"RYSWKMBDHV"
+"""Letters that stand for two or three bases."""
+_IUPAC_AS_N = bytes.maketrans(_IUPAC + _IUPAC.lower(), b"N" * (2 * len(_IUPAC)))
 _LETTER_OF_TOKEN = np.frombuffer(LETTERS.encode(), dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 
@@ -112,6 +122,11 @@ def letters_to_tokens(sequences: Texts) -> tuple[Tokens, Lengths]:
     return _TOKEN_OF_BYTE[flat].reshape(len(rows), width), lengths
 
 
+def iupac_as_n(text: bytes) -> bytes:
+    """The same text with N for every IUPAC letter that stands for several bases."""
+    return text.translate(_IUPAC_AS_N)
+
+
 def encode(sequences: Texts, ids: Iterable[str] | None = None) -> tuple[Tokens, Lengths]:
     """Convert DNA sequences to tokens.
 
@@ -146,6 +161,11 @@ def describe_bad_letter(text: str, column: int) -> str:
         "U": "this is RNA: write T for U",
         "-": "remove alignment gaps",
         ".": "remove alignment gaps",
+        **dict.fromkeys(
+            _IUPAC.decode(),
+            "an IUPAC letter for several bases; only A, C, G, T and N are allowed, so write N "
+            "(predict does this with --iupac n)",
+        ),
     }.get(letter.upper(), "only A, C, G, T and N are allowed; write N for an unknown base")
     return f"letter {letter!r} at position {column + 1} of {len(text)}; {remedy}"
 
@@ -249,9 +269,39 @@ def prepare(
             changes a sequence.
         length: Length of the result.
 
+    A construct that is longer than ``length`` is cut at its end, as in the paper, and counted.
+    :func:`constructs` refuses it instead.
+
     Returns:
         Tokens ``(N, length)`` and the :class:`Preparation`, a report of what was done.
     """
+    tokens, lengths, done = _complete(tokens, lengths, flanks)
+    done = replace(done, cut=int((lengths > length).sum()))
+    return fit_length(tokens, lengths, length), done
+
+
+def too_long(
+    tokens: npt.ArrayLike, lengths: npt.ArrayLike, flanks: Flanks = "auto", length: int = LENGTH
+) -> npt.NDArray[np.bool_]:
+    """Which rows :func:`prepare` would cut: their construct is longer than ``length``.
+
+    Args:
+        tokens: ``(N, W)``, from :func:`encode`.
+        lengths: ``(N,)``.
+        flanks: As for :func:`prepare`.
+        length: Positions of the network's input.
+
+    Returns:
+        ``(N,)``.
+    """
+    _, sizes, _ = _complete(tokens, lengths, flanks)
+    return sizes > length
+
+
+def _complete(
+    tokens: npt.ArrayLike, lengths: npt.ArrayLike, flanks: Flanks
+) -> tuple[Tokens, Lengths, Preparation]:
+    """Complete constructs of any length, their lengths, and what was done."""
     if flanks not in get_args(Flanks):
         raise ValueError(f"flanks must be one of {', '.join(get_args(Flanks))}; got {flanks!r}")
     tokens, lengths = as_tokens(tokens), np.asarray(lengths)
@@ -277,10 +327,211 @@ def prepare(
         adapters_kept=int(kept.sum()),
         one_adapter_only=partial,
         padding_removed=padded,
-        cut=int((lengths > length).sum()),
         with_n=with_n,
     )
-    return fit_length(tokens, lengths, length), done
+    return tokens, lengths, done
+
+
+class Stretch(NamedTuple):
+    """Part of a sequence that a network reads; positions as slices of the given text."""
+
+    start: int
+    stop: int
+    whole: bool
+    """The complete sequence fits; otherwise adapters are added to the stretch."""
+
+
+def insert_window(length: int = LENGTH, flanks: Flanks = "auto") -> int:
+    """Bases of a window of a longer sequence: an insert, or with ``none`` the network's input."""
+    adapters = 0 if flanks == "none" else len(ADAPTER_5) + len(ADAPTER_3)
+    return max(1, length if flanks == "none" else min(INSERT, length - adapters))
+
+
+def windows(
+    text: str | bytes, where: Window | int, flanks: Flanks = "auto", length: int = LENGTH
+) -> list[Stretch]:
+    """The windows of a sequence that is longer than a network's input.
+
+    A window has :data:`INSERT` bases and gets both adapters; with ``flanks="none"`` it has
+    ``length`` bases and gets none. Adapters that the sequence has, and N padding outside them, are
+    not part of a window. A sequence that fits is one window, complete.
+
+    Args:
+        text: The sequence.
+        where: ``first`` or ``last`` for one window at that end; a number for windows that start
+            at every so many bases, and one that ends at the last base.
+        flanks: As for :func:`prepare`.
+        length: Positions of the network's input.
+
+    Raises:
+        ValueError: If the step is below 1 or ``where`` is unknown.
+    """
+    if where not in get_args(Window) and (not isinstance(where, int) or where < 1):
+        raise ValueError(f"a window is first, last or a step of at least 1 base; got {where!r}")
+    letters = text.encode() if isinstance(text, str) else text
+    start, stop, size = _insert_span(letters, flanks)
+    if size <= length:
+        return [Stretch(0, len(letters), True)]
+    width = insert_window(length, flanks)
+    last = max(start, stop - width)
+    if isinstance(where, int):
+        starts = [*range(start, last, where), last]
+    else:
+        starts = [start if where == "first" else last]
+    return [Stretch(s, min(s + width, stop), False) for s in starts]
+
+
+def _insert_span(text: bytes, flanks: Flanks) -> tuple[int, int, int]:
+    """Start and stop of the insert in a text, and the length of its construct."""
+    adapters = len(ADAPTER_5) + len(ADAPTER_3)
+    if flanks != "auto":
+        return 0, len(text), len(text) + adapters * (flanks == "add")
+    stop = len(text.rstrip(b"Nn"))
+    start = len(text) - len(text.lstrip(b"Nn"))
+    if start < stop:
+        head = letters_to_tokens([text[start : start + len(ADAPTER_5)]])[0]
+        tail = letters_to_tokens([text[max(start, stop - len(ADAPTER_3)) : stop]])[0]
+        has_5 = _mismatches_at(head, np.zeros(1, np.int64), ADAPTER_5)[0] <= ADAPTER_MISMATCHES
+        has_3 = _mismatches_at(tail, np.zeros(1, np.int64), ADAPTER_3)[0] <= ADAPTER_MISMATCHES
+        if has_5 or has_3:
+            return start + len(ADAPTER_5) * has_5, stop - len(ADAPTER_3) * has_3, stop - start
+    return 0, len(text), len(text) + adapters
+
+
+def constructs(
+    sequences: Texts,
+    names: Sequence[str] | None = None,
+    *,
+    flanks: Flanks = "auto",
+    length: int = LENGTH,
+    cut: bool = False,
+    remedy: str | None = None,
+) -> tuple[Tokens, Preparation]:
+    """Tokens ``(N, length)`` of sequences with their adapters; nothing is cut without a word.
+
+    Args:
+        sequences: Inserts or constructs.
+        names: Of the sequences, for errors; None means their numbers from 1.
+        flanks: As for :func:`prepare`.
+        length: Positions of the network's input.
+        cut: Cut and count a construct that is longer, as :func:`prepare`, instead of refusing it.
+        remedy: What an error about a long sequence advises; None means to give a shorter one.
+
+    Raises:
+        ValueError: If a sequence is empty, not DNA or not text, or its construct is longer than
+            ``length``. The message names the sequence.
+    """
+    texts = as_list(sequences)
+    tokens = np.full((len(texts), length), N_TOKEN, dtype=np.uint8)
+    done = Preparation()
+    sizes = [len(text) if isinstance(text, str | bytes) else 0 for text in texts]
+    for rows in _of_similar_size(sizes):
+        some = [texts[row] for row in rows]
+        whose = [f"number {row + 1}" if names is None else repr(names[row]) for row in rows]
+        if not cut:
+            _refuse_long(some, whose, flanks, length, remedy)
+        own, lengths = _encode_rows(some, rows, names)
+        tokens[rows], part = prepare(own, lengths, flanks, length)
+        done += part
+    return tokens, done
+
+
+def window_constructs(
+    sequences: Sequence[str | bytes],
+    parts: Sequence[Sequence[Stretch]],
+    names: Sequence[str] | None = None,
+    *,
+    flanks: Flanks = "auto",
+    length: int = LENGTH,
+) -> tuple[Tokens, Preparation]:
+    """Tokens ``(N, length)`` of the windows of sequences, one row a window, in order.
+
+    Args:
+        sequences: The sequences.
+        parts: Windows of each sequence, from :func:`windows`.
+        names: Of the sequences, for errors; None means their numbers from 1.
+        flanks: As for :func:`prepare`.
+        length: Positions of the network's input.
+
+    Raises:
+        ValueError: As :func:`constructs`. A position in it counts from the start of the window.
+    """
+    flat = [(row, part) for row, own in enumerate(parts) for part in own]
+    tokens = np.full((len(flat), length), N_TOKEN, dtype=np.uint8)
+    done = Preparation()
+    labels = [str(row + 1) for row in range(len(sequences))] if names is None else names
+    for whole in (True, False):
+        places = [place for place, (_, part) in enumerate(flat) if part.whole == whole]
+        chosen = [flat[place] for place in places]
+        if whole:
+            texts: list[Any] = [sequences[row] for row, _ in chosen]
+            whose = [labels[row] for row, _ in chosen]
+        else:
+            texts = [sequences[row][part.start : part.stop] for row, part in chosen]
+            whose = [f"{labels[row]}, bases {p.start + 1}–{p.stop}" for row, p in chosen]
+        if places:
+            add: Flanks = flanks if whole or flanks == "none" else "add"
+            tokens[places], own_done = constructs(texts, whose, flanks=add, length=length)
+            done += own_done
+    return tokens, done
+
+
+_CELLS = 1 << 22
+"""Tokens that are prepared at a time; a longer sequence is prepared by itself."""
+
+
+def _of_similar_size(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Rows in groups whose padded array is small, so that a long row does not pad the others."""
+    group: list[int] = []
+    for row in np.argsort(sizes, kind="stable").tolist():
+        if group and (len(group) + 1) * sizes[row] > _CELLS:
+            yield sorted(group)
+            group = []
+        group.append(row)
+    if group:
+        yield sorted(group)
+
+
+def _encode_rows(
+    texts: list[Any], rows: list[int], names: Sequence[str] | None
+) -> tuple[Tokens, Lengths]:
+    """:func:`encode`, with the rows' numbers among all sequences in errors."""
+    if names is not None:
+        return encode(texts, [names[row] for row in rows])
+    try:
+        return encode(texts)
+    except ValueError:
+        for row, text in zip(rows, texts, strict=True):
+            _encode_one(row, text)
+        raise
+
+
+def _encode_one(row: int, text: Any) -> None:
+    try:
+        encode([text])
+    except ValueError as error:
+        message = str(error).replace("sequence number 1 ", f"sequence number {row + 1} ")
+        message = message.replace("sequence number 1:", f"sequence number {row + 1}:")
+        raise ValueError(message) from None
+
+
+def _refuse_long(
+    texts: list[Any], whose: list[str], flanks: Flanks, length: int, remedy: str | None
+) -> None:
+    """Raise ValueError at the first text whose construct is longer than ``length``."""
+    adapters = len(ADAPTER_5) + len(ADAPTER_3)
+    for text, name in zip(texts, whose, strict=True):
+        if not isinstance(text, str | bytes) or len(text) + adapters <= length:
+            continue
+        letters = text.encode() if isinstance(text, str) else text
+        _, _, size = _insert_span(letters, flanks)
+        if size > length:
+            added = f", {size:,} with its adapters" if size > len(letters) else ""
+            fitting = length - (adapters if added else 0)
+            raise ValueError(
+                f"sequence {name} has {len(letters):,} bases{added}; the network reads {length}; "
+                + (remedy or f"give the part that counts, at most {fitting} bases")
+            )
 
 
 def adapter_mismatches(

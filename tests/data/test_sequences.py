@@ -64,7 +64,9 @@ def test_without_a_length_nothing_is_cut_and_rows_are_as_wide_as_the_longest(tmp
     assert found.preparation.cut == 0
     whole = [ADAPTER_5 + text + ADAPTER_3 for text in sequences]
     assert decode(read_promoters(path, length=None).tokens) == whole
-    assert read_promoters(path).tokens.shape == (6, 112)
+    assert read_promoters(path, cut=True).tokens.shape == (6, 112)
+    with pytest.raises(ValueError, match=r"'3 .*line 3\)' has 150 bases, 180 with its adapters; "):
+        read_promoters(path)
 
 
 def test_a_block_is_prepared_as_requested(tmp_path):

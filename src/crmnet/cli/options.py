@@ -36,6 +36,26 @@ PrecisionOption = Annotated[
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
 ResamplesOption = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
 MediumOption = Annotated[str | None, typer.Option(help="One of the model's media.")]
+MediaOption = Annotated[
+    list[str] | None,
+    typer.Option("--medium", help="One of the model's media; may be given again. Default: all."),
+]
+SequenceColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="ROLE=NAME",
+        help="Name of a column of a table: id=NAME or sequence=NAME (where measurements are read, "
+        "expression=NAME too). May be given again.",
+    ),
+]
+IupacOption = Annotated[
+    choices.Iupac,
+    typer.Option(
+        help="Letters for several bases, such as R and Y: *error* refuses them, *n* reads them "
+        "as N."
+    ),
+]
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -79,6 +99,19 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
             raise ValueError(f"{option} takes ROLE=NAME; got {text!r}")
         pairs[key] = value
     return pairs
+
+
+def sequence_columns(texts: list[str] | None) -> dict[str, str]:
+    """Role → name of ``--column`` of a command that reads sequences.
+
+    Raises:
+        ValueError: If a text is not ROLE=NAME with a role that such a command reads.
+    """
+    named = pairs(texts, "--column")
+    for role in named:
+        if role not in ("id", "sequence", "expression"):
+            raise ValueError(f"--column takes id=, sequence= or expression=NAME; got {role}=")
+    return named
 
 
 @contextmanager

@@ -9,18 +9,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crmnet import choices
 from crmnet.cli.options import (
     BatchSizeOption,
     Counter,
     DeviceOption,
     FlanksOption,
-    MediumOption,
+    IupacOption,
+    MediaOption,
     PrecisionOption,
+    SequenceColumnOption,
     reader_may_leave,
+    sequence_columns,
 )
 
 if TYPE_CHECKING:
+    from crmnet.prediction.predictor import Predictor
+    from crmnet.prediction.profile import Tracks
     from crmnet.prediction.sharded import ProcessRank
+    from crmnet.prediction.table import Reading
+    from crmnet.sequence import Preparation
+
+
+def _explain_flags(requested: bool) -> None:
+    if requested:
+        from crmnet.statistics.uncertainty import FLAGS
+
+        for flag, sentence in FLAGS.items():
+            print(f"{flag}: {sentence}")
+        raise typer.Exit
 
 
 def predict(
@@ -31,10 +48,40 @@ def predict(
         Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="TSV, or CSV or Parquet by suffix, with --tile also bedGraph; - is stdout.",
+        ),
     ] = Path("-"),
-    medium: MediumOption = None,
+    medium: MediaOption = None,
     flanks: FlanksOption = "auto",
+    window: Annotated[
+        choices.Window | None,
+        typer.Option(
+            help="Of a sequence that is too long for the network, predict the 80 bases at this end."
+        ),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="STEP",
+            help="Predict windows of 80 bases, one every STEP bases, along each sequence that is "
+            "too long for the network.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="With --tile, draw the profiles into this PNG, SVG or PDF."),
+    ] = None,
+    column: SequenceColumnOption = None,
+    iupac: IupacOption = "error",
+    digits: Annotated[
+        choices.Digits,
+        typer.Option(help="Of numbers in text: 3 decimals, or *full*. Parquet has all digits."),
+    ] = "rounded",
     part_rows: Annotated[
         int | None,
         typer.Option(
@@ -46,48 +93,138 @@ def predict(
     batch_size: BatchSizeOption = 256,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
+    explain_flags: Annotated[
+        bool,
+        typer.Option(
+            "--explain-flags",
+            callback=_explain_flags,
+            is_eager=True,
+            help="Explain each word of the column unlike_training and exit.",
+        ),
+    ] = False,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
-    Writes the columns id and expression, or expression_MEDIUM for each medium if the model has
-    several. A calibrated model adds low and high (ends of the interval), percentile (among native
-    promoters) and unlike_training (why the input is unlike the training data; else empty).
+    Writes id and, for each medium, expression_MEDIUM. A calibrated model adds low_MEDIUM and
+    high_MEDIUM (ends of the interval), percentile_MEDIUM (among native promoters) and
+    unlike_training (why the input is unlike the training data; such a row has no interval). With
+    --window and --tile, start and end of the window in the given sequence, from 1, follow the id.
 
     Examples: `crmnet predict my-run promoters.fasta -o predicted.tsv` ·
-    `cat promoters.txt | crmnet predict my-run - --medium complex | head` ·
+    `crmnet predict yeast chromosome.fasta --tile 10 -o profile.bedgraph --plot profile.png` ·
     `torchrun --nproc-per-node 8 -m crmnet predict my-run library.tsv.gz -o predicted.parquet`
     """
     from crmnet import sequence
+    from crmnet.data.reading import check_is_no_sequence
     from crmnet.files import check_source_stays
     from crmnet.prediction.predictor import Predictor
-    from crmnet.prediction.table import column_names, predict_file, table_columns, unit_lines
-    from crmnet.reports.tables import TableWriter
+    from crmnet.prediction.profile import check_picture, is_bedgraph
+    from crmnet.prediction.table import Reading, unit_lines
 
+    check_is_no_sequence(file)
     check_source_stays(file, output)
-    place = _place(part_rows)
+    reading = Reading(flanks, window, tile, sequence_columns(column), iupac)
+    for option, given in (("--plot", plot is not None), (".bedgraph", is_bedgraph(output))):
+        if given and tile is None:
+            raise ValueError(f"{option} shows a profile; give --tile STEP as well")
+    if plot is not None:
+        check_picture(plot)
+        check_source_stays(file, plot)
+    place = None if tile is not None and part_rows is None else _place(part_rows)
+    if tile is not None and place is not None:
+        raise ValueError("--tile takes no --part-rows: parts hold whole sequences")
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
-    wanted = [medium] if medium else predictor.media
+    wanted = list(dict.fromkeys(medium)) if medium else predictor.media
+    for name in wanted:
+        predictor.medium_index(name)
+    done = sequence.Preparation()
     if place is not None:
         from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
-        job = ShardedJob(file, output, tuple(wanted), flanks, part_rows or PART_ROWS)
+        job = ShardedJob(
+            file, output, tuple(wanted), flanks, part_rows or PART_ROWS, window, reading.columns,
+            iupac, digits,
+        )  # fmt: skip
         with Counter("sequences") as counter:
             done = predict_sharded(predictor, job, place, counter)
-        for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
-            print(line, file=sys.stderr)
-        return
-    done = sequence.Preparation()
-    with (
-        reader_may_leave(),
-        Counter("sequences") as counter,
-        TableWriter(output, column_names(predictor, wanted)) as table,
-    ):
-        for answered in predict_file(predictor, file, flanks=flanks):
-            table.write(table_columns(predictor, answered, wanted))
-            done += answered.preparation
-            counter(done.total)
+    elif tile is not None and (plot is not None or is_bedgraph(output)):
+        done = _profile(predictor, file, output, reading, wanted, plot, digits)
+    else:
+        done = _table(predictor, file, output, reading, wanted, digits)
     for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
         print(line, file=sys.stderr)
+    if reading.by_window:
+        print("start, end: bases of the given sequence, from 1", file=sys.stderr)
+
+
+def _table(
+    predictor: Predictor,
+    file: Path,
+    output: Path,
+    reading: Reading,
+    media: list[str],
+    digits: choices.Digits,
+    tracks: Tracks | None = None,
+) -> Preparation:
+    """Write the table block by block; ``tracks`` collects the windows of a profile."""
+    from crmnet import sequence
+    from crmnet.prediction.table import column_names, for_reading, predict_file, table_columns
+    from crmnet.reports.tables import TableWriter
+
+    done = sequence.Preparation()
+    names = column_names(predictor, media, by_window=reading.by_window)
+    with (
+        reader_may_leave(),
+        Counter("windows" if reading.by_window else "sequences") as counter,
+        TableWriter(output, names) as table,
+    ):
+        for answered in predict_file(predictor, file, reading=reading):
+            columns = table_columns(predictor, answered, media)
+            table.write(for_reading(columns, output, digits))
+            if tracks is not None:
+                tracks.add(answered)
+            done += answered.preparation
+            counter(done.total)
+    return done
+
+
+def _profile(
+    predictor: Predictor,
+    file: Path,
+    output: Path,
+    reading: Reading,
+    media: list[str],
+    plot: Path | None,
+    digits: choices.Digits,
+) -> Preparation:
+    """Write a profile as bedGraph or table, and its picture."""
+    from crmnet import sequence
+    from crmnet.prediction.profile import (
+        MOST_PANELS,
+        Tracks,
+        is_bedgraph,
+        save_profile,
+        write_bedgraph,
+    )
+    from crmnet.prediction.table import predict_file
+
+    tracks, done = Tracks(), sequence.Preparation()
+    if is_bedgraph(output):
+        with Counter("windows") as counter:
+            for answered in predict_file(predictor, file, reading=reading):
+                tracks.add(answered)
+                done += answered.preparation
+                counter(done.total)
+        write_bedgraph(output, predictor, tracks.finished(), media)
+    else:
+        done = _table(predictor, file, output, reading, media, digits, tracks)
+    if plot is not None:
+        found = tracks.finished()
+        save_profile(plot, predictor, found, media)
+        if len(found) > MOST_PANELS:
+            print(f"{plot} shows the first {MOST_PANELS} of {len(found):,} sequences",
+                  file=sys.stderr)  # fmt: skip
+    return done
 
 
 def _place(part_rows: int | None) -> ProcessRank | None:

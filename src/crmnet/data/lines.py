@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -38,6 +39,24 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "predicted": ("predicted expression", "predicted_expression", "predicted", "prediction"),
 }
 """Header names recognised for each role, in lower case; the first one present is used."""
+
+
+ALSO_IDS = ("gene", "orf", "locus", "locus_tag", "gene_id", "probe", "accession")
+"""Header names that say which of several text columns names the rows of a table without ids."""
+
+MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"nan", b"none", b"null", b"."})
+"""Texts, in lower case, that stand for a value that is not there."""
+
+
+def is_missing(text: bytes) -> bool:
+    """Whether a field holds no value: empty, or what R, pandas or Excel write for it."""
+    return len(text) <= 4 and text.strip().lower() in MISSING
+
+
+def shortened(text: bytes | str, most: int = 60) -> str:
+    """A text from a file as messages show it: readable, and not longer than ``most`` characters."""
+    whole = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole):,} characters)"
 
 
 @dataclass
@@ -78,6 +97,8 @@ class Layout:
     header: tuple[bytes, ...] | None = None
     positions: Mapping[str, int] = field(default_factory=dict)
     """Role → index of its column."""
+    ids_from: str | None = None
+    """The column that gives the ids if none has an accepted name."""
 
     @property
     def width(self) -> int:
@@ -99,11 +120,19 @@ def split_fields(line: bytes, delimiter: bytes) -> list[bytes]:
     return line.split(delimiter)
 
 
+_NUMBERS = ("expression", "weight", "predicted")
+_DECIMAL_COMMA = re.compile(rb"\s*[-+]?\d*,\d+\s*")
+
+
 class LineReader:
-    """Reads tables and plain lines: one row per line."""
+    """Reads tables and plain lines: one row per line.
+
+    In a table whose columns are separated by ``;`` a number may have a decimal comma.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        self.commas = layout.delimiter == b";"
         self.width = layout.width if layout.delimiter else 1
 
     def read(self, chunk: bytes, first_line: int) -> Block:
@@ -128,6 +157,10 @@ class LineReader:
                 block.lines.append(line_number)
                 for column, index in columns:
                     column.append(fields[index].strip())
+        if self.commas:
+            for role in _NUMBERS:
+                if role in block.columns:
+                    block.columns[role] = [_with_point(text) for text in block.columns[role]]
         return block
 
     def finish(self) -> Block:
@@ -135,8 +168,18 @@ class LineReader:
         return Block()
 
 
+_UNITS_OF_LENGTH = frozenset({b"bp", b"b", b"nt", b"kb", b"base", b"bases", b"nucleotides", b"aa"})
+
+
+def _with_point(text: bytes) -> bytes:
+    return text.replace(b",", b".") if _DECIMAL_COMMA.fullmatch(text) else text
+
+
 def parse_fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """Name and fields by role of ``>name 5.3`` or ``>name expression=5.3 family=f1``."""
+    """Name and fields by role of ``>name 5.3`` or ``>name expression=5.3 family=f1``.
+
+    A number with a unit of length is not an expression: ``>YAL001C 500 bp upstream``.
+    """
     words = line[1:].split()
     found: dict[str, bytes] = {}
     for word in words[1:]:
@@ -144,12 +187,14 @@ def parse_fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
         for role, names in COLUMN_NAMES.items():
             if equals and key.decode(errors="replace").lower() in names:
                 found.setdefault(role, value)
-    if len(words) > 1 and "expression" not in found and _is_number(words[1]):
-        found["expression"] = words[1]
+    if len(words) > 1 and "expression" not in found and is_number(words[1]):
+        if not (len(words) > 2 and words[2].lower().rstrip(b",;") in _UNITS_OF_LENGTH):
+            found["expression"] = words[1]
     return words[0] if words else b"", found
 
 
-def _is_number(word: bytes) -> bool:
+def is_number(word: bytes) -> bool:
+    """Whether a text is a number."""
     try:
         float(word)
     except ValueError:

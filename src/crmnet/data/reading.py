@@ -11,10 +11,12 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import logging
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,22 +24,33 @@ import numpy as np
 import zstandard
 
 from crmnet.data.lines import (
+    ALSO_IDS,
     COLUMN_NAMES,
     Block,
     FastaReader,
     Layout,
     LineReader,
+    is_missing,
+    is_number,
     parse_fasta_header,
     split_fields,
 )
 from crmnet.files import PathLike
 
+log = logging.getLogger("crmnet")
+
 BLOCK_BYTES = 1 << 21
 """Bytes of text read at a time; about 17,000 rows of a promoter and its label."""
+
+MAX_LINE = 1 << 26
+"""Bytes of the longest line that is read; a longer one is no row, and would fill the memory."""
 
 STDIN = Path("-")
 _UNSUPPORTED = {b"\xfd7zX": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 """First bytes of a file → its compression, which is not supported."""
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+_SEPARATOR_LINE = re.compile(rb'\s*"?sep=(.)"?\s*', re.IGNORECASE)
+"""The line that Excel writes before the header to name the delimiter."""
 
 
 def read_blocks(
@@ -62,6 +75,9 @@ def read_blocks(
         ValueError: If the file is empty, truncated, not text, or lacks a named column.
     """
     with open_text(path, roles, names or {}, required) as text:
+        if text.layout.ids_from:
+            log.info("%s: ids are those of the column %r; --column id=NAME takes another",
+                     display_name(path), text.layout.ids_from)  # fmt: skip
         yield from blocks_of(text)
 
 
@@ -82,14 +98,21 @@ def open_text(
     path = Path(path)
     with open_bytes(path) as stream:
         chunks = _text_chunks(stream, path)
-        first = next(chunks, b"")
-        layout = detect_layout(first, display_name(path), roles, names, required)
+        first, delimiter = _without_separator_line(next(chunks, b""))
+        layout = detect_layout(first, display_name(path), roles, names, required, delimiter)
         first_line = 1
         if layout.header is not None:
             header_line = _first_text_line(first)
             first = first.split(b"\n", header_line)[header_line]
             first_line = header_line + 1
         yield OpenText(layout, _with_line_numbers(itertools.chain([first], chunks), first_line))
+
+
+def _without_separator_line(first: bytes) -> tuple[bytes, bytes]:
+    """A first chunk with an empty line in place of ``sep=;``, and the delimiter it names."""
+    start, _, rest = first.partition(b"\n")
+    found = _SEPARATOR_LINE.fullmatch(start)
+    return (b"\n" + rest, found[1]) if found else (first, b"")
 
 
 def display_name(path: PathLike) -> str:
@@ -122,6 +145,7 @@ def blocks_of(text: OpenText) -> Iterator[Block]:
 def open_bytes(path: PathLike) -> BinaryIO:
     """Open for reading; gzip and zstd are detected by their first bytes, not by the file name."""
     path = Path(path)
+    check_is_no_sequence(path)
     if path == STDIN:
         raw: io.BufferedReader[Any] = io.BufferedReader(io.FileIO(0, closefd=False))
     else:
@@ -131,6 +155,11 @@ def open_bytes(path: PathLike) -> BinaryIO:
             raise FileNotFoundError(f"{path}: no such file")
         raw = path.open("rb")
     magic = raw.peek(4)[:4]
+    if magic == _OLD_EXCEL or (magic == b"PK\x03\x04" and _is_workbook(path, raw.peek(4))):
+        raw.close()
+        raise ValueError(
+            f"{display_name(path)} is an Excel workbook; save the sheet as CSV or as text with tabs"
+        )
     if magic[:2] == b"\x1f\x8b":
         plain = gzip.GzipFile(fileobj=raw)
         plain.myfileobj = raw  # type: ignore[assignment]  # closed with it
@@ -145,6 +174,25 @@ def open_bytes(path: PathLike) -> BinaryIO:
                 "use gzip or zstd"
             )
     return raw
+
+
+def check_is_no_sequence(path: PathLike) -> None:
+    """Raise FileNotFoundError if a sequence was typed where a file is expected."""
+    text = str(path)
+    if (
+        len(text) >= 8
+        and not text.upper().strip("ACGTUN")
+        and (len(text) > 200 or not Path(path).exists())
+    ):
+        short = text if len(text) <= 24 else f"{text[:20]}…"
+        raise FileNotFoundError(
+            f"{short}: no such file; this is a sequence: write it into a file, or pipe it in and "
+            f"name - as the file (echo {short} | crmnet …)"
+        )
+
+
+def _is_workbook(path: Path, start: bytes) -> bool:
+    return path.suffix.lower() in (".xlsx", ".xlsm") or b"[Content_Types].xml" in start
 
 
 class _ZstdFrames(io.RawIOBase):
@@ -181,26 +229,48 @@ class _ZstdFrames(io.RawIOBase):
 
 def _text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
     """Chunks of complete lines that end in LF, without a byte-order mark."""
-    start = True
+    start, rest, only_cr, lines = True, b"", False, 0
     while True:
         try:
             text = stream.read(BLOCK_BYTES)
-            if text and not text.endswith(b"\n"):
-                text += stream.readline()
+            if start:
+                text, start = _without_byte_order_mark(text, path), False
+                only_cr = _ends_lines_with_cr(text)
+            if text and not only_cr and not text.endswith(b"\n"):
+                text += stream.readline(MAX_LINE + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
             raise ValueError(
                 f"{display_name(path)} is damaged or truncated ({error}); download or compress it "
                 "again"
             ) from error
-        if start:
-            text, start = _without_byte_order_mark(text, path), False
-        if not text:
+        last = not text
+        if only_cr:  # classic Mac OS
+            text = rest + text
+            complete = len(text) if last else text.rfind(b"\r") + 1
+            text, rest = text[:complete], text[complete:]
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if len(text) > MAX_LINE or len(rest) > MAX_LINE:
+            number = lines + 1 + text.count(b"\n")
+            raise ValueError(
+                f"{display_name(path)}, line {number}: the line is longer than "
+                f"{MAX_LINE >> 20} MB; break the sequence into lines (FASTA), or check the file"
+            )
+        if not text and last:
             return
-        if b"\n" not in text:  # the last line, or a file with CR line ends (classic Mac OS)
-            text = text.replace(b"\r", b"\n")
-        if not text.endswith(b"\n"):
-            text = text.rstrip(b"\r") + b"\n"
-        yield text.replace(b"\r\n", b"\n") if b"\r" in text else text
+        if text:
+            if not text.endswith(b"\n"):
+                text = text.rstrip(b"\r") + b"\n"
+            lines += count_lines(text)
+            yield text.replace(b"\r\n", b"\n") if b"\r" in text else text
+
+
+def _ends_lines_with_cr(text: bytes) -> bool:
+    """Whether most lines end in CR alone; a newline at the end of the file does not matter."""
+    if b"\r" not in text:
+        return False
+    text = text.removesuffix(b"\r")  # its LF may be in the next block
+    alone = text.count(b"\r") - text.count(b"\r\n")
+    return alone > text.count(b"\n")
 
 
 def _without_byte_order_mark(chunk: bytes, path: Path) -> bytes:
@@ -217,27 +287,38 @@ def detect_layout(
     roles: Sequence[str],
     names: Mapping[str, str],
     required: Sequence[str],
+    delimiter: bytes = b"",
 ) -> Layout:
     """Detect the layout of a file from its first chunk.
 
     A first line that holds a known column name is a header. Without a header the first column is
-    the sequence and the second the expression. ``file`` is the file's name in messages.
+    the sequence and the second the expression. ``file`` is the file's name in messages;
+    ``delimiter`` is known if the file names it. If ids are wanted and no column has an accepted
+    name, a text column with a different value in each row gives them (``Layout.ids_from``).
     """
     line = next((line for line in first.split(b"\n") if line.strip()), b"")
+    if line.startswith(b";"):  # comments before the first record of FASTA
+        below = (text for text in first.split(b"\n") if text.strip() and not text.startswith(b";"))
+        record = next(below, b"")
+        line = record if record.startswith(b">") else line
     if not line:
         raise ValueError(
             f"{file} holds no rows; give FASTA, a sequence per line, or a table with a header"
         )
     if line.startswith(b">"):
+        if names:
+            raise ValueError(f"{file} is FASTA and has no columns to name; leave out --column")
         _, fields_found = parse_fasta_header(line)
         labels = [r for r in roles if r in fields_found and r not in ("id", "sequence")]
         return Layout("fasta", positions=dict.fromkeys(labels, 0))
-    delimiter = b"\t" if b"\t" in line else b"," if b"," in line else b";" if b";" in line else b""
+    delimiter = delimiter or _delimiter_of(line)
     fields = tuple(split_fields(line, delimiter))
     header = [name.decode(errors="replace").strip().lower() for name in fields]
     known = {name for role in COLUMN_NAMES.values() for name in role}
     if names or any(name in known for name in header):
-        return Layout("table", delimiter, fields, _positions(header, file, roles, names, required))
+        positions = _positions(header, file, roles, names, required)
+        layout = Layout("table", delimiter, fields, positions)
+        return _with_ids(layout, first) if "id" in roles and "id" not in positions else layout
     if line.startswith((b"@", b"#")):
         kind = "FASTQ" if line.startswith(b"@") else "a comment"
         raise ValueError(
@@ -258,6 +339,62 @@ def detect_layout(
         f"{file}, line 1: {len(fields)} columns and no header with a known column name; add one "
         f"such as 'sequence{delimiter.decode()}expression', or name the columns"
     )
+
+
+def _delimiter_of(line: bytes) -> bytes:
+    """The delimiter of a line: a tab, else a comma, or ``;`` where commas are in the numbers."""
+    if b"\t" in line:
+        return b"\t"
+    if b";" in line and b"," in line:
+        known = {name.encode() for role in COLUMN_NAMES.values() for name in role}
+        columns = [field.strip(b' "').lower() for field in line.split(b";")]
+        commas = [field.strip(b' "').lower() for field in line.split(b",")]
+        sequence_first = _is_dna(columns[0]) and not _is_dna(commas[0])
+        if sequence_first or len(known & set(columns)) > len(known & set(commas)):
+            return b";"
+    return b"," if b"," in line else b";" if b";" in line else b""
+
+
+_SAMPLE = 2000
+"""Rows that tell whether a column names the rows."""
+
+
+def _with_ids(layout: Layout, first: bytes) -> Layout:
+    """The layout with a text column as ids, if one differs in each of the first rows."""
+    assert layout.header is not None
+    names = [name.decode(errors="replace").strip() for name in layout.header]
+    below = first.split(b"\n")[_first_text_line(first) :][: _SAMPLE + 1]
+    rows = [split_fields(line, layout.delimiter) for line in below if line.strip()]
+    rows = [row for row in rows if len(row) == len(names)]
+    taken = set(layout.positions.values())
+    known = {
+        name for role, own in COLUMN_NAMES.items() if role not in ("id", "sequence") for name in own
+    }
+    found = [
+        index
+        for index, name in enumerate(names)
+        if index not in taken
+        and name
+        and name.lower() not in known
+        and _names_rows([row[index].strip() for row in rows])
+    ]
+    if not found:
+        return layout
+    order = [*ALSO_IDS, *COLUMN_NAMES["sequence"]]
+    best = min(
+        found,
+        key=lambda i: order.index(names[i].lower()) if names[i].lower() in order else len(order),
+    )
+    return replace(layout, positions={**layout.positions, "id": best}, ids_from=names[best])
+
+
+def _names_rows(values: list[bytes]) -> bool:
+    """Whether values are texts, all there, all different, and neither numbers nor sequences."""
+    if not values or len(set(values)) < len(values) or any(map(is_missing, values)):
+        return False
+    if all(not value.upper().strip(b"ACGTN") for value in values):
+        return False
+    return not any(_is_dna(value) or is_number(value) for value in values)
 
 
 def _is_dna(field: bytes) -> bool:

@@ -7,6 +7,7 @@ and line; ingestion (:mod:`crmnet.data.ingest`) counts such lines instead.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,11 @@ import numpy as np
 
 from crmnet import sequence
 from crmnet.arrays import Floats
-from crmnet.data.lines import HARMLESS_REASONS, Block
+from crmnet.data.lines import HARMLESS_REASONS, Block, is_missing, shortened
 from crmnet.data.reading import display_name, read_blocks
 from crmnet.files import PathLike
+
+log = logging.getLogger("crmnet")
 
 
 class SequenceBlock(NamedTuple):
@@ -69,28 +72,42 @@ def read_checked(
         yield block
 
 
-def read_sequences(path: PathLike, *, expression: bool = False) -> Iterator[SequenceBlock]:
+MAX_ID = 1000
+"""Characters of the longest id; a longer one is a damaged line and would fill every output."""
+
+COLUMN_ROLES = ("id", "sequence", "expression")
+"""What ``--column ROLE=NAME`` of a command that reads sequences may name."""
+
+
+def read_sequences(
+    path: PathLike, *, expression: bool = False, columns: Mapping[str, str] | None = None
+) -> Iterator[SequenceBlock]:
     """Read the sequences of a file and their ids, block by block.
 
-    Ids are those of the file (FASTA names, an ``id`` column), else running numbers from 1.
+    Ids are those of the file (FASTA names, an ``id`` column). A table without such a column gives
+    those of a text column with a different value in each row, which is logged. Otherwise ids are
+    running numbers from 1.
 
     Args:
         path: The file, or ``-`` for standard input.
         expression: Read the expression column as well, if the file has one.
+        columns: Role of :data:`COLUMN_ROLES` → header name, where it is not an accepted one.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a line is not a row, or the file holds no sequences.
+        ValueError: If a line is not a row, the file holds no sequences or no such column, or an id
+            is too long.
     """
     path = Path(path)
     roles = ["id", "sequence", *["expression"] * expression]
     count = 0
-    for block in read_checked(path, roles):
+    named = {role: name for role, name in (columns or {}).items() if role in roles}
+    for block in read_checked(path, roles, named):
         if len(block):
             ids = _row_ids(block, path, count)
             count += len(block)
-            columns = block.columns
-            yield SequenceBlock(ids, block.lines, columns["sequence"], columns.get("expression"))
+            fields = block.columns
+            yield SequenceBlock(ids, block.lines, fields["sequence"], fields.get("expression"))
     if not count:
         raise ValueError(
             f"{display_name(path)} holds no sequences; add a line for each below the header"
@@ -107,9 +124,14 @@ def _row_ids(block: Block, path: Path, before: int) -> list[str]:
             ids.append(text.decode())
         except UnicodeDecodeError:
             raise ValueError(
-                f"{display_name(path)}, line {line}: id {text.decode(errors='replace')!r} is not "
+                f"{display_name(path)}, line {line}: id {shortened(text)!r} is not "
                 "UTF-8; save the file as UTF-8"
             ) from None
+        if len(text) > MAX_ID:
+            raise ValueError(
+                f"{display_name(path)}, line {line}: the id has {len(text):,} characters; at "
+                f"most {MAX_ID:,} are read"
+            )
     return ids
 
 
@@ -118,6 +140,10 @@ def prepare_block(
     path: PathLike,
     flanks: sequence.Flanks = "auto",
     length: int | None = sequence.LENGTH,
+    *,
+    iupac: sequence.Iupac = "error",
+    cut: bool = False,
+    remedy: str | None = None,
 ) -> tuple[sequence.Tokens, sequence.Preparation]:
     """Tokens of a block of the file ``path``.
 
@@ -126,33 +152,60 @@ def prepare_block(
         path: The file, for error messages.
         flanks: As for :func:`crmnet.sequence.prepare`.
         length: Positions of each row; None cuts nothing and pads to the longest row.
+        iupac: ``n`` reads letters that stand for several bases as N.
+        cut: Cut and count constructs that are longer than ``length``, instead of refusing them.
+        remedy: What the error about a long sequence advises.
 
     Returns:
         Tokens ``(N, length)`` and what was done to the sequences.
 
     Raises:
         ValueError: At the first letter that is not A, C, G, T or N, naming id, file, line and
-            position.
+            position, or the first sequence that is too long.
     """
-    file = display_name(path)
-    names = [f"{name} ({file}, line {n})" for name, n in zip(block.ids, block.lines, strict=True)]
-    tokens, lengths = sequence.encode(block.sequences, names)
+    names = block_names(block, path)
+    texts = block.sequences
+    if iupac == "n":
+        texts = [sequence.iupac_as_n(text) for text in texts]
     if length is not None:
-        return sequence.prepare(tokens, lengths, flanks, length)
+        return sequence.constructs(
+            texts, names, flanks=flanks, length=length, cut=cut, remedy=remedy
+        )
+    tokens, lengths = sequence.encode(texts, names)
     adapters = len(sequence.ADAPTER_5) + len(sequence.ADAPTER_3)
     tokens, done = sequence.prepare(tokens, lengths, flanks, tokens.shape[1] + adapters)
     return tokens[:, : int(sequence.sequence_lengths(tokens).max(initial=0))], done
 
 
+def block_names(block: SequenceBlock, path: PathLike) -> list[str]:
+    """Names of the sequences of a block in messages: id, file and line."""
+    file = display_name(path)
+    return [f"{name} ({file}, line {n})" for name, n in zip(block.ids, block.lines, strict=True)]
+
+
 def read_promoters(
-    path: PathLike, *, flanks: sequence.Flanks = "auto", length: int | None = sequence.LENGTH
+    path: PathLike,
+    *,
+    flanks: sequence.Flanks = "auto",
+    length: int | None = sequence.LENGTH,
+    columns: Mapping[str, str] | None = None,
+    iupac: sequence.Iupac = "error",
+    cut: bool = False,
+    measured: bool = True,
 ) -> Promoters:
-    """Read all sequences of a file, and their expression if the file has such a column.
+    """Read all sequences of a file, and their expression if every row has one.
+
+    A missing value (an empty field, ``NA``, ``#N/A``, ``None``, ``.``; a FASTA header without a
+    number) leaves the expression of the whole file out, which is logged.
 
     Args:
         path: The file, or ``-`` for standard input.
         flanks: As for :func:`crmnet.sequence.prepare`.
         length: As for :func:`prepare_block`.
+        columns: As for :func:`read_sequences`.
+        iupac: As for :func:`prepare_block`.
+        cut: As for :func:`prepare_block`.
+        measured: Read the expression; False ignores it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -160,26 +213,36 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts, preparation = [], sequence.Preparation()
-    for block in read_sequences(path, expression=True):
-        tokens, done = prepare_block(block, path, flanks, length)
+    parts, preparation, missing = [], sequence.Preparation(), 0
+    for block in read_sequences(path, expression=measured, columns=columns):
+        tokens, done = prepare_block(block, path, flanks, length, iupac=iupac, cut=cut)
         ids += block.ids
         parts.append(tokens)
         preparation += done
         for line, text in zip(block.lines, block.expression or [], strict=False):
-            expression.append(to_number(text, path, line, "expression"))
-    measured = np.array(expression) if len(expression) == len(ids) else None
-    return Promoters(ids, _stack(parts), measured, preparation)
+            if is_missing(text):
+                missing += 1
+            else:
+                expression.append(to_number(text, path, line, "expression"))
+    if missing and expression:
+        log.info(
+            "%s: %s of %s rows have no expression; it is left out",
+            display_name(path), f"{missing:,}", f"{len(ids):,}",
+        )  # fmt: skip
+    values = np.array(expression) if expression and len(expression) == len(ids) else None
+    return Promoters(ids, _stack(parts), values, preparation)
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
     """A field as a number; ValueError names file, line and column."""
     try:
+        if b"_" in text:  # Python reads 1_0 as 10
+            raise ValueError
         return float(text)
     except ValueError:
         raise ValueError(
-            f"{display_name(path)}, line {line}: {role} {text.decode(errors='replace')!r} is not a "
-            "number"
+            f"{display_name(path)}, line {line}: {role} {shortened(text)!r} is not a "
+            f"number{'; write it with a decimal point' * (b',' in text)}"
         ) from None
 
 

@@ -263,7 +263,11 @@ class ScoreTable:
         Raises:
             ValueError: If a sequence is not DNA, naming its line.
         """
-        return None if self.sequences is None else prepare_block(self.sequences, self.path)[0]
+        return (
+            None
+            if self.sequences is None
+            else prepare_block(self.sequences, self.path, cut=True)[0]
+        )
 
     def score(
         self,

@@ -112,7 +112,7 @@ def discover_motifs(
     """
     folder = Path(folder)
     program = None if sources.engine == "own" else programs.find_program(sources.engine)
-    promoters = read_promoters(file, flanks=flanks)
+    promoters = read_promoters(file, flanks=flanks, cut=True)
     if promoters.expression is None:
         raise ValueError(f"{file} has no expression column, which motif discovery needs")
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +33,11 @@ from crmnet.models.layers import BothStrands, has_marks
 from crmnet.prediction.module import PlainModule
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import load_model
-from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions
+from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions, joined
 
 BATCH_SIZE = 256
+WINDOWS = 4096
+"""Windows of a profile that are in memory at a time."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -143,9 +145,10 @@ class Predictor:
         *,
         medium: str | None = None,
         flanks: sequence.Flanks = "auto",
+        window: sequence.Window | None = None,
     ) -> Expression:
         """The same as :meth:`predict`."""
-        return self.predict(sequences, medium=medium, flanks=flanks)
+        return self.predict(sequences, medium=medium, flanks=flanks, window=window)
 
     def predict(
         self,
@@ -153,6 +156,7 @@ class Predictor:
         *,
         medium: str | None = None,
         flanks: sequence.Flanks = "auto",
+        window: sequence.Window | None = None,
     ) -> Expression:
         """Expression of each sequence.
 
@@ -161,27 +165,39 @@ class Predictor:
                 column of pandas or polars, by position.
             medium: One of :attr:`media`; None predicts all.
             flanks: As in :func:`crmnet.sequence.prepare`.
+            window: As in :meth:`prepare`; :meth:`profile` predicts all windows of a sequence.
 
         Returns:
             ``(N,)`` for one medium or a model with one output, else ``(N, n_media)``.
 
         Raises:
-            ValueError: If a sequence holds other letters or is not text, or the medium is not
-                known.
+            ValueError: If a sequence holds other letters, is not text or is too long for the
+                network, or the medium is not known.
         """
-        tokens = self.prepare(sequences, flanks=flanks)
+        tokens = self.prepare(sequences, flanks=flanks, window=window)
         predicted = self.predict_tokens(tokens)
         if medium is not None:
             return predicted[:, self.medium_index(medium)]
         return predicted[:, 0] if len(self.media) == 1 else predicted
 
     def prepare(
-        self, sequences: sequence.Texts, *, flanks: sequence.Flanks = "auto"
+        self,
+        sequences: sequence.Texts,
+        *,
+        flanks: sequence.Flanks = "auto",
+        window: sequence.Window | None = None,
     ) -> sequence.Tokens:
         """Tokens ``(N, length)`` of sequences, with their adapters, as the network sees them.
 
+        Args:
+            sequences: As in :meth:`predict`.
+            flanks: As in :func:`crmnet.sequence.prepare`.
+            window: ``last`` or ``first`` reads the 80 bases at that end of a sequence that is too
+                long for the network; None refuses it.
+
         Raises:
-            ValueError: If a sequence holds other letters than A, C, G, T and N, or is not text.
+            ValueError: If a sequence holds other letters than A, C, G, T and N, is not text, or is
+                too long for the network and ``window`` is None.
         """
         texts = sequence.as_list(sequences)
         if texts and np.ndim(texts[0]):
@@ -189,7 +205,60 @@ class Predictor:
                 f"sequences must be text; call predict_tokens for tokens (N, {self.length}), and "
                 "module() or module(insert_only=True) for a network that takes one-hot (N, 4, L)"
             )
-        return sequence.prepare(*sequence.encode(texts), flanks, self.length)[0]
+        if window is not None:
+            return self._prepare_windows(texts, window, flanks)
+        remedy = (
+            "pass window='last' or window='first' to predict one end, or call "
+            "profile(sequence, step) for all of it"
+        )
+        return sequence.constructs(texts, flanks=flanks, length=self.length, remedy=remedy)[0]
+
+    def _prepare_windows(
+        self, texts: list[Any], window: sequence.Window, flanks: sequence.Flanks
+    ) -> sequence.Tokens:
+        if not all(isinstance(text, str | bytes) for text in texts):
+            sequence.letters_to_tokens(texts)  # names the one that is not text
+        parts = [sequence.windows(text, window, flanks, self.length) for text in texts]
+        return sequence.window_constructs(texts, parts, flanks=flanks, length=self.length)[0]
+
+    def profile(
+        self,
+        text: str,
+        step: int = 10,
+        *,
+        flanks: sequence.Flanks = "auto",
+    ) -> Profile:
+        """Expression along a sequence of any length, one window of 80 bases every ``step`` bases.
+
+        Each window is predicted as the insert of the assay's construct; see
+        :func:`crmnet.sequence.windows`. A sequence that fits is one window.
+
+        Args:
+            text: The sequence.
+            step: Bases from the start of a window to that of the next.
+            flanks: As in :func:`crmnet.sequence.prepare`.
+
+        Raises:
+            ValueError: If the sequence is empty or holds other letters, or the step is below 1.
+        """
+        if not isinstance(text, str | bytes):
+            raise ValueError(f"profile takes one sequence as text; got {type(text).__name__}")
+        parts = sequence.windows(text, step, flanks, self.length)
+        expression, trust = [], []
+        for first in range(0, len(parts), WINDOWS):
+            some = parts[first : first + WINDOWS]
+            tokens, _ = sequence.window_constructs(
+                [text], [some], flanks=flanks, length=self.length
+            )
+            assessed = self.assess_tokens(tokens)
+            expression.append(assessed.expression)
+            trust.append(assessed.trust)
+        return Profile(
+            np.array([part.start + 1 for part in parts]),
+            np.array([part.stop for part in parts]),
+            np.concatenate(expression),
+            joined(trust),
+        )
 
     def predict_tokens(self, tokens: npt.ArrayLike) -> Expression:
         """Expression ``(N, n_media)`` of prepared tokens ``(N, length)``, a batch at a time.
@@ -212,13 +281,18 @@ class Predictor:
                 predicted[start : start + len(batch)] = network(x_BCL).float().cpu().numpy()
         return predicted
 
-    def assess(self, sequences: sequence.Texts, *, flanks: sequence.Flanks = "auto") -> Assessed:
+    def assess(
+        self,
+        sequences: sequence.Texts,
+        *,
+        flanks: sequence.Flanks = "auto",
+        window: sequence.Window | None = None,
+    ) -> Assessed:
         """Expression of each sequence, and how far to trust it if the model is calibrated.
 
-        Raises:
-            ValueError: If a sequence holds letters other than A, C, G, T and N, or is not text.
+        Arguments and errors as for :meth:`predict`.
         """
-        return self.assess_tokens(self.prepare(sequences, flanks=flanks))
+        return self.assess_tokens(self.prepare(sequences, flanks=flanks, window=window))
 
     def assess_tokens(self, tokens: npt.ArrayLike) -> Assessed:
         """:meth:`assess` for prepared tokens ``(N, L)``."""
@@ -293,6 +367,19 @@ def _on_both_strands(network: nn.Module) -> nn.Module:
     if has_marks(network):
         return BothStrands(network)
     return Ensemble([network], reverse_complement=True)
+
+
+class Profile(NamedTuple):
+    """Predictions along one sequence, one row a window."""
+
+    start: npt.NDArray[np.int64]
+    """``(W,)``, first base of each window in the given sequence, from 1."""
+    end: npt.NDArray[np.int64]
+    """``(W,)``, last base of each window."""
+    expression: Expression
+    """``(W, n_media)``."""
+    trust: Trust | None
+    """None if the model is not calibrated."""
 
 
 class Assessed(NamedTuple):

@@ -22,17 +22,24 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from crmnet import sequence
+from crmnet.choices import Digits
 from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
 from crmnet.data.sequences import SequenceBlock, read_sequences
 from crmnet.files import PathLike, as_paths, make_room, write_atomically, write_text_atomically
 from crmnet.prediction.predictor import Predictor
-from crmnet.prediction.table import column_names, predict_block, table_columns
+from crmnet.prediction.table import (
+    Reading,
+    column_names,
+    for_reading,
+    predict_block,
+    table_columns,
+)
 from crmnet.reports.tables import TableWriter, table_kind
 
 PART_ROWS = 100_000
@@ -73,6 +80,12 @@ class ShardedJob:
     flanks: sequence.Flanks = "auto"
     rows: int = PART_ROWS
     """Number of rows in each part except the last."""
+    window: sequence.Window | None = None
+    """As for :class:`crmnet.prediction.table.Reading`, like ``columns`` and ``iupac``."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    iupac: sequence.Iupac = "error"
+    digits: Digits = "rounded"
+    """Of the joined table; the parts have all digits."""
 
     def __post_init__(self) -> None:
         for name in ("input", "output"):
@@ -82,6 +95,11 @@ class ShardedJob:
         if STDIN in (self.input, self.output):
             raise ValueError("parts need files for input and output, not -; name both")
         table_kind(self.output)
+
+    @property
+    def reading(self) -> Reading:
+        """How the sequences are read."""
+        return Reading(self.flanks, self.window, None, self.columns, self.iupac)
 
     @property
     def folder(self) -> Path:
@@ -120,13 +138,15 @@ def predict_sharded(
 
     if existing is None:
         return sequence.Preparation()
-    names = column_names(predictor, job.media)
+    names = column_names(predictor, job.media, by_window=job.window is not None)
     done, number = sequence.Preparation(), -1
-    for number, rows in enumerate(_in_parts(read_sequences(job.input), job.rows)):
+    for number, rows in enumerate(
+        _in_parts(read_sequences(job.input, columns=job.columns), job.rows)
+    ):
         path = part(number)
         if number % process.world_size != process.rank or path.name in existing:
             continue
-        predicted = predict_block(predictor, job.input, rows, job.flanks)
+        predicted = predict_block(predictor, job.input, rows, job.reading)
         with TableWriter(path, names) as table:
             table.write(table_columns(predictor, predicted, job.media))
         done += predicted.preparation
@@ -135,21 +155,24 @@ def predict_sharded(
         paths = [part(n) for n in range(number + 1)]
         while not all(path.exists() for path in paths):
             time.sleep(POLL_SECONDS)
-        join(paths, job.output, names)
+        join(paths, job.output, names, job.digits)
         _write_job(job, {**parameters, "joined": True})
         for path in paths:
             path.unlink()
     return done
 
 
-def join(paths: Sequence[PathLike], output: PathLike, names: Sequence[str]) -> None:
+def join(
+    paths: Sequence[PathLike], output: PathLike, names: Sequence[str], digits: Digits = "full"
+) -> None:
     """Write the tables of the parts, in order, to ``output``; one part at a time is in memory."""
     import polars
 
     if table_kind(output) != "parquet":
         with TableWriter(output, names) as table:
             for path in as_paths(paths):
-                table.write(polars.read_parquet(path).to_dict(as_series=False))
+                columns = polars.read_parquet(path).to_dict(as_series=False)
+                table.write(for_reading(columns, output, digits))
         return
 
     def write(partial: Path) -> None:
@@ -202,9 +225,13 @@ def _job_parameters(predictor: Predictor, job: ShardedJob) -> dict[str, Any]:
         "model": predictor.identity,
         "precision": predictor.precision,
         "media": list(job.media),
-        "columns": column_names(predictor, job.media),
+        "columns": column_names(predictor, job.media, by_window=job.window is not None),
         "flanks": job.flanks,
         "rows": job.rows,
+        "window": job.window,
+        "named": dict(job.columns),
+        "iupac": job.iupac,
+        "digits": job.digits,
     }
 
 

@@ -1,16 +1,62 @@
-"""Prediction tables: reads the sequences of a file and gives columns, block by block."""
+"""Prediction tables: reads the sequences of a file and gives columns, block by block.
+
+A table has ``id``, with windows ``start`` and ``end``, then for each medium ``expression_<medium>``
+and for a calibrated model ``low_<medium>``, ``high_<medium>`` and ``percentile_<medium>``, at last
+``unlike_training``. Text is rounded for reading; Parquet, and text on request, has all digits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 from crmnet import sequence
+from crmnet.choices import Digits
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
-from crmnet.data.sequences import SequenceBlock, prepare_block, read_sequences
+from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, read_sequences
 from crmnet.files import PathLike
-from crmnet.prediction.predictor import Predictor
+from crmnet.prediction.predictor import WINDOWS, Predictor
+from crmnet.reports.tables import table_kind
 from crmnet.statistics.uncertainty import Expression, Trust
+
+DECIMALS = 3
+"""Of numbers in a table that people read; the model's own error is about 1 bin."""
+
+REMEDY = (
+    "pass --window last or --window first to predict one end, or --tile 10 for a profile along it"
+)
+"""Advice about a sequence that is too long for the network."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the sequences of a file are read."""
+
+    flanks: sequence.Flanks = "auto"
+    window: sequence.Window | None = None
+    """The end that is read of a sequence that is too long; None refuses it."""
+    tile: int | None = None
+    """Bases from window to window of a profile; None makes none."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Role → column name, as for :func:`crmnet.data.sequences.read_sequences`."""
+    iupac: sequence.Iupac = "error"
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.tile is not None:
+            raise ValueError("--window takes one window of a sequence and --tile all; give one")
+        if self.tile is not None and self.tile < 1:
+            raise ValueError(f"the step of --tile must be at least 1 base; got {self.tile}")
+
+    @property
+    def by_window(self) -> bool:
+        """Whether rows are windows with a start and an end."""
+        return self.window is not None or self.tile is not None
 
 
 class PredictedBlock(NamedTuple):
@@ -22,67 +68,178 @@ class PredictedBlock(NamedTuple):
     preparation: sequence.Preparation
     trust: Trust | None = None
     """None if the model is not calibrated."""
+    start: npt.NDArray[np.int64] | None = None
+    """First base of each window in the given sequence, from 1; None if rows are no windows."""
+    end: npt.NDArray[np.int64] | None = None
+    """Last base of each window."""
 
 
 def predict_file(
-    predictor: Predictor, path: PathLike, *, flanks: sequence.Flanks = "auto"
+    predictor: Predictor,
+    path: PathLike,
+    *,
+    flanks: sequence.Flanks = "auto",
+    reading: Reading | None = None,
 ) -> Iterator[PredictedBlock]:
     """Predict the sequences of a file in input order; memory does not grow with the file.
 
-    Ids are those of the file (FASTA names, an ``id`` column), else running numbers from 1.
+    Ids are those of :func:`crmnet.data.sequences.read_sequences`.
+
+    Args:
+        predictor: The model.
+        path: The file, or ``-``.
+        flanks: As for :func:`crmnet.sequence.prepare`; ``reading`` has its own.
+        reading: How to read the sequences; None means without windows.
 
     Raises:
-        ValueError: At the first sequence that cannot be read, naming file, line and position.
+        ValueError: At the first sequence that cannot be read or is too long for the network,
+            naming file, line and position.
     """
-    for block in read_sequences(path):
-        yield predict_block(predictor, path, block, flanks)
+    reading = reading or Reading(flanks)
+    for block in read_sequences(path, columns=reading.columns):
+        if reading.tile is None:
+            yield predict_block(predictor, path, block, reading)
+        else:
+            yield from _profiles(predictor, path, block, reading)
 
 
 def predict_block(
-    predictor: Predictor, path: PathLike, block: SequenceBlock, flanks: sequence.Flanks
+    predictor: Predictor, path: PathLike, block: SequenceBlock, reading: Reading
 ) -> PredictedBlock:
     """Predict a block of the file ``path``; an error names the file and the row's line."""
-    tokens, preparation = prepare_block(block, path, flanks, predictor.length)
+    if reading.window is not None:
+        parts = [
+            sequence.windows(text, reading.window, reading.flanks, predictor.length)
+            for text in block.sequences
+        ]
+        return _predict_windows(predictor, path, block, reading, parts)
+    tokens, preparation = prepare_block(
+        block, path, reading.flanks, predictor.length, iupac=reading.iupac, remedy=REMEDY
+    )
     expression, trust = predictor.assess_tokens(tokens)
     return PredictedBlock(block.ids, expression, preparation, trust)
 
 
-def column_names(predictor: Predictor, media: Sequence[str]) -> list[str]:
+def _profiles(
+    predictor: Predictor, path: PathLike, block: SequenceBlock, reading: Reading
+) -> Iterator[PredictedBlock]:
+    """Profiles of the sequences of a block, at most :data:`WINDOWS` windows at a time."""
+    assert reading.tile is not None
+    for row, text in enumerate(block.sequences):
+        one = SequenceBlock([block.ids[row]], [block.lines[row]], [text])
+        parts = sequence.windows(text, reading.tile, reading.flanks, predictor.length)
+        for first in range(0, len(parts), WINDOWS):
+            some = parts[first : first + WINDOWS]
+            yield _predict_windows(predictor, path, one, reading, [some])
+
+
+def _predict_windows(
+    predictor: Predictor,
+    path: PathLike,
+    block: SequenceBlock,
+    reading: Reading,
+    parts: list[list[sequence.Stretch]],
+) -> PredictedBlock:
+    texts = block.sequences
+    if reading.iupac == "n":
+        texts = [sequence.iupac_as_n(text) for text in texts]
+    names = block_names(block, path)
+    tokens, preparation = sequence.window_constructs(
+        texts, parts, names, flanks=reading.flanks, length=predictor.length
+    )
+    expression, trust = predictor.assess_tokens(tokens)
+    flat = [part for own in parts for part in own]
+    ids = [name for name, own in zip(block.ids, parts, strict=True) for _ in own]
+    start = np.array([part.start + 1 for part in flat], dtype=np.int64)
+    end = np.array([part.stop for part in flat], dtype=np.int64)
+    return PredictedBlock(ids, expression, preparation, trust, start, end)
+
+
+def column_names(
+    predictor: Predictor, media: Sequence[str], *, by_window: bool = False
+) -> list[str]:
     """Names of the columns of a prediction table for ``media``, in order.
 
-    ``id`` and ``expression`` (``expression_<medium>`` for several media). A calibrated model adds
-    ``low`` and ``high``, ``percentile`` if its card holds native promoters, and
-    ``unlike_training``. :func:`table_columns` fills them.
+    :func:`table_columns` fills them.
     """
     calibration = None if predictor.card is None else predictor.card.calibration
-    kinds = ["expression"]
-    if calibration is not None:
-        kinds += ["low", "high", *(["percentile"] if calibration.native else [])]
-    several = len(media) > 1
-    names = [f"{kind}_{medium}" if several else kind for kind in kinds for medium in media]
-    return ["id", *names, *(["unlike_training"] if calibration is not None else [])]
+    names = [f"{kind}_{medium}" for medium in media for kind in _kinds(predictor)]
+    where = ["start", "end"] if by_window else []
+    return ["id", *where, *names, *(["unlike_training"] if calibration is not None else [])]
+
+
+def _kinds(predictor: Predictor) -> list[str]:
+    calibration = None if predictor.card is None else predictor.card.calibration
+    if calibration is None:
+        return ["expression"]
+    return ["expression", "low", "high", *(["percentile"] if calibration.native else [])]
 
 
 def unit_lines(predictor: Predictor, media: Sequence[str]) -> Iterator[str]:
-    """One line for each expression column whose unit is known."""
-    for medium, column in zip(media, column_names(predictor, media)[1:], strict=False):
+    """What the columns mean: unit of each medium if it is known, interval, percentile and flags."""
+    for medium in media:
         unit = predictor.unit(medium)
         if unit == BIN_UNIT:
-            yield f"{column}: mean sorting bin, 0–17"
+            yield f"expression_{medium}: mean sorting bin, bins 0–{sequence.TOP_BIN}"
         elif unit not in (None, UNKNOWN_UNIT):
-            yield f"{column}: {unit}, the unit of the training labels"
+            yield f"expression_{medium}: {unit}, the unit of the training labels"
+    calibration = None if predictor.card is None else predictor.card.calibration
+    if calibration is None:
+        return
+    yield f"low, high: {100 * calibration.level:.0f} % interval of a measurement"
+    if calibration.native:
+        rows = calibration.native_data.get("rows")
+        count = f"{rows:,} " if isinstance(rows, int) else ""
+        yield f"percentile: among {count}native {sequence.INSERT}-base fragments"
+    wide = "has a wider interval" if calibration.unlike_intervals else "has no interval"
+    yield (
+        "unlike_training: why a sequence is unlike the training data; such a prediction "
+        f"{wide} (crmnet predict --explain-flags)"
+    )
 
 
 def table_columns(
     predictor: Predictor, predicted: PredictedBlock, media: Sequence[str]
 ) -> dict[str, Iterable[Any]]:
-    """The columns of one block, by the names of :func:`column_names`."""
-    indices = [predictor.medium_index(medium) for medium in media]
+    """The columns of one block, by the names of :func:`column_names`, with all digits."""
     trust = predicted.trust
     arrays = [predicted.expression]
     if trust is not None:
         arrays += [trust.low, trust.high, *([] if trust.percentile is None else [trust.percentile])]
-    columns: list[Iterable[Any]] = [array[:, i] for array in arrays for i in indices]
-    unlike = [] if trust is None else [trust.unlike]
-    names = column_names(predictor, media)
-    return dict(zip(names, [predicted.ids, *columns, *unlike], strict=True))
+    columns: dict[str, Iterable[Any]] = {"id": predicted.ids}
+    if predicted.start is not None and predicted.end is not None:
+        columns |= {"start": predicted.start, "end": predicted.end}
+    for medium in media:
+        index = predictor.medium_index(medium)
+        for kind, array in zip(_kinds(predictor), arrays, strict=True):
+            columns[f"{kind}_{medium}"] = array[:, index]
+    if trust is not None:
+        columns["unlike_training"] = trust.unlike
+    return columns
+
+
+def for_reading(
+    columns: Mapping[str, Iterable[Any]], path: PathLike, digits: Digits = "rounded"
+) -> Mapping[str, Iterable[Any]]:
+    """Columns as the table ``path`` shows them: rounded unless it is Parquet or has full digits.
+
+    A missing number, NaN, is an empty field of text.
+    """
+    if digits not in get_args(Digits):
+        raise ValueError(f"digits must be one of {', '.join(get_args(Digits))}; got {digits!r}")
+    if table_kind(Path(path)) == "parquet":
+        return columns
+    return {name: _as_text(column, digits) for name, column in columns.items()}
+
+
+def _as_text(column: Iterable[Any], digits: Digits) -> Iterable[Any]:
+    values = column
+    if isinstance(column, np.ndarray) and column.dtype == np.float32:
+        values = [float(np.format_float_positional(v, trim="0")) for v in column]
+    values = list(values)
+    if not values or not isinstance(values[0], float):
+        return values
+    if digits == "full":
+        return ["" if math.isnan(v) else v for v in values]
+    # Adding 0 turns -0.0 into 0.0.
+    return ["" if math.isnan(v) else f"{round(v, DECIMALS) + 0.0:.{DECIMALS}f}" for v in values]

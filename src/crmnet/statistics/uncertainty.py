@@ -24,6 +24,18 @@ from crmnet.sequence import N_TOKEN, Tokens, as_tokens, find_adapters, sequence_
 Expression = npt.NDArray[np.float32]
 BASES = 4
 
+FLAGS: Mapping[str, str] = {
+    "length": "The construct is shorter or longer than nearly all of the training data.",
+    "unknown": "The sequence has more unknown bases (N) than nearly all of the training data.",
+    "adapters": "The construct does not start and end with the reporter's adapters, with at most "
+    "two mismatches in each.",
+    "composition": "The bases or their neighbours have unusual frequencies: rich in G + C or A + "
+    "T, or a repeat.",
+    "disagreement": "The members of the ensemble disagree more than on nearly all held-out "
+    "promoters.",
+}
+"""Why a prediction may be less certain than its interval says: flag → one sentence."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,6 +107,9 @@ class Calibration(_Frozen):
     """Medium → evenly spaced quantiles of the predicted expression of native promoters."""
     native_data: dict[str, Any] = {}
     """Name and number of these promoters."""
+    unlike_intervals: dict[str, Interval] = {}
+    """Medium → interval from the held-out rows that are flagged; without it, a flagged prediction
+    has no interval."""
 
 
 class Trust(NamedTuple):
@@ -119,6 +134,9 @@ def assess_predictions(
 ) -> Trust:
     """Intervals, percentiles and flags of predictions.
 
+    A flagged prediction has the wider interval of the card's ``unlike_intervals``, or NaN if the
+    card has none: the interval of ordinary promoters does not hold for it.
+
     Args:
         calibration: Parameters from the model's card.
         media: Names of the M outputs.
@@ -129,20 +147,38 @@ def assess_predictions(
     expression, spread = np.asarray(expression), np.asarray(spread)
     half_widths = np.full(expression.shape, np.nan)
     percentile = np.full(expression.shape, np.nan)
+    spread_by_medium = {medium: spread[:, m] for m, medium in enumerate(media)}
+    reasons = reasons_unlike(calibration.familiar, tokens, spread_by_medium)
+    flagged = np.array([bool(own) for own in reasons], dtype=bool)
     for m, medium in enumerate(media):
         if medium in calibration.intervals:
-            half_widths[:, m] = calibration.intervals[medium].half_width(spread[:, m])
+            usual = calibration.intervals[medium].half_width(spread[:, m])
+            wide = np.full(len(usual), np.nan)
+            if medium in calibration.unlike_intervals:
+                wider = calibration.unlike_intervals[medium].half_width(spread[:, m])
+                wide = np.maximum(usual, wider)
+            half_widths[:, m] = np.where(flagged, wide, usual)
         if medium in calibration.native:
             percentile[:, m] = percentile_of(expression[:, m], calibration.native[medium])
-    spread_by_medium = {medium: spread[:, m] for m, medium in enumerate(media)}
     return Trust(
         low=(expression - half_widths).astype(np.float32),
         high=(expression + half_widths).astype(np.float32),
         percentile=percentile.astype(np.float32) if calibration.native else None,
-        unlike=[
-            ";".join(reasons)
-            for reasons in reasons_unlike(calibration.familiar, tokens, spread_by_medium)
-        ],
+        unlike=[";".join(own) for own in reasons],
+    )
+
+
+def joined(parts: Sequence[Trust | None]) -> Trust | None:
+    """The trust of predictions that were made in parts; None if there is none."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    percentile = [part.percentile for part in known if part.percentile is not None]
+    return Trust(
+        np.concatenate([part.low for part in known]),
+        np.concatenate([part.high for part in known]),
+        np.concatenate(percentile) if percentile else None,
+        [flags for part in known for flags in part.unlike],
     )
 
 
@@ -237,11 +273,7 @@ def reasons_unlike(
 ) -> list[list[str]]:
     """The reasons why each row is unlike the training data; an empty list if there are none.
 
-    * ``length``: shorter or longer than nearly all of the training data.
-    * ``N``: more unknown bases.
-    * ``adapters``: does not start and end with the adapters of the reporter.
-    * ``composition``: other frequencies of neighbouring bases (rich in G + C or A + T, or repeats).
-    * ``disagreement``: the members of the ensemble disagree more than on held-out rows.
+    The reasons are the names of :data:`FLAGS`, which explains them.
     """
     tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
@@ -254,7 +286,7 @@ def reasons_unlike(
             disagreement |= np.asarray(spread[medium]) > limit
     reasons = {
         "length": (lengths < familiar.lengths[0]) | (lengths > familiar.lengths[1]),
-        "N": _unknown(tokens, lengths) > familiar.unknown,
+        "unknown": _unknown(tokens, lengths) > familiar.unknown,
         "adapters": ~np.logical_and(*find_adapters(tokens, stop=lengths)),
         "composition": distance > familiar.composition,
         "disagreement": disagreement,
