@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import decode
+from crmnet.training import train as module
 from crmnet.training.optimiser import learning_rate
 from crmnet.training.train import Diverged, train
 from support import TINY, settings
@@ -165,6 +167,22 @@ def test_a_validation_set_of_another_medium_is_an_error(assay, tmp_path):
 def test_two_validation_rows_are_an_error(assay, tmp_path):
     with pytest.raises(ValueError, match=r"too few to compare .* raise train.validation_fraction"):
         train(settings("epochs=1", "validation_fraction=0.004"), assay, tmp_path / "run")
+
+
+def test_one_gpu_is_chosen_by_its_number(tmp_path, monkeypatch):
+    class Trainer:
+        def __init__(self, **options):
+            self.options = options
+
+    monkeypatch.setattr("crmnet.training.train.pl.Trainer", Trainer)
+    monkeypatch.setattr("crmnet.training.train.choose_device", torch.device)
+    for name, expected in (("cuda:1", [1]), ("cuda", 1), ("cpu", 1)):
+        chosen = settings(f"device={name}").train
+        folder = SimpleNamespace(folder=tmp_path)
+        trainer = module._trainer(chosen, folder, module._check_device(chosen))
+        assert trainer.options["devices"] == expected
+    with pytest.raises(ValueError, match="cuda:1 is one GPU; set train"):
+        module._check_device(settings("device=cuda:1", "devices=2").train)
 
 
 def test_a_missing_device_is_an_error_before_any_file_is_written(assay, tmp_path):

@@ -103,7 +103,8 @@ class TrainSettings(Frozen):
     """Decay of an exponential moving average of the weights, updated after every step. Above 0, the
     averaged weights are validated and kept."""
     seed: int = Field(0, ge=0, le=MANY)
-    device: Literal["auto", "cpu", "cuda", "mps", "tpu"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|tpu|cuda(:\d{1,3})?)$")
+    """``auto``, ``cpu``, ``cuda``, ``mps``, ``tpu``, or one GPU by number, such as ``cuda:1``."""
     devices: int = Field(1, ge=1, le=1024)
     """Devices of each node (on the CPU: processes), each with its own batch."""
     nodes: int = Field(1, ge=1, le=1024)

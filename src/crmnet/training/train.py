@@ -201,6 +201,8 @@ def _check_device(settings: TrainSettings) -> torch.device:
             raise ValueError("train.devices must be 1 on a TPU")
         return torch.device("cpu")
     device = choose_device(settings.device)
+    if device.index is not None and world_size > 1:
+        raise ValueError(f"train.device {settings.device} is one GPU; set train.devices=1 or cuda")
     if settings.precision == "fp16" and device.type != "cuda":
         raise ValueError(
             f"train.precision fp16 needs a CUDA GPU; on {device.type} use bf16 or fp32"
@@ -230,7 +232,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
         _quiet_lightning()
         return pl.Trainer(
             accelerator="tpu" if settings.device == "tpu" else accelerator,
-            devices=settings.devices,
+            devices=settings.devices if device.index is None else [device.index],
             num_nodes=settings.nodes,
             strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
             precision=LIGHTNING_PRECISION[resolve_precision(settings, device)],
