@@ -252,7 +252,7 @@ class _GateAndNorm(nn.Module):
 
 
 def _gates_with_norms(block: DoubleConv, dtype: torch.dtype) -> nn.Module:
-    """Copy of the block in which :class:`_Affine` replaces each batch norm, with the gate before."""
+    """Copy of the block whose batch norms, with the gates before them, are :class:`_Affine`."""
     children: dict[str, nn.Module] = {}
     for first in (0, 2):
         unit, norm = block[first], block[first + 1]
