@@ -308,8 +308,9 @@ def _measure_in_processes(
 
 
 def _failure_reason(error: ProcessException, folder: Path) -> str:
+    """Reason why a process failed: the one that it wrote, or one from the error."""
     # If one process runs out of memory, the others fail too, because they lose contact with it.
-    # Only the first process writes a reason.
+    # Only that process writes a reason.
     reasons = sorted(folder.glob("*.why"))
     if reasons:
         return reasons[0].read_text()
@@ -333,7 +334,7 @@ def _worker(
         if case.devices > 1:
             torch.distributed.init_process_group(
                 "nccl" if device_type == "cuda" else "gloo",
-                init_method=f"file://{folder}/meeting",
+                init_method=f"file://{folder}/rendezvous",
                 rank=rank,
                 world_size=case.devices,
             )
