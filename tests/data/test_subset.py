@@ -72,7 +72,7 @@ def test_no_family_is_on_both_sides_and_no_row_is_lost(tmp_path_factory, family,
 def test_split_by_family_needs_families(tmp_path):
     (tmp_path / "a.tsv").write_text("sequence\texpression\nACGT\t1\nTT\t2\n")
     plain = ingest([tmp_path / "a.tsv"], tmp_path / "set")
-    with pytest.raises(ValueError, match="has no given families; ingest it with a family column"):
+    with pytest.raises(ValueError, match="has no families; ingest it with a family column"):
         split(plain, tmp_path / "a", tmp_path / "b", SplitOptions(by="family"))
 
 

@@ -57,7 +57,7 @@ from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.crmnet.training_form import training_forward
 from crmnet.models.layers import count_parameters
 from crmnet.process import end_process
-from crmnet.sequence import LENGTH, one_hot
+from crmnet.sequence import LENGTH, TOP_BIN, one_hot
 
 __all__ = [
     "EPOCHS",
@@ -241,7 +241,7 @@ def training_step(
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     scaler = torch.GradScaler(device.type, enabled=case.precision == "fp16")
     tokens = _random_tokens(case, options, device)
-    labels = 17 * torch.rand(case.batch_size, device=device)  # bins 0 to 17
+    labels = TOP_BIN * torch.rand(case.batch_size, device=device)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -308,8 +308,9 @@ def _measure_in_processes(
 
 
 def _failure_reason(error: ProcessException, folder: Path) -> str:
+    """Reason why a process failed: the one that it wrote, or one from the error."""
     # If one process runs out of memory, the others fail too, because they lose contact with it.
-    # Only the first one writes its reason.
+    # Only that process writes a reason.
     reasons = sorted(folder.glob("*.why"))
     if reasons:
         return reasons[0].read_text()
@@ -333,7 +334,7 @@ def _worker(
         if case.devices > 1:
             torch.distributed.init_process_group(
                 "nccl" if device_type == "cuda" else "gloo",
-                init_method=f"file://{folder}/meeting",
+                init_method=f"file://{folder}/rendezvous",
                 rank=rank,
                 world_size=case.devices,
             )

@@ -59,13 +59,13 @@ class Check:
     def lines(self) -> Iterator[str]:
         """The result as lines of text for the command line."""
         yield f"{self.name}: {self.rows:,} rows"
-        for name, counts in self.media.items():
+        for name, medium in self.media.items():
             yield (
-                f"{name}: {counts['rows']:,} rows, {counts['mean']:.2f} ± {counts['sd']:.2f}, "
-                f"{counts['min']:.2f} to {counts['max']:.2f} ({counts['unit']})"
+                f"{name}: {medium['rows']:,} rows, {medium['mean']:.2f} ± {medium['sd']:.2f}, "
+                f"{medium['min']:.2f} to {medium['max']:.2f} ({medium['unit']})"
                 + (
-                    f"; {counts['singletons']:,} labels are whole numbers, as for a single cell"
-                    if counts["unit"] == BIN_UNIT
+                    f"; {medium['singletons']:,} labels are whole numbers, as for a single cell"
+                    if medium["unit"] == BIN_UNIT
                     else ""
                 )
             )
@@ -134,8 +134,8 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
         rows=len(dataset),
         fingerprint=dataset.fingerprint,
         media={
-            name: {**counts, "unit": dataset.units[name], "singletons": int(n_singletons)}
-            for (name, counts), n_singletons in zip(
+            name: {**statistics, "unit": dataset.units[name], "singletons": int(n_singletons)}
+            for (name, statistics), n_singletons in zip(
                 dataset.manifest["media"].items(), singletons, strict=True
             )
         },

@@ -7,8 +7,8 @@ them. One row is one measurement: a sequence, its expression and the medium.
       tokens.npy     (N, 112) uint8
       labels.npy     (N,) float32, in the unit of the medium
       medium.npy     (N,) uint8, index into the manifest's media
-      family.npy     (N,) uint64, if families were given
-      weight.npy     (N,) float32, if weights were given (for example numbers of cells)
+      family.npy     (N,) uint64, if the source has families
+      weight.npy     (N,) float32, if the source has weights (for example numbers of cells)
       rejected.tsv   every rejected row: file, line, reason, text
       bases.npy, lengths.npy, unknown.npy   instead of tokens.npy in a packed data set
       manifest.json  counts, histograms, sources, fingerprint; written last

@@ -188,10 +188,10 @@ def _sorted_parts(
     max_kmers = len(tokens) * max(1, tokens.shape[1] - options.k + 1 - 30)
     parts = np.uint64(-(-max_kmers // KMERS_AT_ONCE))
     for part in range(int(parts)):
-        in_this_part = []
+        chunks = []
         for kmers, rows in kmer_chunks(tokens, options):
             in_part = (kmers >> np.uint64(32)) % parts == np.uint64(part)
-            in_this_part.append((kmers[in_part], rows[in_part]))
-        kmers, rows = (np.concatenate(column) for column in zip(*in_this_part, strict=True))
+            chunks.append((kmers[in_part], rows[in_part]))
+        kmers, rows = (np.concatenate(column) for column in zip(*chunks, strict=True))
         order = np.argsort(kmers)
         yield kmers[order], rows[order]

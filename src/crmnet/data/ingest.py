@@ -111,6 +111,7 @@ def ingest(
 def _one_per_file(
     files: Sequence[PathLike | Source], values: Sequence[Value], name: str
 ) -> list[Value]:
+    """One value for each file; a single value holds for all files."""
     if len(values) == 1:
         return list(values) * len(files)
     if len(values) != len(files):

@@ -99,8 +99,7 @@ class Leaks:
         ):
             yield (
                 f"{shared_rows.rows.sum():,} rows have {relation} "
-                f"{shared_rows.against_rows.sum():,} rows of "
-                f"{against}"
+                f"{shared_rows.against_rows.sum():,} rows of {against}"
             )
             for example in shared_rows.examples:
                 detail = f", mismatches: {example['mismatches']}" if "mismatches" in example else ""
@@ -175,8 +174,8 @@ class TrainingRows:
         tokens = as_rows(tokens)
         if self.level == "exact":
             return Seen(copies(tokens, self.tokens), self.name, self.level)
-        shared_rows = find_shared(self.tokens, tokens, self.mismatches, self.words)
-        return Seen(shared_rows.against_rows(self.level), self.name, self.level)
+        leaks = find_shared(self.tokens, tokens, self.mismatches, self.words)
+        return Seen(leaks.against_rows(self.level), self.name, self.level)
 
 
 def copies(tokens: npt.ArrayLike, against: npt.ArrayLike) -> Booleans:
@@ -226,12 +225,12 @@ def _near_copies(tokens: Tokens, against: Tokens, mismatches: int) -> SharedRows
             row, other, distance = row[closest_last], other[closest_last], distance[closest_last]
             closer = distance < nearest[row]
             nearest[row[closer]], partner[row[closer]] = distance[closer], other[closer]
-    shared_rows = nearest <= mismatches
+    is_near = nearest <= mismatches
     examples = [
         {"row": int(row), "against_row": int(partner[row]), "mismatches": int(nearest[row])}
-        for row in np.nonzero(shared_rows)[0][:EXAMPLES]
+        for row in np.nonzero(is_near)[0][:EXAMPLES]
     ]
-    return SharedRows(shared_rows, against_shared, examples)
+    return SharedRows(is_near, against_shared, examples)
 
 
 class Pairs(NamedTuple):

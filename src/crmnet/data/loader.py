@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     weight: torch.Tensor
     """``(B,)`` float32; ones if the data set has no weights."""
     singleton: torch.Tensor
-    """``(B,)`` bool; whether the label is a whole sorting bin, as for a single cell."""
+    """``(B,)`` bool; whether the label is an integer bin, as for a single cell."""
 
 
 class DatasetRows(TorchDataset[Batch]):
@@ -100,10 +100,10 @@ class RowBatches(Sampler[Integers]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        steps, left = divmod(
+        steps, n_left = divmod(
             self.rows_per_class * len(self.classes), self.batch_size * self.world_size
         )
-        return steps + (left >= (1 if self.every_row else self.world_size))
+        return steps + (n_left >= (1 if self.every_row else self.world_size))
 
     def __iter__(self) -> Iterator[Integers]:
         rows = self.rows

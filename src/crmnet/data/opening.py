@@ -44,7 +44,7 @@ def public_source(
         name: Name of its card.
         cache: Cache folder; None means the default one.
         folder: Folder to search instead of the cache.
-        medium: Name of its medium; None means the one of the card.
+        medium: Name of its medium; None means the medium of the card.
 
     Raises:
         FileNotFoundError: If the cache or the folder does not hold the file.
@@ -93,10 +93,10 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return
-    known = is_known(path)
-    source = public_source(str(path)) if known else path
+    is_public = is_known(path)
+    source = public_source(str(path)) if is_public else path
     with tempfile.TemporaryDirectory() as folder:
-        name = str(path) if known else path.name.split(".")[0]
+        name = str(path) if is_public else path.name.split(".")[0]
         dataset = ingest([source], Path(folder) / name, options)
         for line in rejection_summary(dataset.manifest):
             log.info("%s: %s", dataset.name, line)

@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from crmnet.sequence import LENGTH, N_TOKEN, Tokens, as_tokens, sequence_lengths
 
-BYTES = LENGTH // 4
 _BASES_OF_BYTE = np.stack(
     [(np.arange(256) >> shift & 3).astype(np.uint8) for shift in (6, 4, 2, 0)], axis=1
 )

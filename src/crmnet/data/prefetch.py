@@ -28,7 +28,7 @@ Reader = Callable[[], Iterator[ValidatedRows]]
 def read_concurrently(
     readers: Sequence[Reader], threads: int, folder: PathLike
 ) -> Generator[Iterator[ValidatedRows], None, None]:
-    """Read files concurrently; yields the rows of one file after the other.
+    """Read files concurrently; yields the rows of one file after another.
 
     Args:
         readers: One for each file.

@@ -21,8 +21,8 @@ from crmnet.data.packed import as_rows
 def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:
     """Family ``(N,)`` of each row; equal numbers mean the same family.
 
-    Copies of a sequence, on either strand and in any medium, belong to one family, except that
-    families given with the data are kept.
+    Computed families join copies of a sequence on either strand and in any medium. Families in the
+    data set are returned unchanged.
 
     Args:
         dataset: The opened data set.

@@ -153,7 +153,7 @@ def split(
     options = options or SplitOptions()
     if options.by == "family" and dataset.family is None:
         raise ValueError(
-            f"{dataset.path} has no given families; ingest it with a family column, or split it "
+            f"{dataset.path} has no families; ingest it with a family column, or split it "
             "by sequence or by homology"
         )
     if held_out is not None and train.resolve() == held_out.resolve():

@@ -1,1 +1,1 @@
-"""Panels and logos: take arrays, draw on matplotlib axes; saving is left to the caller."""
+"""Panels and logos: take arrays and draw on matplotlib axes; callers save the figures."""

@@ -130,8 +130,8 @@ def configure(name: str, **overrides: Any) -> Any:
         A frozen dataclass, such as :class:`~crmnet.models.crmnet.network.CRMnetConfig`.
 
     Raises:
-        ValueError: If the name or a setting is unknown, or a value is invalid; the message names
-            the known ones or the constraint.
+        ValueError: If the name or a setting is unknown, or a value is invalid; the message lists
+            the known names or states the constraint.
     """
     if not isinstance(name, str):
         raise ValueError(f"model must be the name of a network, a text; got {name!r:.60}")

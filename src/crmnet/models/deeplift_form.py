@@ -113,7 +113,7 @@ class Recurrence(nn.Module):
         self.tanh, self.glu = nn.Tanh(), nn.GLU(dim=2)
 
     def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
-        """Outputs ``(B, L, 2 U)`` as of ``nn.LSTM``, and None instead of the last state."""
+        """The outputs of ``nn.LSTM``, ``(B, L, 2 U)``, and None instead of its last state."""
         x_BLDC = torch.stack([x_BLC, x_BLC.flip(1)], dim=2)
         inputs_BLDG = torch.einsum("bldc,dgc->bldg", x_BLDC, self.input_weight) + self.bias
         U = self.hidden_weight.shape[2]

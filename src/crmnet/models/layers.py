@@ -254,7 +254,7 @@ def has_marks(network: nn.Module) -> bool:
     """Whether a network accepts six channels: four for bases, then is_reverse and is_singleton.
 
     The bases of such an input are always the forward strand. The network reverse-complements rows
-    with is_reverse = 1 itself (:class:`~crmnet.models.context.DreamInput`).
+    with is_reverse = 1 (:class:`~crmnet.models.context.DreamInput`).
     """
     return bool(getattr(network, "has_marks", False))
 
@@ -299,7 +299,7 @@ def initialise(model: nn.Module) -> None:
     """
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
-            # Weights are (out, in, k). Transposed ones are (in, out, k); Keras uses fan-in out · k.
+            # Weights are (out, in, k); transposed: (in, out, k), where Keras uses fan-in out · k.
             std = math.sqrt(2 / module.weight[0].numel()) / 0.87962566103423978
             nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
         elif isinstance(module, nn.Linear):

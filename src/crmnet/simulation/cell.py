@@ -88,7 +88,8 @@ BASE_LOGIT = (-1.2, -3.2)
 GC_LOGIT = 20.0
 """Effect on the logit of expression per unit of the insert's G + C fraction above one half. With
 this value and λ, composition and weak sites explain much of a random promoter's expression, as in
-the real library. Composition alone explains more here than there (docs/experiments)."""
+the real library. Composition alone explains more in this cell than in the real library
+(docs/experiments)."""
 BASE_ACCESS = -0.6
 """a₀: logit of accessibility without openers and tracts."""
 ACCESS_LOGIT = 1.5

@@ -175,7 +175,7 @@ def _spread(squares: Floats, scale: Floats) -> Floats:
 def bootstrap(scored: Scored, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
     """Name of :data:`ESTIMATES` → its value with a percentile interval from resampled families.
 
-    Each resample samples as many families as there are, with replacement, and takes all their
+    Each resample samples families with replacement, as many as the set has, and takes all their
     rows. Spearman's ρ is computed from ranks within the resample. Very large sets use fewer
     resamples (:func:`resamples_for`). The intervals of a set with one family are NaN.
     """

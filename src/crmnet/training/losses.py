@@ -1,6 +1,6 @@
 """The losses of training, the weights of rows, and the L1 penalty.
 
-Takes network outputs and targets in the unit of training, returns a loss for each row.
+Takes network outputs and targets in the unit of training and returns a loss for each row.
 :mod:`crmnet.training.module` averages over rows and adds the penalty. A new loss needs a branch in
 :func:`row_losses` and its name in :data:`crmnet.choices.Loss`.
 """
@@ -41,7 +41,7 @@ def soft_bin_loss(logits_BK: Tensor, bins_B: Tensor, spread: float) -> Tensor:
 
     Args:
         logits_BK: Network output, one logit per bin.
-        bins_B: Labels, in bins.
+        bins_B: Labels in bins, ``(B,)``.
         spread: Standard deviation of the target distribution, in bins.
 
     Returns:
@@ -59,8 +59,8 @@ def soft_bin_loss(logits_BK: Tensor, bins_B: Tensor, spread: float) -> Tensor:
 def row_weights(weight_B: Tensor, singleton_B: Tensor, settings: TrainSettings) -> Tensor:
     """Weights of rows in the loss, ``(B,)``; see ``row_weights`` and ``singleton_weight``.
 
-    For n cells the variance of a label is v₁/n + v₀, where v₀ is what the network cannot explain.
-    Its inverse is proportional to n / (n + v₁/v₀).
+    For n cells the variance of a label is v₁/n + v₀, where v₀ is the variance that the network
+    cannot explain. Its inverse is proportional to n / (n + v₁/v₀).
 
     Args:
         weight_B: The column ``weight`` of the data set.

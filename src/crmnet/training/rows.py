@@ -175,10 +175,10 @@ def _check_units(
         raise ValueError(
             f"{data.path}: labels are on different scales ({listed}); set train.standardize=true"
         )
-    known = [(validation.path, validation.units)]
+    references = [(validation.path, validation.units)]
     if base is not None:
-        known.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
-    for path, known_units in known:
+        references.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
+    for path, known_units in references:
         for medium in units.keys() & known_units.keys():
             if units[medium] != known_units[medium]:
                 raise ValueError(

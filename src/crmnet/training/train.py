@@ -162,12 +162,8 @@ def _loaders(
     settings: TrainSettings, train_data: TrainData, trainer: pl.Trainer
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     """Loaders of this process: shuffled training rows, and validation rows."""
-    s, outputs, rank, world_size = (
-        settings,
-        train_data.outputs,
-        trainer.global_rank,
-        trainer.world_size,
-    )
+    s, outputs = settings, train_data.outputs
+    rank, world_size = trainer.global_rank, trainer.world_size
     loader = make_loader(
         train_data.data, s.batch_size, rows=train_data.rows, shuffle=True, seed=s.seed,
         outputs=outputs, even_media=s.even_media, sampling_weights=train_data.sampling_weights,

@@ -195,17 +195,17 @@ class FastDown(FastLayer):
     def prepare(self) -> tuple[Tensor, Tensor, int]:
         conv = self.layer.conv
         weight, bias = self.cast(conv)
-        weight, before = _over_pairs(weight, (conv.kernel_size[0] - 2) // 2)
-        return weight.unsqueeze(2), bias, before
+        weight, n_before = _over_pairs(weight, (conv.kernel_size[0] - 2) // 2)
+        return weight.unsqueeze(2), bias, n_before
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        weight, bias, before = self.prepared()
+        weight, bias, n_before = self.prepared()
         B, C, L = x_BCL.shape
         # In memory, both positions of a pair are adjacent, so this is a view.
         pairs = x_BCL.transpose(1, 2).reshape(B, 1, L // 2, 2 * C).permute(0, 3, 1, 2)
-        padding = max(before, weight.shape[3] - 1 - before)
+        padding = max(n_before, weight.shape[3] - 1 - n_before)
         y = functional.conv2d(pairs, weight, bias, padding=(0, padding))
-        return y.squeeze(2)[..., padding - before :][..., : L // 2].relu()
+        return y.squeeze(2)[..., padding - n_before :][..., : L // 2].relu()
 
 
 class FastUp(FastLayer):
@@ -214,12 +214,12 @@ class FastUp(FastLayer):
     def prepare(self) -> tuple[Tensor, Tensor, int]:
         conv = self.layer.conv
         weight, bias = self.cast(conv)
-        weight, before = _to_pairs(weight, conv.padding[0])
-        return weight.unsqueeze(2), bias.repeat(2), before
+        weight, n_before = _to_pairs(weight, conv.padding[0])
+        return weight.unsqueeze(2), bias.repeat(2), n_before
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        weight, bias, before = self.prepared()
-        y = functional.conv2d(x_BCL.unsqueeze(2), weight, bias, padding=(0, before))
+        weight, bias, n_before = self.prepared()
+        y = functional.conv2d(x_BCL.unsqueeze(2), weight, bias, padding=(0, n_before))
         pairs_BLC = y.squeeze(2).transpose(1, 2)[:, : x_BCL.shape[2]]
         pairs_BLRC = pairs_BLC.view(*pairs_BLC.shape[:2], 2, -1)
         return pairs_BLRC.flatten(1, 2).transpose(1, 2)
@@ -241,14 +241,14 @@ def _over_pairs(weight_OCK: Tensor, first: int) -> tuple[Tensor, int]:
 
     Returns:
         Weight ``(O, 2C, pairs)``, channels of a pair's left position first, and the number of pairs
-        before the output's own pair.
+        before the pair of the output.
     """
     outputs, C, K = weight_OCK.shape
-    before = -(-first // 2)
-    left = 2 * before - first
+    n_before = -(-first // 2)
+    left = 2 * n_before - first
     right = (left + K) % 2
     padded = functional.pad(weight_OCK, (left, right))
-    return padded.view(outputs, C, -1, 2).permute(0, 3, 1, 2).reshape(outputs, 2 * C, -1), before
+    return padded.view(outputs, C, -1, 2).permute(0, 3, 1, 2).reshape(outputs, 2 * C, -1), n_before
 
 
 def _to_pairs(weight_COK: Tensor, crop: int) -> tuple[Tensor, int]:
@@ -262,7 +262,7 @@ def _to_pairs(weight_COK: Tensor, crop: int) -> tuple[Tensor, int]:
 
     Returns:
         Weight ``(2O, C, taps)``, outputs of a pair's left position first, and the number of inputs
-        before the pair's own input.
+        before the input at the position of the pair.
     """
     C, outputs, K = weight_COK.shape
     max_d, min_d = (K - 1 - crop) // 2, -((crop + 1) // 2)  # of d, over both r
@@ -415,4 +415,4 @@ FAST_LAYERS: Replacements = {
     nn.Linear: FastLinear,
     nn.Dropout: FastDropout,
 }
-"""Replacements of the training form, and most of the inference form's."""
+"""Replacements of the training form; the inference form changes some of them."""

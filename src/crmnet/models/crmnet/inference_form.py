@@ -56,11 +56,11 @@ from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 
 CPU_BATCH_SIZE = 128
 """Sequences per forward pass on a CPU; more do not fit its cache."""
-SHORTEST_SPLIT = 28
-"""Smallest number of positions for split convolutions in float32; shorter ones become slower."""
-NARROWEST_SPLIT = 64
-"""Smallest number of input channels for split convolutions in float32; narrower ones become slower.
-bfloat16 convolutions are not split, because bfloat16 would round the differences of inputs."""
+MIN_SPLIT_POSITIONS = 28
+"""Smallest number of positions at which splitting makes float32 convolutions faster."""
+MIN_SPLIT_CHANNELS = 64
+"""Smallest number of input channels at which splitting makes float32 convolutions faster. bfloat16
+convolutions are not split, because bfloat16 would round the differences of inputs."""
 
 
 def for_inference(
@@ -252,7 +252,7 @@ class _GateAndNorm(nn.Module):
 
 
 def _gates_with_norms(block: DoubleConv, dtype: torch.dtype) -> nn.Module:
-    """Copy of the block with each batch norm as :class:`_Affine`, together with the gate before."""
+    """Copy of the block whose batch norms, with the gates before them, are :class:`_Affine`."""
     children: dict[str, nn.Module] = {}
     for first in (0, 2):
         unit, norm = block[first], block[first + 1]
@@ -271,7 +271,7 @@ def _gates_with_norms(block: DoubleConv, dtype: torch.dtype) -> nn.Module:
 
 def _is_split(length: int) -> bool:
     """Whether a convolution over this many positions is split."""
-    return length >= SHORTEST_SPLIT and length % 2 == 0
+    return length >= MIN_SPLIT_POSITIONS and length % 2 == 0
 
 
 class _SplitConv(FastLayer):
@@ -297,7 +297,7 @@ class _SplitConv(FastLayer):
 
 
 def _prepared_conv(layer: nn.Conv1d, dtype: torch.dtype) -> FastLayer:
-    split = dtype == torch.float32 and layer.in_channels >= NARROWEST_SPLIT
+    split = dtype == torch.float32 and layer.in_channels >= MIN_SPLIT_CHANNELS
     return (_SplitConv if split else FastConv)(layer, dtype)
 
 

@@ -5,7 +5,7 @@ Input is one-hot ``(B, 4, L)``, output ``(B, n_media)``. The default configurati
 network, with 34,170,289 parameters of which 34,165,681 are trained; the released weights fit it
 unchanged.
 
-This module defines the one forward pass of CRMnet. :mod:`crmnet.models.crmnet.training_form` and
+This module defines the only forward pass of CRMnet. :mod:`crmnet.models.crmnet.training_form` and
 :mod:`crmnet.models.crmnet.inference_form` replace its layers with faster ones.
 """
 

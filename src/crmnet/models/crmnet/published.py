@@ -51,7 +51,7 @@ def read_saved_model(folder: PathLike) -> dict[str, Floats32]:
         Full Keras name, such as ``ecb_1__0/dense_1/kernel`` → value.
 
     Raises:
-        ModuleNotFoundError: If TensorFlow is not installed; the message says what to install.
+        ModuleNotFoundError: If TensorFlow is not installed; the message names the extra to install.
         FileNotFoundError: If the folder or its ``variables`` do not exist.
         ValueError: If the file has no variable names.
     """

@@ -86,9 +86,9 @@ class VaishnavTransformer(nn.Module):
         """Outputs ``(B, n_media)`` in the unit of training, from one-hot ``(B, 4, 112)``."""
         x_BCL = as_vaishnav(x_BCL)
         # A reverse-complemented filter on the sequence equals the filter on the other strand.
-        other = nn.functional.pad(x_BCL, self.strands.same_padding)
-        other = nn.functional.conv1d(other, self.strands.weight.flip(1, 2))
-        both = (self.strands(x_BCL), other)
+        reverse_strand = nn.functional.pad(x_BCL, self.strands.same_padding)
+        reverse_strand = nn.functional.conv1d(reverse_strand, self.strands.weight.flip(1, 2))
+        both = (self.strands(x_BCL), reverse_strand)
         x_BCL = torch.cat(
             [self.relu(norm(y)) for norm, y in zip(self.norms, both, strict=True)], dim=1
         )
