@@ -16,6 +16,7 @@ from crmnet.interpretation.discovery import (
 from crmnet.interpretation.explain import labelled_motifs
 from crmnet.motifs.formats import as_meme, read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
+from crmnet.motifs.match import call
 from crmnet.motifs.pwm import Motif
 from crmnet.sequence import decode, encode, prepare
 
@@ -80,8 +81,23 @@ def test_significant_motifs_are_printed_and_other_candidates_are_counted(crmnet,
 
 def test_the_name_of_a_weak_match_is_uncertain():
     target = yeast_motifs()[0]
-    assert MotifName(target, 1e-5, 0.01).text == f"{target.name} (p 1e-05)"
-    assert MotifName(target, 5e-3, 0.9).text == f"{target.name}? (p 5e-03)"
+    name = call(target, target, 1e-5)
+    assert MotifName(name, target, 1e-5, 0.01).text == f"{target.name} (p 1e-05)"
+    name = call(target, target, 5e-3)
+    assert MotifName(name, target, 5e-3, 0.9).text == f"{target.name}? (p 5e-03)"
+
+
+def test_a_tract_of_a_is_named_as_such_in_table_and_text(tmp_path):
+    tract = Motif("AAAAAAT", "D1", np.eye(4)[encode(["AAAAAAT"])[0][0]].T * 50)
+    (name,) = name_motifs([tract], yeast_motifs(), None)
+    assert name.name == "poly-A/T"
+    assert name.text.startswith(f"poly-A/T, like {name.target.name} (p ")
+    (tmp_path / "motifs.meme").write_text(as_meme([tract]))
+    (tmp_path / "motifs.tsv").write_text(
+        "motif\tname\tmatch_p\tconfirmed\nD1\tpoly-A/T\t0.002\tyes\n"
+    )
+    (labelled,) = labelled_motifs(tmp_path / "motifs.meme")
+    assert labelled.name == "D1 poly-A/T"
 
 
 FAKE_PROGRAM = """#!{python} -SE

@@ -22,7 +22,6 @@ from crmnet.figures.logo import motif_logo
 from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.interpretation.attribute import INSERT
-from crmnet.interpretation.explain import NAMED
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import find_families
 from crmnet.motifs.discover import (
@@ -34,7 +33,7 @@ from crmnet.motifs.discover import (
 )
 from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs
-from crmnet.motifs.match import match
+from crmnet.motifs.match import call, is_certain, match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.reports.figures import save_figure
@@ -69,16 +68,19 @@ class DiscoverySources:
 
 
 class MotifName(NamedTuple):
-    """The best match of a motif in the database."""
+    """What a motif is called, and its best match in the database."""
 
+    name: str
+    """From :func:`crmnet.motifs.match.call`; a name that is a guess ends in a question mark."""
     target: Motif
     p: float
     q: float
 
     @property
     def text(self) -> str:
-        """Name with the p-value of the match; uncertain names end in a question mark."""
-        return f"{self.target.name}{'' if self.p < NAMED else '?'} (p {self.p:.0e})"
+        """Name, and best match if that has another name, with the p-value of the match."""
+        alike = "" if self.name.startswith(self.target.name) else f", like {self.target.name}"
+        return f"{self.name}{alike} (p {self.p:.0e})"
 
 
 def discover_motifs(
@@ -175,17 +177,24 @@ def name_motifs(
         return []
     matches = match(motifs, targets)
     names = [
-        MotifName(targets[best], float(p[best]), float(q[best]))
-        for best, p, q in zip(matches.best().tolist(), matches.p, matches.q, strict=True)
+        _name(motif, targets[best], float(p[best]), float(q[best]))
+        for motif, best, p, q in zip(
+            motifs, matches.best().tolist(), matches.p, matches.q, strict=True
+        )
     ]
     if tomtom is None:
         return names
     by_id = {target.id: target for target in targets}
-    by_tomtom = {
-        motif_id: MotifName(by_id[target], p, q)
-        for motif_id, (target, p, q) in programs.tomtom_names(motifs, targets, tomtom).items()
-    }
-    return [by_tomtom.get(motif.id, name) for motif, name in zip(motifs, names, strict=True)]
+    found = programs.tomtom_names(motifs, targets, tomtom)
+    for number, motif in enumerate(motifs):
+        if motif.id in found:
+            target, p, q = found[motif.id]
+            names[number] = _name(motif, by_id[target], p, q)
+    return names
+
+
+def _name(motif: Motif, target: Motif, p: float, q: float) -> MotifName:
+    return MotifName(call(motif, target, p), target, p, q)
 
 
 def _write_table(
@@ -203,8 +212,9 @@ def _write_table(
         "q": [entry.q for entry in discovered],
         "share": [entry.share for entry in discovered],
         "share_other": [entry.share_other for entry in discovered],
-        "name": [name.target.name for name in names],
+        "name": [name.name for name in names],
         "target": [name.target.id for name in names],
+        "target_name": [name.target.name for name in names],
         "match_p": [name.p for name in names],
         "match_q": [name.q for name in names],
         "confirmed": ["yes" if entry.motif.id in confirmed else "" for entry in discovered],
@@ -260,7 +270,7 @@ def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]
     for ax, entry, name in zip(axes, discovered, names, strict=False):
         motif_logo(ax, entry.motif.counts)
         title = f"{entry.motif.id}  {name.text}   {entry.enriched}, q {entry.q:.0e}"
-        color = CERTAIN if name.p < NAMED else UNCERTAIN
+        color = CERTAIN if is_certain(name.name, name.p) else UNCERTAIN
         ax.set_title(title, fontsize=8, color=color)
     for ax in axes[len(discovered) :]:
         ax.axis("off")
