@@ -53,7 +53,8 @@ def test_a_table_gives_named_motifs_and_their_sites(crmnet, tmp_path):
     status, named, _ = crmnet("motifs", "match", out / "motifs.meme", "--best", 1)
     assert status == 0 and named.splitlines()[1].split("\t")[2] == first["name"]
     (tmp_path / "s.fa").write_text(">one\nGGGGGTTACCCGGTGGGG\n")
-    status, sites, _ = crmnet("motifs", "scan", out / "motifs.meme", tmp_path / "s.fa")
+    status, sites, _ = crmnet("motifs", "scan", tmp_path / "s.fa", "--motifs",
+                               out / "motifs.meme")  # fmt: skip
     assert status == 0 and sites.splitlines()[1].startswith("one\tD1")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
 from crmnet.motifs.match import call, element, element_of_bases, match
 from crmnet.motifs.pwm import Motif
@@ -111,3 +112,19 @@ def test_equal_columns_everywhere_match_by_chance():
 def test_a_motif_that_is_too_wide_to_compare_is_refused():
     with pytest.raises(ValueError, match="W: motifs of up to 150 columns"):
         match([Motif("W", "W", np.ones((4, 151)))], yeast_motifs())
+
+
+def test_match_says_what_to_call_a_motif_and_what_it_resembles(crmnet, tmp_path):
+    flat = Motif("flat", "F1", np.full((4, 6), 5.0))
+    (abf1,) = yeast_motifs_named(["ABF1"])
+    (tmp_path / "m.meme").write_text(as_meme([abf1, replace(of_sites("AAAAAAT"), id="T1"), flat]))
+    status, printed, err = crmnet("motifs", "match", tmp_path / "m.meme", "--best", 1)
+    assert status == 0, err
+    known, tract, nameless = (line.split("\t") for line in printed.splitlines()[1:])
+    assert known[1:4] == [abf1.id, "ABF1", "ABF1"]
+    assert tract[0] == "T1" and tract[2] == "poly-A/T" and tract[3] != tract[2]
+    assert nameless[2] == f"{nameless[3]}?" and nameless[4] == "1.0"
+    assert "F1: less than 1 bit" in err
+    status, printed, err = crmnet("motifs", "match", tmp_path / "m.meme", "--motifs",
+                                  tmp_path / "m.meme", "--best", 1)  # fmt: skip
+    assert status == 0 and printed.splitlines()[1].split("\t")[1] == abf1.id
