@@ -117,7 +117,7 @@ def test_sites_are_found_without_models_or_figures(tmp_path):
     unneeded = {"matplotlib", "crmnet.prediction.predictor", "crmnet.interpretation.explain"}
     code = (
         "import sys; from crmnet import cli\n"
-        f"sys.argv = ['crmnet', 'motifs', 'scan', '-', {str(tmp_path / 's.fa')!r}]\n"
+        f"sys.argv = ['crmnet', 'motifs', 'scan', {str(tmp_path / 's.fa')!r}]\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         f"print({unneeded!r} & set(sys.modules))"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from crmnet.motifs.pwm import Motif
-    from crmnet.motifs.scan import ScanOptions
 
 MotifsOption = Annotated[
     Path | None,
@@ -105,9 +104,10 @@ def scan(
     table_kind(output)  # an unknown suffix is an error before the work, not after it
     _check_stdin_once(file, motifs)
     wanted = _named(motifs)
-    options = ScanOptions(p_value=p_value)
-    _say_unreachable(wanted, options)
-    ids, hits, in_adapter, added = scan_file(file, wanted, options, flanks)
+    ids, hits, in_adapter, added, best_p = scan_file(
+        file, wanted, ScanOptions(p_value=p_value), flanks
+    )
+    _say_unreachable([m.id for m, p in zip(wanted, best_p, strict=True) if p > p_value], p_value)
     if added:
         print(f"added adapters to {added:,} of {len(ids):,} sequences", file=sys.stderr)
     print(POSITIONS, file=sys.stderr)
@@ -180,15 +180,11 @@ def _check_stdin_once(file: Path, motifs: Path | None) -> None:
         raise ValueError("both files are - and stdin can be read only once; name a file for one")
 
 
-def _say_unreachable(motifs: list[Motif], options: ScanOptions) -> None:
+def _say_unreachable(ids: list[str], p_value: float) -> None:
     """Report motifs of which no sequence of bases is a site: the table holds none of theirs."""
-    from crmnet.motifs.scan import Scanner
-
-    best = Scanner(motifs, options).best_p
-    short = [motif.id for motif, p in zip(motifs, best, strict=True) if p > options.p_value]
-    if short:
-        print(f"{_some(short)}: too short or too weak for a site of p {options.p_value:g} or less; "
-              "choose a larger --p-value to find any", file=sys.stderr)  # fmt: skip
+    if ids:
+        print(f"{_some(ids)}: too short or too weak for a site of p {p_value:g} or less; choose a "
+              "larger --p-value to find any", file=sys.stderr)  # fmt: skip
 
 
 def _some(ids: list[str]) -> str:

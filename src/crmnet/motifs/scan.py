@@ -36,8 +36,8 @@ from crmnet.sequence import (
 
 STEPS_PER_BIT = 100
 """Grid steps in one bit."""
-CHUNK_SIZE = 1 << 14
-"""Positions scored at a time; with JASPAR's motifs their scores take 25 MB."""
+CHUNK_SIZE = 1 << 12
+"""Positions scored at a time; with JASPAR's motifs their scores take 6 MB."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,8 @@ class ScannedFile(NamedTuple):
     """True where a site reaches into an added adapter, one for each hit."""
     adapters_added: int
     """Number of sequences to which adapters were added."""
+    best_p: Matrix
+    """The lowest p-value that any sequence of bases has, for each motif."""
 
 
 def scan_file(
@@ -189,7 +191,7 @@ def scan_file(
         added += int(has_adapters.sum())
     hits = scanner.hits()
     reaches = (hits.start < 0) | (hits.end > np.array(lengths, dtype=np.int64)[hits.row])
-    return ScannedFile(ids, hits, reaches, added)
+    return ScannedFile(ids, hits, reaches, added, scanner.best_p)
 
 
 def _get_adapters(sequences: Sequence[bytes], flanks: Flanks) -> npt.NDArray[np.bool_]:
@@ -254,7 +256,7 @@ class Scanner:
 
     @property
     def best_p(self) -> Matrix:
-        """The lowest p-value that any sequence of bases has, for each motif."""
+        """As in :class:`ScannedFile`."""
         return np.array([table[-1] for _, table in self.tables])
 
     def add(self, flat: Tokens, starts: Integers, first: Integers, stop: Integers) -> None:
