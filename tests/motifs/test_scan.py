@@ -246,7 +246,7 @@ def test_positions_are_those_of_the_given_sequence(crmnet, tmp_path, rebby, text
     assert text[start - 1 : start + 8] == SITE
     added = flanks == "add" or (flanks == "auto" and ADAPTER_5 not in text)
     assert ("added adapters to 1 of 1 sequences" in err) == added
-    assert site.get("in_adapter") == (None if flanks == "none" else "")
+    assert site.get("reaches_adapter") == (None if flanks == "none" else "")
 
 
 def test_sites_that_reach_into_an_added_adapter_are_marked(tmp_path):
@@ -258,12 +258,13 @@ def test_sites_that_reach_into_an_added_adapter_are_marked(tmp_path):
     (tmp_path / "s.fa").write_text(f">one\n{text}\n")
     found = scan_file(tmp_path / "s.fa", [motif, alone], ScanOptions(p_value=1e-5), "auto")
     assert (found.hits.motif.tolist(), found.hits.start.tolist()) == ([0], [20])
-    assert found.hits.end.tolist() == [32] and found.in_adapter.tolist() == [True]
+    assert found.hits.end.tolist() == [27] and found.reaches_adapter.tolist() == ["3'"]
     # Windows of 12 bases with at least one of the 27 given bases: 38, on two strands.
     assert found.hits.q[0] == pytest.approx(found.hits.p[0] * 76)
     left = Motif("Z", "Z", np.eye(4)[encode([ADAPTER_5[-7:] + "AAA"])[0][0]].T * 16 + 1)
     found = scan_file(tmp_path / "s.fa", [left], ScanOptions(p_value=1e-5), "add")
-    assert found.hits.start.tolist() == [-7] and found.in_adapter.tolist() == [True]
+    assert found.hits.start.tolist() == [0] and found.hits.end.tolist() == [3]
+    assert found.reaches_adapter.tolist() == ["5'"]
 
 
 def test_a_motif_that_no_sequence_can_reach_is_named(crmnet, tmp_path):
@@ -294,3 +295,8 @@ def test_a_letter_that_is_no_base_is_named_with_file_and_line(tmp_path):
             ValueError, match=r"two \(.*s\.fa, line 3\).*letter 'R' at position 4 of 4"
         ):
             scan_file(tmp_path / "s.fa", [REBBY], flanks=flanks)
+
+
+def test_a_motif_file_in_place_of_sequences_is_an_error_that_shows_the_command(crmnet, rebby):
+    status, _, err = crmnet("motifs", "scan", rebby)
+    assert status == 2 and f"scan SEQUENCES --motifs {rebby}" in err

@@ -12,9 +12,6 @@ from crmnet.choices import Engine
 from crmnet.cli.options import FlanksOption
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from crmnet.motifs.pwm import Motif
 
 MotifsOption = Annotated[
@@ -91,8 +88,8 @@ def scan(
     """Find the sites of motifs on both strands, with exact p-values and q-values.
 
     Sequences may be of any length, chromosomes included. Positions count from 1 on the given
-    sequence, also if adapters are added; end is the last base of the site. The column in_adapter
-    marks sites that reach into an added adapter.
+    sequence, also if adapters are added; end is the last base of the site. The column
+    reaches_adapter marks sites that continue in an added adapter.
 
     Example: `crmnet motifs scan promoters.fasta --motifs motifs.meme -o sites.tsv`
     """
@@ -103,16 +100,21 @@ def scan(
 
     table_kind(output)  # an unknown suffix is an error before the work, not after it
     _check_stdin_once(file, motifs)
-    wanted = _named(motifs)
-    ids, hits, in_adapter, added, best_p = scan_file(
-        file, wanted, ScanOptions(p_value=p_value), flanks
-    )
+    wanted, options = _named(motifs), ScanOptions(p_value=p_value)
+    try:
+        ids, hits, reaches, added, best_p = scan_file(file, wanted, options, flanks)
+    except ValueError as error:
+        if _holds_motifs(file):
+            raise ValueError(
+                f"{file} holds motifs; write crmnet motifs scan SEQUENCES --motifs {file}"
+            ) from error
+        raise
     _say_unreachable([m.id for m, p in zip(wanted, best_p, strict=True) if p > p_value], p_value)
     if added:
         print(f"added adapters to {added:,} of {len(ids):,} sequences", file=sys.stderr)
     print(POSITIONS, file=sys.stderr)
     kept = hits.q <= q_value
-    more = {} if flanks == "none" else {"in_adapter": _marks(in_adapter[kept])}
+    more = {} if flanks == "none" else {"reaches_adapter": reaches[kept]}
     with reader_may_leave():
         write_sites(output, ids, wanted, hits.select(kept), more)
 
@@ -193,5 +195,10 @@ def _some(ids: list[str]) -> str:
     return ", ".join(ids[:SHOWN]) + more
 
 
-def _marks(mask: npt.NDArray[np.bool_]) -> list[str]:
-    return ["yes" if value else "" for value in mask.tolist()]
+def _holds_motifs(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    try:
+        return bool(_named(file))
+    except ValueError:
+        return False

@@ -146,10 +146,10 @@ class ScannedFile(NamedTuple):
 
     ids: list[str]
     hits: Hits
-    """Positions are those of the sequence in the file, also where adapters were added: there
-    ``start`` may be below 0 and ``end`` above the length."""
-    in_adapter: npt.NDArray[np.bool_]
-    """True where a site reaches into an added adapter, one for each hit."""
+    """Positions are those of the sequence in the file, also where adapters were added: a site that
+    reaches into an added adapter starts or ends where the sequence does."""
+    reaches_adapter: npt.NDArray[np.str_]
+    """``5'`` or ``3'`` where a site reaches into this added adapter, else empty."""
     adapters_added: int
     """Number of sequences to which adapters were added."""
     best_p: Matrix
@@ -190,7 +190,9 @@ def scan_file(
         lengths += of_block.tolist()
         added += int(has_adapters.sum())
     hits = scanner.hits()
-    reaches = (hits.start < 0) | (hits.end > np.array(lengths, dtype=np.int64)[hits.row])
+    stop = np.array(lengths, dtype=np.int64)[hits.row]
+    reaches = np.where(hits.start < 0, "5'", np.where(hits.end > stop, "3'", ""))
+    hits = hits._replace(start=np.maximum(hits.start, 0), end=np.minimum(hits.end, stop))
     return ScannedFile(ids, hits, reaches, added, scanner.best_p)
 
 
