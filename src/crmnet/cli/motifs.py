@@ -70,7 +70,8 @@ def discover(
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
     sources = DiscoverySources(attributions, _named(motifs), engine)
     print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks)))
-    print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
+    picture = ", motifs.png" * (output / "motifs.png").exists()
+    print(f"written: {output}/motifs.meme, motifs.tsv{picture}")
 
 
 def scan(

@@ -145,7 +145,8 @@ def _run_searches(
 ) -> tuple[list[DiscoveredMotif], set[str]]:
     """The motifs of all searches, and the ids of confirmed motifs."""
     assert promoters.expression is not None
-    inserts = promoters.tokens[:, INSERT]
+    inserts, lengths = sequence.inserts(promoters.tokens)
+    inserts = inserts[:, : int(lengths.max(initial=1))]
     family = find_families(inserts)
     if program in ("streme", "meme"):
         rows, top = extreme_sequences(inserts, promoters.expression, family, options)
@@ -156,14 +157,42 @@ def _run_searches(
     confirmed = confirmed_ids(discovered, ranked)
     discovered += ranked
     if sources.attributions is not None:
-        attributed = read_attributions(sources.attributions)
+        attributed, where = aligned_inserts(read_attributions(sources.attributions))
         if program == "modisco":
-            discovered += programs.modisco_motifs(attributed, INSERT, folder / "modisco", options)
+            discovered += programs.modisco_motifs(attributed, where, folder / "modisco", options)
         else:
             discovered += attributed_motifs(
-                attributed.tokens[:, INSERT], attributed.values[:, INSERT], options
+                attributed.tokens[:, where], attributed.values[:, where], options
             )
     return discovered, confirmed
+
+
+def aligned_inserts(
+    attributed: programs.AttributedConstructs,
+) -> tuple[programs.AttributedConstructs, slice]:
+    """Constructs whose inserts lie at the same positions, and these positions.
+
+    Inserts of another length than INSERT, or without an adapter, are moved to the left end; shorter
+    ones are padded with N, whose attribution is 0.
+    """
+    inserts, lengths = sequence.inserts(attributed.tokens)
+    found_5, _ = sequence.find_adapters(attributed.tokens)
+    start = np.where(found_5, len(sequence.ADAPTER_5), 0)
+    if ((start == INSERT.start) & (start + lengths == INSERT.stop)).all():
+        return attributed, INSERT
+    width = int(lengths.max(initial=1))
+    along = np.arange(width)
+    exists = along < lengths[:, None]
+    columns = np.where(exists, start[:, None] + along, 0)
+    values = np.where(exists, np.take_along_axis(attributed.values, columns, axis=1), 0)
+    hypothetical = attributed.hypothetical
+    if hypothetical is not None:
+        picked = np.take_along_axis(hypothetical, columns[:, None], axis=2)
+        hypothetical = np.where(exists[:, None], picked, np.float32(0))
+    return (
+        programs.AttributedConstructs(inserts[:, :width], values.astype(np.float32), hypothetical),
+        slice(0, width),
+    )
 
 
 def name_motifs(
