@@ -94,7 +94,7 @@ def test_every_command_reports_a_fault_in_the_same_words(
     words = {
         "predict": ["predict", small_run, file],
         "explain": ["explain", small_run, file, "--medium", "complex", "-o", tmp_path / "out"],
-        "scan": ["motifs", "scan", "-", file],
+        "scan": ["motifs", "scan", file],
     }[command]
     status, _, error = crmnet(*words)
     assert status == 2
@@ -108,7 +108,7 @@ def test_a_number_that_cannot_be_read_names_file_line_and_column(tmp_path):
 
 
 def test_standard_input_is_called_so():
-    run = [sys.executable, "-m", "crmnet", "motifs", "scan", "-", "-"]
+    run = [sys.executable, "-m", "crmnet", "motifs", "scan", "-"]
     found = subprocess.run(run, input="ACGT\nACXT\n", capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert "sequence '2 (standard input, line 2)': letter 'X'" in found.stderr
@@ -119,7 +119,7 @@ def test_sites_are_found_without_models_or_figures(tmp_path):
     unneeded = {"matplotlib", "crmnet.prediction.predictor", "crmnet.interpretation.explain"}
     code = (
         "import sys; from crmnet import cli\n"
-        f"sys.argv = ['crmnet', 'motifs', 'scan', '-', {str(tmp_path / 's.fa')!r}]\n"
+        f"sys.argv = ['crmnet', 'motifs', 'scan', {str(tmp_path / 's.fa')!r}]\n"
         "try: cli.main()\n"
         "except SystemExit: pass\n"
         f"print({unneeded!r} & set(sys.modules))"

@@ -10,12 +10,15 @@ import pytest
 from crmnet.interpretation.discovery import (
     DiscoverySources,
     MotifName,
+    aligned_inserts,
     name_motifs,
     read_attributions,
 )
 from crmnet.interpretation.explain import labelled_motifs
 from crmnet.motifs.formats import as_meme, read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
+from crmnet.motifs.match import call
+from crmnet.motifs.programs import AttributedConstructs
 from crmnet.motifs.pwm import Motif
 from crmnet.sequence import decode, encode, prepare
 
@@ -52,8 +55,39 @@ def test_a_table_gives_named_motifs_and_their_sites(crmnet, tmp_path):
     status, named, _ = crmnet("motifs", "match", out / "motifs.meme", "--best", 1)
     assert status == 0 and named.splitlines()[1].split("\t")[2] == first["name"]
     (tmp_path / "s.fa").write_text(">one\nGGGGGTTACCCGGTGGGG\n")
-    status, sites, _ = crmnet("motifs", "scan", out / "motifs.meme", tmp_path / "s.fa")
+    status, sites, _ = crmnet("motifs", "scan", tmp_path / "s.fa", "--motifs",
+                               out / "motifs.meme")  # fmt: skip
     assert status == 0 and sites.splitlines()[1].startswith("one\tD1")
+
+
+def test_inserts_of_any_length_are_searched_without_their_adapters(crmnet, tmp_path):
+    """High promoters are 60 bases long, so that bases 61 to 80 of theirs are adapter."""
+    table, out = tmp_path / "t.tsv", tmp_path / "m"
+    planted_table(table)
+    header, *lines = table.read_text().splitlines()
+    short = [line[:60] + line[80:] for line in lines[:300]]
+    table.write_text("\n".join([header, *short, *lines[300:]]) + "\n")
+    status, _, err = crmnet("motifs", "discover", table, "-n", 250, "-o", out)
+    assert status == 0, err
+    motifs = read_motifs(out / "motifs.meme")
+    assert any("TTACCCG" in m.consensus + m.reverse_complement.consensus for m in motifs)
+    for motif in motifs:
+        both = (motif.consensus, motif.reverse_complement.consensus)
+        assert not any("GGTTACGG" in text or "ACGGCTG" in text for text in both), both
+
+
+def test_attributions_are_taken_from_the_insert_of_each_row():
+    texts = ["ACGT" * 15, "TGCA" * 20, "C" * 25]
+    tokens = prepare(*encode(texts), "auto")[0]
+    values = np.arange(3 * 112, dtype=np.float32).reshape(3, 112)
+    hypothetical = np.repeat(values[:, None], 4, axis=1)
+    found, where = aligned_inserts(AttributedConstructs(tokens, values, hypothetical))
+    assert decode(found.tokens) == texts and where == slice(0, 80)
+    assert found.values[0].tolist() == [*range(17, 77), *[0] * 20]
+    assert found.hypothetical[2, 3].tolist() == [*range(241, 266), *[0] * 55]
+    same = AttributedConstructs(tokens[1:2], values[1:2], None)
+    found, where = aligned_inserts(same)
+    assert found is same and where == slice(17, 97)
 
 
 def test_discover_needs_expression(crmnet, tmp_path):
@@ -80,8 +114,23 @@ def test_significant_motifs_are_printed_and_other_candidates_are_counted(crmnet,
 
 def test_the_name_of_a_weak_match_is_uncertain():
     target = yeast_motifs()[0]
-    assert MotifName(target, 1e-5, 0.01).text == f"{target.name} (p 1e-05)"
-    assert MotifName(target, 5e-3, 0.9).text == f"{target.name}? (p 5e-03)"
+    name = call(target, target, 1e-5)
+    assert MotifName(name, target, 1e-5, 0.01).text == f"{target.name} (p 1e-05)"
+    name = call(target, target, 5e-3)
+    assert MotifName(name, target, 5e-3, 0.9).text == f"{target.name}? (p 5e-03)"
+
+
+def test_a_tract_of_a_is_named_as_such_in_table_and_text(tmp_path):
+    tract = Motif("AAAAAAT", "D1", np.eye(4)[encode(["AAAAAAT"])[0][0]].T * 50)
+    (name,) = name_motifs([tract], yeast_motifs(), None)
+    assert name.name == "poly-A/T"
+    assert name.text.startswith(f"poly-A/T, like {name.target.name} (p ")
+    (tmp_path / "motifs.meme").write_text(as_meme([tract]))
+    (tmp_path / "motifs.tsv").write_text(
+        "motif\tname\tmatch_p\tconfirmed\nD1\tpoly-A/T\t0.002\tyes\n"
+    )
+    (labelled,) = labelled_motifs(tmp_path / "motifs.meme")
+    assert labelled.name == "D1 poly-A/T"
 
 
 FAKE_PROGRAM = """#!{python} -SE

@@ -70,7 +70,7 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     assert decode(tokens[:1])[0][17:97] == inserts[0]
     for site in rows(out / "sites.tsv"):
         start, end = int(site["start"]), int(site["end"])
-        here = values[int(site["id"][1:])].sum(axis=0)[17:97][start:end].sum()
+        here = values[int(site["id"][1:])].sum(axis=0)[17:97][start - 1 : end].sum()
         assert float(site["attribution"]) == pytest.approx(here, abs=1e-4)
         assert 0 <= float(site["beyond"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000

@@ -1,12 +1,19 @@
 """Sites and their p-values: by hand, by counting all k-mers, and compared with Biopython."""
 
+import csv
+import gzip
+import io
 import itertools
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from Bio import motifs as bio
 from Bio.Seq import Seq
 
+from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs_named
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import (
@@ -16,8 +23,9 @@ from crmnet.motifs.scan import (
     grid_scores,
     p_values,
     q_values,
+    scan_file,
 )
-from crmnet.sequence import encode
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 
 AT = Motif("AT", "X", np.array([[8.0, 0.0], [0, 0], [0, 0], [0, 8.0]]))
 
@@ -114,3 +122,181 @@ def test_p_values_agree_with_biopython(name):
     for p in (1e-2, 1e-3, 1e-4):
         ours = (low + int(np.argmax(table <= p))) / STEPS_PER_BIT
         assert distribution.threshold_fpr(p) == pytest.approx(ours, abs=motif.width / STEPS_PER_BIT)
+
+
+SITE = "CCGGGTAAC"
+REBBY = Motif("rebby", "M1", np.eye(4)[encode([SITE])[0][0]].T * 16 + 1)
+
+
+def naive_sites(texts, motif, p_value):
+    """Sites with p- and q-values by definition: all k-mers counted, all tests ranked."""
+    scores, width = grid_scores(motif, ScanOptions()), motif.width
+    kmers = np.array(list(itertools.product(range(4), repeat=width)))
+    chance = scores[kmers, np.arange(width)].sum(axis=1)
+    tests = []
+    for row, text in enumerate(texts):
+        for start in range(len(text) - width + 1):
+            window = ["ACGTN".index(letter) for letter in text[start : start + width].upper()]
+            if 4 not in window:
+                for strand in "+-":
+                    read = window if strand == "+" else [3 - base for base in reversed(window)]
+                    score = scores[read, np.arange(width)].sum()
+                    tests.append(((chance >= score).mean(), row, start, strand))
+    ranked = sorted(tests)
+    found, q = {}, 1.0
+    for rank, (p, row, start, strand) in reversed(list(enumerate(ranked, 1))):
+        q = min(q, p * len(ranked) / rank)
+        if p <= p_value:
+            found[row, start, strand] = (p, q)
+    return found
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 40, 1 << 12])
+def test_sites_of_a_file_equal_brute_force_whatever_the_chunks(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr("crmnet.motifs.scan.CHUNK_SIZE", chunk)
+    rng = np.random.default_rng(2)
+    texts = ["".join(rng.choice(list("ACGTacgtN"), n)) for n in (60, 3, 1, 35, 17, 4)]
+    (tmp_path / "s.fa").write_text("".join(f">s{n}\n{t}\n" for n, t in enumerate(texts)))
+    motifs = [Motif("X", "X", rng.integers(0, 20, (4, width)) + 1) for width in (5, 3)]
+    found = scan_file(tmp_path / "s.fa", motifs, ScanOptions(p_value=0.2))
+    for number, motif in enumerate(motifs):
+        naive = naive_sites(texts, motif, 0.2)
+        hits = found.hits.of_motif(number)
+        keys = list(zip(hits.row.tolist(), hits.start.tolist(), hits.strand.tolist(), strict=True))
+        assert keys == sorted(naive, key=lambda key: (key[0], key[1], key[2] == "-"))
+        np.testing.assert_allclose(hits.p, [naive[key][0] for key in keys])
+        # Only tests below the threshold are ranked: q is exact where a larger p does not lower it.
+        exact = [min(naive[key][1], 1) for key in keys]
+        np.testing.assert_array_less(exact - hits.q, 1e-12)
+        np.testing.assert_allclose(hits.q[hits.p < 0.1], np.array(exact)[hits.p < 0.1])
+        np.testing.assert_array_equal(hits.end, hits.start + motif.width)
+
+
+def table(text):
+    return list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+
+
+@pytest.fixture
+def rebby(tmp_path):
+    (tmp_path / "rebby.meme").write_text(as_meme([REBBY]))
+    return tmp_path / "rebby.meme"
+
+
+def test_all_sites_of_a_chromosome_are_found(crmnet, tmp_path, rebby):
+    """150,000 bases of A and T with five sites; starts count from 1."""
+    bases = np.random.default_rng(0).choice([b"A", b"T"], 150_000)
+    starts = [500, 99_000, 99_995, 120_000, 149_991]
+    for start in starts:
+        bases[start : start + 9] = [letter.encode() for letter in SITE]
+    (tmp_path / "chr.fa.gz").write_bytes(gzip.compress(b">chr\n" + b"".join(bases) + b"\n"))
+    status, printed, err = crmnet("motifs", "scan", tmp_path / "chr.fa.gz", "--motifs", rebby)
+    assert status == 0 and "count from 1" in err
+    sites = [row for row in table(printed) if float(row["p"]) < 4e-6]
+    assert [int(row["start"]) for row in sites] == [start + 1 for start in starts]
+    assert [int(row["end"]) for row in sites] == [start + 9 for start in starts]
+    assert {row["strand"] for row in sites} == {"+"}
+    # 149,992 starts on two strands.
+    assert float(sites[0]["q"]) == pytest.approx(4.0**-9 * 299_984 / 5)
+
+
+def test_ten_thousand_promoters_take_less_than_400_mb(tmp_path, rebby):
+    bases = np.random.default_rng(0).choice(list("ACGT"), (10_000, 80))
+    (tmp_path / "s.fa").write_text("".join(f">{n}\n{''.join(b)}\n" for n, b in enumerate(bases)))
+    code = (
+        "import resource, sys; from crmnet import cli\n"
+        "try: cli.main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    run = [sys.executable, "-c", code, "motifs", "scan", tmp_path / "s.fa", "--motifs", rebby]
+    done = subprocess.run([*run, "-o", tmp_path / "o.tsv"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stderr.split()[-1]) * 1024 < 0.4e9
+    assert (tmp_path / "o.tsv").stat().st_size > 100
+
+
+@pytest.mark.parametrize("text", ["NNNNNNNN", "A", "N" * 30, "ACGTACGT"])
+def test_sequences_without_room_for_a_site_give_an_empty_table(crmnet, tmp_path, rebby, text):
+    (tmp_path / "s.fa").write_text(f">one\n{text}\n")
+    status, printed, err = crmnet("motifs", "scan", tmp_path / "s.fa", "--motifs", rebby)
+    assert (status, len(printed.splitlines())) == (0, 1), err
+
+
+INSERT = "A" * 30 + SITE + "A" * 41
+
+
+@pytest.mark.parametrize(
+    ("text", "flanks", "start"),
+    [
+        (INSERT, "none", 31),
+        (INSERT, "auto", 31),
+        (INSERT, "add", 31),
+        ("N" * 20 + INSERT + "N" * 5, "auto", 51),
+        (ADAPTER_5 + INSERT + ADAPTER_3, "auto", 48),
+        ("NN" + ADAPTER_5 + INSERT + ADAPTER_3, "auto", 50),
+        (ADAPTER_5 + INSERT + ADAPTER_3, "add", 48),
+    ],
+)
+def test_positions_are_those_of_the_given_sequence(crmnet, tmp_path, rebby, text, flanks, start):
+    (tmp_path / "s.fa").write_text(f">one\n{text}\n")
+    status, printed, err = crmnet("motifs", "scan", tmp_path / "s.fa", "--motifs", rebby,
+                                  "--flanks", flanks)  # fmt: skip
+    assert status == 0
+    (site,) = [row for row in table(printed) if float(row["p"]) < 4e-6]
+    assert (int(site["start"]), int(site["end"])) == (start, start + 8)
+    assert text[start - 1 : start + 8] == SITE
+    added = flanks == "add" or (flanks == "auto" and ADAPTER_5 not in text)
+    assert ("added adapters to 1 of 1 sequences" in err) == added
+    assert site.get("reaches_adapter") == (None if flanks == "none" else "")
+
+
+def test_sites_that_reach_into_an_added_adapter_are_marked(tmp_path):
+    """GGTTA of the 3' adapter completes a site; a site in an adapter alone is not reported."""
+    across = "GTAAACC" + ADAPTER_3[:5]
+    motif = Motif("X", "X", np.eye(4)[encode([across])[0][0]].T * 16 + 1)
+    alone = Motif("Y", "Y", np.eye(4)[encode([ADAPTER_3[:9]])[0][0]].T * 16 + 1)
+    text = "A" * 20 + "GTAAACC"
+    (tmp_path / "s.fa").write_text(f">one\n{text}\n")
+    found = scan_file(tmp_path / "s.fa", [motif, alone], ScanOptions(p_value=1e-5), "auto")
+    assert (found.hits.motif.tolist(), found.hits.start.tolist()) == ([0], [20])
+    assert found.hits.end.tolist() == [27] and found.reaches_adapter.tolist() == ["3'"]
+    # Windows of 12 bases with at least one of the 27 given bases: 38, on two strands.
+    assert found.hits.q[0] == pytest.approx(found.hits.p[0] * 76)
+    left = Motif("Z", "Z", np.eye(4)[encode([ADAPTER_5[-7:] + "AAA"])[0][0]].T * 16 + 1)
+    found = scan_file(tmp_path / "s.fa", [left], ScanOptions(p_value=1e-5), "add")
+    assert found.hits.start.tolist() == [0] and found.hits.end.tolist() == [3]
+    assert found.reaches_adapter.tolist() == ["5'"]
+
+
+def test_a_motif_that_no_sequence_can_reach_is_named(crmnet, tmp_path):
+    (tmp_path / "at.meme").write_text(as_meme([AT, REBBY]))
+    (tmp_path / "s.fa").write_text(">one\nATATATAT\n")
+    status, printed, err = crmnet("motifs", "scan", tmp_path / "s.fa", "--motifs",
+                                  tmp_path / "at.meme")  # fmt: skip
+    assert (status, len(printed.splitlines())) == (0, 1)
+    assert re.search("^X: too short or too weak for a site of p 0.0001", err, re.MULTILINE)
+
+
+def test_jaspar_is_the_default_of_scan_and_stdin_is_a_file(crmnet, tmp_path, rebby, monkeypatch):
+    (tmp_path / "s.fa").write_text(f">one\n{INSERT}\n")
+    status, printed, _ = crmnet("motifs", "scan", tmp_path / "s.fa")
+    assert status == 0 and "REB1" in {row["name"] for row in table(printed)}
+    status, _, err = crmnet("motifs", "scan", "-", "--motifs", "-")
+    assert status == 2 and "stdin can be read only once" in err
+    run = [sys.executable, "-m", "crmnet", "motifs", "scan", tmp_path / "s.fa", "--motifs", "-"]
+    with rebby.open() as stdin:
+        done = subprocess.run(run, stdin=stdin, capture_output=True, text=True, check=True)
+    assert [row["motif"] for row in table(done.stdout)] == ["M1"]
+
+
+def test_a_letter_that_is_no_base_is_named_with_file_and_line(tmp_path):
+    (tmp_path / "s.fa").write_text(">one\nACGT\n>two\nACGR\n")
+    for flanks in ("none", "auto"):
+        with pytest.raises(
+            ValueError, match=r"two \(.*s\.fa, line 3\).*letter 'R' at position 4 of 4"
+        ):
+            scan_file(tmp_path / "s.fa", [REBBY], flanks=flanks)
+
+
+def test_a_motif_file_in_place_of_sequences_is_an_error_that_shows_the_command(crmnet, rebby):
+    status, _, err = crmnet("motifs", "scan", rebby)
+    assert status == 2 and f"scan SEQUENCES --motifs {rebby}" in err

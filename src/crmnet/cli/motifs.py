@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crmnet.choices import Engine
 from crmnet.cli.options import FlanksOption
 
-DatabaseOption = Annotated[
+if TYPE_CHECKING:
+    from crmnet.motifs.pwm import Motif
+
+MotifsOption = Annotated[
     Path | None,
-    typer.Option(help="MEME or JASPAR file. Default: JASPAR CORE of *S. cerevisiae*."),
+    typer.Option(
+        metavar="FILE",
+        help="Motifs, as MEME, JASPAR, HOMER or TRANSFAC file; - is stdin. Default: JASPAR CORE of "
+        "*S. cerevisiae*.",
+    ),
 ]
+SHOWN = 5
+"""Motifs that a message names."""
 
 
 def discover(
@@ -36,7 +46,7 @@ def discover(
             "`pip install 'crmnet[modisco]'`."
         ),
     ] = "own",
-    database: DatabaseOption = None,
+    motifs: MotifsOption = None,
     plain: Annotated[
         bool,
         typer.Option("--plain", help="Take the ends of expression, without matching composition."),
@@ -56,17 +66,19 @@ def discover(
     from crmnet.interpretation.discovery import DiscoverySources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
+    _check_stdin_once(file, motifs)
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
-    sources = DiscoverySources(attributions, _named(database), engine)
+    sources = DiscoverySources(attributions, _named(motifs), engine)
     print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks)))
-    print(f"written: {output}/motifs.meme, motifs.tsv, motifs.png")
+    picture = ", motifs.png" * (output / "motifs.png").exists()
+    print(f"written: {output}/motifs.meme, motifs.tsv{picture}")
 
 
 def scan(
-    motifs: Annotated[
-        Path, typer.Argument(help="MEME or JASPAR file; - is JASPAR's yeast motifs.")
+    file: Annotated[
+        Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")
     ],
-    file: Annotated[Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line.")],
+    motifs: MotifsOption = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
@@ -76,31 +88,54 @@ def scan(
 ) -> None:
     """Find the sites of motifs on both strands, with exact p-values and q-values.
 
-    Positions count from 0 on the given sequence; end is one past the last base.
+    Sequences may be of any length, chromosomes included. Positions count from 1 on the given
+    sequence, also if adapters are added; end is the last base of the site. The column
+    reaches_adapter marks sites that continue in an added adapter.
 
-    Example: `crmnet motifs scan motifs.meme promoters.fasta -o sites.tsv`
+    Example: `crmnet motifs scan promoters.fasta --motifs motifs.meme -o sites.tsv`
     """
     from crmnet.cli.options import reader_may_leave
-    from crmnet.data.sequences import read_promoters
-    from crmnet.motifs.scan import ScanOptions, find_sites
-    from crmnet.reports.sites import write_sites
+    from crmnet.motifs.scan import ScanOptions, scan_file
+    from crmnet.reports.sites import POSITIONS, write_sites
+    from crmnet.reports.tables import table_kind
 
-    wanted = _named(None if str(motifs) == "-" else motifs)
-    promoters = read_promoters(file, flanks=flanks, length=None)
-    hits = find_sites(promoters.tokens, wanted, ScanOptions(p_value=p_value))
+    table_kind(output)  # an unknown suffix is an error before the work, not after it
+    _check_stdin_once(file, motifs)
+    wanted, options = _named(motifs), ScanOptions(p_value=p_value)
+    try:
+        ids, hits, reaches, added, best_p = scan_file(file, wanted, options, flanks)
+    except ValueError as error:
+        if _holds_motifs(file):
+            raise ValueError(
+                f"{file} holds motifs; write crmnet motifs scan SEQUENCES --motifs {file}"
+            ) from error
+        raise
+    _say_unreachable([m.id for m, p in zip(wanted, best_p, strict=True) if p > p_value], p_value)
+    if added:
+        print(f"added adapters to {added:,} of {len(ids):,} sequences", file=sys.stderr)
+    print(POSITIONS, file=sys.stderr)
+    kept = hits.q <= q_value
+    more = {} if flanks == "none" else {"reaches_adapter": reaches[kept]}
     with reader_may_leave():
-        write_sites(output, promoters.ids, wanted, hits.select(hits.q <= q_value))
+        write_sites(output, ids, wanted, hits.select(kept), more)
 
 
 def match(
-    motifs: Annotated[Path, typer.Argument(help="MEME or JASPAR file of motifs to name.")],
-    database: DatabaseOption = None,
+    file: Annotated[
+        Path,
+        typer.Argument(help="Motifs to name: MEME, JASPAR, HOMER or TRANSFAC file; - is stdin."),
+    ],
+    motifs: MotifsOption = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
     best: Annotated[int, typer.Option(min=1, help="Matches listed per motif.")] = 3,
 ) -> None:
-    """Name motifs after the nearest ones of a database, with p-, E- and q-values as in TOMTOM.
+    """Name motifs after the nearest known ones, with p-, E- and q-values as in TOMTOM.
+
+    The column name is what to call the motif: the name of the match, with a question mark if it is
+    a guess (p of 0.001 or more), or *poly-A/T* or *TATA box*. The column target_name is the name of
+    the match itself.
 
     Example: `crmnet motifs match motifs.meme --best 1`
     """
@@ -108,27 +143,63 @@ def match(
 
     from crmnet.cli.options import reader_may_leave
     from crmnet.motifs.formats import read_motifs
+    from crmnet.motifs.match import MIN_INFORMATION, call
     from crmnet.motifs.match import match as match_motifs
     from crmnet.reports.tables import TableWriter
 
-    queries, targets = read_motifs(motifs), _named(database)
+    _check_stdin_once(file, motifs)
+    queries, targets = read_motifs(file), _named(motifs)
     found = match_motifs(queries, targets)
-    columns = ["motif", "target", "name", "p", "e", "q", "offset", "strand", "overlap"]
+    flat = [query.id for query in queries if query.information.sum() < MIN_INFORMATION]
+    if flat:
+        print(f"{_some(flat)}: less than {MIN_INFORMATION:g} bit of information in all columns, so "
+              "no name (p 1)", file=sys.stderr)  # fmt: skip
+    numbers = list(found._fields)
+    columns = ["motif", "target", "name", "target_name", *numbers]
     with reader_may_leave(), TableWriter(output, columns) as table:
         for row, query in enumerate(queries):
             order = np.argsort(found.p[row], kind="stable")[:best]
+            names = [call(query, targets[i], float(found.p[row, i])) for i in order]
             table.write(
                 {
                     "motif": [query.id] * len(order),
                     "target": [targets[i].id for i in order],
-                    "name": [targets[i].name for i in order],
+                    "name": names,
+                    "target_name": [targets[i].name for i in order],
                     **{key: value[row, order] for key, value in found._asdict().items()},
                 }
             )
 
 
-def _named(path: Path | None):  # type: ignore[no-untyped-def]  # its type is a heavy import
+def _named(path: Path | None) -> list[Motif]:
     from crmnet.motifs.formats import read_motifs
     from crmnet.motifs.jaspar import yeast_motifs
 
     return list(yeast_motifs()) if path is None else read_motifs(path)
+
+
+def _check_stdin_once(file: Path, motifs: Path | None) -> None:
+    if str(file) == str(motifs) == "-":
+        raise ValueError("both files are - and stdin can be read only once; name a file for one")
+
+
+def _say_unreachable(ids: list[str], p_value: float) -> None:
+    """Report motifs of which no sequence of bases is a site: the table holds none of theirs."""
+    if ids:
+        print(f"{_some(ids)}: too short or too weak for a site of p {p_value:g} or less; choose a "
+              "larger --p-value to find any", file=sys.stderr)  # fmt: skip
+
+
+def _some(ids: list[str]) -> str:
+    """The first few ids, and the number of the others."""
+    more = f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else ""
+    return ", ".join(ids[:SHOWN]) + more
+
+
+def _holds_motifs(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    try:
+        return bool(_named(file))
+    except ValueError:
+        return False

@@ -22,7 +22,6 @@ from crmnet.figures.logo import motif_logo
 from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.interpretation.attribute import INSERT
-from crmnet.interpretation.explain import NAMED
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import find_families
 from crmnet.motifs.discover import (
@@ -34,7 +33,7 @@ from crmnet.motifs.discover import (
 )
 from crmnet.motifs.formats import as_meme
 from crmnet.motifs.jaspar import yeast_motifs
-from crmnet.motifs.match import match
+from crmnet.motifs.match import call, is_certain, match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.reports.figures import save_figure
@@ -69,16 +68,19 @@ class DiscoverySources:
 
 
 class MotifName(NamedTuple):
-    """The best match of a motif in the database."""
+    """What a motif is called, and its best match in the database."""
 
+    name: str
+    """From :func:`crmnet.motifs.match.call`; a name that is a guess ends in a question mark."""
     target: Motif
     p: float
     q: float
 
     @property
     def text(self) -> str:
-        """Name with the p-value of the match; uncertain names end in a question mark."""
-        return f"{self.target.name}{'' if self.p < NAMED else '?'} (p {self.p:.0e})"
+        """Name, and best match if that has another name, with the p-value of the match."""
+        alike = "" if self.name.startswith(self.target.name) else f", like {self.target.name}"
+        return f"{self.name}{alike} (p {self.p:.0e})"
 
 
 def discover_motifs(
@@ -143,7 +145,8 @@ def _run_searches(
 ) -> tuple[list[DiscoveredMotif], set[str]]:
     """The motifs of all searches, and the ids of confirmed motifs."""
     assert promoters.expression is not None
-    inserts = promoters.tokens[:, INSERT]
+    inserts, lengths = sequence.inserts(promoters.tokens)
+    inserts = inserts[:, : int(lengths.max(initial=1))]
     family = find_families(inserts)
     if program in ("streme", "meme"):
         rows, top = extreme_sequences(inserts, promoters.expression, family, options)
@@ -154,14 +157,42 @@ def _run_searches(
     confirmed = confirmed_ids(discovered, ranked)
     discovered += ranked
     if sources.attributions is not None:
-        attributed = read_attributions(sources.attributions)
+        attributed, where = aligned_inserts(read_attributions(sources.attributions))
         if program == "modisco":
-            discovered += programs.modisco_motifs(attributed, INSERT, folder / "modisco", options)
+            discovered += programs.modisco_motifs(attributed, where, folder / "modisco", options)
         else:
             discovered += attributed_motifs(
-                attributed.tokens[:, INSERT], attributed.values[:, INSERT], options
+                attributed.tokens[:, where], attributed.values[:, where], options
             )
     return discovered, confirmed
+
+
+def aligned_inserts(
+    attributed: programs.AttributedConstructs,
+) -> tuple[programs.AttributedConstructs, slice]:
+    """Constructs whose inserts lie at the same positions, and these positions.
+
+    Inserts of another length than INSERT, or without an adapter, are moved to the left end; shorter
+    ones are padded with N, whose attribution is 0.
+    """
+    inserts, lengths = sequence.inserts(attributed.tokens)
+    found_5, _ = sequence.find_adapters(attributed.tokens)
+    start = np.where(found_5, len(sequence.ADAPTER_5), 0)
+    if ((start == INSERT.start) & (start + lengths == INSERT.stop)).all():
+        return attributed, INSERT
+    width = int(lengths.max(initial=1))
+    along = np.arange(width)
+    exists = along < lengths[:, None]
+    columns = np.where(exists, start[:, None] + along, 0)
+    values = np.where(exists, np.take_along_axis(attributed.values, columns, axis=1), 0)
+    hypothetical = attributed.hypothetical
+    if hypothetical is not None:
+        picked = np.take_along_axis(hypothetical, columns[:, None], axis=2)
+        hypothetical = np.where(exists[:, None], picked, np.float32(0))
+    return (
+        programs.AttributedConstructs(inserts[:, :width], values.astype(np.float32), hypothetical),
+        slice(0, width),
+    )
 
 
 def name_motifs(
@@ -175,17 +206,24 @@ def name_motifs(
         return []
     matches = match(motifs, targets)
     names = [
-        MotifName(targets[best], float(p[best]), float(q[best]))
-        for best, p, q in zip(matches.best().tolist(), matches.p, matches.q, strict=True)
+        _name(motif, targets[best], float(p[best]), float(q[best]))
+        for motif, best, p, q in zip(
+            motifs, matches.best().tolist(), matches.p, matches.q, strict=True
+        )
     ]
     if tomtom is None:
         return names
     by_id = {target.id: target for target in targets}
-    by_tomtom = {
-        motif_id: MotifName(by_id[target], p, q)
-        for motif_id, (target, p, q) in programs.tomtom_names(motifs, targets, tomtom).items()
-    }
-    return [by_tomtom.get(motif.id, name) for motif, name in zip(motifs, names, strict=True)]
+    found = programs.tomtom_names(motifs, targets, tomtom)
+    for number, motif in enumerate(motifs):
+        if motif.id in found:
+            target, p, q = found[motif.id]
+            names[number] = _name(motif, by_id[target], p, q)
+    return names
+
+
+def _name(motif: Motif, target: Motif, p: float, q: float) -> MotifName:
+    return MotifName(call(motif, target, p), target, p, q)
 
 
 def _write_table(
@@ -203,8 +241,9 @@ def _write_table(
         "q": [entry.q for entry in discovered],
         "share": [entry.share for entry in discovered],
         "share_other": [entry.share_other for entry in discovered],
-        "name": [name.target.name for name in names],
+        "name": [name.name for name in names],
         "target": [name.target.id for name in names],
+        "target_name": [name.target.name for name in names],
         "match_p": [name.p for name in names],
         "match_q": [name.q for name in names],
         "confirmed": ["yes" if entry.motif.id in confirmed else "" for entry in discovered],
@@ -260,7 +299,7 @@ def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]
     for ax, entry, name in zip(axes, discovered, names, strict=False):
         motif_logo(ax, entry.motif.counts)
         title = f"{entry.motif.id}  {name.text}   {entry.enriched}, q {entry.q:.0e}"
-        color = CERTAIN if name.p < NAMED else UNCERTAIN
+        color = CERTAIN if is_certain(name.name, name.p) else UNCERTAIN
         ax.set_title(title, fontsize=8, color=color)
     for ax in axes[len(discovered) :]:
         ax.axis("off")

@@ -41,6 +41,7 @@ from crmnet.interpretation.logos import (
 )
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
+from crmnet.motifs.match import is_certain
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import ScanOptions, find_sites
 from crmnet.prediction.predictor import Predictor
@@ -50,9 +51,6 @@ from crmnet.reports.tables import TableWriter
 
 SITES = ScanOptions(p_value=2e-4)
 """What counts as a site of a known factor in ``sites.tsv``."""
-NAMED = 1e-3
-"""A discovered motif takes a known motif's name below this match p-value; above it the name is
-uncertain."""
 
 
 def explain(
@@ -195,7 +193,7 @@ def labelled_motifs(path: PathLike) -> list[Motif]:
     for motif in read_motifs(path):
         row = table.get(motif.id)
         if row is not None:
-            known = f" {row['name']}" if float(row["match_p"]) < NAMED else ""
+            known = f" {row['name']}" if is_certain(row["name"], float(row["match_p"])) else ""
             motif = motif.renamed(motif.id + known, motif.id)
         motifs.append(motif)
     return motifs

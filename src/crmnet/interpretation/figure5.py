@@ -26,16 +26,11 @@ from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.files import PathLike
 from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute, unit_of
-from crmnet.interpretation.explain import (
-    NAMED,
-    media_label,
-    predict_difference,
-    read_discovery,
-)
+from crmnet.interpretation.explain import media_label, predict_difference, read_discovery
 from crmnet.interpretation.logos import WIDTH, site_sums
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
-from crmnet.motifs.match import match
+from crmnet.motifs.match import NAMED, match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions, find_sites
 from crmnet.prediction.predictor import Predictor

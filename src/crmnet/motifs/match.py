@@ -8,12 +8,17 @@ steps, are convolved for every range of query columns, so the p-value of an alig
 this grid. The p-value of a pair is that of its best alignment, corrected for the number of
 alignments.
 
+:func:`call` turns the best match into a name for people: a question mark says that the name is a
+guess, and a tract of A or T and a TATA box have their own names (:func:`element`), because several
+factors of the database look like them.
+
 Written in numpy, because the implementation of memelite compiles for most of a minute on first
 use.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,7 +30,28 @@ from crmnet.motifs.scan import q_values
 
 BINS = 100
 MIN_OVERLAP = 5
-"""Fewest columns in which two motifs must overlap; narrower motifs must overlap completely."""
+"""Fewest informative columns of the query in an overlap; motifs with fewer must overlap
+completely."""
+INFORMATIVE = 0.25
+"""Fewest bits of a column that counts as informative. Flat columns resemble the flat columns of any
+other motif, which says nothing about either."""
+MIN_INFORMATION = 1.0
+"""Fewest bits that the query's columns hold in an overlap."""
+MAX_WIDTH = 150
+"""Widest query; the null distributions of wider ones take gigabytes."""
+NAMED = 1e-3
+"""A motif takes the name of its best match below this p-value; above it the name is a guess."""
+POLY_A = "poly-A/T"
+"""Name of tracts of A, T, or A followed by T."""
+TATA_BOX = "TATA box"
+TRACT = 5
+"""Fewest equal bases, A or T, in a tract."""
+TATA_WIDTH = 8
+"""Columns of a TATA box: TATAWAWR."""
+ELEMENT_SHARE = 0.75
+"""Smallest share of a motif's information that its tract or TATA box holds."""
+ELEMENT_SHARE_OF_BASES = 0.6
+"""Smallest share of the bases of a site that its tract or TATA box covers."""
 
 
 class Matches(NamedTuple):
@@ -47,18 +73,80 @@ class Matches(NamedTuple):
         return self.p.argmin(axis=1)
 
 
+def call(query: Motif, target: Motif, p: float) -> str:
+    """What to call a motif whose match with ``target`` has this p-value.
+
+    This is the name of :func:`element` if there is one, else the target's name, with a question
+    mark if the match is not better than NAMED.
+    """
+    return element(query) or (target.name if p < NAMED else f"{target.name}?")
+
+
+def is_certain(name: str, p: float) -> bool:
+    """Whether a name of :func:`call`, with the p-value of the match, is no guess."""
+    return name in (POLY_A, TATA_BOX) or p < NAMED
+
+
+def element(motif: Motif) -> str | None:
+    """POLY_A or TATA_BOX if that is what the motif is, on either strand; else None."""
+    information = motif.information
+    return _element(motif.counts / motif.counts.sum(axis=0), information, ELEMENT_SHARE)
+
+
+def element_of_bases(bases: str) -> str | None:
+    """POLY_A or TATA_BOX if that is what a site consists of, on either strand; else None."""
+    shares = np.array([[letter == base for letter in bases.upper()] for base in "ACGT"], float)
+    return _element(shares, shares.sum(axis=0), ELEMENT_SHARE_OF_BASES)
+
+
+def _element(shares: Matrix, weight: Matrix, least: float) -> str | None:
+    """The element that holds the share ``least`` of the weight of the columns, if there is one."""
+    enough = least * weight.sum()
+    if not enough:
+        return None
+    for forward, weights in ((shares, weight), (shares[::-1, ::-1], weight[::-1])):
+        if any(weights[first:last].sum() >= enough for first, last in _tracts(forward)):
+            return POLY_A
+    for forward, weights in ((shares, weight), (shares[::-1, ::-1], weight[::-1])):
+        a, t = forward[0] >= 0.5, forward[3] >= 0.5
+        weak = forward[0] + forward[3] >= 0.75
+        for first in range(len(weights) - 4):
+            tata = t[first] and a[first + 1] and t[first + 2] and a[first + 3] and weak[first + 4]
+            if tata and weights[first : first + TATA_WIDTH].sum() >= enough:
+                return TATA_BOX
+    return None
+
+
+def _tracts(shares: Matrix) -> list[tuple[int, int]]:
+    """First and one past the last column of runs of A, then T, one of the two TRACT long."""
+    letters = "".join("AT"[int(t > a)] if max(a, t) >= 0.5 else "." for a, t in shares[[0, 3]].T)
+    return [
+        found.span()
+        for found in re.finditer("A*T*", letters)
+        if max(found[0].count("A"), found[0].count("T")) >= TRACT
+    ]
+
+
 def match(queries: Sequence[Motif], targets: Sequence[Motif]) -> Matches:
     """Compare motifs with a database.
 
+    Where no overlap of the query holds MIN_INFORMATION, p is 1.
+
     Raises:
-        ValueError: If there are no targets.
+        ValueError: If there are no targets, or a query is wider than MAX_WIDTH.
     """
     if not targets:
         raise ValueError("there are no motifs to compare with")
+    for query in queries:
+        if query.width > MAX_WIDTH:
+            raise ValueError(
+                f"{query.id}: motifs of up to {MAX_WIDTH} columns can be compared; this one has "
+                f"{query.width}"
+            )
     matrices = [motif.probabilities() for motif in targets]
     matrices += [motif.reverse_complement.probabilities() for motif in targets]
     widths = np.array([matrix.shape[1] for matrix in matrices])
-    rows = [_match_one(query.probabilities(), matrices, widths) for query in queries]
+    rows = [_match_one(query, matrices, widths) for query in queries]
     n = len(targets)
     shape = (len(queries), n)
     p = np.array([row[0] for row in rows]).reshape(shape)
@@ -70,14 +158,18 @@ def match(queries: Sequence[Motif], targets: Sequence[Motif]) -> Matches:
 
 
 def _match_one(
-    query: Matrix, matrices: list[Matrix], widths: npt.NDArray[np.int64]
+    motif: Motif, matrices: list[Matrix], widths: npt.NDArray[np.int64]
 ) -> tuple[Matrix, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """p, offset, 1 for the reverse strand, and overlap of the best alignment; each ``(T,)``."""
+    query = motif.probabilities()
+    bits = np.concatenate([[0.0], np.cumsum(motif.information)])
+    informative = np.concatenate([[0], np.cumsum(motif.information >= INFORMATIVE)])
     query_width, n_matrices = query.shape[1], len(matrices)
     columns = np.concatenate(matrices, axis=1)
     distance = np.sqrt(((query[:, :, None] - columns[:, None, :]) ** 2).sum(axis=0))
     # Similarity in whole steps, 0 for the farthest pair: large sums are rare, as in scanning.
-    similarity = np.rint((1 - distance / distance.max()) * (BINS - 1)).astype(np.int64)
+    farthest = distance.max() or 1.0  # all columns equal: every one is as similar as can be
+    similarity = np.rint((1 - distance / farthest) * (BINS - 1)).astype(np.int64)
     tail = _tails(similarity)
     padded = np.zeros(
         (query_width, n_matrices, int(widths.max()) + 2 * query_width), dtype=np.int64
@@ -88,12 +180,14 @@ def _match_one(
     best = np.full(n_matrices, np.inf)
     best_offset, best_overlap = np.zeros(n_matrices, np.int64), np.zeros(n_matrices, np.int64)
     tried = np.zeros(n_matrices, np.int64)
-    needed = np.minimum(MIN_OVERLAP, np.minimum(query_width, widths))
+    needed = np.minimum(MIN_OVERLAP, np.minimum(informative[-1], widths))
     query_columns = np.arange(query_width)
     for offset in range(-query_width + 1, int(widths.max())):
         first = max(0, -offset)
         last = np.clip(widths - offset, 0, query_width)
-        allowed = last - first >= needed
+        last = np.maximum(last, first)
+        allowed = informative[last] - informative[first] >= needed
+        allowed &= bits[last] - bits[first] >= MIN_INFORMATION
         if not allowed.any():
             continue
         total = padded[query_columns, :, query_width + offset + query_columns].sum(axis=0)
@@ -108,6 +202,7 @@ def _match_one(
     chosen = np.arange(half) + half * reverse
     placements = tried[:half] + tried[half:]
     corrected = -np.expm1(placements * np.log1p(-np.minimum(best[chosen], 1 - 1e-12)))
+    corrected = np.where(placements > 0, corrected, 1.0)
     return corrected, best_offset[chosen], reverse, best_overlap[chosen]
 
 

@@ -256,6 +256,7 @@ def tomtom_names(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / "motifs.meme", folder / "targets.meme"
+    targets = [target.renamed("_".join(target.name.split()), target.id) for target in targets]
     for file, group in zip(files, (motifs, targets), strict=True):
         file.write_text(as_meme(group), encoding="utf-8")
     out = folder / "tomtom"

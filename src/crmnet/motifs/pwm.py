@@ -18,6 +18,8 @@ from crmnet.sequence import LETTERS, as_tokens, one_hot
 
 Matrix = npt.NDArray[np.float64]
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
+MAX_COUNT = 1e12
+"""Largest count of a base in a column; a larger number is no count of sites."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +36,13 @@ class Motif:
     """Expected number of motifs this good by chance; 0 if unknown."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "counts", np.asarray(self.counts))
+        object.__setattr__(self, "counts", np.asarray(self.counts, dtype=float))
         if self.counts.ndim != 2 or self.counts.shape[0] != 4 or not self.counts.shape[1]:
             raise ValueError(f"{self.name}: counts must be (4, width); got {self.counts.shape}")
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(self.counts).all() and np.isfinite(self.counts.sum(axis=0)).all()
+        if not finite or self.counts.max() > MAX_COUNT:
+            raise ValueError(f"{self.name}: counts must be numbers of at most {MAX_COUNT:g}")
         if (self.counts < 0).any() or (self.counts.sum(axis=0) <= 0).any():
             raise ValueError(
                 f"{self.name}: every column must contain counts, and no count may be below zero"
@@ -94,6 +100,8 @@ def scan_scores(tokens: npt.ArrayLike, matrices: Sequence[Matrix]) -> npt.NDArra
         kernel[0, :, : matrix.shape[1]] = matrix
         kernel[1, :, : matrix.shape[1]] = matrix[::-1, ::-1]
     length = tokens.shape[1]
+    if not tokens.size:
+        return np.zeros((len(tokens), len(matrices), 2, length), dtype=np.float32)
     with torch.inference_mode():
         x_BCL = functional.pad(one_hot(torch.from_numpy(np.array(tokens))), (0, width - 1))
         scanned = functional.conv1d(x_BCL, torch.from_numpy(kernels).flatten(0, 1))

@@ -16,14 +16,28 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.arrays import Integers
+from crmnet.arrays import Floats, Integers
+from crmnet.data.reading import display_name
+from crmnet.data.sequences import SequenceBlock, read_sequences
+from crmnet.files import PathLike
 from crmnet.motifs.pwm import UNIFORM, Matrix, Motif, scan_scores
-from crmnet.sequence import N_TOKEN, Tokens, as_tokens
+from crmnet.sequence import (
+    ADAPTER_3,
+    ADAPTER_5,
+    INVALID,
+    N_TOKEN,
+    Flanks,
+    Tokens,
+    as_tokens,
+    encode,
+    find_adapters,
+    letters_to_tokens,
+)
 
 STEPS_PER_BIT = 100
 """Grid steps in one bit."""
-BLOCK_SIZE = 512
-"""Sequences scored at a time."""
+CHUNK_SIZE = 1 << 12
+"""Positions scored at a time; with JASPAR's motifs their scores take 6 MB."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class ScanOptions:
     def __post_init__(self) -> None:
         if not 0 < self.p_value <= 1:
             raise ValueError(f"p_value must be above 0 and at most 1; got {self.p_value}")
+        if not 0 < self.pseudocount < np.inf:
+            raise ValueError(f"pseudocount must be a number above 0; got {self.pseudocount}")
         if min(self.background) <= 0 or abs(sum(self.background) - 1) > 1e-3:
             raise ValueError(
                 "background must be four probabilities above 0 that add up to 1; "
@@ -118,35 +134,182 @@ def find_sites(
         The hits. A palindromic motif is reported on both strands, as in FIMO.
     """
     tokens = as_tokens(tokens)
-    matrices = [grid_scores(motif, options) for motif in motifs]
-    kernels = [matrix.astype(float) for matrix in matrices]
-    tables = [p_values(matrix, options.background) for matrix in matrices]
-    thresholds = np.array([
-        lowest + np.argmax(table <= options.p_value) if table[-1] <= options.p_value else np.inf
-        for lowest, table in tables
-    ])  # fmt: skip
-    widths = np.array([motif.width for motif in motifs])
-    fits = _free_of_n(tokens, widths)
-    strands = 2 if options.both_strands else 1
-    parts = []
-    for first in range(0, len(tokens), BLOCK_SIZE):
-        block = scan_scores(tokens[first : first + BLOCK_SIZE], kernels)[:, :, :strands]
-        is_site = (block >= thresholds[:, None, None]) & fits[first : first + BLOCK_SIZE, :, None]
-        row, motif, strand, start = np.nonzero(is_site)
-        parts.append((row + first, motif, strand, start, block[row, motif, strand, start]))
-    row, motif, strand, start, score = map(np.concatenate, zip(*parts, strict=True))
-    order = np.lexsort((start, row, motif))
-    row, motif, strand, start, score = (
-        column[order] for column in (row, motif, strand, start, score)
-    )
-    p = np.empty(len(row))
-    q = np.empty(len(row))
-    for number, (lowest, table) in enumerate(tables):
-        of_this = motif == number
-        p[of_this] = table[score[of_this].astype(np.int64) - lowest]
-        q[of_this] = q_values(p[of_this], int(fits[:, number].sum()) * strands)
-    ends = start + widths[motif]
-    return Hits(row, motif, start, ends, np.array(["+", "-"])[strand], score / STEPS_PER_BIT, p, q)
+    scanner = Scanner(motifs, options)
+    separated = np.pad(tokens, ((0, 0), (0, 1)), constant_values=N_TOKEN)
+    starts = np.arange(len(tokens)) * (tokens.shape[1] + 1)
+    scanner.add(separated.ravel(), starts, starts, starts + tokens.shape[1])
+    return scanner.hits()
+
+
+class ScannedFile(NamedTuple):
+    """Sites in the sequences of a file."""
+
+    ids: list[str]
+    hits: Hits
+    """Positions are those of the sequence in the file, also where adapters were added: a site that
+    reaches into an added adapter starts or ends where the sequence does."""
+    reaches_adapter: npt.NDArray[np.str_]
+    """``5'`` or ``3'`` where a site reaches into this added adapter, else empty."""
+    adapters_added: int
+    """Number of sequences to which adapters were added."""
+    best_p: Matrix
+    """The lowest p-value that any sequence of bases has, for each motif."""
+
+
+def scan_file(
+    path: PathLike,
+    motifs: Sequence[Motif],
+    options: ScanOptions = ScanOptions(),
+    flanks: Flanks = "none",
+) -> ScannedFile:
+    """Sites in a file of sequences of any length and number; memory holds one block at a time.
+
+    Args:
+        path: The file, or ``-`` for standard input.
+        motifs: Motifs to search for.
+        options: Threshold and background.
+        flanks: As in :func:`crmnet.sequence.prepare`. Sites that lie on an added adapter alone are
+            neither reported nor counted as tests.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: At the first sequence that cannot be read, naming file and line.
+    """
+    scanner = Scanner(motifs, options)
+    ids: list[str] = []
+    lengths: list[int] = []
+    added = 0
+    for block in read_sequences(path):
+        has_adapters = np.zeros(len(block.ids), dtype=bool)
+        if flanks != "none":
+            has_adapters = _get_adapters(block.sequences, flanks)
+        flat, given, of_block = _flatten(block, path, has_adapters)
+        before = len(ADAPTER_5) * has_adapters
+        scanner.add(flat, given - before, given, given + of_block)
+        ids += block.ids
+        lengths += of_block.tolist()
+        added += int(has_adapters.sum())
+    hits = scanner.hits()
+    stop = np.array(lengths, dtype=np.int64)[hits.row]
+    reaches = np.where(hits.start < 0, "5'", np.where(hits.end > stop, "3'", ""))
+    hits = hits._replace(start=np.maximum(hits.start, 0), end=np.minimum(hits.end, stop))
+    return ScannedFile(ids, hits, reaches, added, scanner.best_p)
+
+
+def _get_adapters(sequences: Sequence[bytes], flanks: Flanks) -> npt.NDArray[np.bool_]:
+    """Which sequences get adapters, as in :func:`crmnet.sequence.prepare`."""
+    if flanks == "add":
+        return np.ones(len(sequences), dtype=bool)
+    left, right = len(ADAPTER_5), len(ADAPTER_3)
+    ends = []
+    for text in sequences:
+        known = text.strip(b"Nn")
+        ends.append(known[:left].ljust(left, b"N") + known[-right:].rjust(right, b"N"))
+    tokens, _ = letters_to_tokens(ends)
+    width = np.full(len(ends), left + right)
+    found_5, found_3 = find_adapters(tokens, np.zeros_like(width), width)
+    return ~(found_5 | found_3)
+
+
+def _flatten(
+    block: SequenceBlock, path: PathLike, has_adapters: npt.NDArray[np.bool_]
+) -> tuple[Tokens, Integers, Integers]:
+    """Tokens of all sequences with an N between any two, their first positions, their lengths."""
+    lengths = np.array([len(text) for text in block.sequences], dtype=np.int64)
+    parts = [
+        ADAPTER_5.encode() + text + ADAPTER_3.encode() if add else text
+        for text, add in zip(block.sequences, has_adapters.tolist(), strict=True)
+    ]
+    sizes = np.array([len(part) for part in parts], dtype=np.int64)
+    starts = np.cumsum(sizes + 1) - sizes - 1
+    (flat,), _ = letters_to_tokens([b"N".join(parts) + b"N"])
+    bad = np.nonzero(flat == INVALID)[0][:1]
+    wrong = [*(np.searchsorted(starts, bad, "right") - 1), *np.nonzero(lengths == 0)[0][:1]]
+    if wrong:
+        row = int(min(wrong))
+        name = f"{block.ids[row]} ({display_name(path)}, line {block.lines[row]})"
+        encode([block.sequences[row]], [name])  # the error that all commands give
+    return flat, starts + len(ADAPTER_5) * has_adapters, lengths
+
+
+class Scanner:
+    """Finds the sites of motifs in sequences that come block by block.
+
+    Holds the sites, and the scores of CHUNK_SIZE positions at a time. The sequences of a block lie
+    in one line of tokens with an N between any two. No site covers an N, so no site extends over
+    the end of a sequence.
+    """
+
+    def __init__(self, motifs: Sequence[Motif], options: ScanOptions = ScanOptions()) -> None:
+        if not motifs:
+            raise ValueError("there are no motifs to search for")
+        self.options = options
+        matrices = [grid_scores(motif, options) for motif in motifs]
+        self.kernels = [matrix.astype(float) for matrix in matrices]
+        self.tables = [p_values(matrix, options.background) for matrix in matrices]
+        self.thresholds = np.array([
+            lowest + np.argmax(table <= options.p_value) if table[-1] <= options.p_value else np.inf
+            for lowest, table in self.tables
+        ])  # fmt: skip
+        self.widths = np.array([motif.width for motif in motifs])
+        self.tests = np.zeros(len(motifs), dtype=np.int64)
+        self.rows = 0
+        self.parts: list[tuple[Integers, Integers, Integers, Integers, Floats]] = []
+
+    @property
+    def best_p(self) -> Matrix:
+        """As in :class:`ScannedFile`."""
+        return np.array([table[-1] for _, table in self.tables])
+
+    def add(self, flat: Tokens, starts: Integers, first: Integers, stop: Integers) -> None:
+        """Search a block of sequences.
+
+        Args:
+            flat: ``(P,)`` tokens with an N after each sequence.
+            starts: First position of each sequence in ``flat``, ascending.
+            first: First position that the user gave; before it lies an adapter.
+            stop: One past the last position that the user gave. Windows without any position
+                from ``first`` to ``stop`` are not searched.
+        """
+        widest = int(self.widths.max())
+        padded = bool((first > starts).any())
+        for begin in range(0, len(flat), CHUNK_SIZE):
+            size = min(CHUNK_SIZE, len(flat) - begin)
+            piece = flat[begin : begin + size + widest - 1]
+            free = _free_of_n(piece, self.widths, size)
+            if padded:
+                position = begin + np.arange(size)
+                of = np.searchsorted(starts, position, "right") - 1
+                free &= (position + self.widths[:, None] > first[of]) & (position < stop[of])
+            strands = 2 if self.options.both_strands else 1
+            self.tests += free.sum(axis=1) * strands
+            scores = scan_scores(piece[None], self.kernels)[0, :, :strands, :size]
+            is_site = (scores >= self.thresholds[:, None, None]) & free[:, None]
+            motif, strand, start = np.nonzero(is_site)
+            found = scores[motif, strand, start].astype(np.float64)
+            row = np.searchsorted(starts, begin + start, "right") - 1
+            self.parts.append((row + self.rows, motif, strand, begin + start - first[row], found))
+        self.rows += len(starts)
+
+    def hits(self) -> Hits:
+        """All sites so far, with q-values over all positions so far."""
+        none = np.zeros(0, dtype=np.int64)
+        parts = [(none, none, none, none, np.zeros(0)), *self.parts]
+        row, motif, strand, start, score = map(np.concatenate, zip(*parts, strict=True))
+        order = np.lexsort((start, row, motif))
+        row, motif, strand, start, score = (
+            column[order] for column in (row, motif, strand, start, score)
+        )
+        p = np.empty(len(row))
+        q = np.empty(len(row))
+        bounds = np.searchsorted(motif, np.arange(len(self.tables) + 1))
+        for number, (lowest, table) in enumerate(self.tables):
+            of_this = slice(bounds[number], bounds[number + 1])
+            p[of_this] = table[score[of_this].astype(np.int64) - lowest]
+            q[of_this] = q_values(p[of_this], int(self.tests[number]))
+        ends = start + self.widths[motif]
+        signs = np.array(["+", "-"])[strand]
+        return Hits(row, motif, start, ends, signs, score / STEPS_PER_BIT, p, q)
 
 
 def q_values(p: npt.ArrayLike, tests: int) -> Matrix:
@@ -162,12 +325,12 @@ def q_values(p: npt.ArrayLike, tests: int) -> Matrix:
     return q
 
 
-def _free_of_n(tokens: Tokens, widths: Integers) -> npt.NDArray[np.bool_]:
-    """``(B, F, L)``: True at starts where a motif fits into the sequence and covers no N."""
-    before = np.cumsum(np.pad(tokens == N_TOKEN, ((0, 0), (1, 0))), axis=1)
-    free = np.zeros((len(tokens), len(widths), tokens.shape[1]), dtype=bool)
+def _free_of_n(tokens: Tokens, widths: Integers, size: int) -> npt.NDArray[np.bool_]:
+    """``(F, size)``: True at starts where a motif fits into the ``(P,)`` tokens and covers no N."""
+    before = np.cumsum(np.concatenate([[0], tokens == N_TOKEN]))
+    free = np.zeros((len(widths), size), dtype=bool)
     for number, width in enumerate(widths.tolist()):
-        starts = tokens.shape[1] - width + 1
+        starts = min(size, len(tokens) - width + 1)
         if starts > 0:
-            free[:, number, :starts] = before[:, width:] == before[:, :starts]
+            free[number, :starts] = before[width : width + starts] == before[:starts]
     return free

@@ -1,4 +1,8 @@
-"""The table of motif sites, which ``crmnet explain`` and ``crmnet motifs scan`` write."""
+"""The table of motif sites, which ``crmnet explain`` and ``crmnet motifs scan`` write.
+
+In the table positions count from 1 and ``end`` is the last base of a site. In :class:`Hits`, as in
+all arrays, they count from 0 and ``end`` is one past the last base.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from crmnet.arrays import Floats
 from crmnet.files import PathLike
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
 from crmnet.reports.tables import TableWriter
+
+POSITIONS = "positions count from 1 on the sequence as given; end is the last base of the site"
+"""What the columns ``start`` and ``end`` mean, for messages and help texts."""
+BLOCK_ROWS = 10_000
+"""Rows that are turned into text at a time."""
 
 
 def write_sites(
@@ -19,24 +28,33 @@ def write_sites(
     ids: Sequence[str],
     motifs: Sequence[Motif],
     hits: Hits,
-    more: Mapping[str, Floats] | None = None,
+    more: Mapping[str, npt.ArrayLike] | None = None,
 ) -> None:
-    """Write one row for each hit.
+    """Write one row for each hit; POSITIONS says how positions count.
 
     Args:
         path: TSV, or CSV or Parquet by suffix.
         ids: Id of each sequence.
         motifs: The motifs that were searched for.
         hits: Their sites.
-        more: Further columns ``(H,)`` by name, written last.
+        more: Further columns ``(H,)`` by name, written last; numbers as float32.
     """
-    columns: dict[str, Any] = {
-        "id": [ids[row] for row in hits.row],
-        "motif": [motifs[i].id for i in hits.motif],
-        "name": [motifs[i].name for i in hits.motif],
-        **{name: column for name, column in hits._asdict().items() if name not in ("row", "motif")},
-    }
-    for name, column in (more or {}).items():
-        columns[name] = column.astype(np.float32)
-    with TableWriter(path, list(columns)) as table:
-        table.write(columns)
+    further = {name: np.asarray(column) for name, column in (more or {}).items()}
+    names = ["id", "motif", "name", *Hits._fields[2:], *further]
+    with TableWriter(path, names) as table:
+        for first in range(0, len(hits.row), BLOCK_ROWS):
+            block = slice(first, first + BLOCK_ROWS)
+            of_hits = {name: column[block] for name, column in hits._asdict().items()}
+            rows, numbers = of_hits.pop("row").tolist(), of_hits.pop("motif").tolist()
+            of_hits["start"] = of_hits["start"] + 1
+            columns: dict[str, Any] = {
+                "id": [ids[row] for row in rows],
+                "motif": [motifs[i].id for i in numbers],
+                "name": [motifs[i].name for i in numbers],
+                **of_hits,
+            }
+            for name, column in further.items():
+                values = column[block]
+                is_number = np.issubdtype(values.dtype, np.floating)
+                columns[name] = values.astype(np.float32) if is_number else values
+            table.write(columns)
