@@ -31,6 +31,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -121,16 +122,19 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.data, self.run = folder / "data", folder / "run"
-        self.packed, self.promoters = folder / "m.safetensors", folder / "promoters.tsv"
-        self.rows = folder / "rows.tsv"
+        self.data = folder / "data"
+        self.promoters, self.rows = folder / "promoters.tsv", folder / "rows.tsv"
         dataset = simulate(AssayOptions(300, seed=1), self.data)
-        train(resolve("demo", TINY), dataset, self.run)
-        pack([self.run], self.packed)
-        self.inserts = [text[17:97] for text in decode(Dataset.open(self.data).tokens[:60])]
+        self.inserts = [text[17:97] for text in decode(dataset.tokens[:60])]
         self.promoters.write_text(table(self.inserts[:20]))
         self.rows.write_text(labelled(self.inserts))
         self.tiny_model()
+
+    @cached_property
+    def run(self) -> Path:
+        """A trained run."""
+        train(resolve("demo", TINY), Dataset.open(self.data), self.folder / "run")
+        return self.folder / "run"
 
     def tiny_model(self) -> None:
         """A run with random weights that is loaded in milliseconds, and its packed file."""
@@ -348,7 +352,7 @@ def predictions(text: str) -> dict[str, list[str]]:
 def rows(place: Place, scale: float, rng: random.Random) -> Part:
     """Damage one row of a table for predict, or of a file for ingest."""
     part = Part("damaged rows")
-    reference = predictions(run(["predict", place.small, place.promoters], place.run).out)
+    reference = predictions(run(["predict", place.small, place.promoters], place.data).out)
     per_kind = max(1, round(1000 / len(DAMAGES) / 2 * scale + 0.2))
     for kind, (damage, readable) in DAMAGES.items():
         for _ in range(per_kind):
@@ -467,7 +471,7 @@ def scrambled(raw: bytes, rng: random.Random) -> bytes:
 def hostile(place: Place, scale: float, rng: random.Random) -> Part:
     """Damaged and hostile models: cards, tensors, headers and bytes."""
     part = Part("hostile models")
-    reference = predictions(run(["predict", place.small, place.promoters], place.run).out)
+    reference = predictions(run(["predict", place.small, place.promoters], place.data).out)
     tensors = load_tensors(place.small)
     card = json.loads(place.small.with_suffix(".json").read_text())
     for number in range(max(5, round(150 * scale))):
