@@ -231,3 +231,18 @@ def test_the_header_line_says_what_the_numbers_are(crmnet, tmp_path):
     for words in ("mean sorting bin, bins 0–17", "90 % interval",
                   "percentile: among 8,866 native 80-base fragments"):  # fmt: skip
         assert words in error
+
+
+@pytest.mark.parametrize("flanks", ["auto", "add", "none"])
+def test_windows_and_preparation_agree_on_what_fits(flanks):
+    rng = np.random.default_rng(4)
+    texts = []
+    for n in [*range(1, 40), *range(60, 130, 3)]:
+        insert = "".join(rng.choice(list("ACGTN"), n))
+        five, three = (rng.choice([a, "", a[:1] + "A" + a[2:], a[3:]]) for a in
+                       (ADAPTER_5, ADAPTER_3))  # fmt: skip
+        texts.append("N" * rng.integers(0, 3) + five + insert + three + "n" * rng.integers(0, 3))
+    expected = [bool(too_long(*encode([text]), flanks)[0]) for text in texts]
+    assert [not windows(text, "first", flanks)[0].whole for text in texts] == expected
+    assert 0 < sum(expected) < len(texts)
+    assert too_long(*encode(texts), flanks).tolist() == expected
