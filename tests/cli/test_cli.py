@@ -93,7 +93,7 @@ def test_validation_rows_that_are_training_rows_give_a_warning(assay, tmp_path, 
 def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_path):
     sequences = decode(assay.tokens[:20])
     (tmp_path / "in.txt").write_text("\n".join(sequences))
-    status, out, err = crmnet("predict", small_run, tmp_path / "in.txt")
+    status, out, err = crmnet("predict", small_run, tmp_path / "in.txt", "--digits", "full")
     assert status == 0
     lines = [line.split("\t") for line in out.splitlines()]
     assert lines[0] == ["id", *(f"expression_{medium}" for medium in assay.media)]
@@ -101,13 +101,13 @@ def test_predictions_are_those_of_the_predictor(crmnet, assay, small_run, tmp_pa
     expected = Predictor.load(small_run).predict(sequences)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert "kept the adapters of 20 of 20" in err
-    assert "expression_complex: mean sorting bin, 0–17\n" in err
+    assert "expression_complex: mean sorting bin, bins 0–17\n" in err
 
     status, out, _ = crmnet("predict", small_run, tmp_path / "in.txt", "--medium", "defined",
-                            "-o", tmp_path / "out.csv")  # fmt: skip
+                            "--digits", "full", "-o", tmp_path / "out.csv")  # fmt: skip
     assert status == 0
     lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert lines[0] == "id,expression"
+    assert lines[0] == "id,expression_defined"
     own = expected[2, assay.media.index("defined")]
     assert float(lines[3].split(",")[1]) == pytest.approx(own, rel=1e-6)
 
@@ -133,10 +133,16 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
     status, out, err = crmnet(*words)
     assert status == 0, err
     lines = [line.split("\t") for line in out.splitlines()]
-    assert lines[0] == ["id", "expression", "low", "high", "percentile", "unlike_training"]
+    assert lines[0] == [
+        "id", "expression_complex", "low_complex", "high_complex", "percentile_complex",
+        "unlike_training",
+    ]  # fmt: skip
     assert [line[0] for line in lines[1:]] == ["a", "b"]
     for line in lines[1:]:
-        assert float(line[2]) < float(line[1]) < float(line[3])
+        if line[5]:
+            assert line[2:4] == ["", ""]  # unlike its training: no honest interval is known
+        else:
+            assert float(line[2]) < float(line[1]) < float(line[3])
         assert 0 <= float(line[4]) <= 100
     assert "composition" in lines[2][5]
     status, _, err = crmnet(*words, "-o", tmp_path / "parts.tsv", "--part-rows", 1)

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import zipfile
 
 import pytest
 import zstandard
@@ -277,3 +278,55 @@ def test_dash_is_standard_input(tmp_path, compress):
         os.dup2(kept, 0)
         os.close(kept)
         os.close(given)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ";comment by me\n;and more\n>a\nACGTA\n;inside\n>b\nTTGCA\n",
+        "\n;comment\n\n>a\nACGTA\n>b\nTTGCA\n",
+        ">a\rACGTA\r>b\rTTGCA\n",  # classic Mac OS, with one newline at the end
+        ">a\rACGTA\r>b\rTTGCA",
+        "sep=;\nid;sequence\na;ACGTA\nb;TTGCA\n",
+        'SEP=,\r\nid,sequence\r\na,ACGTA\r\nb,"TTGCA"\r\n',
+    ],
+)
+@pytest.mark.parametrize("size", [60, 1 << 21])
+def test_comments_separator_lines_and_old_line_ends(tmp_path, monkeypatch, text, size):
+    monkeypatch.setattr(
+        reading, "BLOCK_BYTES", max(size, len(text) if "sep" in text.lower() else 0)
+    )
+    _, columns, skipped = read(tmp_path, text)
+    assert (columns["id"], columns["sequence"]) == (["a", "b"], ["ACGTA", "TTGCA"])
+    assert {reason for _, reason, *_ in skipped} <= {"blank line"}
+
+
+def test_a_separator_line_keeps_the_line_numbers(tmp_path):
+    lines, columns, _ = read(tmp_path, "sep=;\nsequence;expression\nACGTA;5,3\nTTGCA;6\n")
+    assert lines == [3, 4]
+    assert columns["expression"] == ["5.3", "6"]
+
+
+def test_decimal_commas_without_a_header(tmp_path):
+    _, columns, _ = read(tmp_path, "ACGTA;6,0\nTTGCA;7\n")
+    assert columns == {"sequence": ["ACGTA", "TTGCA"], "expression": ["6.0", "7"]}
+
+
+@pytest.mark.parametrize("text", ["A" * 3000 + "\n", "ACGT\n" + "A" * 3000, "A\rA\r" + "A" * 3000])
+def test_a_line_that_would_fill_the_memory_is_named(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(reading, "MAX_LINE", 1000)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+    with pytest.raises(ValueError, match=r"file, line \d: the line is longer than"):
+        read(tmp_path, text)
+
+
+def test_a_workbook_is_called_so(tmp_path):
+    with zipfile.ZipFile(tmp_path / "in.xlsx", "w") as book:
+        book.writestr("[Content_Types].xml", "<x/>")
+    for name in ("in.xlsx", "in.csv"):
+        (tmp_path / name).write_bytes((tmp_path / "in.xlsx").read_bytes())
+        with pytest.raises(ValueError, match="is an Excel workbook; save the sheet as CSV"):
+            list(read_blocks(tmp_path / name, ROLES))
+    (tmp_path / "old.xls").write_bytes(b"\xd0\xcf\x11\xe0" + bytes(20))
+    with pytest.raises(ValueError, match="is an Excel workbook"):
+        list(read_blocks(tmp_path / "old.xls", ROLES))

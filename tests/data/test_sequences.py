@@ -136,3 +136,94 @@ def test_a_scan_holds_no_more_than_the_sequences(tmp_path):
     path = write(tmp_path / "in", text + "TTACCCGGTAAA\n")
     found = read_promoters(path, flanks="none", length=None)
     assert found.tokens.shape == (1, 100_022)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "said"),
+    [
+        ("gene,sequence\nREB1,AAC\nABF1,ATC\n", ["REB1", "ABF1"], "'gene'"),
+        ("promoter,sequence\nREB1,AAC\nABF1,ATC\n", ["REB1", "ABF1"], "'promoter'"),
+        ("note,Gene,sequence\nx,REB1,AAC\ny,ABF1,ATC\n", ["REB1", "ABF1"], "'Gene'"),
+        ("gene,sequence\nREB1,AAC\nREB1,ATC\n", ["1", "2"], None),  # not unique
+        ("n,sequence\n7,AAC\n8,ATC\n", ["1", "2"], None),  # numbers
+        ("gene,id,sequence\nREB1,a,AAC\nABF1,b,ATC\n", ["a", "b"], None),
+        ("sequence,medium\nAAC,x\nATC,y\n", ["1", "2"], None),
+    ],
+)
+def test_a_unique_text_column_gives_the_ids_and_that_is_said(tmp_path, caplog, text, ids, said):
+    caplog.set_level("INFO", "crmnet")
+    rows = collect(write(tmp_path / "in.csv", text))
+    assert [row[0] for row in rows] == ids
+    assert (f"ids are those of the column {said}" in caplog.text) == (said is not None)
+
+
+def test_columns_can_be_named(crmnet, small_run, tmp_path):
+    path = write(tmp_path / "in.csv", "gene,dna,seq\nREB1,ACGGT,AAC\nREB1,ATCGG,GGC\n")
+    columns = {"id": "seq", "sequence": "dna"}
+    assert collect(path, columns=columns) == [("AAC", 2, b"ACGGT"), ("GGC", 3, b"ATCGG")]
+    words = ["predict", small_run, path, "--column", "id=GENE", "--column"]
+    status, out, error = crmnet(*words, "sequence=dna")
+    assert status == 0, error
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["id", "REB1", "REB1"]
+    for column, message in (
+        ("sequence=rna", "no column 'rna'"),
+        ("medium=dna", "--column takes id=, sequence="),
+        ("dna", "takes ROLE=NAME"),
+    ):
+        status, _, error = crmnet(*words, column)
+        assert status == 2 and message in error
+    fasta = write(tmp_path / "in.fa", ">a\nACGT\n")
+    status, _, error = crmnet("predict", small_run, fasta, "--column", "id=gene")
+    assert status == 2 and "FASTA and has no columns" in error
+
+
+def test_records_with_a_length_in_the_header_have_no_expression(tmp_path):
+    path = write(tmp_path / "in.fa", ">YAL001C 500 bp upstream\nAAC\n>YAL063C reverse\nATC\n")
+    assert read_promoters(path).expression is None
+    assert read_promoters(write(path, ">a 5.5 x\nAAC\n>b 6\nATC\n")).expression.tolist() == [5.5, 6]
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "#N/A", "None", ".", "nan", "N/A", "null"])
+def test_a_missing_measurement_leaves_the_measurements_out(tmp_path, caplog, missing):
+    caplog.set_level("INFO", "crmnet")
+    path = write(tmp_path / "in.csv", f"sequence,expression\nAAC,{missing}\nATC,3.1\n")
+    assert read_promoters(path).expression is None
+    assert "1 of 2 rows have no expression" in caplog.text
+
+
+def test_labels_are_numbers_as_people_write_them(tmp_path):
+    path = write(tmp_path / "in.csv", "sequence;expression\nAAC;5,3\nATC;-0,25\n")
+    assert read_promoters(path).expression.tolist() == [5.3, -0.25]
+    for text, message in (("1_0", "'1_0' is not a number"), ('"5,3"', "write it with a decimal")):
+        write(path, f"sequence,expression\nAAC,{text}\n")
+        with pytest.raises(ValueError, match=message):
+            read_promoters(path)
+
+
+def test_long_texts_are_named_and_not_printed(tmp_path):
+    path = write(tmp_path / "in.csv", "sequence,expression\nAAC," + "x" * 3_000_000 + "\n")
+    with pytest.raises(ValueError, match=r"line 2: expression 'x{60}… \(3,000,000 char") as error:
+        read_promoters(path)
+    assert len(str(error.value)) < 500
+    write(path, "id,sequence\n" + "x" * 3_000_000 + ",AAC\n")
+    with pytest.raises(ValueError, match="line 2: the id has 3,000,000 characters"):
+        collect(path)
+
+
+def test_iupac_letters_are_explained_or_read_as_n(crmnet, small_run, tmp_path):
+    path = write(tmp_path / "in.fa", ">a\n" + "ACGGT" * 15 + "ACRyK\n")
+    status, _, error = crmnet("predict", small_run, path)
+    assert status == 2 and "letter 'R' at position 78" in error and "--iupac n" in error
+    status, out, error = crmnet("predict", small_run, path, "--iupac", "n")
+    assert status == 0 and "1 sequences contain N" in error
+    write(path, ">a\n" + "ACGGT" * 15 + "ACNNN\n")
+    assert crmnet("predict", small_run, path)[1] == out
+    write(path, ">a\nACXGT\n")
+    assert crmnet("predict", small_run, path, "--iupac", "n")[0] == 2
+
+
+def test_a_sequence_in_place_of_a_file_is_explained(crmnet, small_run):
+    for text in ("ACGTACGTACGT", "ACGT" * 300):
+        status, _, error = crmnet("predict", small_run, text)
+        assert status == 2 and "this is a sequence: write it into a file" in error
+        assert len(error) < 300

@@ -137,8 +137,11 @@ def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tm
     predictor = Predictor.load(packed)
     sequences = [*decode(held_out.tokens[:3]), "A" * 80]
     expression, trust = predictor.assess(sequences)
-    assert (trust.low < expression).all()
-    assert (expression < trust.high).all()
+    usual = np.array([not flags for flags in trust.unlike])
+    assert usual.any()
+    assert (trust.low < expression)[usual].all()
+    assert (expression < trust.high)[usual].all()
+    assert np.isnan([trust.low[~usual], trust.high[~usual]]).all()
     assert ((trust.percentile >= 0) & (trust.percentile <= 100)).all()
     assert "composition" in trust.unlike[3]
     np.testing.assert_array_equal(expression, predictor.predict(sequences))
@@ -146,7 +149,8 @@ def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tm
     (answered,) = predict_file(predictor, tmp_path / "in.txt")
     np.testing.assert_array_equal(answered.trust.low, trust.low)
     assert column_names(predictor, ["complex"]) == [
-        "id", "expression", "low", "high", "percentile", "unlike_training"
+        "id", "expression_complex", "low_complex", "high_complex", "percentile_complex",
+        "unlike_training",
     ]  # fmt: skip
 
 
@@ -154,7 +158,7 @@ def test_a_card_without_calibration_gives_expression_alone(small_run, tmp_path):
     pack([small_run], tmp_path / "m.safetensors")
     predictor = Predictor.load(tmp_path / "m.safetensors")
     assert predictor.assess(["ACGT" * 20]).trust is None
-    assert column_names(predictor, ["complex"]) == ["id", "expression"]
+    assert column_names(predictor, ["complex"]) == ["id", "expression_complex"]
 
 
 def test_the_held_out_families_of_the_training_set_are_used(small_run, assay, tmp_path):

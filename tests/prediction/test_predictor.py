@@ -227,9 +227,11 @@ def test_known_units_are_named(counter):
         counter, media=["complex+defined", "dream"],
         units={"complex+defined": "sorting bin", "dream": "MAUDE score"},
     )  # fmt: skip
-    assert list(unit_lines(knowing, ["defined"])) == ["expression: mean sorting bin, 0–17"]
+    assert list(unit_lines(knowing, ["defined"])) == [
+        "expression_defined: mean sorting bin, bins 0–17"
+    ]
     assert list(unit_lines(knowing, ["dream"])) == [
-        "expression: MAUDE score, the unit of the training labels"
+        "expression_dream: MAUDE score, the unit of the training labels"
     ]
     both = list(unit_lines(knowing, knowing.media))
     assert [line.split(":")[0] for line in both] == [

@@ -58,7 +58,7 @@ def test_parts_are_joined_in_order(counter, tmp_path, name):
     else:
         table = polars.read_csv(sharded_job.output, separator="\t" if name.endswith("tsv") else ",")
     assert table["id"].cast(int).to_list() == list(range(1, 11))
-    assert table["expression"].to_list() == list(range(10))
+    assert table["expression_complex"].to_list() == list(range(10))
 
 
 def test_a_restart_predicts_missing_parts_with_any_number_of_processes(counter, tmp_path):
@@ -66,7 +66,7 @@ def test_a_restart_predicts_missing_parts_with_any_number_of_processes(counter, 
     predict_sharded(counter, sharded_job, ProcessRank(1, 2))  # parts 1 and 3 of 0–4
     assert predict_sharded(counter, sharded_job, ProcessRank(0, 1)).total == 6
     rows = sharded_job.output.read_text().splitlines()
-    assert rows == ["id\texpression", *(f"{i + 1}\t{i}.0" for i in range(10))]
+    assert rows == ["id\texpression_complex", *(f"{i + 1}\t{i}.000" for i in range(10))]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode, fit_length, prepare
 from crmnet.statistics.uncertainty import (
+    FLAGS,
     Calibration,
     Interval,
     assess_predictions,
@@ -90,7 +91,7 @@ def random_insert(n=80, letters="ACGT"):
         (random_insert(), 0.5, []),
         (random_insert(), 2.0, ["disagreement"]),
         (random_insert(40), 0.5, ["length"]),
-        ("N" + random_insert(79), 0.5, ["N"]),
+        ("N" + random_insert(79), 0.5, ["unknown"]),
         ("A" * 80, 0.5, ["composition"]),
         ("AT" * 40, 0.5, ["composition"]),
         (random_insert(letters="GC"), 0.5, ["composition"]),
@@ -131,3 +132,27 @@ def test_assessment_combines_interval_percentile_and_flags(limits):
     assert found.percentile[0, 0] == 40
     assert np.isnan([found.low[0, 1], found.high[0, 1], found.percentile[0, 1]]).all()
     assert found.unlike == [""]
+
+
+def test_a_flagged_prediction_has_a_wider_interval_or_none(limits):
+    usual = Interval(base=1, slope=0, quantile=2, rows=9, families=9)
+    wider = Interval(base=1, slope=0, quantile=5, rows=9, families=9)
+    plain = Calibration(level=0.9, data={}, intervals={"complex": usual}, familiar=limits)
+    tokens, _ = prepare(*encode([random_insert(), "A" * 80]), "add")
+    expression, spread = np.array([[4.0], [4.0]], np.float32), np.full((2, 1), 0.1, np.float32)
+    found = assess_predictions(plain, ["complex"], tokens, expression, spread)
+    assert found.unlike == ["", "composition"]
+    assert found.low[0, 0] == 2 and np.isnan([found.low[1, 0], found.high[1, 0]]).all()
+    knowing = plain.model_copy(update={"unlike_intervals": {"complex": wider}})
+    found = assess_predictions(knowing, ["complex"], tokens, expression, spread)
+    assert found.low[:, 0].tolist() == [2, -1] and found.high[:, 0].tolist() == [6, 9]
+
+
+def test_each_flag_is_explained_in_one_sentence(crmnet, limits):
+    tokens, _ = prepare(*encode(["N" + "A" * 39]), "none")
+    (reasons,) = reasons_unlike(limits, tokens, {"complex": np.array([9.0])})
+    assert list(FLAGS) == reasons  # this input has every flag
+    assert all(text.count(".") == 1 and text.endswith(".") for text in FLAGS.values())
+    status, out, _ = crmnet("predict", "--explain-flags")
+    assert status == 0
+    assert out.splitlines() == [f"{flag}: {text}" for flag, text in FLAGS.items()]

@@ -76,7 +76,7 @@ def read_blocks(
     """
     with open_text(path, roles, names or {}, required) as text:
         if text.layout.ids_from:
-            log.info("%s: ids are those of the column %r; --column id=NAME takes another",
+            log.info("%s: no column is called id; ids are those of the column %r",
                      display_name(path), text.layout.ids_from)  # fmt: skip
         yield from blocks_of(text)
 
@@ -306,8 +306,8 @@ def detect_layout(
             f"{file} holds no rows; give FASTA, a sequence per line, or a table with a header"
         )
     if line.startswith(b">"):
-        if names:
-            raise ValueError(f"{file} is FASTA and has no columns to name; leave out --column")
+        if names and "id" in roles:
+            raise ValueError(f"{file} is FASTA and has no columns; name none, or give a table")
         _, fields_found = parse_fasta_header(line)
         labels = [r for r in roles if r in fields_found and r not in ("id", "sequence")]
         return Layout("fasta", positions=dict.fromkeys(labels, 0))
