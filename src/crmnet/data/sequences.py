@@ -16,6 +16,7 @@ import numpy as np
 from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.data.lines import HARMLESS_REASONS, Block
+from crmnet.data.numbers import is_missing, parse_number
 from crmnet.data.reading import display_name, read_blocks
 from crmnet.files import PathLike
 
@@ -173,9 +174,11 @@ def read_promoters(
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
-    """A field as a number; ValueError names file, line and column."""
+    """A field as a number; ValueError names file, line and column, also if it is missing."""
     try:
-        return float(text)
+        if is_missing(text):
+            raise ValueError
+        return parse_number(text)
     except ValueError:
         raise ValueError(
             f"{display_name(path)}, line {line}: {role} {text.decode(errors='replace')!r} is not a "

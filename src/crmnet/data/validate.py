@@ -18,6 +18,7 @@ import numpy.typing as npt
 from crmnet import sequence
 from crmnet.data.fast_parser import PREPARED, UNPARSED, ParsedRows, parse_rows
 from crmnet.data.lines import NOT_SELECTED, Block, Layout, LineReader
+from crmnet.data.numbers import is_missing, parse_numbers
 from crmnet.data.writer import EncodedRows
 
 MAX_SEQUENCE = 10_000
@@ -173,6 +174,11 @@ def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> Val
         (too_long, f"sequence longer than {MAX_SEQUENCE:,} bases", texts),
         (lengths == 0, "empty sequence", texts),
         (bad_letter, "bad letter", texts),
+        (
+            _missing(block.columns["expression"], labels),
+            "expression is missing",
+            block.columns["expression"],
+        ),
         (np.isnan(labels), "expression is not a number", block.columns["expression"]),
         (np.isinf(labels), "expression is infinite", block.columns["expression"]),
     ]
@@ -210,19 +216,16 @@ def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> Val
 
 def _numbers(texts: list[bytes]) -> npt.NDArray[np.float32]:
     """The texts as numbers; NaN for a text that is not a number."""
-    try:
-        values = np.array(texts, dtype="S").astype(np.float64)
-    except ValueError:
-        values = np.array([_number(text) for text in texts])
     with np.errstate(over="ignore"):
-        return values.astype(np.float32)
+        return parse_numbers(texts).astype(np.float32)
 
 
-def _number(text: bytes) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+def _missing(texts: list[bytes], values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which fields hold no value, instead of one that is not a number."""
+    missing = np.isnan(values)
+    for row in np.nonzero(missing)[0].tolist():
+        missing[row] = is_missing(texts[row])
+    return missing
 
 
 def _pick_media(

@@ -25,6 +25,7 @@ from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.media import output_of
+from crmnet.data.numbers import is_missing
 from crmnet.data.opening import opened, rows_left_out
 from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
 from crmnet.data.splits import Kinship, families, families_of, family_rule
@@ -247,7 +248,7 @@ class ScoreTable:
 
     path: Path
     measured: Floats
-    """``(N,)``; NaN where the field is empty."""
+    """``(N,)``; NaN where there is no value."""
     predicted: Floats
     family: npt.NDArray[Any]
     """``(N,)``: family column, else sequence, else line number."""
@@ -348,7 +349,7 @@ def read_score_table(
             if role not in block.columns:
                 raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
             values[role] += [
-                to_number(text, path, line, role) if text else math.nan
+                math.nan if is_missing(text) else to_number(text, path, line, role)
                 for text, line in zip(block.columns[role], block.lines, strict=True)
             ]
         families_by = next((r for r in ("family", "sequence") if r in block.columns), "row")
