@@ -498,6 +498,16 @@ def test_damaged_numbers_are_refused_by_both_parsers(tmp_path, quoted, others):
     assert found == [(102 + n, "expression is not a number") for n in range(len(bad))]
 
 
+def test_a_row_with_a_nul_byte_is_refused_and_the_others_are_taken(tmp_path):
+    lines = ["sequence\texpression", *(f"ACGT\t{n}" for n in range(4)), "ACGG\t5.0\0", "AC\0T\t1"]
+    (tmp_path / "f.tsv").write_text("\n".join(lines) + "\n")
+    dataset = ingest([tmp_path / "f.tsv"], tmp_path / "d", IngestOptions(max_rejected=1))
+    assert dataset.labels.tolist() == [0, 1, 2, 3]
+    assert [(line, reason[:24]) for _, line, reason, _ in rejected(dataset)] == [
+        (6, "expression is not a numb"), (7, "bad letter: letter '\\x00'"[:24]),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["", "NA", "#N/A", "None", ".", "nan", "NULL", "n/a", "<NA>"])
 def test_missing_values_are_called_missing(tmp_path, text):
     lines = ["sequence\texpression\tfamily", "ACGT\t1\tx", f"ACGG\t{text}\tx"]

@@ -1,6 +1,7 @@
 """Sets to score: a model on data, tables of predictions, and the families of the rows."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -369,6 +370,18 @@ def test_the_command_warns_of_training_data_in_the_record(crmnet, small_run, ass
     _, out, error = crmnet(*words, "--against", other, "--level", "exact")
     assert "note: the model's record names other training data than trained" in error
     assert "holds" not in error and "in trained" in out
+
+
+def test_a_model_without_a_record_of_its_data_is_evaluated(crmnet, small_run, assay, tmp_path):
+    """Imported Keras weights have no fingerprints: KeyError."""
+    shutil.copytree(small_run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["data"] = {"name": "published weights, read from crmnet_model"}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    words = ["--resamples", 10, "--against", write_trained(tmp_path, OTHER)]
+    status, out, error = crmnet("evaluate", tmp_path / "run", assay.path, *words)
+    assert status == 0 and "assay:complex" in out
+    assert "the model's record names no training data" in error
 
 
 @needs_shared

@@ -183,9 +183,10 @@ def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Datas
         if use is not None:
             print(f"warning: {path} is the data set that the model {use}", file=sys.stderr)
     if against is not None and against.fingerprint not in trained:
+        named = f"other training data than {against.name}" if trained else "no training data"
         print(
-            f"note: the model's record names other training data than {against.name}; shared rows "
-            f"are searched in {against.name} only",
+            f"note: the model's record names {named}; shared rows are searched in "
+            f"{against.name} only",
             file=sys.stderr,
         )
 

@@ -204,7 +204,10 @@ def _text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _without_byte_order_mark(chunk: bytes, path: Path) -> bytes:
-    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in chunk[:4096]:
+    sample = chunk[:4096]
+    # A NUL in a row is a damaged row; one in the first line, or many, are another encoding.
+    foreign = b"\0" in sample.partition(b"\n")[0] or sample.count(b"\0") > len(sample) // 8
+    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or foreign:
         raise ValueError(
             f"{display_name(path)} is not plain text in ASCII or UTF-8; save it as UTF-8"
         )

@@ -198,14 +198,16 @@ def score_model(
 def data_roles(model: PathLike, predictor: Predictor) -> dict[str, str]:
     """Maps fingerprints of a model's training and validation sets to their role, as text.
 
+    Imported weights have no fingerprints.
+
     Args:
         model: Run folder, packed file or name of a bundled model.
         predictor: The same model, loaded.
     """
     card = predictor.card
     records = [load_record(Path(model))] if card is None else card.members
-    validation = {r.data["validation_fingerprint"]: "was validated on" for r in records}
-    return validation | {r.data["fingerprint"]: "was trained on" for r in records}
+    roles = {"validation_fingerprint": "was validated on", "fingerprint": "was trained on"}
+    return {r.data[key]: role for key, role in roles.items() for r in records if key in r.data}
 
 
 def score_file(
