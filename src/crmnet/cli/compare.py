@@ -92,7 +92,7 @@ def compare(
         name: Predictor.load(run, device=device, batch_size=batch_size)
         for name, run in _named(models or []).items()
     }
-    options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
+    options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected, cut=False)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
     tables, words = [_table(text) for text in predictions or []], WordOptions(k)
     with (

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -46,6 +46,8 @@ class IngestOptions:
     flanks: sequence.Flanks = "auto"
     max_rejected: float = 0.01
     """Largest fraction of rejected rows; above it the ingestion stops."""
+    cut: bool = True
+    """Cut constructs that are longer than 112 bases, as in the paper; False leaves them out."""
     overwrite: bool = False
     packed: bool = False
     """Store two bits per base (see :mod:`crmnet.data.packed`)."""
@@ -119,7 +121,9 @@ def _sources(files: Sequence[PathLike | Source], options: IngestOptions) -> list
     media = _for_each(files, options.media, "media")
     units = _for_each(files, options.units or (None,), "units")
     return [
-        file if isinstance(file, Source) else Source(Path(file), medium, unit, options.columns)
+        replace(file, cut=options.cut)
+        if isinstance(file, Source)
+        else Source(Path(file), medium, unit, options.columns, cut=options.cut)
         for file, medium, unit in zip(files, media, units, strict=True)
     ]
 
@@ -137,7 +141,7 @@ def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator
             for block in blocks_of(text):
                 yield validate_block(source.select_and_trim(block), source, options.flanks)
             return
-        fast = source.keeps_all and can_parse(text.layout)
+        fast = source.cut and source.keeps_all and can_parse(text.layout)
         validate = partial(validate_chunk, text.layout, fast, source, options.flanks)
         if threads == 1:
             yield from map(validate, text.chunks)

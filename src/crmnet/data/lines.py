@@ -17,6 +17,8 @@ import numpy.typing as npt
 NOT_SELECTED = "not selected"
 HARMLESS_REASONS = ("blank line", "repeated header", NOT_SELECTED)
 """Reasons for skipping a line without losing data."""
+TOO_LONG = "longer than the network reads"
+"""Reason for leaving out a row where constructs are not cut; such rows are counted, not damaged."""
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "name", "sequence_id", "seq_id"),

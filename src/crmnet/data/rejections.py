@@ -16,10 +16,12 @@ from typing import IO, Any
 import numpy as np
 
 from crmnet import sequence
-from crmnet.data.lines import HARMLESS_REASONS
+from crmnet.data.dataset import Dataset
+from crmnet.data.lines import HARMLESS_REASONS, TOO_LONG
 from crmnet.data.validate import AcceptedRows, Rejections
 from crmnet.files import PathLike, as_paths
 
+REJECTED = "rejected.tsv"
 MAX_TEXT = 60
 """Characters of a rejected line that ``rejected.tsv`` shows."""
 
@@ -42,7 +44,7 @@ class RowCounts:
         self.sources: list[dict[str, Any]] = []
         self.lengths: Counter[int] = Counter()
         self.preparation = sequence.Preparation()
-        table = Path(folder) / "rejected.tsv"
+        table = Path(folder) / REJECTED
         self.report: IO[str] = table.open("w", newline="\n", encoding="utf-8")
         self.report.write("file\tline\treason\ttext\n")
 
@@ -80,7 +82,8 @@ class RowCounts:
             self._check_rejected()
 
     def _check_rejected(self) -> None:
-        bad = sum(n for reason, n in self.reasons.items() if reason not in HARMLESS_REASONS)
+        allowed = (*HARMLESS_REASONS, TOO_LONG)
+        bad = sum(n for reason, n in self.reasons.items() if reason not in allowed)
         if bad > self.max_rejected * self.rows_read:
             raise TooManyRejected(
                 f"{bad:,} of {self.rows_read:,} rows were rejected, more than the "
@@ -118,5 +121,15 @@ def rejection_summary(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Messages for the command line: numbers of accepted, skipped and rejected rows."""
     yield f"accepted {manifest['rows']:,} of {manifest['rows_read']:,} rows"
     for reason, count in manifest["rejected"].items():
-        yield f"{'skipped' if reason in HARMLESS_REASONS else 'rejected'} {count:,}: {reason}"
+        done = "left out" if reason == TOO_LONG else "rejected"
+        yield f"{'skipped' if reason in HARMLESS_REASONS else done} {count:,}: {reason}"
     yield from sequence.Preparation(**manifest["preparation"]).messages()
+
+
+def rejections(dataset: Dataset) -> Iterator[tuple[str, int, str, str]]:
+    """File, line, reason and text of each rejected row, from ``rejected.tsv``."""
+    with (dataset.path / REJECTED).open(encoding="utf-8", newline="\n") as file:
+        next(file)
+        for row in file:
+            title, line, reason, text = row.rstrip("\n").split("\t", 3)
+            yield title, int(line), reason, text

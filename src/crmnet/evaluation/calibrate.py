@@ -164,7 +164,7 @@ def calibrate(
 
 
 def _reading(predictor: Predictor) -> IngestOptions:
-    return IngestOptions(media=(predictor.media[0],))
+    return IngestOptions(media=(predictor.media[0],), cut=False)
 
 
 def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path) -> None:
