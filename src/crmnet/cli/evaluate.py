@@ -145,7 +145,7 @@ def evaluate(
             _say_what_was_seen(data_roles(model, predictor), data, rows)
     for scored in sets:
         if scored.left_out:
-            print(f"{scored.name}: {scored.left_out:,} rows are left out: unusable or too long", file=sys.stderr)
+            print(f"{scored.name}: {scored.left_out:,} unusable rows are left out", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
     _print_summary(sets, summary)
     if dream is not None:

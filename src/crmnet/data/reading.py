@@ -237,6 +237,7 @@ def detect_layout(
         return Layout("fasta", positions=dict.fromkeys(labels, 0))
     delimiter = b"\t" if b"\t" in line else b"," if b"," in line else b";" if b";" in line else b""
     fields = tuple(split_fields(line, delimiter))
+    fields = _with_row_names(fields, first, delimiter)
     header = [name.decode(errors="replace").strip().lower() for name in fields]
     known = {name for role in COLUMN_NAMES.values() for name in role}
     if names or any(name in known for name in header):
@@ -259,8 +260,21 @@ def detect_layout(
         return Layout("table", delimiter, None, {r: positions[r] for r in positions if r in roles})
     raise ValueError(
         f"{file}, line 1: {len(fields)} columns and no header with a known column name; add one "
-        f"such as 'sequence{delimiter.decode()}expression', or name the columns"
+        f"such as 'sequence{delimiter.decode()}expression'"
     )
+
+
+def _with_row_names(fields: tuple[bytes, ...], first: bytes, delimiter: bytes) -> tuple[bytes, ...]:
+    """The header of an R table, which does not name the column of row names: they are its ids."""
+    start = _first_text_line(first)
+    below = [line for line in first.split(b"\n")[start : start + 20] if line.strip()]
+    rows = [split_fields(line, delimiter) for line in below] if delimiter else []
+    if not rows or any(len(row) != len(fields) + 1 for row in rows):
+        return fields
+    if not any(row[-1].strip() for row in rows):  # lines that end in a delimiter
+        return fields
+    named = {name.decode(errors="replace").strip().lower() for name in fields}
+    return (b"id" if named.isdisjoint(COLUMN_NAMES["id"]) else b"row.names", *fields)
 
 
 def _is_dna(field: bytes) -> bool:

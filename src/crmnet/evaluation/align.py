@@ -107,7 +107,7 @@ def align(
             raise ValueError(
                 f"{table.model} has two sets of predictions for {table.set_name}; rename one"
             )
-        rows = read_score_table(table.path)
+        rows = read_score_table(table.path, options=False)
         if entries:  # the first entry of a set decides its families and the rows left out
             scored = rows.score()
         else:

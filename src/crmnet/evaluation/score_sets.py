@@ -25,6 +25,7 @@ from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
+from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of
 from crmnet.data.numbers import is_missing
 from crmnet.data.opening import opened, row_ids, rows_left_out
@@ -353,11 +354,16 @@ def score_table(
 
 
 def read_score_table(
-    path: PathLike, *, measured: str | None = None, predicted: str | None = None
+    path: PathLike,
+    *,
+    measured: str | None = None,
+    predicted: str | None = None,
+    options: bool = True,
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
 
-    Arguments and errors as for :func:`score_table`.
+    Arguments and errors as for :func:`score_table`; ``options`` tells whether the command has the
+    options --measured and --predicted, which an error then advises.
     """
     path = Path(path)
     names = {"expression": measured, "predicted": predicted}
@@ -372,7 +378,11 @@ def read_score_table(
     for block in read_checked(path, roles, given, required=()):
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
-                raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
+                accepted = " or ".join(map(repr, COLUMN_NAMES[role][:3]))
+                raise ValueError(
+                    f"{path}, line 1: no {role} column found; name it {accepted}"
+                    + f", or give its name with {option}" * options
+                )
             values[role] += [
                 math.nan if is_missing(text) else to_number(text, path, line, role)
                 for text, line in zip(block.columns[role], block.lines, strict=True)
