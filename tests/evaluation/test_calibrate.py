@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from crmnet.data.rejections import TooManyRejected
 from crmnet.data.subset import copy_rows
 from crmnet.evaluation.calibrate import (
     CalibrateOptions,
@@ -121,6 +122,17 @@ def test_a_file_of_rows_can_be_a_test_set(packed, held_out, tmp_path):
     found = card.tests["few"]
     assert (found["n"], found["left_out"], found["families_by"]) == (120, 1, "sequence")
     assert set(card.tests) - {"few"} == set(load_card(packed).tests)
+
+
+def test_errors_advise_no_options_that_the_command_lacks(packed, tmp_path):
+    (tmp_path / "a.tsv").write_text(f"sequence\tlevel\n{'ACGTT' * 16}\t1\n")
+    with pytest.raises(ValueError, match="name the column expression in the header"):
+        calibrate(packed, tests=[tmp_path / "a.tsv"])
+    (tmp_path / "b.tsv").write_text("sequence\texpression\nACXT\t1\nACGT\t2\n")
+    with pytest.raises(TooManyRejected) as refused:
+        calibrate(packed, tests=[tmp_path / "b.tsv"])
+    assert "1 of 2 rows were rejected" in str(refused.value)
+    assert "--" not in str(refused.value)
 
 
 def test_cards_from_before_units_and_family_rules_still_print():

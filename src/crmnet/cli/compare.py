@@ -97,7 +97,7 @@ def compare(
     tables, words = [_table(text) for text in predictions or []], WordOptions(k)
     with (
         all_opened(data or [], medium or [default], options) as datasets,
-        all_opened(without or [], ["complex"], IngestOptions()) as trained,
+        all_opened(without or [], ["complex"], IngestOptions(advice=False)) as trained,
     ):
         seen = [TrainingRows(d.tokens, d.name, level, words=words) for d in trained]
         sets = align(predictors, datasets, tables, by=by, words=words, without=seen)

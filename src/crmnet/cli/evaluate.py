@@ -126,7 +126,8 @@ def evaluate(
     rows: Dataset | None = None
     with ExitStack() as stack:
         if against is not None:
-            rows = stack.enter_context(opened(against, IngestOptions(max_rejected=max_rejected)))
+            trained = IngestOptions(max_rejected=max_rejected, advice=False)
+            rows = stack.enter_context(opened(against, trained))
             told["training"] = TrainingRows(rows.tokens, rows.name, level, words=WordOptions(k))
         if predictions is not None:
             sets = [score_table(predictions, measured=measured, predicted=predicted, **told)]

@@ -51,6 +51,8 @@ class IngestOptions:
     overwrite: bool = False
     packed: bool = False
     """Store two bits per base (see :mod:`crmnet.data.packed`)."""
+    advice: bool = True
+    """Whether errors may advise --column and --max-rejected; False for a command without them."""
     jobs: int = 1
     """Threads that read and parse, in addition to the one that writes. Several files are read
     concurrently; remaining threads parse chunks of the same file. The number does not change the
@@ -93,7 +95,9 @@ def ingest(
     with (
         new_folder(destination, options.overwrite) as folder,
         DatasetWriter(folder, packed=options.packed) as writer,
-        RowCounts(folder, [source.path for source in sources], options.max_rejected) as counts,
+        RowCounts(
+            folder, [source.path for source in sources], options.max_rejected, options.advice
+        ) as counts,
         closing(read_concurrently(readers, threads, folder)) as files_read,
     ):
         for source, rows_of_file in zip(sources, files_read, strict=True):
@@ -135,7 +139,7 @@ def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator
         source.path, (*ROLES, *map(str.lower, source.only)), names, ("sequence",)
     ) as text:
         if "expression" not in text.layout.positions:
-            _report_missing_expression(text, source)
+            _report_missing_expression(text, source, options.advice)
             return
         if text.layout.kind == "fasta":
             for block in blocks_of(text):
@@ -156,10 +160,10 @@ def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator
                 yield waiting.popleft().result()
 
 
-def _report_missing_expression(text: OpenText, source: Source) -> None:
+def _report_missing_expression(text: OpenText, source: Source, advice: bool) -> None:
     if any(len(block) for block in blocks_of(text)):
         raise ValueError(
-            f"{source.path}: no column of measured expression; name the column with "
-            "--column expression=NAME"
+            f"{source.path}: no column of measured expression; name the column "
+            + ("with --column expression=NAME" if advice else "expression in the header")
             + (", or write >name 5.3 above each sequence" if text.layout.kind == "fasta" else "")
         )

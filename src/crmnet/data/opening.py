@@ -84,13 +84,14 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
 
     Args:
         path: Folder, file, or name of a public data set.
-        options: How to read a file.
+        options: How to read a file; None means the usual way.
 
     Raises:
         FileNotFoundError: If there is nothing of that name.
         ValueError: If it cannot be read.
     """
     path = Path(path)
+    options = options or IngestOptions(advice=False)
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return

@@ -33,9 +33,15 @@ class TooManyRejected(ValueError):
 class RowCounts:
     """Counts read, accepted and rejected rows by file; writes ``rejected.tsv``."""
 
-    def __init__(self, folder: PathLike, files: Sequence[PathLike], max_rejected: float) -> None:
+    def __init__(
+        self,
+        folder: PathLike,
+        files: Sequence[PathLike],
+        max_rejected: float,
+        advice: bool = True,
+    ) -> None:
         paths = as_paths(files)
-        self.max_rejected = max_rejected
+        self.max_rejected, self.advice = max_rejected, advice
         unique = len({path.name for path in paths}) == len(set(paths))
         self.titles = {path: path.name if unique else str(path) for path in paths}
         self.rows_read = self.rows_accepted = 0
@@ -87,7 +93,7 @@ class RowCounts:
         if bad > self.max_rejected * self.rows_read:
             raise TooManyRejected(
                 f"{bad:,} of {self.rows_read:,} rows were rejected, more than the "
-                f"{self.max_rejected:.1%} allowed by --max-rejected. "
+                f"{self.max_rejected:.1%} allowed{' by --max-rejected' * self.advice}. "
                 + "; ".join(f"{n:,} × {reason}" for reason, n in self.reasons.most_common())
                 + ". First: "
                 + "; ".join(self.first_rejected)

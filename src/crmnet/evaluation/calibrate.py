@@ -164,7 +164,7 @@ def calibrate(
 
 
 def _reading(predictor: Predictor) -> IngestOptions:
-    return IngestOptions(media=(predictor.media[0],), cut=False)
+    return IngestOptions(media=(predictor.media[0],), cut=False, advice=False)
 
 
 def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path) -> None:

@@ -256,7 +256,8 @@ def score_file(
         One set for each medium. The first counts the rows of a file that could not be used; rows
         longer than the network reads are among them, and are named in the log.
     """
-    options = replace(options or IngestOptions(media=(medium or predictor.media[0],)), cut=False)
+    options = options or IngestOptions(media=(medium or predictor.media[0],), advice=False)
+    options = replace(options, cut=False)
     with opened(path, options) as dataset:
         return score_model(
             predictor, dataset, medium=medium, by=by, words=words, training=training,
