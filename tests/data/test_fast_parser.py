@@ -216,7 +216,7 @@ def test_fasta_headers_hold_labels(tmp_path):
     )
     assert decode(made.tokens) == ["ACGTAC", "TT", "G"]
     assert made.labels.tolist() == [3.5, 4, 5]
-    assert made.manifest["rejected"] == {"expression is not a number": 1}
+    assert made.manifest["rejected"] == {"expression is missing": 1}
     (tmp_path / "named.fa").write_text(">a label=1 family=x\nACGT\n>b family=y label=2\nTT\n")
     named = ingest([tmp_path / "named.fa"], tmp_path / "named", IngestOptions(flanks="none"))
     assert named.labels.tolist() == [1, 2]

@@ -232,5 +232,5 @@ def test_cards_select_and_trim_rows(server, tmp_path, monkeypatch):
         assert decode(*inserts(dataset.tokens)) == [insert, insert[::-1]]
         assert dataset.labels.tolist() == [5, 7]
         assert dataset.manifest["rejected"] == {
-            "not selected": 2, "expression is not a number": 1
+            "not selected": 2, "expression is missing": 1
         }  # fmt: skip

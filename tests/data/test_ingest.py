@@ -111,9 +111,9 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
         ),
         ("bad.tsv", 4, "bad letter: letter '-' at position 3 of 4; remove alignment gaps", "AC-T"),
         ("bad.tsv", 5, "empty sequence", ""),
-        ("bad.tsv", 6, "expression is not a number", "nan"),
+        ("bad.tsv", 6, "expression is missing", "nan"),
         ("bad.tsv", 7, "expression is not a number", "high"),
-        ("bad.tsv", 8, "expression is not a number", ""),
+        ("bad.tsv", 8, "expression is missing", ""),
         ("bad.tsv", 9, "expression is infinite", "inf"),
         ("bad.tsv", 10, "expression is infinite", "1e39"),
         ("bad.tsv", 11, "blank line", ""),
@@ -124,7 +124,8 @@ def test_every_reason_is_listed_with_file_line_and_text(tmp_path):
     ]
     assert dataset.manifest["rejected"] == {
         "bad letter": 3,
-        "expression is not a number": 3,
+        "expression is missing": 2,
+        "expression is not a number": 1,
         "expression is infinite": 2,
         "empty sequence": 1,
         "blank line": 1,
@@ -478,3 +479,38 @@ def test_exactly_the_good_rows_come_back_in_order(tmp_path_factory, plan):
     assert dataset.labels.tolist() == [float(label) for _, label in kept]
     bad_lines = [line for line, (good, _, _) in enumerate(plan, start=2) if not good]
     assert [line for _, line, _, _ in rejected(dataset)] == bad_lines
+
+
+DAMAGED = ["1_0", "5.0\0", "\x00", "1_0.5", "0x10", "1e", "5..0", "--1", "1e1_0", "5 .0"]
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("others", [(), ("high",)])
+def test_damaged_numbers_are_refused_by_both_parsers(tmp_path, quoted, others):
+    """Python reads 1_0 as 10, and NumPy 5.0 before a NUL as 5."""
+    good = [f"{'ACGTT' * 16}\t{n}.5" for n in range(100)]
+    bad = [f"{'GGATC' * 16}\t{text}" for text in (*DAMAGED, *others)]
+    lines = [f'"{line.replace(chr(9), chr(34) + chr(9))}' if quoted else line for line in good]
+    (tmp_path / "f.tsv").write_text("\n".join(["sequence\texpression", *lines, *bad]) + "\n")
+    dataset = ingest([tmp_path / "f.tsv"], tmp_path / "d", IngestOptions(max_rejected=1))
+    assert dataset.labels.tolist() == [n + 0.5 for n in range(100)]
+    found = [(line, reason) for _, line, reason, _ in rejected(dataset)]
+    assert found == [(102 + n, "expression is not a number") for n in range(len(bad))]
+
+
+def test_a_row_with_a_nul_byte_is_refused_and_the_others_are_taken(tmp_path):
+    lines = ["sequence\texpression", *(f"ACGT\t{n}" for n in range(4)), "ACGG\t5.0\0", "AC\0T\t1"]
+    (tmp_path / "f.tsv").write_text("\n".join(lines) + "\n")
+    dataset = ingest([tmp_path / "f.tsv"], tmp_path / "d", IngestOptions(max_rejected=1))
+    assert dataset.labels.tolist() == [0, 1, 2, 3]
+    assert [(line, reason[:24]) for _, line, reason, _ in rejected(dataset)] == [
+        (6, "expression is not a numb"), (7, "bad letter: letter '\\x00'"[:24]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "NA", "#N/A", "None", ".", "nan", "NULL", "n/a", "<NA>"])
+def test_missing_values_are_called_missing(tmp_path, text):
+    lines = ["sequence\texpression\tfamily", "ACGT\t1\tx", f"ACGG\t{text}\tx"]
+    (tmp_path / "f.tsv").write_text("\n".join(lines) + "\n")
+    dataset = ingest([tmp_path / "f.tsv"], tmp_path / "d", IngestOptions(max_rejected=1))
+    assert dataset.manifest["rejected"] == {"expression is missing": 1}

@@ -81,6 +81,27 @@ def test_three_columns_without_header_are_refused(tmp_path):
         read(tmp_path, "ACGT\t1\tx\n")
 
 
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_row_names_that_r_writes_without_a_header_are_ids(tmp_path, delimiter):
+    """Every row was rejected: 3 columns where 2 are expected."""
+    table = '"sequence" "expression"\n"p1" "ACGT" 1.5\n"p2" "GGTT" NA\n'.replace(" ", delimiter)
+    (tmp_path / "t").write_text(table)
+    (block,) = read_blocks(tmp_path / "t", ("id", "sequence", "expression"))
+    assert block.columns == {
+        "id": [b"p1", b"p2"], "sequence": [b"ACGT", b"GGTT"], "expression": [b"1.5", b"NA"],
+    }  # fmt: skip
+    named = '"id" "sequence"\n"1" "p1" "ACGT"\n'.replace(" ", delimiter)
+    (tmp_path / "named").write_text(named)
+    (block,) = read_blocks(tmp_path / "named", ("id", "sequence"))
+    assert block.columns == {"id": [b"p1"], "sequence": [b"ACGT"]}
+
+
+def test_lines_that_end_in_a_delimiter_have_no_row_names(tmp_path):
+    (tmp_path / "t").write_text("sequence\texpression\nACGT\t1\t\nGGTT\t2\t\n")
+    (block,) = read_blocks(tmp_path / "t", ("sequence", "expression"))
+    assert [reason for _, reason, _ in block.skipped] == ["3 columns where 2 are expected"] * 2
+
+
 def test_quoted_csv(tmp_path):
     text = 'id,sequence,expression\n"a, b ""c""","ACGT",1\nd,TT,"2"\n'
     _, columns, _ = read(tmp_path, text)

@@ -89,6 +89,34 @@ def test_repeated_sequences_are_matched_in_turn(tmp_path):
     assert len(found.models["a"].measured) == 5
 
 
+def measured_twice(path, rows):
+    lines = [f"{INSERTS[i]},{measured},{predicted}" for i, measured, predicted in rows]
+    path.write_text("\n".join(["sequence,measured,predicted", *lines]) + "\n")
+    return path
+
+
+def test_repeated_measurements_are_matched_by_their_values(tmp_path):
+    """Tables of the same rows in another order were refused."""
+    rows = [(0, 1.5, 1), (0, 2.5, 2), (1, 3, 3), (2, 4, 4), (2, 4, 5), (3, 6, 6)]
+    a = measured_twice(tmp_path / "a.csv", rows)
+    b = measured_twice(tmp_path / "b.csv", [rows[i] for i in (5, 1, 3, 0, 4, 2)])
+    (found,) = align({}, [], [PredictionTable("a", "s", a), PredictionTable("b", "s", b)])
+    for scored in found.models.values():
+        assert scored.measured.tolist() == [1.5, 2.5, 3, 4, 4, 6]
+        assert scored.predicted.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_measurement_that_one_table_lacks_is_left_out_for_all(tmp_path):
+    rows = [(0, 1.5, 1), (0, 2.5, 2), (1, 3, 3), (2, 4, 4), (3, 6, 6)]
+    a = measured_twice(tmp_path / "a.csv", rows)
+    b = measured_twice(tmp_path / "b.csv", rows[:0:-1])
+    tables = [PredictionTable("a", "s", a), PredictionTable("b", "s", b)]
+    for order in (tables, tables[::-1]):
+        (found,) = align({}, [], order)
+        assert found.left_out == 1
+        assert sorted(found.models["a"].measured.tolist()) == [2.5, 3, 4, 6]
+
+
 def test_tables_of_other_measurements_are_refused(tmp_path):
     other = table(tmp_path / "b.csv", [0, 1, 2, 3])
     other.write_text(other.read_text().replace(",3,", ",7,"))

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from crmnet.data.rejections import TooManyRejected
 from crmnet.data.subset import copy_rows
 from crmnet.evaluation.calibrate import (
     CalibrateOptions,
@@ -11,6 +12,7 @@ from crmnet.evaluation.calibrate import (
     calibrate,
     coverage,
     interval,
+    trained_on,
     unseen,
 )
 from crmnet.evaluation.score_sets import score_file
@@ -19,10 +21,12 @@ from crmnet.prediction.table import column_names, predict_file
 from crmnet.runs import packed as packed_files
 from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, bundled, load_card, pack
+from crmnet.runs.record import RunRecord
 from crmnet.sequence import decode, encode, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, fit_input_limits
+from crmnet.training.rows import choose
 
 OPTIONS = CalibrateOptions(resamples=50)
 
@@ -120,6 +124,17 @@ def test_a_file_of_rows_can_be_a_test_set(packed, held_out, tmp_path):
     assert set(card.tests) - {"few"} == set(load_card(packed).tests)
 
 
+def test_errors_advise_no_options_that_the_command_lacks(packed, tmp_path):
+    (tmp_path / "a.tsv").write_text(f"sequence\tlevel\n{'ACGTT' * 16}\t1\n")
+    with pytest.raises(ValueError, match="name the column expression in the header"):
+        calibrate(packed, tests=[tmp_path / "a.tsv"])
+    (tmp_path / "b.tsv").write_text("sequence\texpression\nACXT\t1\nACGT\t2\n")
+    with pytest.raises(TooManyRejected) as refused:
+        calibrate(packed, tests=[tmp_path / "b.tsv"])
+    assert "1 of 2 rows were rejected" in str(refused.value)
+    assert "--" not in str(refused.value)
+
+
 def test_cards_from_before_units_and_family_rules_still_print():
     card = load_card(bundled()["yeast"])
     assert {found["unit"] for found in card.tests.values()} == {None}
@@ -209,3 +224,57 @@ def test_rows_of_training_and_runs_are_refused(small_run, assay, tmp_path):
     pack([small_run], path, overwrite=True)
     with pytest.raises(ValueError, match="no intervals yet"):
         calibrate(path, native=assay.path)
+
+
+def with_rule(run, folder, **train):
+    """A copy of a run whose record holds other settings of training, and the record."""
+    shutil.copytree(run, folder)
+    record = json.loads((folder / "run.json").read_text())
+    record["settings"]["train"].update(train)
+    (folder / "run.json").write_text(json.dumps(record))
+    return RunRecord.model_validate(record)
+
+
+def test_calibration_rows_are_those_that_the_run_held_out(small_run, assay, tmp_path):
+    """Another rule than the run's was used: 110 of 150 calibration rows were rows of training."""
+    record = with_rule(small_run, tmp_path / "run", validation_by="homology")
+    card = pack([tmp_path / "run"], tmp_path / "m.safetensors")
+    chosen = choose(record.settings.train, assay)
+    assert len(chosen.validation_rows) != card.members[0].data["validation_rows"]  # other families
+    assert np.nonzero(trained_on(assay, card))[0].tolist() == chosen.rows.tolist()
+    np.testing.assert_array_equal(
+        unseen(assay, card).tokens, assay.tokens[np.asarray(chosen.validation_rows)]
+    )
+
+
+def test_rows_that_any_member_was_trained_on_are_no_calibration_rows(small_run, assay, tmp_path):
+    records = [
+        with_rule(small_run, tmp_path / f"run-{seed}", seed=seed, validation_by="sequence")
+        for seed in (1, 2)
+    ]
+    card = pack([tmp_path / "run-1", tmp_path / "run-2"], tmp_path / "m.safetensors")
+    held = [set(choose(r.settings.train, assay).validation_rows.tolist()) for r in records]
+    assert set(np.nonzero(~trained_on(assay, card))[0].tolist()) == held[0] & held[1]
+
+
+def test_a_test_set_of_training_rows_is_marked_in_the_card(small_run, assay, tmp_path, caplog):
+    """It had been written into the card like any other test: r 0.985."""
+    path = tmp_path / "m.safetensors"
+    card = pack([small_run], path)
+    held_out = card.members[0].data["validation_rows"]
+    card = calibrate(path, tests=[assay.path], options=OPTIONS)
+    assert sum(one["n"] for one in card.tests.values()) == held_out
+    assert sum(one["left_out"] for one in card.tests.values()) == len(assay) - held_out
+    assert f"{held_out} are scored" in caplog.text
+    assert "NOT A TEST" not in "\n".join(card_lines(card))
+    shutil.copytree(small_run, tmp_path / "run")
+    record = (tmp_path / "run" / "run.json").read_text()
+    (tmp_path / "run" / "run.json").write_text(record.replace("held-out families", "another set"))
+    pack([tmp_path / "run"], path, overwrite=True)
+    card = calibrate(path, tests=[assay.path], options=OPTIONS)
+    assert sum(one["trained_on"] for one in card.tests.values()) == len(assay)
+    assert "holds rows that the model was trained on" in caplog.text
+    n = card.tests["assay:complex"]["n"]
+    assert f"NOT A TEST: the model was trained on {n:,} of these rows" in "\n".join(
+        card_lines(load_card(path))
+    )

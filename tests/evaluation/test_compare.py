@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,12 @@ from scipy import stats
 
 from crmnet.evaluation.align import AlignedSet, PredictionTable, align
 from crmnet.evaluation.compare import compare, compare_two, difference, holm
-from crmnet.evaluation.compare_report import comparison_markdown, ranked, write_comparison
+from crmnet.evaluation.compare_report import (
+    comparison_markdown,
+    comparison_page,
+    ranked,
+    write_comparison,
+)
 from crmnet.statistics.metrics import Scored
 from support import SHARED, needs_shared
 
@@ -123,6 +130,20 @@ def test_the_lowest_error_ranks_first():
     assert ranked(result)[-1] == "bad" and result.best != "bad"
 
 
+def test_a_model_without_a_value_is_never_the_best():
+    """The first model was the best if its metric was not defined."""
+    measured, good, _, family = two_models(0, better=0.6)
+    predictions = {"constant": np.ones_like(good), "good": good}
+    models = {n: Scored("set", measured, p, family) for n, p in predictions.items()}
+    result = compare(AlignedSet("set", models), resamples=50)
+    assert result.best == "good" and ranked(result) == ["good", "constant"]
+    rows = [line for line in comparison_markdown([result]).splitlines() if "constant" in line]
+    assert rows[0].split(" | ")[-2] == "–" and "nan" not in rows[0]
+    none = compare(AlignedSet("set", {"constant": models["constant"]}), resamples=50)
+    assert none.best is None
+    comparison_page([result, none])  # a set without any value has an empty panel
+
+
 def test_an_unknown_metric_lists_the_known():
     with pytest.raises(ValueError, match="metric must be one of pearson"):
         compare(aligned(), "r")
@@ -146,7 +167,7 @@ def test_the_files_of_a_comparison(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "name the models to compare"),
+        ([], "give models to compare"),
         (["run"], "with --data"),
         (["--predictions", "a=b.csv"], "takes NAME@SET=FILE"),
     ],
@@ -155,6 +176,21 @@ def test_wrong_usage_is_reported(crmnet, tmp_path, words, said):
     status, _, error = crmnet("compare", *words, "-o", tmp_path / "c")
     assert status == 2
     assert said in error
+
+
+def test_runs_of_the_same_folder_name_are_both_compared(crmnet, small_run, assay, tmp_path):
+    """The second run replaced the first, without a word."""
+    for folder in "ab":
+        shutil.copytree(small_run, tmp_path / folder / "run")
+    runs = [tmp_path / folder / "run" for folder in "ab"]
+    words = ["--data", assay.path, "--resamples", 10, "-o", tmp_path / "c"]
+    status, _, error = crmnet("compare", *runs, *words)
+    assert status == 0, error
+    found = json.loads((tmp_path / "c" / "compare.json").read_text())["sets"]["assay:complex"]
+    assert list(found["models"]) == [str(Path(folder, "run")) for folder in "ab"]
+    for repeated in ([runs[0], runs[0]], [f"x={runs[0]}", f"x={runs[1]}"]):
+        status, _, error = crmnet("compare", *repeated, *words)
+        assert status == 2 and "two models are named" in error and "NAME=" in error
 
 
 @needs_shared

@@ -1,5 +1,6 @@
 """``evaluate`` gives what ``crmnet evaluate`` writes, for every way to name model and data."""
 
+import csv
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from torch import nn
 
 from crmnet import Dataset, Predictor, evaluate
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
 
 class CountGC(nn.Module):
@@ -91,6 +93,62 @@ def test_a_file_that_names_no_medium_is_of_the_medium_given(tmp_path):
     # 8 are measured, and `complex` twice as much.
     assert first == pytest.approx((12 + 8 + 9 + 12 + 12 + 8) / 6)
     assert second == pytest.approx((28 + 23 + 23 + 25 + 24 + 24) / 6)
+
+
+def test_rows_that_are_too_long_are_left_out_counted_and_named(crmnet, small_run, tmp_path, caplog):
+    """They were cut at 112 bases and scored, without a word."""
+    rows = [("short", "ACGTT" * 16), ("long", "GGATC" * 17), ("longer", "GGATC" * 3000)]
+    padded = f"{'N' * 40}{ADAPTER_5}{'A' * 80}{ADAPTER_3}"
+    rows += [("fits", "CATGA" * 16 + "AC"), ("padded", padded), ("last", "TTGCA" * 16)]
+    lines = [f"{name}\t{text}\t{n}.25" for n, (name, text) in enumerate(rows)]
+    (tmp_path / "t.tsv").write_text("\n".join(["id\tsequence\texpression", *lines]) + "\n")
+    words = ["--resamples", 10, "--medium", "complex", "-o", tmp_path / "e"]
+    status, _, error = crmnet("evaluate", small_run, tmp_path / "t.tsv", *words)
+    assert status == 0, error
+    assert "t: 2 rows are longer, with adapters, than the 112 bases" in caplog.text
+    assert "long (line 3), longer (line 4)" in caplog.text
+    with (tmp_path / "e" / "predictions.tsv").open() as file:
+        written = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["id"] for row in written] == ["short", "fits", "padded", "last"]
+    assert [float(row["measured"]) for row in written] == [0.25, 3.25, 4.25, 5.25]
+    found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["t"]
+    assert (found["n"], found["left_out"]) == (4, 2)
+
+
+def test_a_data_set_that_was_cut_when_it_was_ingested_is_said(crmnet, small_run, tmp_path, caplog):
+    lines = [f"{'ACGTC' * (15 + n)}\t{n}" for n in range(4)]
+    (tmp_path / "t.tsv").write_text("\n".join(["sequence\texpression", *lines]) + "\n")
+    ingest([tmp_path / "t.tsv"], tmp_path / "t")
+    status, _, _ = crmnet("evaluate", small_run, tmp_path / "t", "--resamples", 10)
+    assert status == 0
+    assert "t: data ingest cut 2 constructs at 112 bases; they are scored as" in caplog.text
+
+
+def test_ids_of_fasta_and_numbers_where_there_are_none(crmnet, small_run, tmp_path):
+    texts = ["ACGTT" * 16, "GGXTC" * 16, "CATGA" * 16, "TTGCA" * 16]
+    fasta = "".join(f">p{n} {n}.5\n{text}\n" for n, text in enumerate(texts))
+    (tmp_path / "a.fa").write_text(fasta)
+    (tmp_path / "b.tsv").write_text("".join(f"{text}\t{n}.5\n" for n, text in enumerate(texts)))
+    words = ["--resamples", 10, "--max-rejected", 1, "-o", tmp_path / "e"]
+    status, _, error = crmnet("evaluate", small_run, tmp_path / "a.fa", tmp_path / "b.tsv", *words)
+    assert status == 0, error
+    with (tmp_path / "e" / "predictions.tsv").open() as file:
+        ids = [row["id"] for row in csv.DictReader(file, delimiter="\t")]
+    assert ids == ["p0", "p2", "p3", "1", "3", "4"]
+
+
+def test_predictions_of_a_table_keep_its_ids_and_all_digits(crmnet, tmp_path):
+    rows = [("x", "0.5142837977116697", "0.1"), ("y", "1", "0.30000000000000004"), ("z", "2", "3")]
+    lines = ["id,measured,predicted", *(",".join(row) for row in rows)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    words = ["--resamples", 10, "-o", tmp_path / "e"]
+    status, _, error = crmnet("evaluate", "--predictions", tmp_path / "t.csv", *words)
+    assert status == 0, error
+    with (tmp_path / "e" / "predictions.tsv").open() as file:
+        written = list(csv.DictReader(file, delimiter="\t"))
+    assert [(row["id"], float(row["measured"]), float(row["predicted"])) for row in written] == [
+        (name, float(measured), float(predicted)) for name, measured, predicted in rows
+    ]
 
 
 def test_the_command_writes_the_same(crmnet, small_run, assay, tmp_path):

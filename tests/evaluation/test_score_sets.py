@@ -1,6 +1,7 @@
 """Sets to score: a model on data, tables of predictions, and the families of the rows."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -206,6 +207,24 @@ def test_unnamed_families_are_those_of_the_sequence(tmp_path):
     assert len({first, second, fourth}) == 3
 
 
+@pytest.mark.parametrize("text", ["", "NA", "#N/A", "None", ".", "nan", "NULL", "n/a"])
+def test_values_that_are_missing_are_left_out_and_counted(tmp_path, text):
+    rows = [f"{'ACGTT' * 16},{n},{n + n % 2}" for n in range(5)]
+    rows += [f"{'GGATC' * 16},{text},2.5", f"{'GGATC' * 16},2.5,{text}"]
+    (tmp_path / "t.csv").write_text("\n".join(["sequence,measured,predicted", *rows]) + "\n")
+    scored = score_table(tmp_path / "t.csv")
+    assert scored.measured.tolist() == [0, 1, 2, 3, 4]
+    assert scored.left_out == 2
+
+
+@pytest.mark.parametrize("text", ["1_0", "high", "0x1", "1,5,2"])
+def test_a_damaged_value_in_a_table_names_file_and_line(tmp_path, text):
+    rows = ["ACGT\t1\t2", f"ACGT\t{text}\t2"]
+    (tmp_path / "t.tsv").write_text("\n".join(["sequence\tmeasured\tpredicted", *rows]) + "\n")
+    with pytest.raises(ValueError, match=rf"t\.tsv, line 3: expression '{text}' is not a number"):
+        score_table(tmp_path / "t.tsv")
+
+
 def test_a_table_without_rows_is_too_short(tmp_path):
     with pytest.raises(ValueError, match="0 rows are too few"):
         score_table(table(tmp_path, "measured,predicted\n"))
@@ -351,6 +370,18 @@ def test_the_command_warns_of_training_data_in_the_record(crmnet, small_run, ass
     _, out, error = crmnet(*words, "--against", other, "--level", "exact")
     assert "note: the model's record names other training data than trained" in error
     assert "holds" not in error and "in trained" in out
+
+
+def test_a_model_without_a_record_of_its_data_is_evaluated(crmnet, small_run, assay, tmp_path):
+    """Imported Keras weights have no fingerprints: KeyError."""
+    shutil.copytree(small_run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["data"] = {"name": "published weights, read from crmnet_model"}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    words = ["--resamples", 10, "--against", write_trained(tmp_path, OTHER)]
+    status, out, error = crmnet("evaluate", tmp_path / "run", assay.path, *words)
+    assert status == 0 and "assay:complex" in out
+    assert "the model's record names no training data" in error
 
 
 @needs_shared

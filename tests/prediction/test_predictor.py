@@ -9,6 +9,7 @@ from torch import nn
 
 from crmnet.prediction.predictor import Predictor, Rescaled
 from crmnet.prediction.table import predict_file, unit_lines
+from crmnet.runs.packed import pack
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, one_hot
 
 
@@ -247,3 +248,27 @@ def test_the_input_is_never_overwritten(crmnet, small_run, tmp_path):
     status, _, error = crmnet("predict", small_run, file, "-o", file)
     assert status == 2 and "is the input and would be lost" in error
     assert file.read_text().startswith(">one")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_predictions_are_those_of_changed_weights(small_run, tmp_path, packed):
+    """A stale copy of the network answered, whatever happened to ``predictor.model``."""
+    model = small_run
+    if packed:
+        model = tmp_path / "m.safetensors"
+        pack([small_run], model)
+    predictor = Predictor.load(model)
+    texts = ["ACGTT" * 16, "GGATC" * 16]
+    before, name, fast = predictor.predict(texts), predictor.identity, predictor.fast
+    assert predictor.fast is fast  # made once while nothing changes
+    for parameter in predictor.model.parameters():
+        parameter.data *= 0  # torch counts no version of a change of .data
+    found = predictor.predict(texts)
+    assert (found != before).all()
+    tokens = predictor.prepare(texts)
+    with torch.inference_mode():
+        expected = predictor.model(one_hot(torch.from_numpy(tokens)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert predictor.identity != name
+    if packed:
+        np.testing.assert_allclose(predictor.predict_with_spread(tokens)[0], expected, rtol=1e-5)

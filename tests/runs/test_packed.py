@@ -8,13 +8,16 @@ import torch
 from safetensors.torch import save_file
 
 from crmnet.evaluation.score_sets import score_file
+from crmnet.models.layers import BothStrands
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs import packed as packed_files
-from crmnet.runs.folder import RECORD, load_tensors
+from crmnet.runs.folder import RECORD, load_record, load_run, load_tensors
 from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, bundled, load_card, load_model, load_packed, pack
-from crmnet.sequence import decode, reverse_complement
+from crmnet.runs.settings import resolve
+from crmnet.sequence import decode, one_hot, reverse_complement
 from crmnet.statistics.metrics import score
+from crmnet.training.train import train
 from support import SHARED, needs_shared
 
 
@@ -64,6 +67,27 @@ def test_both_strands_averaged(small_run, assay, tmp_path):
     there, back = run.predict_tokens(tokens), run.predict_tokens(reverse_complement(tokens))
     found = Predictor.load(tmp_path / "rc.safetensors").predict_tokens(tokens)
     np.testing.assert_allclose(found, (there + back) / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("averaging", [False, True])
+def test_both_strands_of_a_network_with_strand_marks_get_the_mark(assay, tmp_path, averaging):
+    """The reverse complement was fed as a forward construct, for which the network has no mark."""
+    run = tmp_path / "run"
+    chosen = ["epochs=1", "batch_size=64", "validation_fraction=0.2", "device=cpu"]
+    widths = ["widths=[8,8]", "filters=8"]
+    train(resolve("dream-cnn", [*chosen, *widths, f"average_strands={averaging}"]), assay, run)
+    pack([run], tmp_path / "rc.safetensors", PackOptions(reverse_complement=True))
+    network = load_run(run)[0].eval()
+    tokens = np.array(assay.tokens[:50])
+    scale = [load_record(run).scale[medium] for medium in load_record(run).media]
+    sd, mean = torch.tensor([s.sd for s in scale]), torch.tensor([s.mean for s in scale])
+    with torch.inference_mode():
+        expected = BothStrands(network)(one_hot(torch.from_numpy(tokens))) * sd + mean
+        there = network(one_hot(torch.from_numpy(tokens))) * sd + mean
+    mean, spread = Predictor.load(tmp_path / "rc.safetensors").predict_with_spread(tokens)
+    np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(spread, abs(there - expected), atol=1e-4)
+    assert spread.max() > 1e-3
 
 
 def test_16_bits_halve_the_size_and_the_card_states_the_error(small_run, assay, tmp_path):

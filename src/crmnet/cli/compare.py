@@ -31,7 +31,8 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[NAME=]MODEL...",
-            help="Run folders, packed files or bundled models, with a name if you like.",
+            help="Run folders, packed files or bundled models, with a name if you like. Default: "
+            "the end of the path.",
         ),
     ] = None,
     data: Annotated[
@@ -89,14 +90,14 @@ def compare(
 
     predictors = {
         name: Predictor.load(run, device=device, batch_size=batch_size)
-        for name, run in map(_named, models or [])
+        for name, run in _named(models or []).items()
     }
-    options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected)
+    options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected, cut=False)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
     tables, words = [_table(text) for text in predictions or []], WordOptions(k)
     with (
         all_opened(data or [], medium or [default], options) as datasets,
-        all_opened(without or [], ["complex"], IngestOptions()) as trained,
+        all_opened(without or [], ["complex"], IngestOptions(advice=False)) as trained,
     ):
         seen = [TrainingRows(d.tokens, d.name, level, words=words) for d in trained]
         sets = align(predictors, datasets, tables, by=by, words=words, without=seen)
@@ -108,9 +109,23 @@ def compare(
     print(f"written: {output}/compare.md, compare.csv, compare.json, compare.png")
 
 
-def _named(text: str) -> tuple[str, str]:
-    name, equals, run = text.partition("=")
-    return (name, run) if equals else (Path(text).name, text)
+def _named(texts: list[str]) -> dict[str, str]:
+    """Name → model. Without a given name it is the last part of the path, or as many as differ."""
+    given, models = [], []
+    for text in texts:
+        name, equals, model = text.partition("=")
+        given.append(name if equals else "")
+        models.append(model if equals else text)
+    parts = [Path(model).parts or (model,) for model in models]
+    most = max(map(len, parts), default=1)
+    for size in range(1, most + 1):
+        short = [str(Path(*own[-size:])) for own in parts]
+        names = [name or own for name, own in zip(given, short, strict=True)]
+        if len(set(names)) == len(names):
+            return dict(zip(names, models, strict=True))
+    repeated = next(name for name in names if names.count(name) > 1)
+    model = models[names.index(repeated)]
+    raise ValueError(f"two models are named {repeated!r}; give each its own name: NAME={model}")
 
 
 def _table(text: str) -> PredictionTable:

@@ -126,7 +126,8 @@ def evaluate(
     rows: Dataset | None = None
     with ExitStack() as stack:
         if against is not None:
-            rows = stack.enter_context(opened(against, IngestOptions(max_rejected=max_rejected)))
+            trained = IngestOptions(max_rejected=max_rejected, advice=False)
+            rows = stack.enter_context(opened(against, trained))
             told["training"] = TrainingRows(rows.tokens, rows.name, level, words=WordOptions(k))
         if predictions is not None:
             sets = [score_table(predictions, measured=measured, predicted=predicted, **told)]
@@ -145,7 +146,7 @@ def evaluate(
             _say_what_was_seen(data_roles(model, predictor), data, rows)
     for scored in sets:
         if scored.left_out:
-            print(f"{scored.name}: {scored.left_out:,} rows are unusable", file=sys.stderr)
+            print(f"{scored.name}: {scored.left_out:,} unusable rows are left out", file=sys.stderr)
     summary = summarise(sets, resamples=resamples)
     _print_summary(sets, summary)
     if dream is not None:
@@ -183,9 +184,10 @@ def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Datas
         if use is not None:
             print(f"warning: {path} is the data set that the model {use}", file=sys.stderr)
     if against is not None and against.fingerprint not in trained:
+        named = f"other training data than {against.name}" if trained else "no training data"
         print(
-            f"note: the model's record names other training data than {against.name}; shared rows "
-            f"are searched in {against.name} only",
+            f"note: the model's record names {named}; shared rows are searched in "
+            f"{against.name} only",
             file=sys.stderr,
         )
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -48,10 +48,14 @@ class IngestOptions:
     """Treatment of adapters; see :func:`crmnet.sequence.prepare`."""
     max_rejected: float = 0.01
     """Largest allowed fraction of rejected rows; above it, the ingestion fails."""
+    cut: bool = True
+    """Cut constructs that are longer than 112 bases, as in the paper; False leaves them out."""
     overwrite: bool = False
     """Replace an existing data set."""
     packed: bool = False
     """Store two bits per base (see :mod:`crmnet.data.packed`)."""
+    advice: bool = True
+    """Whether errors may advise --column and --max-rejected; False for a command without them."""
     jobs: int = 1
     """Number of threads that read and parse, in addition to the thread that writes. Several files
     are read concurrently; remaining threads parse chunks of one file. The data set does not depend
@@ -94,7 +98,9 @@ def ingest(
     with (
         new_folder(destination, options.overwrite) as folder,
         DatasetWriter(folder, packed=options.packed) as writer,
-        RowCounts(folder, [source.path for source in sources], options.max_rejected) as counts,
+        RowCounts(
+            folder, [source.path for source in sources], options.max_rejected, options.advice
+        ) as counts,
         closing(read_concurrently(readers, threads, folder)) as files_read,
     ):
         for source, rows_of_file in zip(sources, files_read, strict=True):
@@ -126,7 +132,9 @@ def _sources(files: Sequence[PathLike | Source], options: IngestOptions) -> list
     media = _one_per_file(files, options.media, "media")
     units = _one_per_file(files, options.units or (None,), "units")
     return [
-        file if isinstance(file, Source) else Source(Path(file), medium, unit, options.columns)
+        replace(file, cut=options.cut)
+        if isinstance(file, Source)
+        else Source(Path(file), medium, unit, options.columns, cut=options.cut)
         for file, medium, unit in zip(files, media, units, strict=True)
     ]
 
@@ -138,13 +146,13 @@ def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator
         source.path, (*ROLES, *map(str.lower, source.only)), names, ("sequence",)
     ) as text:
         if "expression" not in text.layout.positions:
-            _report_missing_expression(text, source)
+            _report_missing_expression(text, source, options.advice)
             return
         if text.layout.kind == "fasta":
             for block in blocks_of(text):
                 yield validate_block(source.select_and_trim(block), source, options.flanks)
             return
-        fast = source.keeps_all and can_parse(text.layout)
+        fast = source.cut and source.keeps_all and can_parse(text.layout)
         validate = partial(validate_chunk, text.layout, fast, source, options.flanks)
         if threads == 1:
             yield from map(validate, text.chunks)
@@ -159,11 +167,11 @@ def _read_file(source: Source, options: IngestOptions, threads: int) -> Iterator
                 yield pending.popleft().result()
 
 
-def _report_missing_expression(text: OpenText, source: Source) -> None:
+def _report_missing_expression(text: OpenText, source: Source, advice: bool) -> None:
     """Raise ValueError if a file without expression has rows."""
     if any(len(block) for block in blocks_of(text)):
         raise ValueError(
-            f"{source.path}: no column of measured expression; name the column with "
-            "--column expression=NAME"
+            f"{source.path}: no column of measured expression; name the column "
+            + ("with --column expression=NAME" if advice else "expression in the header")
             + (", or write >name 5.3 above each sequence" if text.layout.kind == "fasta" else "")
         )

@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.data.numbers import is_number
+
 NOT_SELECTED = "not selected"
 HARMLESS_REASONS = ("blank line", "repeated header", NOT_SELECTED)
 """Reasons for skipping a line without losing data."""
+TOO_LONG = "longer than the network reads"
+"""Reason for leaving out a row where constructs are not cut; such rows are counted, not damaged."""
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "name", "sequence_id", "seq_id"),
@@ -43,14 +47,6 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 
 ALSO_IDS = ("gene", "orf", "locus", "locus_tag", "gene_id", "probe", "accession")
 """Header names that say which of several text columns names the rows of a table without ids."""
-
-MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"nan", b"none", b"null", b"."})
-"""Texts, in lower case, that stand for a value that is not there."""
-
-
-def is_missing(text: bytes) -> bool:
-    """Whether a field holds no value: empty, or what R, pandas or Excel write for it."""
-    return len(text) <= 4 and text.strip().lower() in MISSING
 
 
 def shortened(text: bytes | str, most: int = 60) -> str:
@@ -191,15 +187,6 @@ def parse_fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
         if not (len(words) > 2 and words[2].lower().rstrip(b",;") in _UNITS_OF_LENGTH):
             found["expression"] = words[1]
     return words[0] if words else b"", found
-
-
-def is_number(word: bytes) -> bool:
-    """Whether a text is a number."""
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 class FastaReader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,13 @@ from pathlib import Path
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.fetch import cached, find_in
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.lines import TOO_LONG
+from crmnet.data.reading import STDIN, read_blocks
 from crmnet.data.registry import DataCard, cards, find_card
-from crmnet.data.rejections import rejection_summary
+from crmnet.data.rejections import rejection_summary, rejections
 from crmnet.data.validate import Source
 from crmnet.files import PathLike, as_paths
+from crmnet.sequence import LENGTH
 
 log = logging.getLogger("crmnet")
 
@@ -83,13 +86,14 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
 
     Args:
         path: Folder, file, or name of a public data set.
-        options: How to read a file.
+        options: How to read a file; None means the usual way.
 
     Raises:
         FileNotFoundError: If no folder, file or public data set has this name.
         ValueError: If it cannot be read.
     """
     path = Path(path)
+    options = options or IngestOptions(advice=False)
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return
@@ -109,6 +113,50 @@ def rows_left_out(path: PathLike, dataset: Dataset) -> int:
     0 for a data set folder; its manifest counts the rows rejected at ingestion.
     """
     return 0 if is_dataset(path) else dataset.manifest["rows_read"] - len(dataset)
+
+
+def row_ids(
+    path: PathLike, dataset: Dataset, columns: Mapping[str, str] | None = None
+) -> list[str] | None:
+    """Id of each row of a data set that :func:`opened` made of the file ``path``.
+
+    Ids are those of the file: FASTA names or its ``id`` column, else numbers of its rows from 1.
+    Rows that are longer than the network reads, and were left out, are named in the log.
+
+    Args:
+        path: As given to :func:`opened`; it is read once more.
+        dataset: What it yielded.
+        columns: Role → name of the file's columns.
+
+    Returns:
+        None for a data set folder, which keeps no ids, and for standard input.
+    """
+    path = Path(path)
+    if is_dataset(path) or path == STDIN:
+        return None
+    source = public_source(str(path)) if is_known(path) else Source(path, columns=columns or {})
+    rejected = {int(line): reason for _, line, reason, _ in rejections(dataset)}
+    ids, long, count = [], [], 0
+    for block in read_blocks(source.path, ("id", "sequence"), _only_ids(source.columns)):
+        names = block.columns.get("id", [b""] * len(block))
+        for line, name in zip(block.lines, names, strict=True):
+            count += 1
+            text = name.decode(errors="replace") or str(count)
+            if line not in rejected:
+                ids.append(text)
+            elif rejected[line] == TOO_LONG:
+                long.append(f"{text} (line {line:,})")
+    if long:
+        more = f" and {len(long) - 5:,} more" if len(long) > 5 else ""
+        log.warning(
+            "%s: %s rows are longer, with adapters, than the %s bases that the network reads, and "
+            "are left out: %s", dataset.name, f"{len(long):,}", LENGTH, ", ".join(long[:5]) + more,
+        )  # fmt: skip
+    return ids if len(ids) == len(dataset) else None
+
+
+def _only_ids(columns: Mapping[str, str]) -> dict[str, str]:
+    return {role: name for role, name in columns.items() if role in ("id", "sequence")}
 
 
 @contextmanager

@@ -30,11 +30,10 @@ from crmnet.data.lines import (
     FastaReader,
     Layout,
     LineReader,
-    is_missing,
-    is_number,
     parse_fasta_header,
     split_fields,
 )
+from crmnet.data.numbers import is_missing, is_number
 from crmnet.files import PathLike
 
 log = logging.getLogger("crmnet")
@@ -274,7 +273,10 @@ def _ends_lines_with_cr(text: bytes) -> bool:
 
 
 def _without_byte_order_mark(chunk: bytes, path: Path) -> bytes:
-    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in chunk[:4096]:
+    sample = chunk[:4096]
+    # A NUL in a row is a damaged row; one in the first line, or many, are another encoding.
+    foreign = b"\0" in sample.partition(b"\n")[0] or sample.count(b"\0") > len(sample) // 8
+    if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or foreign:
         raise ValueError(
             f"{display_name(path)} is not plain text in ASCII or UTF-8; save it as UTF-8"
         )
@@ -313,6 +315,7 @@ def detect_layout(
         return Layout("fasta", positions=dict.fromkeys(labels, 0))
     delimiter = delimiter or _delimiter_of(line)
     fields = tuple(split_fields(line, delimiter))
+    fields = _with_row_names(fields, first, delimiter)
     header = [name.decode(errors="replace").strip().lower() for name in fields]
     known = {name for role in COLUMN_NAMES.values() for name in role}
     if names or any(name in known for name in header):
@@ -337,7 +340,7 @@ def detect_layout(
         return Layout("table", delimiter, None, {r: positions[r] for r in positions if r in roles})
     raise ValueError(
         f"{file}, line 1: {len(fields)} columns and no header with a known column name; add one "
-        f"such as 'sequence{delimiter.decode()}expression', or name the columns"
+        f"such as 'sequence{delimiter.decode()}expression'"
     )
 
 
@@ -395,6 +398,19 @@ def _names_rows(values: list[bytes]) -> bool:
     if all(not value.upper().strip(b"ACGTN") for value in values):
         return False
     return not any(_is_dna(value) or is_number(value) for value in values)
+
+
+def _with_row_names(fields: tuple[bytes, ...], first: bytes, delimiter: bytes) -> tuple[bytes, ...]:
+    """The header of an R table, which does not name the column of row names: they are its ids."""
+    start = _first_text_line(first)
+    below = [line for line in first.split(b"\n")[start : start + 20] if line.strip()]
+    rows = [split_fields(line, delimiter) for line in below] if delimiter else []
+    if not rows or any(len(row) != len(fields) + 1 for row in rows):
+        return fields
+    if not any(row[-1].strip() for row in rows):  # lines that end in a delimiter
+        return fields
+    named = {name.decode(errors="replace").strip().lower() for name in fields}
+    return (b"id" if named.isdisjoint(COLUMN_NAMES["id"]) else b"row.names", *fields)
 
 
 def _is_dna(field: bytes) -> bool:

@@ -16,10 +16,12 @@ from typing import IO, Any
 import numpy as np
 
 from crmnet import sequence
-from crmnet.data.lines import HARMLESS_REASONS
+from crmnet.data.dataset import Dataset
+from crmnet.data.lines import HARMLESS_REASONS, TOO_LONG
 from crmnet.data.validate import AcceptedRows, Rejections
 from crmnet.files import PathLike, as_paths
 
+REJECTED = "rejected.tsv"
 MAX_TEXT = 60
 """Characters of a rejected line that ``rejected.tsv`` shows."""
 
@@ -37,9 +39,15 @@ class RowCounts:
         max_rejected: Largest allowed fraction of rejected rows.
     """
 
-    def __init__(self, folder: PathLike, files: Sequence[PathLike], max_rejected: float) -> None:
+    def __init__(
+        self,
+        folder: PathLike,
+        files: Sequence[PathLike],
+        max_rejected: float,
+        advice: bool = True,
+    ) -> None:
         paths = as_paths(files)
-        self.max_rejected = max_rejected
+        self.max_rejected, self.advice = max_rejected, advice
         unique = len({path.name for path in paths}) == len(set(paths))
         self.titles = {path: path.name if unique else str(path) for path in paths}
         self.rows_read = self.rows_accepted = 0
@@ -48,7 +56,7 @@ class RowCounts:
         self.sources: list[dict[str, Any]] = []
         self.lengths: Counter[int] = Counter()
         self.preparation = sequence.Preparation()
-        table = Path(folder) / "rejected.tsv"
+        table = Path(folder) / REJECTED
         self.report: IO[str] = table.open("w", newline="\n", encoding="utf-8")
         self.report.write("file\tline\treason\ttext\n")
 
@@ -94,11 +102,12 @@ class RowCounts:
 
     def _check_rejected(self) -> None:
         """Raise :class:`TooManyRejected` if the fraction of rejected rows is too large."""
-        n_rejected = sum(n for reason, n in self.reasons.items() if reason not in HARMLESS_REASONS)
+        allowed = (*HARMLESS_REASONS, TOO_LONG)
+        n_rejected = sum(n for reason, n in self.reasons.items() if reason not in allowed)
         if n_rejected > self.max_rejected * self.rows_read:
             raise TooManyRejected(
                 f"{n_rejected:,} of {self.rows_read:,} rows were rejected, more than the "
-                f"{self.max_rejected:.1%} allowed by --max-rejected. "
+                f"{self.max_rejected:.1%} allowed{' by --max-rejected' * self.advice}. "
                 + "; ".join(f"{n:,} × {reason}" for reason, n in self.reasons.most_common())
                 + ". First: "
                 + "; ".join(self.first_rejected)
@@ -132,5 +141,15 @@ def rejection_summary(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Messages for the command line: numbers of accepted, skipped and rejected rows."""
     yield f"accepted {manifest['rows']:,} of {manifest['rows_read']:,} rows"
     for reason, count in manifest["rejected"].items():
-        yield f"{'skipped' if reason in HARMLESS_REASONS else 'rejected'} {count:,}: {reason}"
+        done = "left out" if reason == TOO_LONG else "rejected"
+        yield f"{'skipped' if reason in HARMLESS_REASONS else done} {count:,}: {reason}"
     yield from sequence.Preparation(**manifest["preparation"]).messages()
+
+
+def rejections(dataset: Dataset) -> Iterator[tuple[str, int, str, str]]:
+    """File, line, reason and text of each rejected row, from ``rejected.tsv``."""
+    with (dataset.path / REJECTED).open(encoding="utf-8", newline="\n") as file:
+        next(file)
+        for row in file:
+            title, line, reason, text = row.rstrip("\n").split("\t", 3)
+            yield title, int(line), reason, text

@@ -16,7 +16,8 @@ import numpy as np
 
 from crmnet import sequence
 from crmnet.arrays import Floats
-from crmnet.data.lines import HARMLESS_REASONS, Block, is_missing, shortened
+from crmnet.data.lines import HARMLESS_REASONS, Block, shortened
+from crmnet.data.numbers import is_missing, parse_number
 from crmnet.data.reading import display_name, read_blocks
 from crmnet.files import PathLike
 
@@ -234,11 +235,11 @@ def read_promoters(
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
-    """A field as a number; ValueError names file, line and column."""
+    """A field as a number; ValueError names file, line and column, also if it is missing."""
     try:
-        if b"_" in text:  # Python reads 1_0 as 10
+        if is_missing(text):
             raise ValueError
-        return float(text)
+        return parse_number(text)
     except ValueError:
         raise ValueError(
             f"{display_name(path)}, line {line}: {role} {shortened(text)!r} is not a "

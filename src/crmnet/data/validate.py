@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.data.fast_parser import PREPARED, UNPARSED, ParsedRows, parse_rows
-from crmnet.data.lines import NOT_SELECTED, Block, Layout, LineReader
+from crmnet.data.lines import NOT_SELECTED, TOO_LONG, Block, Layout, LineReader
+from crmnet.data.numbers import is_missing, parse_numbers
 from crmnet.data.writer import EncodedRows
 
 MAX_SEQUENCE = 10_000
@@ -38,6 +39,8 @@ class Source:
     """Column → value; rows with another value are skipped."""
     above: float | None = None
     """Rows whose label is not larger than this are skipped."""
+    cut: bool = True
+    """Cut constructs that are longer than 112 bases; False leaves them out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -166,13 +169,22 @@ def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> Val
     tokens, lengths = sequence.letters_to_tokens(
         [b"N" if long else text for long, text in zip(too_long, texts, strict=True)]
     )
+    too_long_text = f"sequence longer than {MAX_SEQUENCE:,} bases"
+    if not source.cut:
+        too_long |= _construct_lengths(tokens, lengths, flanks) > sequence.LENGTH
+        too_long_text = TOO_LONG
     labels = _numbers(block.columns["expression"])
     weights = _numbers(block.columns["weight"]) if "weight" in block.columns else None
     bad_letter = (tokens == sequence.INVALID).any(axis=1)
     checks: list[tuple[npt.NDArray[np.bool_], str, list[bytes]]] = [
-        (too_long, f"sequence longer than {MAX_SEQUENCE:,} bases", texts),
+        (too_long, too_long_text, texts),
         (lengths == 0, "empty sequence", texts),
         (bad_letter, "bad letter", texts),
+        (
+            _missing(block.columns["expression"], labels),
+            "expression is missing",
+            block.columns["expression"],
+        ),
         (np.isnan(labels), "expression is not a number", block.columns["expression"]),
         (np.isinf(labels), "expression is infinite", block.columns["expression"]),
     ]
@@ -210,19 +222,24 @@ def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> Val
 
 def _numbers(texts: list[bytes]) -> npt.NDArray[np.float32]:
     """The texts as numbers; NaN for a text that is not a number."""
-    try:
-        values = np.array(texts, dtype="S").astype(np.float64)
-    except ValueError:
-        values = np.array([_number(text) for text in texts])
     with np.errstate(over="ignore"):
-        return values.astype(np.float32)
+        return parse_numbers(texts).astype(np.float32)
 
 
-def _number(text: bytes) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+def _construct_lengths(
+    tokens: sequence.Tokens, lengths: sequence.Lengths, flanks: sequence.Flanks
+) -> npt.NDArray[np.int64]:
+    """Bases of each construct, with its adapters, if nothing is cut."""
+    widest = tokens.shape[1] + len(sequence.ADAPTER_5) + len(sequence.ADAPTER_3)
+    return sequence.sequence_lengths(sequence.prepare(tokens, lengths, flanks, widest)[0])
+
+
+def _missing(texts: list[bytes], values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which fields hold no value, instead of one that is not a number."""
+    missing = np.isnan(values)
+    for row in np.nonzero(missing)[0].tolist():
+        missing[row] = is_missing(texts[row])
+    return missing
 
 
 def _pick_media(

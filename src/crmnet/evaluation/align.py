@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, sequence_hashes
 from crmnet.data.homology import WordOptions
@@ -106,7 +107,7 @@ def align(
             raise ValueError(
                 f"{table.model} has two sets of predictions for {table.set_name}; rename one"
             )
-        rows = read_score_table(table.path)
+        rows = read_score_table(table.path, options=False)
         if entries:  # the first entry of a set decides its families and the rows left out
             scored = rows.score()
         else:
@@ -141,8 +142,8 @@ def _score_dataset(
 def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
     """The rows that all models have, in the order of the first model."""
     _check_matchable(name, entries)
-    rows = {model: _rows_by_key(entry) for model, entry in entries.items()}
     first = next(iter(entries))
+    rows = {model: _rows_by_key(entry, entries[first]) for model, entry in entries.items()}
     shared = [key for key in rows[first] if all(key in known for known in rows.values())]
     if len(shared) < MIN_ROWS:
         raise ValueError(
@@ -194,7 +195,7 @@ def _with_measurements_of(name: str, models: Mapping[str, Scored], first: str) -
     reference, checked = models[first], {}
     for model, scored in models.items():
         difference = np.abs(scored.measured - reference.measured)
-        if difference.max() > _TOLERANCE * max(float(np.std(reference.measured)), 1e-12):
+        if difference.max() > _tolerance(reference):
             row = int(difference.argmax())
             raise ValueError(
                 f"{name}: {model} has {scored.measured[row]:g} measured where {first} has "
@@ -210,13 +211,51 @@ def _with_measurements_of(name: str, models: Mapping[str, Scored], first: str) -
     return checked
 
 
-def _rows_by_key(entry: _Entry) -> dict[Any, int]:
-    """Row of each sequence; repeats of a sequence are numbered. Without sequences, row of row."""
-    if entry.keys is None:
+def _tolerance(reference: Scored) -> float:
+    return _TOLERANCE * max(float(np.std(reference.measured)), 1e-12)
+
+
+def _rows_by_key(entry: _Entry, reference: _Entry) -> dict[Any, int]:
+    """Row of each key, in the order of the rows; without sequences, row of row.
+
+    A key is a sequence and a number, which differs where ``reference`` holds the sequence several
+    times. Measurements of one sequence are matched by their values, not by their order.
+    """
+    if entry.keys is None or reference.keys is None:
         return {row: row for row in range(len(entry.scored.measured))}
-    repeats: dict[int, int] = {}
-    rows = {}
-    for row, key in enumerate(entry.keys.tolist()):
-        repeats[key] = repeats.get(key, 0) + 1
-        rows[key, repeats[key]] = row
+    others, tolerance = _repeats(reference), _tolerance(reference.scored)
+    rows: dict[Any, int] = {}
+    for key, own in _repeats(entry).items():
+        other = others.get(key, [])
+        if len(own) == len(other):
+            numbers = list(range(len(own)))
+        else:
+            numbers = _matched_values(
+                entry.scored.measured[own], reference.scored.measured[other], tolerance
+            )
+        rows |= {
+            (key, number): row for row, number in zip(own, numbers, strict=True) if number >= 0
+        }
+    return dict(sorted(rows.items(), key=lambda found: found[1]))
+
+
+def _repeats(entry: _Entry) -> dict[int, list[int]]:
+    """Rows of each sequence, sorted by their measurement."""
+    assert entry.keys is not None
+    rows: dict[int, list[int]] = {}
+    keys = entry.keys.tolist()
+    for row in np.argsort(entry.scored.measured, kind="stable").tolist():
+        rows.setdefault(keys[row], []).append(row)
     return rows
+
+
+def _matched_values(values: Floats, others: Floats, tolerance: float) -> list[int]:
+    """For each of some sorted values, the place of the same value in others, sorted; −1: none."""
+    places, place = [], 0
+    for value in values.tolist():
+        while place < len(others) and others[place] < value - tolerance:
+            place += 1
+        found = place < len(others) and others[place] <= value + tolerance
+        places.append(place if found else -1)
+        place += found
+    return places

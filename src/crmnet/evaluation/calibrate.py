@@ -12,6 +12,7 @@ Takes a packed model and data on which it was not trained:
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
 from crmnet.files import PathLike, as_paths
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import predict_file
-from crmnet.runs.model_card import ModelCard
+from crmnet.runs.model_card import TRAINED_ON, ModelCard
 from crmnet.runs.packed import check_name, is_bundled, packed_file, write_with_card
 from crmnet.sequence import Tokens
 from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_for, summarise
@@ -44,6 +45,8 @@ from crmnet.statistics.uncertainty import (
     fit_input_limits,
     reasons_unlike,
 )
+
+log = logging.getLogger("crmnet")
 
 QUANTILES = 101
 """Quantiles of native promoters in the card, from 0 to 100 %."""
@@ -113,7 +116,9 @@ def calibrate(
         model: A packed file, or the name of a bundled model.
         held_out: Rows like the training data, from families that no member was trained on. For the
             training set itself, the families that all members held out are used.
-        tests: Test sets; a set replaces an earlier set of the same name.
+        tests: Test sets; a set replaces an earlier set of the same name. Rows that members were
+            trained on are left out; if all rows are such rows, all are scored, and the card says
+            so.
         native: Native promoters, as a data set or as any file that can be predicted.
         output: Packed file to write; None writes the model's own file.
         overwrite: Replace ``output`` if it exists.
@@ -150,7 +155,7 @@ def calibrate(
     for path in as_paths(tests):
         with opened(path, _reading(predictor)) as dataset:
             left_out = rows_left_out(path, dataset)
-            card = _with_test(predictor, card, unseen(dataset, card), options, left_out)
+            card = _with_test(predictor, card, dataset, options, left_out)
     if native is not None:
         card = _with_native(predictor, card, native)
     if output is not None:
@@ -159,7 +164,7 @@ def calibrate(
 
 
 def _reading(predictor: Predictor) -> IngestOptions:
-    return IngestOptions(media=(predictor.media[0],))
+    return IngestOptions(media=(predictor.media[0],), cut=False, advice=False)
 
 
 def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path) -> None:
@@ -171,6 +176,24 @@ def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path
         )
 
 
+def trained_on(dataset: Dataset, card: ModelCard) -> npt.NDArray[np.bool_]:
+    """Which rows any member was trained on, ``(N,)``, as far as fingerprints show it.
+
+    The families that a member held out are found again by the rule, share and seed of its run.
+    """
+    trained = np.zeros(len(dataset), dtype=bool)
+    for record in card.members:
+        if record.data.get("fingerprint") != dataset.fingerprint:
+            continue
+        if record.data.get("validation") != HELD_OUT:
+            trained[:] = True
+            continue
+        train = record.settings.train
+        rows, _ = hold_out(dataset, train.validation_fraction, train.seed, by=train.validation_by)
+        trained[rows] = True
+    return trained
+
+
 def unseen(dataset: Dataset, card: ModelCard) -> Dataset:
     """A data set without the rows that a member was trained on, as far as fingerprints show it.
 
@@ -180,23 +203,20 @@ def unseen(dataset: Dataset, card: ModelCard) -> Dataset:
     Raises:
         ValueError: If no rows are left.
     """
-    rows = np.arange(len(dataset))
-    for number, record in enumerate(card.members, 1):
-        if record.data.get("fingerprint") != dataset.fingerprint:
-            continue
-        train = record.settings.train
-        if record.data["validation"] != HELD_OUT:
-            rows = rows[:0]
-        if len(rows):
-            held = hold_out(dataset, train.validation_fraction, train.seed)[1]
-            rows = np.intersect1d(rows, held)
-        if not len(rows):
-            raise ValueError(
-                f"{dataset.path} holds the rows that member {number} was trained on, and none that "
-                "all members held out; give rows whose families were kept out of training"
-            )
-    if len(rows) == len(dataset):
+    trained = trained_on(dataset, card)
+    if not trained.any():
         return dataset
+    if trained.all():
+        number = next(
+            number
+            for number, record in enumerate(card.members, 1)
+            if record.data.get("fingerprint") == dataset.fingerprint
+        )
+        raise ValueError(
+            f"{dataset.path} holds the rows that member {number} was trained on, and none that "
+            "all members held out; give rows whose families were kept out of training"
+        )
+    rows = np.nonzero(~trained)[0]
     return dataclasses.replace(
         dataset,
         tokens=dataset.tokens[rows],
@@ -281,11 +301,31 @@ def _with_test(
     options: CalibrateOptions,
     left_out: int,
 ) -> ModelCard:
-    """The card with the metrics of a test set and the coverage of its intervals."""
+    """The card with the metrics of a test set and the coverage of its intervals.
+
+    Rows that members were trained on are left out. If that leaves none, all are scored, with a
+    warning, and the card says so.
+    """
+    trained = int(trained_on(dataset, card).sum())
+    seen = trained == len(dataset)
+    if seen:
+        log.warning(
+            "warning: %s holds rows that the model was trained on; its results show how well they "
+            "were learned, not how good the model is on others; the card says so", dataset.path
+        )  # fmt: skip
+    elif trained:
+        log.warning(
+            "%s: %s rows that the model was trained on are left out; the other %s are scored",
+            dataset.path, f"{trained:,}", f"{len(dataset) - trained:,}",
+        )  # fmt: skip
+        dataset, left_out = unseen(dataset, card), left_out + trained
     found = score_with_spread(predictor, dataset, left_out)
     summary = summarise(
         [one.scored for one in found], resamples=options.resamples, seed=options.seed
     )
+    if seen:
+        for one in found:
+            summary["sets"][one.scored.name][TRAINED_ON] = len(one.scored.measured)
     measured = dict(card.coverage)
     if card.calibration is not None:
         for one in found:

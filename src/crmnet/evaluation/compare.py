@@ -72,17 +72,22 @@ class Comparison:
     pairs: Sequence[Pair]
 
     @property
-    def best(self) -> str:
-        """The model with the best value of :attr:`metric`."""
+    def best(self) -> str | None:
+        """The model with the best value of :attr:`metric`; None if no model has a value."""
         sign = -1 if self.metric in LOW_IS_GOOD else 1
-        return max(self.estimates, key=lambda m: sign * self.estimates[m][self.metric].value)
+        values = {
+            model: sign * found[self.metric].value
+            for model, found in self.estimates.items()
+            if math.isfinite(found[self.metric].value)
+        }
+        return max(values, key=lambda model: values[model]) if values else None
 
-    def against(self, model: str, other: str) -> Pair | None:
-        """The pair of two models, with ``model`` first; None for a model and itself."""
+    def against(self, model: str, other: str | None) -> Pair | None:
+        """The pair of two models, with ``model`` first; None for a model and itself or none."""
         for pair in self.pairs:
             if (pair.a, pair.b) == (model, other):
                 return pair
-            if (pair.b, pair.a) == (model, other):
+            if other is not None and (pair.b, pair.a) == (model, other):
                 d = pair.difference
                 return replace(
                     pair, a=model, b=other, difference=Difference(-d.value, -d.high, -d.low, d.p)

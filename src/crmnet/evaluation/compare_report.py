@@ -92,8 +92,8 @@ def comparison_markdown(results: Sequence[Comparison]) -> str:
         for model in ranked(r):
             cells = [with_interval(json_values(vars(r.estimates[model][m]))) for m in metrics]
             pair = r.against(model, r.best)
-            last = ["best", ""]
-            if pair is not None:
+            last = ["best" if model == r.best else "–", ""]
+            if pair is not None and math.isfinite(pair.difference.value):
                 last = [
                     with_interval(json_values(vars(pair.difference))),
                     f"{pair.p_corrected:.2g}",

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from crmnet.arrays import Floats
 from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.figures.panels import annotate_metrics, density_scatter
 from crmnet.figures.style import STYLE
@@ -31,25 +32,33 @@ def write_evaluation(folder: PathLike, sets: Sequence[Scored], summary: Mapping[
     folder = Path(folder)
     save_metrics(folder, summary)
     _write_metric_table(folder / "metrics.tsv", summary)
-    columns = ["set", "row", "family", "measured", "predicted"]
+    columns = ["set", "id", "row", "family", "measured", "predicted"]
     marked = any(scored.seen is not None for scored in sets)
     with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * marked]) as table:
         for scored in sets:
+            rows = np.arange(len(scored.measured)) if scored.row is None else scored.row
             table.write(
                 {
                     "set": [scored.name] * len(scored.measured),
-                    "row": np.arange(len(scored.measured)) if scored.row is None else scored.row,
+                    "id": rows + 1 if scored.ids is None else scored.ids,
+                    "row": rows,
                     "family": [
                         family.decode(errors="replace") if isinstance(family, bytes) else family
                         for family in scored.family.tolist()
                     ],
-                    "measured": scored.measured.astype(np.float32),
-                    "predicted": scored.predicted.astype(np.float32),
+                    "measured": _all_digits(scored.measured),
+                    "predicted": _all_digits(scored.predicted),
                     **({"seen": _seen_column(scored)} if marked else {}),
                 }
             )
     with matplotlib.rc_context(STYLE):
         save_figure(scatter_page(sets, summary), folder / "scatter.png")
+
+
+def _all_digits(values: Floats) -> npt.NDArray[np.floating]:
+    """Values as float32 if that changes none of them, so that they are written shortest."""
+    single = values.astype(np.float32)
+    return single if np.array_equal(single, values, equal_nan=True) else values
 
 
 def save_metrics(folder: PathLike, summary: Mapping[str, Any]) -> None:

@@ -8,9 +8,10 @@ the sets of several models, and :mod:`crmnet.evaluation.calibrate` adds the spre
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,16 +25,20 @@ from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
+from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of
-from crmnet.data.opening import opened, rows_left_out
+from crmnet.data.numbers import is_missing
+from crmnet.data.opening import opened, row_ids, rows_left_out
 from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
 from crmnet.data.splits import Kinship, families, families_of, family_rule
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
-from crmnet.sequence import N_TOKEN, Tokens, inserts
+from crmnet.sequence import LENGTH, N_TOKEN, Tokens, inserts
 from crmnet.statistics.metrics import Scored
 from crmnet.statistics.uncertainty import Expression
+
+log = logging.getLogger("crmnet")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class LabelledRows:
     """Which rows training data hold; None if no training data were given."""
     left_out: int = 0
     """Rows of the source that could not be used; the first medium reports them."""
+    ids: npt.NDArray[Any] | None = None
+    """``(N,)``, id of each row in its file; None if it has none."""
 
     @classmethod
     def of(
@@ -61,6 +68,7 @@ class LabelledRows:
         words: WordOptions | None = None,
         training: Sequence[TrainingRows] = (),
         left_out: int = 0,
+        ids: Sequence[str] | None = None,
     ) -> LabelledRows:
         """Find the families of the rows, and the rows that training data hold.
 
@@ -71,6 +79,7 @@ class LabelledRows:
             words: Settings of ``homology``.
             training: Rows that models were trained on.
             left_out: Rows of the source that could not be used.
+            ids: Id of each row.
         """
         return cls(
             dataset,
@@ -79,6 +88,7 @@ class LabelledRows:
             family_rule(dataset, by),
             find_seen(dataset.tokens, training),
             left_out,
+            None if ids is None else np.array(ids, dtype=object),
         )
 
     def set_name(self, medium: str) -> str:
@@ -135,6 +145,7 @@ def score_media(
             predicted_unit=predictor.unit(medium),
             families_by=rows.families_by,
             seen=None if rows.seen is None else _seen_at(rows.seen, here),
+            ids=None if rows.ids is None else rows.ids[here],
         )
         yield MediumScore(medium, output, scored)
 
@@ -167,6 +178,7 @@ def score_model(
     words: WordOptions | None = None,
     training: TrainingRows | None = None,
     left_out: int = 0,
+    ids: Sequence[str] | None = None,
 ) -> list[Scored]:
     """Predict a data set and pair the predictions with its labels: one set for each medium.
 
@@ -179,6 +191,7 @@ def score_model(
         words: Settings of ``homology``.
         training: Rows that the model was trained on; the sets then mark the rows seen in training.
         left_out: Rows of the source that could not be used; the first set reports them.
+        ids: Id of each row.
 
     Raises:
         ValueError: If the data set does not have ``medium``, or the model has no output for a
@@ -189,7 +202,14 @@ def score_model(
     check_media(predictor, dataset, medium)
     predicted = predictor.predict_tokens(dataset.tokens)
     known = [training] if training is not None else []
-    rows = LabelledRows.of(dataset, name, by=by, words=words, training=known, left_out=left_out)
+    if cut := dataset.manifest.get("preparation", {}).get("cut", 0):
+        log.warning(
+            "%s: data ingest cut %s constructs at %s bases; they are scored as they were cut",
+            dataset.name, f"{cut:,}", LENGTH,
+        )  # fmt: skip
+    rows = LabelledRows.of(
+        dataset, name, by=by, words=words, training=known, left_out=left_out, ids=ids
+    )
     found = score_media(rows, predictor, predicted)
     return [one.scored for one in found if medium in (None, one.medium)]
 
@@ -197,14 +217,16 @@ def score_model(
 def data_roles(model: PathLike, predictor: Predictor) -> dict[str, str]:
     """Maps fingerprints of a model's training and validation sets to their role, as text.
 
+    Imported weights have no fingerprints.
+
     Args:
         model: Run folder, packed file or name of a bundled model.
         predictor: The same model, loaded.
     """
     card = predictor.card
     records = [load_record(Path(model))] if card is None else card.members
-    validation = {r.data["validation_fingerprint"]: "was validated on" for r in records}
-    return validation | {r.data["fingerprint"]: "was trained on" for r in records}
+    roles = {"validation_fingerprint": "was validated on", "fingerprint": "was trained on"}
+    return {r.data[key]: role for key, role in roles.items() for r in records if key in r.data}
 
 
 def score_file(
@@ -231,13 +253,15 @@ def score_file(
         training: Rows that the model was trained on; the sets then mark the rows seen in training.
 
     Returns:
-        One set for each medium. The first counts the rows of a file that could not be used.
+        One set for each medium. The first counts the rows of a file that could not be used; rows
+        longer than the network reads are among them, and are named in the log.
     """
-    options = options or IngestOptions(media=(medium or predictor.media[0],))
+    options = options or IngestOptions(media=(medium or predictor.media[0],), advice=False)
+    options = replace(options, cut=False)
     with opened(path, options) as dataset:
         return score_model(
             predictor, dataset, medium=medium, by=by, words=words, training=training,
-            left_out=rows_left_out(path, dataset),
+            left_out=rows_left_out(path, dataset), ids=row_ids(path, dataset, options.columns),
         )  # fmt: skip
 
 
@@ -247,7 +271,7 @@ class ScoreTable:
 
     path: Path
     measured: Floats
-    """``(N,)``; NaN where the field is empty."""
+    """``(N,)``; NaN where there is no value."""
     predicted: Floats
     family: npt.NDArray[Any]
     """``(N,)``: family column, else sequence, else line number."""
@@ -255,6 +279,8 @@ class ScoreTable:
     """``family``, ``sequence`` or ``row``: which of the three the table has."""
     sequences: SequenceBlock | None
     """Its sequence column, with N in empty fields; None if the table has none."""
+    ids: npt.NDArray[Any] | None = None
+    """``(N,)``; None if the table has no ids."""
 
     @cached_property
     def tokens(self) -> Tokens | None:
@@ -292,6 +318,7 @@ class ScoreTable:
             left_out=len(self.measured) - len(rows),
             families_by=self.families_by if by == "family" else by,
             seen=None if seen is None else _seen_at(seen, rows),
+            ids=None if self.ids is None else self.ids[rows],
         )
 
     def _needed_tokens(self, purpose: str) -> Tokens:
@@ -332,27 +359,37 @@ def score_table(
 
 
 def read_score_table(
-    path: PathLike, *, measured: str | None = None, predicted: str | None = None
+    path: PathLike,
+    *,
+    measured: str | None = None,
+    predicted: str | None = None,
+    options: bool = True,
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
 
-    Arguments and errors as for :func:`score_table`.
+    Arguments and errors as for :func:`score_table`; ``options`` tells whether the command has the
+    options --measured and --predicted, which an error then advises.
     """
     path = Path(path)
     names = {"expression": measured, "predicted": predicted}
     given = {role: name for role, name in names.items() if name is not None}
-    roles = ("expression", "predicted", "family", "sequence")
+    roles = ("id", "expression", "predicted", "family", "sequence")
     values: dict[str, list[float]] = {"expression": [], "predicted": []}
     family: list[bytes] = []
     texts: list[bytes] = []
+    ids: list[str] = []
     lines: list[int] = []
     families_by = "row"
     for block in read_checked(path, roles, given, required=()):
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
-                raise ValueError(f"{path}, line 1: no {role} column found; name it with {option}")
+                accepted = " or ".join(map(repr, COLUMN_NAMES[role][:3]))
+                raise ValueError(
+                    f"{path}, line 1: no {role} column found; name it {accepted}"
+                    + f", or give its name with {option}" * options
+                )
             values[role] += [
-                to_number(text, path, line, role) if text else math.nan
+                math.nan if is_missing(text) else to_number(text, path, line, role)
                 for text, line in zip(block.columns[role], block.lines, strict=True)
             ]
         families_by = next((r for r in ("family", "sequence") if r in block.columns), "row")
@@ -363,6 +400,7 @@ def read_score_table(
             given_family or text or line
             for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
         ]
+        ids += [name.decode(errors="replace") for name in block.columns.get("id", [])]
         lines += block.lines
         texts += [text or b"N" for text in block.columns.get("sequence", [])]
     return ScoreTable(
@@ -372,6 +410,7 @@ def read_score_table(
         np.array(family),
         families_by,
         SequenceBlock([str(n) for n in range(1, len(texts) + 1)], lines, texts) if texts else None,
+        np.array(ids, dtype=object) if ids else None,
     )
 
 

@@ -230,7 +230,8 @@ def interval_bars(
     y = np.arange(len(labels))
     values, intervals, best = np.asarray(values), np.asarray(intervals), np.asarray(best)
     defined = np.isfinite(values)
-    low, high = float(np.nanmin(intervals)), float(np.nanmax(intervals))
+    ends = intervals[np.isfinite(intervals)]
+    low, high = (float(ends.min()), float(ends.max())) if ends.size else (0.0, 1.0)
     span = high - low or abs(high) or 1.0
     start = 0.0 if low <= 2 * span else float(np.floor((low - span / 4) * 50) / 50)
     for selected, color in ((best & defined, BEST_MODELS), (~best & defined, OTHER_MODELS)):

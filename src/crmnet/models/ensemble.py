@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from crmnet.models.layers import has_marks, marked_reverse
 from crmnet.sequence import other_strand
 
 
@@ -22,7 +23,8 @@ class Ensemble(nn.Module):
 
     Args:
         members: Networks ``(B, 4, L)`` → ``(B, M)``.
-        reverse_complement: Average over both strands.
+        reverse_complement: Average over both strands. A network with
+            :func:`~crmnet.models.layers.has_marks` gets the forward strand and the mark.
     """
 
     def __init__(self, members: Sequence[nn.Module], *, reverse_complement: bool = False) -> None:
@@ -35,8 +37,15 @@ class Ensemble(nn.Module):
 
         V is the number of networks, or twice that number with ``reverse_complement``.
         """
-        strands = [x_BCL, other_strand(x_BCL)] if self.reverse_complement else [x_BCL]
-        return torch.stack([member(strand) for strand in strands for member in self.members])
+        views = [member(x_BCL) for member in self.members]
+        if self.reverse_complement:
+            other_BCL = other_strand(x_BCL)
+            # A network with marks would take the reverse complement for a forward construct.
+            views += [
+                member(marked_reverse(x_BCL) if has_marks(member) else other_BCL)
+                for member in self.members
+            ]
+        return torch.stack(views)
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         """Mean over the views, ``(B, M)``."""

@@ -267,9 +267,14 @@ class BothStrands(nn.Module):
         self.network = network
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        marks_BCL = torch.zeros_like(x_BCL[:, :2])
-        marks_BCL[:, 0] = 1
-        return (self.network(x_BCL) + self.network(torch.cat([x_BCL, marks_BCL], dim=1))) / 2
+        return (self.network(x_BCL) + self.network(marked_reverse(x_BCL))) / 2
+
+
+def marked_reverse(x_BCL: Tensor) -> Tensor:
+    """Input ``(B, 6, L)`` that asks a network with :func:`has_marks` for the other strand."""
+    marks_BCL = torch.zeros_like(x_BCL[:, :2])
+    marks_BCL[:, 0] = 1
+    return torch.cat([x_BCL, marks_BCL], dim=1)
 
 
 def bin_mean(logits: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ Evaluation, explanation, design and the server use a :class:`Predictor` for all 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +55,11 @@ class Rescaled(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32))
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether the network has a strand channel: :func:`crmnet.models.layers.has_marks`."""
+        return has_marks(self.network)
+
     def forward(self, x_BCL: Tensor) -> Tensor:
         return self.network(x_BCL) * self.sd + self.mean
 
@@ -72,7 +78,8 @@ class Predictor:
     """Positions that the network sees."""
     fast: nn.Module | None = None
     """Inference-optimised copy of :attr:`model`, in the requested precision, used for predictions;
-    None means :attr:`model`. Attribution always uses :attr:`model`."""
+    None means :attr:`model`. If the weights of :attr:`model` change, it is made again. Attribution
+    always uses :attr:`model`."""
     card: ModelCard | None = None
     """Card of a packed or bundled model; None for a run folder."""
     units: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +88,11 @@ class Predictor:
     """Of the arithmetic of :attr:`fast`."""
     name: str | None = None
     """Of the packed or bundled model, or the run folder; None if made by hand."""
+    built_from: list[int] | None = None
+    """State of :attr:`model` that :attr:`fast` was made from; another state makes it again."""
+    changed: bool = False
+    """Whether weights changed after loading; then the card's fingerprint and intervals are not
+    those of the model, and are not used."""
 
     @classmethod
     def load(
@@ -112,11 +124,11 @@ class Predictor:
         record, where = records[0], choose_device(device)
         strands = card is not None and card.reverse_complement
 
-        def whole(forms: list[nn.Module]) -> nn.Module:
+        def whole() -> nn.Module:
             members: list[nn.Module] = []
-            for form, own in zip(forms, records, strict=True):
+            for form, own in zip(networks, records, strict=True):
                 # The ensemble asks for both strands one by one, so that they count in the spread.
-                if own.settings.train.average_strands and (has_marks(form) or not strands):
+                if own.settings.train.average_strands and not strands:
                     form = _on_both_strands(form)
                 scales = [own.scale[medium] for medium in own.media]
                 members.append(Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]))
@@ -126,10 +138,11 @@ class Predictor:
             return together.to(where).eval()
 
         length = record.settings.model.settings.get("length", sequence.LENGTH)
-        fast = whole([for_inference(network, where, DTYPES[precision]) for network in networks])
+        network = whole()
         return cls(
-            whole(networks), record.media, where, batch_size, length, fast, card, record.units,
-            precision, Path(model).resolve().name if card is None else card.name,
+            network, record.media, where, batch_size, length,
+            _fast_form(network, where, precision), card, record.units, precision,
+            Path(model).resolve().name if card is None else card.name, _state(network),
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -266,14 +279,28 @@ class Predictor:
         Raises:
             ValueError: If the tokens have another shape.
         """
+        self._check_tokens(tokens)
+        return self._predict(self._network(), tokens, len(self.media))
+
+    def _check_tokens(self, tokens: npt.ArrayLike) -> None:
         if np.ndim(tokens) != 2 or np.shape(tokens)[1] != self.length:
             raise ValueError(
                 f"tokens must be (N, {self.length}), as prepare() makes them of sequences; got "
                 f"{np.shape(tokens)}"
             )
+
+    def _network(self) -> nn.Module:
+        """:attr:`fast`, made again if :attr:`model` has changed; :attr:`model` without it."""
+        if self.fast is None:
+            return self.model
+        if self.built_from is not None and self.built_from != (state := _state(self.model)):
+            self.fast = _fast_form(self.model, self.device, self.precision)
+            self.built_from, self.changed = state, True
+        return self.fast
+
+    def _predict(self, network: nn.Module, tokens: npt.ArrayLike, outputs: int) -> Expression:
         rows = as_rows(tokens)
-        network = self.model if self.fast is None else self.fast
-        predicted = np.empty((len(rows), len(self.media)), dtype=np.float32)
+        predicted = np.empty((len(rows), outputs), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(rows), self.batch_size):
                 batch = np.array(rows[start : start + self.batch_size])
@@ -296,7 +323,8 @@ class Predictor:
 
     def assess_tokens(self, tokens: npt.ArrayLike) -> Assessed:
         """:meth:`assess` for prepared tokens ``(N, L)``."""
-        if self.card is None or self.card.calibration is None:
+        self._network()
+        if self.card is None or self.card.calibration is None or self.changed:
             return Assessed(self.predict_tokens(tokens), None)
         expression, spread = self.predict_with_spread(tokens)
         return Assessed(
@@ -310,11 +338,12 @@ class Predictor:
         Raises:
             ValueError: If the model is a run folder: it has no members.
         """
-        network = self.model if self.fast is None else self.fast
+        network = self._network()
         if not isinstance(network, Ensemble):
             raise ValueError("only packed models know their spread; see `crmnet models pack`")
-        both = replace(self, fast=WithSpread(network).eval(), media=[*self.media, *self.media])
-        expression, spread = np.hsplit(both.predict_tokens(tokens), 2)
+        self._check_tokens(tokens)
+        both = WithSpread(network).eval()
+        expression, spread = np.hsplit(self._predict(both, tokens, 2 * len(self.media)), 2)
         return expression, spread
 
     def module(self, medium: str | None = None, insert_only: bool = False) -> nn.Module:
@@ -345,8 +374,9 @@ class Predictor:
 
     @property
     def identity(self) -> str:
-        """A packed model's fingerprint, else the SHA-256 of the weights."""
-        if self.card is not None:
+        """A packed model's fingerprint, else or if weights changed the SHA-256 of the weights."""
+        self._network()
+        if self.card is not None and not self.changed:
             return self.card.fingerprint
         digest = hashlib.sha256()
         for name, value in self.model.state_dict().items():
@@ -360,6 +390,30 @@ class Predictor:
     def unit(self, medium: str) -> str | None:
         """Unit of what is predicted for ``medium``; None where the training data did not say it."""
         return self.units.get(self.media[self.medium_index(medium)])
+
+
+def _fast_form(model: nn.Module, device: torch.device, precision: Precision) -> nn.Module:
+    """A copy of a model with the inference form of each of its networks, in evaluation mode."""
+
+    def form(part: nn.Module) -> nn.Module:
+        if isinstance(part, Ensemble):
+            members = [form(member) for member in part.members]
+            return Ensemble(members, reverse_complement=part.reverse_complement)
+        if isinstance(part, BothStrands):
+            return BothStrands(form(part.network))
+        if isinstance(part, Rescaled):
+            return Rescaled(form(part.network), part.mean.tolist(), part.sd.tolist())
+        return for_inference(part, device, DTYPES[precision])
+
+    return form(model).to(device).eval()
+
+
+def _state(model: nn.Module) -> list[int]:
+    """A checksum of each tensor of a model; torch's version counters miss changes of ``.data``."""
+    return [
+        zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        for tensor in model.state_dict().values()
+    ]
 
 
 def _on_both_strands(network: nn.Module) -> nn.Module:

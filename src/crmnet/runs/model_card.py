@@ -32,6 +32,10 @@ NOT_FOR = (
 """Uses that no model of this assay is for; a card may add others."""
 
 
+TRAINED_ON = "trained_on"
+"""Key of a test: how many of its rows the model was trained on, if the test has such rows."""
+
+
 class ModelCard(BaseModel):
     """Everything about a packed model except its weights."""
 
@@ -173,6 +177,10 @@ def _tests(card: ModelCard) -> list[str]:
             f"{title} {_with_interval(test[metric])}" for metric, title in SHOWN.items()
         )
         lines.append(f"  {name}: n {test['n']:,} in {test['families']:,} families; {metrics}")
+        if test.get(TRAINED_ON):
+            lines.append(
+                f"    NOT A TEST: the model was trained on {test[TRAINED_ON]:,} of these rows"
+            )
     return lines
 
 

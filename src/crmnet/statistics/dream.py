@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Floats, Integers
+from crmnet.data.numbers import parse_number
 from crmnet.files import PathLike
 from crmnet.statistics.metrics import (
     RESAMPLES,
@@ -109,7 +110,7 @@ def _read_list(path: Path, rows: int) -> Integers:
         row_numbers = []
         for line in reader:
             try:
-                row_numbers.append([int(float(line[c])) for c in columns])
+                row_numbers.append([_row_number(line[c] or "") for c in columns])
             except ValueError:
                 raise ValueError(f"{path}, line {reader.line_num}: not row numbers") from None
     numbers = np.unique(np.array(row_numbers, dtype=np.int64).reshape(-1, len(columns)), axis=0)
@@ -119,6 +120,13 @@ def _read_list(path: Path, rows: int) -> Integers:
             "each row of the test set, in its order"
         )
     return numbers[:, 0] if len(columns) == 1 else numbers
+
+
+def _row_number(text: str) -> int:
+    value = parse_number(text.strip().encode())
+    if not value.is_integer():
+        raise ValueError
+    return int(value)
 
 
 def dream_score(

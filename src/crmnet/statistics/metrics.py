@@ -57,6 +57,8 @@ class Scored:
     its own family; None if unknown."""
     seen: Seen | None = None
     """Rows that the training data contain; None if not checked."""
+    ids: npt.NDArray[Any] | None = None
+    """``(N,)``, id of each row in its file; None if it has none."""
 
     @property
     def units_differ(self) -> bool:
@@ -86,6 +88,7 @@ class Scored:
             predicted=self.predicted[rows],
             family=self.family[rows],
             row=None if self.row is None else self.row[rows],
+            ids=None if self.ids is None else self.ids[rows],
             seen=None if self.seen is None else self.seen._replace(rows=self.seen.rows[rows]),
         )
 
