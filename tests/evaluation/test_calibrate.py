@@ -26,7 +26,7 @@ from crmnet.sequence import decode, encode, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, fit_input_limits
-from crmnet.training.rows import choose
+from crmnet.training.rows import choose_data
 
 OPTIONS = CalibrateOptions(resamples=50)
 
@@ -239,7 +239,7 @@ def test_calibration_rows_are_those_that_the_run_held_out(small_run, assay, tmp_
     """Another rule than the run's was used: 110 of 150 calibration rows were rows of training."""
     record = with_rule(small_run, tmp_path / "run", validation_by="homology")
     card = pack([tmp_path / "run"], tmp_path / "m.safetensors")
-    chosen = choose(record.settings.train, assay)
+    chosen = choose_data(record.settings.train, assay)
     assert len(chosen.validation_rows) != card.members[0].data["validation_rows"]  # other families
     assert np.nonzero(trained_on(assay, card))[0].tolist() == chosen.rows.tolist()
     np.testing.assert_array_equal(
@@ -253,7 +253,7 @@ def test_rows_that_any_member_was_trained_on_are_no_calibration_rows(small_run, 
         for seed in (1, 2)
     ]
     card = pack([tmp_path / "run-1", tmp_path / "run-2"], tmp_path / "m.safetensors")
-    held = [set(choose(r.settings.train, assay).validation_rows.tolist()) for r in records]
+    held = [set(choose_data(r.settings.train, assay).validation_rows.tolist()) for r in records]
     assert set(np.nonzero(~trained_on(assay, card))[0].tolist()) == held[0] & held[1]
 
 
