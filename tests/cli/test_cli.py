@@ -145,6 +145,8 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
             assert float(line[2]) < float(line[1]) < float(line[3])
         assert 0 <= float(line[4]) <= 100
     assert "composition" in lines[2][5]
+    words += ["--digits", "full"]
+    lines = [line.split("\t") for line in crmnet(*words)[1].splitlines()]
     status, _, err = crmnet(*words, "-o", tmp_path / "parts.tsv", "--part-rows", 1)
     assert status == 0, err
     parts = [line.split("\t") for line in (tmp_path / "parts.tsv").read_text().splitlines()]
@@ -152,7 +154,9 @@ def test_a_model_is_packed_calibrated_shown_used_and_exported(crmnet, small_run,
     for one, other in zip(parts[1:], lines[1:], strict=True):
         assert (one[0], one[5]) == (other[0], other[5])
         np.testing.assert_allclose(
-            [float(v) for v in one[1:5]], [float(v) for v in other[1:5]], rtol=1e-5
+            [float(v or "nan") for v in one[1:5]],
+            [float(v or "nan") for v in other[1:5]],
+            rtol=1e-5,
         )
     status, out, err = crmnet("models", "export", model, "--torch-export", "-o", tmp_path / "m.pt2")
     assert status == 0, err

@@ -205,6 +205,10 @@ def test_long_texts_are_named_and_not_printed(tmp_path):
     with pytest.raises(ValueError, match=r"line 2: expression 'x{60}… \(3,000,000 char") as error:
         read_promoters(path)
     assert len(str(error.value)) < 500
+    write(path, "id," + "y" * 3_000_000 + ",x" * 1000 + "\nAAC\n")
+    with pytest.raises(ValueError, match=r"'y{30}… .* and 990 more; rename one") as error:
+        collect(path)
+    assert len(str(error.value)) < 500
     write(path, "id,sequence\n" + "x" * 3_000_000 + ",AAC\n")
     with pytest.raises(ValueError, match="line 2: the id has 3,000,000 characters"):
         collect(path)

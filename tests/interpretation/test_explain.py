@@ -90,13 +90,17 @@ def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_explain_reports_added_adapters_and_cut_sequences(crmnet, small_run, tmp_path):
-    (tmp_path / "s.txt").write_text("ACGT" * 50 + "\n")
-    status, _, err = crmnet(
+def test_explain_reports_added_adapters_and_refuses_long_sequences(crmnet, small_run, tmp_path):
+    words = [
         "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,
         "--method", "gradient", "-o", tmp_path / "out",
-    )  # fmt: skip
-    assert status == 0 and "added adapters to 1 of 1" in err and "cut at the end" in err
+    ]  # fmt: skip
+    (tmp_path / "s.txt").write_text("ACGT" * 20 + "\n")
+    status, _, err = crmnet(*words)
+    assert status == 0 and "added adapters to 1 of 1" in err
+    (tmp_path / "s.txt").write_text("ACGT" * 50 + "\n")
+    status, _, err = crmnet(*words)
+    assert status == 2 and "200 bases, 230 with its adapters; the network reads 112" in err
 
 
 def test_seqlets_are_located_at_large_attributions():

@@ -246,3 +246,17 @@ def test_windows_and_preparation_agree_on_what_fits(flanks):
     assert [not windows(text, "first", flanks)[0].whole for text in texts] == expected
     assert 0 < sum(expected) < len(texts)
     assert too_long(*encode(texts), flanks).tolist() == expected
+
+
+def test_an_explanation_of_a_long_sequence_is_refused(crmnet, small_run, counter, tmp_path):
+    from crmnet.interpretation.attribute import attribute
+
+    path = tmp_path / "in.fa"
+    path.write_text(f">ok\n{'ACGGT' * 16}\n>chr\n{LONG}\n")
+    words = ["explain", small_run, path, "--medium", "complex", "-o", tmp_path / "out"]
+    status, _, error = crmnet(*words)
+    assert status == 2 and not (tmp_path / "out").exists()
+    assert f"sequence 'chr ({path}, line 3)' has 1,000 bases, 1,030 with its adapters" in error
+    assert "give the part that counts, at most 82 bases" in error
+    with pytest.raises(ValueError, match="sequence number 1 has 1,000 bases"):
+        attribute(counter, [LONG], medium="complex")

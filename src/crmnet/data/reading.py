@@ -31,6 +31,7 @@ from crmnet.data.lines import (
     Layout,
     LineReader,
     parse_fasta_header,
+    shortened,
     split_fields,
 )
 from crmnet.data.numbers import is_missing, is_number
@@ -340,7 +341,8 @@ def detect_layout(
         return Layout("table", delimiter, None, {r: positions[r] for r in positions if r in roles})
     raise ValueError(
         f"{file}, line 1: {len(fields)} columns and no header with a known column name; add one "
-        f"such as 'sequence{delimiter.decode()}expression'"
+        f"such as 'sequence{delimiter.decode()}expression', or name them with "
+        "--column sequence=NAME"
     )
 
 
@@ -435,7 +437,9 @@ def _positions(
                 break
         else:
             if role in names or role in required:
-                missing, there = " or ".join(map(repr, accepted[:3])), ", ".join(map(repr, header))
+                missing = " or ".join(map(repr, accepted[:3]))
+                there = ", ".join(repr(shortened(name, 30)) for name in header[:12])
+                there += f" and {len(header) - 12:,} more" * (len(header) > 12)
                 raise ValueError(
                     f"{file}, line 1: no column {missing}; the columns are {there}; rename one of "
                     "them"
