@@ -11,6 +11,7 @@ from crmnet.models import build
 from crmnet.runs.folder import (
     RECORD,
     WEIGHTS,
+    build_network,
     load_run,
     load_state,
     load_tensors,
@@ -53,13 +54,13 @@ def put(values, path, value):
 RECORDS = [
     ("settings.model.name", "crmnt", "model must be one of"),
     ("settings.model.name", 5, "settings.model.name"),
-    ("settings.model.settings.transformer_blocks", 10**9, "transformer_blocks must be at most 256"),
-    ("settings.model.settings.transformer_blocks", 200, "lacks tensor"),
+    ("settings.model.settings.transformer_blocks", 10**9, "transformer_blocks must be at most 64"),
+    ("settings.model.settings.transformer_blocks", 60, "lacks tensor"),
     ("settings.model.settings.encoder", [65536, 65536], "the network needs"),
     ("settings.model.settings.encoder", [2**40, 4], "each entry of encoder must be at most"),
     ("settings.model.settings.encoder", ["a", 4], "each entry of encoder must be int"),
     ("settings.model.settings.encoder", [[4], 4], "each entry of encoder must be int"),
-    ("settings.model.settings.dense", [4] * 9999, "dense must have at most 256 entries"),
+    ("settings.model.settings.dense", [4] * 9999, "dense must have at most 64 entries"),
     ("settings.model.settings.heads", 0, "heads must be at least 1"),
     ("settings.model.settings.heads", True, "heads must be int"),
     ("settings.model.settings.length", 2**20, "length must be at most 1,024"),
@@ -158,7 +159,7 @@ CARDS = [
     ("not_for", ["\x9b31m"], "holds a control character"),
     ("tests", {"x": {"n": "many"}}, "tests.x.n must be a number"),
     ("tests", {"x": {"n": 1, "families": 1, "pearson": 3}}, "tests.x.pearson must hold value"),
-    ("members.0.settings.model.settings.transformer_blocks", 10**9, "at most 256"),
+    ("members.0.settings.model.settings.transformer_blocks", 10**9, "at most 64"),
     ("storage", "int3", "storage"),
     ("fingerprint", "0", "weights are not those"),
     ("calibration", {"level": 2}, "calibration"),
@@ -255,3 +256,29 @@ def test_training_starts_from_a_run_or_a_model_of_one_network(run, tmp_path):
         start_record("yeast")
     with pytest.raises(FileNotFoundError, match="no such run folder, packed file or bundled"):
         start_record(tmp_path / "nowhere")
+
+
+def test_a_network_that_no_memory_holds_is_not_built():
+    wide = ["encoder=[65536,65536]", "decoder=[]", "tail=[]", "dense=[4]", "dense_dropout=[0.1]"]
+    record = RunRecord(
+        settings=resolve("small", wide), media=["complex"], scale={"complex": Scale()},
+        data={}, versions=versions(),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"would have [\d,]+ parameters, more than 1,000,000,000"):
+        build_network(record)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "message"),
+    [
+        ("legnet", "model.per_group=3", "do not give a network: in_channels must be divisible"),
+        ("danq", "model.pool=500", "leave nothing for layer"),
+    ],
+)
+def test_settings_that_fit_no_network_are_named(recipe, override, message):
+    record = RunRecord(
+        settings=resolve(recipe, [override]), media=["complex"], scale={"complex": Scale()},
+        data={}, versions=versions(),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        build_network(record)

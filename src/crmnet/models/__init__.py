@@ -37,7 +37,7 @@ from crmnet.sequence import BINS
 
 LARGEST = 65_536
 """Largest value of a setting that is a number of filters, units or positions of a kernel."""
-DEEPEST = 256
+DEEPEST = 64
 """Largest number of blocks of one kind, and of entries in a list."""
 LONGEST = 1_024
 """Largest number of input positions."""

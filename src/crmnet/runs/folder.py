@@ -13,6 +13,7 @@ safetensors, settings as JSON; nothing is pickled. Weights that do not fit exact
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -131,19 +132,30 @@ def _build(record: RunRecord) -> nn.Module:
 def _outline(record: RunRecord) -> nn.Module:
     """The network without memory for its weights: names and shapes of its tensors."""
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about layers without weights; see check_size
             return _build(record)
-    except (RuntimeError, TypeError, ArithmeticError, AssertionError, LookupError) as error:
+    except (
+        ValueError,
+        RuntimeError,
+        TypeError,
+        ArithmeticError,
+        AssertionError,
+        LookupError,
+    ) as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"the settings of the model do not give a network: {first}") from error
 
 
 def check_size(network: nn.Module) -> None:
-    """Check that a network fits into memory.
+    """Check that a network has weights in all layers, and fits into memory.
 
     Raises:
-        ValueError: If it has more than :data:`MOST_PARAMETERS`.
+        ValueError: If a layer is empty, or if it has more than :data:`MOST_PARAMETERS`.
     """
+    for name, parameter in network.named_parameters():
+        if parameter.numel() == 0:
+            raise ValueError(f"the settings of the model leave nothing for layer {name!r}")
     count = sum(parameter.numel() for parameter in network.parameters())
     if count > MOST_PARAMETERS:
         raise ValueError(
