@@ -94,7 +94,7 @@ def test_a_motif_without_information_matches_nothing():
     found = match([flat], yeast_motifs())
     assert (found.p == 1).all() and (found.q == 1).all()
     assert (match([flat], [flat]).p == 1).all()
-    assert call(flat, yeast_motifs()[0], 1.0).endswith("?")
+    assert call(flat, yeast_motifs()[0], 1.0) == "?"
 
 
 def test_flat_columns_beside_a_site_are_not_matched_to_flat_columns():
@@ -123,7 +123,7 @@ def test_match_says_what_to_call_a_motif_and_what_it_resembles(crmnet, tmp_path)
     known, tract, nameless = (line.split("\t") for line in printed.splitlines()[1:])
     assert known[1:4] == [abf1.id, "ABF1", "ABF1"]
     assert tract[0] == "T1" and tract[2] == "poly-A/T" and tract[3] != tract[2]
-    assert nameless[2] == f"{nameless[3]}?" and nameless[4] == "1.0"
+    assert nameless[2] == "?" and nameless[4] == "1.0"
     assert "F1: less than 1 bit" in err
     status, printed, err = crmnet("motifs", "match", tmp_path / "m.meme", "--motifs",
                                   tmp_path / "m.meme", "--best", 1)  # fmt: skip

@@ -77,8 +77,10 @@ def call(query: Motif, target: Motif, p: float) -> str:
     """What to call a motif whose match with ``target`` has this p-value.
 
     This is the name of :func:`element` if there is one, else the target's name, with a question
-    mark if the match is not better than NAMED.
+    mark if the match is not better than NAMED, and a question mark alone if p is 1.
     """
+    if p >= 1:
+        return "?"
     return element(query) or (target.name if p < NAMED else f"{target.name}?")
 
 
