@@ -195,7 +195,7 @@ def test_even_media_draw_all_of_the_smallest_and_as_many_of_the_others(assay):
 def test_rows_are_sampled_by_their_probabilities():
     rows = np.arange(100, 104)
     sampler = RowBatches(rows, 1000, shuffle=True, sampling_weights=np.array([0.0, 1.0, 1.0, 2.0]))
-    sampler.drawn = 4000  # as an epoch of a data set that is a thousand times as large
+    sampler.rows_per_class = 4000  # as an epoch of a data set that is a thousand times as large
     drawn = np.concatenate(list(sampler))
     assert len(drawn) == 4000
     share = np.bincount(drawn - 100, minlength=4) / 4000
