@@ -94,6 +94,10 @@ def test_row_names_that_r_writes_without_a_header_are_ids(tmp_path, delimiter):
     (tmp_path / "named").write_text(named)
     (block,) = read_blocks(tmp_path / "named", ("id", "sequence"))
     assert block.columns == {"id": [b"p1"], "sequence": [b"ACGT"]}
+    numbers = '"sequence" "expression"\n"1" "ACGT" 1.5\n'.replace(" ", delimiter)
+    (tmp_path / "numbers").write_text(numbers)
+    (block,) = read_blocks(tmp_path / "numbers", ("id", "sequence", "expression"))
+    assert block.columns == {"sequence": [b"ACGT"], "expression": [b"1.5"]}
 
 
 def test_lines_that_end_in_a_delimiter_have_no_row_names(tmp_path):

@@ -403,7 +403,10 @@ def _names_rows(values: list[bytes]) -> bool:
 
 
 def _with_row_names(fields: tuple[bytes, ...], first: bytes, delimiter: bytes) -> tuple[bytes, ...]:
-    """The header of an R table, which does not name the column of row names: they are its ids."""
+    """The header of an R table, which does not name the column of row names.
+
+    Row names are ids, unless they are only numbers or the table has ids.
+    """
     start = _first_text_line(first)
     below = [line for line in first.split(b"\n")[start : start + 20] if line.strip()]
     rows = [split_fields(line, delimiter) for line in below] if delimiter else []
@@ -412,7 +415,8 @@ def _with_row_names(fields: tuple[bytes, ...], first: bytes, delimiter: bytes) -
     if not any(row[-1].strip() for row in rows):  # lines that end in a delimiter
         return fields
     named = {name.decode(errors="replace").strip().lower() for name in fields}
-    return (b"id" if named.isdisjoint(COLUMN_NAMES["id"]) else b"row.names", *fields)
+    ids = named.isdisjoint(COLUMN_NAMES["id"]) and not all(row[0].isdigit() for row in rows)
+    return (b"id" if ids else b"row.names", *fields)
 
 
 def _is_dna(field: bytes) -> bool:
