@@ -283,6 +283,28 @@ def prepare(
     return fit_length(tokens, lengths, length), done
 
 
+def given_spans(tokens: npt.ArrayLike, lengths: npt.ArrayLike, flanks: Flanks = "auto") -> Lengths:
+    """Where each given sequence lies in the construct that :func:`prepare` makes of it.
+
+    Args:
+        tokens: As for :func:`prepare`.
+        lengths: As for :func:`prepare`.
+        flanks: As for :func:`prepare`.
+
+    Returns:
+        ``(N, 2)``: where its first base lies, and one past its last base. The first is the length
+        of the 5' adapter if adapters are added, and below 0 if padding before a construct is
+        removed; the second is larger than the construct if this is cut.
+    """
+    tokens, lengths = as_tokens(tokens), np.asarray(lengths)
+    first = np.full(len(tokens), 0 if flanks == "none" else len(ADAPTER_5))
+    if flanks == "auto":
+        start, stop = _known_span(tokens, lengths)
+        found_5, found_3 = find_adapters(tokens, start, stop)
+        first = np.where(found_5 | found_3, -start, first)
+    return np.stack([first, first + lengths], axis=1)
+
+
 def adapter_mismatches(
     tokens: npt.ArrayLike, start: npt.ArrayLike | None = None, stop: npt.ArrayLike | None = None
 ) -> tuple[Lengths, Lengths]:

@@ -92,6 +92,10 @@ def explain(
     promoters = read_promoters(file, flanks=flanks, length=predictor.length)
     for line in promoters.preparation.messages(predictor.length):
         print(line, file=sys.stderr)
+    if plant:
+        from crmnet.interpretation.marginalise import check_sites
+
+        check_sites(promoters.tokens, plant)
     options = AttributeOptions(
         method, beyond_composition=not keep_composition, shuffles=shuffles, seed=seed
     )

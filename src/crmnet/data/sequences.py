@@ -41,11 +41,14 @@ class Promoters(NamedTuple):
     """``(B,)`` measured expression; None if the file has no such column."""
     preparation: sequence.Preparation = sequence.Preparation()
     """What :func:`crmnet.sequence.prepare` did to the sequences: adapters, length."""
+    given: sequence.Lengths | None = None
+    """``(B, 2)`` from :func:`crmnet.sequence.given_spans`; None if the constructs were given."""
 
     def first(self, n: int) -> Promoters:
         """The first ``n`` promoters."""
         measured = None if self.expression is None else self.expression[:n]
-        return Promoters(self.ids[:n], self.tokens[:n], measured, self.preparation)
+        given = None if self.given is None else self.given[:n]
+        return Promoters(self.ids[:n], self.tokens[:n], measured, self.preparation, given)
 
 
 def read_checked(
@@ -160,16 +163,17 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts, preparation = [], sequence.Preparation()
+    parts, given, preparation = [], [], sequence.Preparation()
     for block in read_sequences(path, expression=True):
         tokens, done = prepare_block(block, path, flanks, length)
         ids += block.ids
         parts.append(tokens)
+        given.append(sequence.given_spans(*sequence.encode(block.sequences), flanks))
         preparation += done
         for line, text in zip(block.lines, block.expression or [], strict=False):
             expression.append(to_number(text, path, line, "expression"))
     measured = np.array(expression) if len(expression) == len(ids) else None
-    return Promoters(ids, _stack(parts), measured, preparation)
+    return Promoters(ids, _stack(parts), measured, preparation, np.concatenate(given))
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
