@@ -78,10 +78,10 @@ class Attribution(NamedTuple):
     """``(B,)`` completeness error: the sum of the attributions, composition included, minus the
     difference between the prediction and the mean prediction of the references. None for methods
     without this property."""
-    hypothetical: Attributions | None = None
+    hypothetical: Attributions | None
     """``(B, 4, L)`` the same for every possible base at every position of the insert, as TF-MoDISco
     needs it; None for ``masked``, which is for drawing only."""
-    inserts: Inserts | None = None
+    inserts: Inserts
     """Where the insert of each sequence lies."""
 
 
@@ -182,7 +182,7 @@ def attribute(
             found = _gradient(network, np.array(tokens), predictor.batch_size)
     if options.method == "masked":
         shown = paper_mask(_present(found.plain, tokens), tokens, inside)
-        return Attribution(shown, None, inserts=inserts)
+        return Attribution(shown, None, None, inserts)
     table = found.plain
     if options.beyond_composition:
         table = without_composition(table, tokens, inside)

@@ -37,6 +37,10 @@ STEP = 4
 """Bases from one start position to the next, and from one gap to the next."""
 MAX_GAP = 40
 """Largest gap between the sites of a pair, in bases."""
+SUBSTITUTIONS = 24
+"""Random substitutions of a complete site in :func:`site_effects`; each base is replaced equally
+often by each of the three others."""
+SITES_AT_ONCE = 64
 Z = 1.96
 """Half the width of a 95 % interval, in standard errors."""
 
@@ -155,6 +159,54 @@ def pair_effects(
             where.append((strands, gap))
             changes.append(both - one - other + unchanged)
     return _effects(where, changes)
+
+
+def site_effects(
+    predictor: Predictor,
+    tokens: npt.ArrayLike,
+    sites: npt.ArrayLike,
+    weights: Sequence[int],
+    seed: int = 0,
+) -> Floats:
+    """Effect of each existing site: what the prediction loses if all its bases are replaced.
+
+    This is the prediction minus the mean of the predictions with SUBSTITUTIONS random substitutions
+    of every base of the site, all together. For a site of one base it is in-silico mutagenesis.
+
+    Args:
+        predictor: The model.
+        tokens: ``(B, L)`` constructs.
+        sites: ``(S, 3)`` row, first position and one past the last, on the constructs.
+        weights: Weights of the model's outputs.
+        seed: Seed of the substitutions.
+
+    Returns:
+        ``(S,)`` in the unit of expression.
+    """
+    tokens, sites = sequence.as_tokens(tokens), np.asarray(sites, dtype=np.int64).reshape(-1, 3)
+    kinds, which = np.unique(sites, axis=0, return_inverse=True)
+    changed = np.empty(len(kinds))
+    for first in range(0, len(kinds), SITES_AT_ONCE):
+        mutants = [
+            _substituted(tokens[row], int(start), int(stop), seed)
+            for row, start, stop in kinds[first : first + SITES_AT_ONCE]
+        ]
+        predicted = _predict(predictor, np.concatenate(mutants), weights)
+        changed[first : first + len(mutants)] = predicted.reshape(len(mutants), -1).mean(axis=1)
+    unchanged = _predict(predictor, tokens, weights)
+    effects: Floats = unchanged[kinds[:, 0]] - changed
+    return effects[which.reshape(-1)]
+
+
+def _substituted(row: sequence.Tokens, start: int, stop: int, seed: int) -> sequence.Tokens:
+    """Copies of a construct in which other bases stand from ``start`` to ``stop``; N stays N."""
+    rng = np.random.default_rng([seed, start, stop])
+    steps = np.tile(np.arange(1, 4, dtype=np.uint8), (stop - start, SUBSTITUTIONS // 3))
+    steps = rng.permuted(steps, axis=1).T
+    copies = np.repeat(row[None], SUBSTITUTIONS, axis=0)
+    here = copies[:, start:stop]
+    copies[:, start:stop] = np.where(here < sequence.N_TOKEN, (here + steps) % 4, here)
+    return copies
 
 
 def _put(
