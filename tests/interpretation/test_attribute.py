@@ -319,9 +319,8 @@ INSERT_FORMS = {
 @pytest.mark.parametrize("form", INSERT_FORMS)
 def test_the_insert_of_each_row_is_explained_and_nothing_else(form, method):
     text, flanks, (start, stop) = INSERT_FORMS[form]
-    encoded = sequence.encode([text])
-    seqs = sequence.prepare(*encoded, flanks)[0]
-    given = sequence.given_spans(*encoded, flanks)
+    seqs = sequence.prepare(*sequence.encode([text]), flanks)[0]
+    given = sequence.given_spans([text], flanks)
     options = AttributeOptions(method, beyond_composition=False, shuffles=2, steps=2)
     found = attribute(linear(), seqs, medium="complex", options=options, given=given)
     assert (found.inserts.start[0], found.inserts.stop[0]) == (start, stop)

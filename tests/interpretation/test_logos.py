@@ -143,7 +143,7 @@ def test_logos_of_a_page_have_one_scale_unless_each_asks_for_its_own():
 @pytest.mark.parametrize("name", ["SynP1_w$t^2$", "p$1", "$ $ \\frac{", "a$b$c_{"])
 def test_dollars_in_names_are_shown_as_they_are(name, tmp_path):
     panel = LogoPanel(name, np.ones((4, 20)), [Site(name, 2, 9, "+")])
-    page = logo_page([panel], None)
+    page = logo_page([panel], name)
     page.savefig(tmp_path / "page.svg")
     texts = [text for ax in page.axes for text in (ax.title, ax._left_title, *ax.texts)]
     assert [t.get_parse_math() for t in texts if t.get_text() == name] == [False, False]

@@ -168,7 +168,7 @@ def read_promoters(
         tokens, done = prepare_block(block, path, flanks, length)
         ids += block.ids
         parts.append(tokens)
-        given.append(sequence.given_spans(*sequence.encode(block.sequences), flanks))
+        given.append(sequence.given_spans(block.sequences, flanks))
         preparation += done
         for line, text in zip(block.lines, block.expression or [], strict=False):
             expression.append(to_number(text, path, line, "expression"))

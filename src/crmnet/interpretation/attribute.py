@@ -166,7 +166,7 @@ def attribute(
     else:
         texts = sequence.as_list(cast(sequence.Texts, sequences))
         tokens = predictor.prepare(texts)
-        given = sequence.given_spans(*sequence.encode(texts))
+        given = sequence.given_spans(texts)
     inserts = find_inserts(tokens, given)
     inside = inserts.inside(tokens.shape[1])
     weights = output_weights(predictor, medium, minus)

@@ -370,7 +370,7 @@ def _saliency_and_expression(
     right.set_title(f"G   mean {kind} expression", fontsize=9)
     right.axhline(rows[0].expression[0], color=INK, linestyle=(0, (2, 1)), linewidth=0.8)
     for ax, unit in zip((left, right), units, strict=True):
-        ax.set_ylabel(unit, fontsize=8)
+        ax.set_ylabel(unit, fontsize=8, parse_math=False)
 
 
 def _bars(ax: Axes, rows: Sequence[BarValues], estimates: Sequence[MeanInterval]) -> None:

@@ -304,6 +304,6 @@ def logo_page(panels: Sequence[LogoPanel], unit: str | None, own_scale: bool = F
         legend.append(f"{INTO_ADAPTER} reaches into the adapter")
     if any("?" in name for name in names):
         legend.append("? another factor may bind here")
-    figure.supylabel(f"attribution ({unit or 'expression'})", fontsize=8)
+    figure.supylabel(f"attribution ({unit or 'expression'})", fontsize=8, parse_math=False)
     figure.supxlabel("position on the sequence as given, from 1\n" + "; ".join(legend), fontsize=8)
     return figure

@@ -336,7 +336,8 @@ def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str
     for column, (effects, (x, y)) in enumerate(zip((single, pairs), labels, strict=True)):
         for row, (name, found) in enumerate(effects.items()):
             _curves(axes[row, column], name, found, 1 - column)
-            axes[row, column].set(xlabel=x, ylabel=y)
+            axes[row, column].set_xlabel(x)
+            axes[row, column].set_ylabel(y, parse_math=False)
         for ax in axes[len(effects) :, column] if effects else ():
             ax.axis("off")
     return figure
