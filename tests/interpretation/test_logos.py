@@ -73,6 +73,10 @@ def test_agreement_is_the_cosine_between_matrix_and_attributions():
     centred = motif.log_odds() - motif.log_odds().mean(axis=0)
     np.testing.assert_allclose(found.explained, np.array([2, -1]) * np.linalg.norm(centred))
     assert site_bases(tokens, sites) == ["ACG", "ACG"]
+    # Attributions of the observed bases only are compared with the matrix at these bases.
+    observed = values * (np.arange(4)[:, None] == tokens[0])
+    only = agreement(observed, tokens, [motif], sites, observed=True)
+    np.testing.assert_allclose(only.cosine, [1, -1])
 
 
 @pytest.mark.parametrize(
