@@ -23,6 +23,7 @@ from crmnet.sequence import (
     encode,
     find_adapters,
     fit_length,
+    given_spans,
     letters_to_tokens,
     one_hot,
     other_strand,
@@ -501,3 +502,26 @@ def test_tokens_may_be_lists_tensors_and_tables():
 def test_numbers_that_are_no_tokens_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         as_tokens(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "flanks", "span"),
+    [
+        (INSERT, "auto", (17, 97)),
+        (INSERT, "none", (0, 80)),
+        (CONSTRUCT, "auto", (0, 110)),
+        (CONSTRUCT, "add", (17, 127)),
+        ("NN" + CONSTRUCT + "N", "auto", (-2, 111)),
+        ("NN" + INSERT, "auto", (17, 99)),
+        (INSERT + ADAPTER_3, "auto", (0, 93)),
+        (ADAPTER_5 + INSERT * 9, "auto", (0, 737)),
+        ("N" * 5, "auto", (17, 22)),
+    ],
+)
+def test_the_given_sequence_lies_where_its_bases_are_in_the_construct(text, flanks, span):
+    (found,) = given_spans([text], flanks).tolist()
+    assert tuple(found) == span
+    construct = decode(prepare(*encode([text.encode()]), flanks, 1000)[0], [1000])[0]
+    assert construct[max(found[0], 0) : found[1]].rstrip("N") == (
+        text[max(0, -found[0]) :].rstrip("N")
+    )

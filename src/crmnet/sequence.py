@@ -534,6 +534,33 @@ def _refuse_long(
             )
 
 
+def given_spans(sequences: Texts, flanks: Flanks = "auto") -> Lengths:
+    """Where each given sequence lies in the construct that :func:`prepare` makes of it.
+
+    Args:
+        sequences: Inserts or constructs; their letters are not checked.
+        flanks: As for :func:`prepare`.
+
+    Returns:
+        ``(N, 2)``: where its first base lies, and one past its last base. The first is the length
+        of the 5' adapter if adapters are added, and below 0 if padding before a construct is
+        removed; the second is larger than the construct if this is cut.
+    """
+    texts = as_list(sequences)
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    first = np.full(len(texts), 0 if flanks == "none" else len(ADAPTER_5))
+    if flanks == "auto":
+        rows = [text if isinstance(text, bytes) else text.encode() for text in texts]
+        known = [row.strip(b"Nn") for row in rows]
+        # Both ends are enough to find the adapters, however long the sequence is.
+        end = len(ADAPTER_5) + len(ADAPTER_3)
+        ends = [row if len(row) <= 2 * end else row[:end] + row[-end:] for row in known]
+        found_5, found_3 = find_adapters(letters_to_tokens(ends)[0])
+        padding = np.array([len(row) - len(row.lstrip(b"Nn")) for row in rows])
+        first = np.where(found_5 | found_3, -padding, first)
+    return np.stack([first, first + lengths], axis=1)
+
+
 def adapter_mismatches(
     tokens: npt.ArrayLike, start: npt.ArrayLike | None = None, stop: npt.ArrayLike | None = None
 ) -> tuple[Lengths, Lengths]:

@@ -302,3 +302,46 @@ def test_the_method_by_name_is_that_of_the_options(method):
 def test_an_unknown_method_lists_those_that_exist():
     with pytest.raises(ValueError, match=f"must be one of {', '.join(METHODS)}; got 'saliency'"):
         attribute(linear(), ["ACGT"], medium="complex", method="saliency")
+
+
+INSERT_FORMS = {
+    "60 bases": ("ACGTTGCAAC" * 6, "auto", (17, 77)),
+    "95 bases": ("ACGTT" * 19, "auto", (17, 112)),
+    "90 bases, N at the end": ("ACGTT" * 17 + "ACGNN", "auto", (17, 107)),
+    "construct": (sequence.ADAPTER_5 + "ACGTT" * 15 + sequence.ADAPTER_3, "auto", (17, 92)),
+    "only 3' adapter": ("ACGTT" * 16 + sequence.ADAPTER_3, "auto", (0, 80)),
+    "only 5' adapter": (sequence.ADAPTER_5 + "ACGTT" * 16, "auto", (17, 97)),
+    "no adapters": ("ACGTT" * 16, "none", (0, 80)),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("form", INSERT_FORMS)
+def test_the_insert_of_each_row_is_explained_and_nothing_else(form, method):
+    text, flanks, (start, stop) = INSERT_FORMS[form]
+    seqs = sequence.prepare(*sequence.encode([text]), flanks)[0]
+    given = sequence.given_spans([text], flanks)
+    options = AttributeOptions(method, beyond_composition=False, shuffles=2, steps=2)
+    found = attribute(linear(), seqs, medium="complex", options=options, given=given)
+    assert (found.inserts.start[0], found.inserts.stop[0]) == (start, stop)
+    outside = np.r_[0:start, stop:112]
+    assert not found.values[:, :, outside].any()
+    if method == "ism":
+        expected = -mutagenesis(linear(), seqs, [1, 0], found.inserts.inside(112)).sum(axis=1) / 3
+        np.testing.assert_allclose(found.values.sum(axis=1), expected, atol=1e-5)
+        assert (expected[0, start:stop] != 0).sum() == stop - start - text.count("N")
+    if method in ("integrated", "deeplift"):
+        np.testing.assert_allclose(found.delta, 0, atol=1e-4)
+
+
+def test_mutagenesis_equals_predictions_of_mutants_made_by_hand(small_run):
+    predictor = Predictor.load(small_run, device="cpu")
+    texts = ["ACGTTGCAAC" * 6, "ACGTT" * 16 + sequence.ADAPTER_3]
+    changes = mutagenesis(predictor, predictor.prepare(texts), [1, 0])
+    for row, (text, first) in enumerate(zip(texts, (17, 0), strict=True)):
+        for place in (0, 31, 59):
+            for base, letter in enumerate("ACGT"):
+                mutant = text[:place] + letter + text[place + 1 :]
+                one, other = predictor.predict([mutant, text], medium=predictor.media[0])
+                assert changes[row, base, first + place] == pytest.approx(one - other, abs=1e-5)
+    assert not changes[0, :, 77:].any() and not changes[1, :, 80:].any()

@@ -1,14 +1,19 @@
 """Explanations as files: logos, tables, and the commands around them."""
 
 import csv
+import os
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from crmnet.data.sequences import read_promoters
 from crmnet.figures.logo import Site, draw_sites, logo
+from crmnet.interpretation.explain import distinct_ids, track_names
+from crmnet.interpretation.marginalise import site_effects
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
-from crmnet.sequence import decode, encode
+from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
 
 
 def rows(path):
@@ -58,6 +63,8 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
         values, tokens = arrays["values"], arrays["tokens"]
         assert values.shape == (3, 4, 112) and arrays["ids"].tolist() == ["p0", "p1", "p2"]
         assert arrays["delta"].shape == (3,)
+        np.testing.assert_array_equal(arrays["inserts"], [[17, 97]] * 3)
+        np.testing.assert_array_equal(arrays["origin"], [17] * 3)
     table = rows(out / "attributions.tsv")
     assert len(table) == 3 * 80
     inserts = [line.split("\t")[1] for line in lines[1:4]]
@@ -68,11 +75,11 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     bed = (out / "attributions.bedgraph").read_text().splitlines()
     assert bed[0].startswith("track") and bed[1].split("\t")[:3] == ["p0", "0", "1"]
     assert decode(tokens[:1])[0][17:97] == inserts[0]
+    assert [int(r["position"]) for r in table[:80]] == list(range(1, 81))
+    assert "positions count from 1" in err
     for site in rows(out / "sites.tsv"):
-        start, end = int(site["start"]), int(site["end"])
-        here = values[int(site["id"][1:])].sum(axis=0)[17:97][start - 1 : end].sum()
-        assert float(site["attribution"]) == pytest.approx(here, abs=1e-4)
-        assert 0 <= float(site["beyond"]) <= 1
+        assert 1 <= int(site["start"]) <= int(site["end"]) <= 80
+        assert 0 <= float(site["beyond"]) <= 1 and -1 <= float(site["agreement"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000
     # Three promoters are explained, two are drawn, on one page each.
     status, printed, err = crmnet("explain", small_run, source, "--medium", "complex", "-o", out,
@@ -131,3 +138,120 @@ def test_attributions_of_one_sign_have_no_motifs_of_the_other():
     values[:150, 30:39] += 2
     found = attributed_motifs(tokens, values)
     assert found and {f.enriched for f in found} == {"high"}
+
+
+REBSITE = "CGTCGGAGGTACATGATTGGAAGAAAACCTCCGGGTAACGGCGCCTTTGCACATCTCTTAATCTCAGTCACTTAAAATAG"
+"""REB1 on the minus strand at bases 31 to 39."""
+
+
+@pytest.mark.parametrize(
+    ("text", "flanks", "bases", "first", "reb1"),
+    [
+        (REBSITE, "auto", REBSITE, 1, (31, 39)),
+        (REBSITE[:60], "auto", REBSITE[:60], 1, (31, 39)),
+        (REBSITE + ADAPTER_3, "auto", REBSITE, 1, (31, 39)),
+        (REBSITE, "none", REBSITE, 1, (31, 39)),
+        (REBSITE + "ACGTA" * 3, "none", REBSITE + "ACGTA" * 3, 1, (31, 39)),
+        (ADAPTER_5 + REBSITE + ADAPTER_3, "auto", REBSITE, 18, (48, 56)),
+        ("NNN" + ADAPTER_5 + REBSITE + ADAPTER_3 + "NN", "auto", REBSITE, 21, (51, 59)),
+    ],
+    ids=["insert", "60 bases", "3' adapter", "no adapters", "95 bases", "construct", "padding"],
+)
+def test_every_base_of_the_insert_has_its_position_on_the_given_sequence(
+    crmnet, small_run, tmp_path, text, flanks, bases, first, reb1
+):
+    (tmp_path / "s.fa").write_text(f">one\n{text}\n")
+    status, _, err = crmnet(
+        "explain", small_run, tmp_path / "s.fa", "--medium", "complex", "--method", "gradient",
+        "--draw", 0, "--flanks", flanks, "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0, err
+    table = rows(tmp_path / "out" / "attributions.tsv")
+    assert "".join(row["base"] for row in table) == bases
+    assert [int(row["position"]) for row in table] == list(range(first, first + len(bases)))
+    assert all(float(row["value"]) for row in table)
+    track = [line.split("\t") for line in
+             (tmp_path / "out" / "attributions.bedgraph").read_text().splitlines()[1:]]  # fmt: skip
+    assert [(int(a), int(b)) for _, a, b, _ in track] == [
+        (number - 1, number) for number in range(first, first + len(bases))
+    ]
+    sites = rows(tmp_path / "out" / "sites.tsv")
+    found = [(int(s["start"]), int(s["end"])) for s in sites if s["motif"].startswith("MA0363")]
+    assert found == [reb1]
+    start, end = reb1
+    assert text[start - 1 : end] == REBSITE[30:39]
+
+
+README = "TTACCCGGGTCAAGTACGTGGCGCCATAGCTTGACGTACCCGGGATTAAGCTTGCATGCCTGCAGGTCGACTCTAGAGGA"
+
+
+def test_a_site_that_reaches_into_the_adapter_names_the_tallest_letters(crmnet, tmp_path):
+    (tmp_path / "s.fa").write_text(f">$a_{{$\n{README}\n")
+    status, _, err = crmnet("explain", "yeast-fast", tmp_path / "s.fa", "--medium", "complex",
+                            "--format", "svg", "-o", tmp_path / "out")  # fmt: skip
+    assert status == 0, err
+    sites = {row["name"]: row for row in rows(tmp_path / "out" / "sites.tsv")}
+    assert "REB1" in sites and "BAS1?" in sites and "BAS1" not in sites
+    assert (sites["REB1"]["start"], sites["REB1"]["end"]) == ("1", "8")
+    assert sites["REB1"]["reaches_adapter"] == "5'" and sites["BAS1?"]["reaches_adapter"] == ""
+    assert 0 < float(sites["REB1"]["effect"]) < 17
+    picture = (tmp_path / "out" / "logos-1.svg").read_text()
+    assert "REB1†" in picture and "BAS1" not in picture
+    assert "$a_{$    predicted expression" in picture
+    assert "bins (90 % interval" in picture
+
+
+def test_the_effect_of_a_site_is_that_of_replacing_all_its_bases_by_hand(small_run, tmp_path):
+    predictor = Predictor.load(small_run, device="cpu")
+    (tmp_path / "s.fa").write_text(f">one\n{REBSITE}\n")
+    tokens = read_promoters(tmp_path / "s.fa").tokens
+    # One base: the mean over the three others, which is in-silico mutagenesis.
+    mutants = [REBSITE[:40] + base + REBSITE[41:] for base in "ACGT" if base != REBSITE[40]]
+    predicted = predictor.predict([REBSITE, *mutants])[:, 0].astype(float)
+    by_hand = predicted[0] - predicted[1:].mean()
+    single, site, again = site_effects(
+        predictor, tokens, [(0, 57, 58), (0, 47, 56), (0, 57, 58)], [1, 0]
+    )
+    assert single == again == pytest.approx(by_hand, abs=1e-5)
+    # Nine bases: close to the mean over many random replacements of all of them.
+    rng = np.random.default_rng(0)
+    others = np.repeat(tokens, 500, axis=0)
+    others[:, 47:56] = (others[:, 47:56] + rng.integers(1, 4, (500, 9))) % 4
+    all_predicted = predictor.predict_tokens(np.concatenate([tokens, others]))[:, 0].astype(float)
+    spread = all_predicted[1:].std() / np.sqrt(24)
+    assert site == pytest.approx(all_predicted[0] - all_predicted[1:].mean(), abs=4 * spread)
+
+
+def test_repeated_ids_are_told_apart_and_tracks_have_names_without_blanks(
+    crmnet, small_run, tmp_path
+):
+    assert distinct_ids(["a", "b", "a", "a_2", "a"]) == ["a", "b", "a_3", "a_2", "a_4"]
+    assert track_names(["p 1\t(wt)", "p_1_(wt)", "#x", "track", " "]) == [
+        "p_1_(wt)", "p_1_(wt)_2", "_#x", "_track", "_",
+    ]  # fmt: skip
+    lines = ["id,sequence", f"p 1 (wt),{REBSITE}", f"p 1 (wt),{REBSITE[::-1]}"]
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    status, _, err = crmnet("explain", small_run, tmp_path / "s.csv", "--medium", "complex",
+                            "--method", "gradient", "--draw", 0,
+                            "-o", tmp_path / "out")  # fmt: skip
+    assert status == 0 and "1 of 2 ids repeat an earlier one" in err
+    lines = (tmp_path / "out" / "attributions.bedgraph").read_text().splitlines()[1:]
+    assert all(len(line.split()) == 4 for line in lines)
+    assert list(dict.fromkeys(line.split()[0] for line in lines)) == ["p_1_(wt)", "p_1_(wt)_2"]
+    table = rows(tmp_path / "out" / "attributions.tsv")
+    assert list(dict.fromkeys(row["id"] for row in table)) == ["p 1 (wt)", "p 1 (wt)_2"]
+
+
+def test_sequences_come_from_stdin(crmnet, small_run, tmp_path):
+    (tmp_path / "s.fa").write_text(f">one\n{REBSITE}\n")
+    own = os.dup(0)
+    with open(tmp_path / "s.fa") as file:
+        os.dup2(file.fileno(), 0)
+    try:
+        status, _, err = crmnet("explain", small_run, "-", "--medium", "complex", "--draw", 0,
+                                "--method", "gradient", "-o", tmp_path / "out")  # fmt: skip
+    finally:
+        os.dup2(own, 0)
+        os.close(own)
+    assert status == 0, err
+    assert len(rows(tmp_path / "out" / "attributions.tsv")) == 80

@@ -13,6 +13,7 @@ from crmnet.data.sequences import Promoters
 from crmnet.interpretation.figure5 import (
     FACTORS,
     FigureMotif,
+    Rows,
     _example,
     figure5,
     site_statistics,
@@ -106,7 +107,13 @@ def test_aligned_columns_are_drawn_at_the_same_positions(strand, left):
     figure_motif = FigureMotif(Motif("M", "D1", known.counts[:, 1:]), known, 1)
     _, axes = plt.subplots(3)
     values = np.zeros((1, 4, 80), dtype=np.float32)
-    _example(axes, "A", figure_motif, hits([0], [20], [23], [strand]), ["p"], values)
+    rows = Rows(["361"], values, np.array([80]), np.array([1]))
+    _example(axes, "A", figure_motif, hits([0], [20], [23], [strand]), rows)
+    title = axes[0].get_title(loc="left") or axes[0].get_title()
+    assert title.endswith(f", {'plus' if strand == '+' else 'minus'} strand of promoter 361")
+    titles = [text for text in (axes[0].title, axes[0]._left_title) if text.get_text()]
+    assert not titles[0].get_parse_math()  # a $ in an id is shown as it is
+    assert [t.get_text() for t in axes[0].get_xticklabels()][:3] == ["1", "10", "20"]
     # The motif covers bases 20 to 22. The known motif has a further column, in front of it or,
     # if reversed, behind it.
     for ax, start in zip(axes[1:], left, strict=True):

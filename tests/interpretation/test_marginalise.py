@@ -9,6 +9,7 @@ from torch import nn
 
 from crmnet.interpretation.marginalise import (
     backgrounds,
+    check_sites,
     pair_effects,
     single_effects,
     site_bases,
@@ -101,8 +102,45 @@ def test_the_command_plants_sites_and_pairs(crmnet, small_run, tmp_path):
     single, pairs = rows(out / "planted.tsv"), rows(out / "pairs.tsv")
     # Six bases begin at 0, 4, … 72.
     assert [r["strand"] for r in single if r["site"] == "TATAAA"] == ["+"] * 19 + ["-"] * 19
-    assert [int(r["start"]) for r in single[:3]] == [0, 4, 8]
+    assert [int(r["start"]) for r in single[:3]] == [1, 5, 9]
     # Four pairs of strands, eleven gaps from 0 to 40.
     assert len(pairs) == 44 and {r["sites"] for r in pairs} == {"REB1 and TATAAA"}
     for row in single + pairs:
         assert float(row["low"]) <= float(row["effect"]) <= float(row["high"])
+
+
+def test_each_insert_gets_the_site_at_its_own_place():
+    short, bare = prepare(*encode(["A" * 60]), "add")[0], prepare(*encode(["A" * 70]), "none")[0]
+    mixed = np.concatenate([short, bare])
+
+    class Places(nn.Module):
+        """Where GGGG begins in each construct, from 0; 0 without it."""
+
+        def forward(self, x_BCL):
+            return x_BCL[:, 2].unfold(1, 4, 1).prod(dim=2).argmax(dim=1)[:, None].float()
+
+    places = Predictor(Places(), ["complex"], torch.device("cpu"))
+    found = single_effects(places, mixed, "GGGG", [1], step=28)
+    # The shortest insert has 60 bases; it begins at 17, and the one without adapters at 0.
+    assert [p for s, p in found.where if s == "+"] == [0, 28, 56]
+    np.testing.assert_allclose(found.mean[:3], [8.5, 36.5, 64.5])
+
+
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        (["ACGTTGCA" * 12], "site of 96 bases, does not fit into an insert of 80 bases"),
+        (["ACGTTGCAT" * 5] * 2, "45 and 45 bases, does not fit into an insert of 80 bases"),
+        (["NOSUCH1"], "neither bases"),
+    ],
+)
+def test_sites_that_do_not_fit_are_one_error_before_any_file(
+    crmnet, small_run, tmp_path, sites, message
+):
+    (tmp_path / "s.txt").write_text("ACGGTCATTA" * 8 + "\n")
+    plants = [word for site in sites for word in ("--plant", site)]
+    status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "--medium", "complex",
+                            "--method", "gradient", "-o", tmp_path / "out", *plants)  # fmt: skip
+    assert status == 2 and message in err and err.count("error") == 1
+    assert not (tmp_path / "out").exists()
+    check_sites(grounds(), ["A" * 40, "A" * 40])

@@ -21,7 +21,9 @@ INCOMPLETE = 0.2
 
 def explain(
     model: Annotated[str, typer.Argument(help="Run folder, packed file, or bundled model.")],
-    file: Annotated[Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line.")],
+    file: Annotated[
+        Path, typer.Argument(help="FASTA, TSV, CSV or one sequence per line; - is stdin.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for tables and logos.")],
     method: Annotated[
         Method,
@@ -69,6 +71,9 @@ def explain(
     ] = 24,
     draw: Annotated[int, typer.Option(min=0, help="Number of logos to draw.")] = 24,
     page: Annotated[int, typer.Option(min=1, help="Logos per page.")] = 6,
+    own_scale: Annotated[
+        bool, typer.Option("--own-scale", help="Give each logo on a page a scale of its own.")
+    ] = False,
     format: Annotated[PictureFormat, typer.Option(help="File format of all figures.")] = "png",
     shuffles: Annotated[
         int, typer.Option(min=1, help="Shuffled references per sequence (integrated, deeplift).")
@@ -78,6 +83,9 @@ def explain(
     device: DeviceOption = "auto",
 ) -> None:
     """Explain predictions base by base: attributions, logos over known sites, tables.
+
+    Explained is the insert of each sequence: what lies between its adapters. Positions count from 1
+    on the sequence as given, in bedGraph from 0.
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
@@ -92,6 +100,13 @@ def explain(
     promoters = read_promoters(file, flanks=flanks, length=predictor.length)
     for line in promoters.preparation.messages(predictor.length):
         print(line, file=sys.stderr)
+    if plant:
+        from crmnet.interpretation.marginalise import check_sites
+
+        check_sites(promoters.tokens, plant)
+    if (repeated := len(promoters.ids) - len(set(promoters.ids))) > 0:
+        print(f"warning: {repeated:,} of {len(promoters.ids):,} ids repeat an earlier one; they "
+              "get a number (_2, _3, …)", file=sys.stderr)  # fmt: skip
     options = AttributeOptions(
         method, beyond_composition=not keep_composition, shuffles=shuffles, seed=seed
     )
@@ -102,10 +117,13 @@ def explain(
               "with --first", file=sys.stderr)  # fmt: skip
     found = run_explain(
         predictor, some, output, media=(medium, minus), options=options, motifs=named,
-        drawing=LogoOptions(format, page, draw),
+        drawing=LogoOptions(format, page, draw, own_scale),
     )  # fmt: skip
     if found.delta is not None:
         _say_completeness(abs(found.delta), unit_of(predictor, medium, minus), method)
+    unit = unit_of(predictor, medium, minus) or "the unit of expression"
+    print(f"positions count from 1 on the sequences as given; attributions and effects are in "
+          f"{unit}", file=sys.stderr)  # fmt: skip
     pages = -(-min(draw, len(some.ids)) // page)
     logos = f", logos-1.{format}{' …' * (pages > 1)}" * (pages > 0)
     print(f"written: {output}/attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")

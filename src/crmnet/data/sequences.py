@@ -45,11 +45,14 @@ class Promoters(NamedTuple):
     """``(B,)`` measured expression; None if the file has no such column."""
     preparation: sequence.Preparation = sequence.Preparation()
     """What :func:`crmnet.sequence.prepare` did to the sequences: adapters, length."""
+    given: sequence.Lengths | None = None
+    """``(B, 2)`` from :func:`crmnet.sequence.given_spans`; None if the constructs were given."""
 
     def first(self, n: int) -> Promoters:
         """The first ``n`` promoters."""
         measured = None if self.expression is None else self.expression[:n]
-        return Promoters(self.ids[:n], self.tokens[:n], measured, self.preparation)
+        given = None if self.given is None else self.given[:n]
+        return Promoters(self.ids[:n], self.tokens[:n], measured, self.preparation, given)
 
 
 def read_checked(
@@ -214,11 +217,12 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts, preparation, missing = [], sequence.Preparation(), 0
+    parts, given, preparation, missing = [], [], sequence.Preparation(), 0
     for block in read_sequences(path, expression=measured, columns=columns):
         tokens, done = prepare_block(block, path, flanks, length, iupac=iupac, cut=cut)
         ids += block.ids
         parts.append(tokens)
+        given.append(sequence.given_spans(block.sequences, flanks))
         preparation += done
         for line, text in zip(block.lines, block.expression or [], strict=False):
             if is_missing(text):
@@ -231,7 +235,7 @@ def read_promoters(
             display_name(path), f"{missing:,}", f"{len(ids):,}",
         )  # fmt: skip
     values = np.array(expression) if expression and len(expression) == len(ids) else None
-    return Promoters(ids, _stack(parts), values, preparation)
+    return Promoters(ids, _stack(parts), values, preparation, np.concatenate(given))
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:

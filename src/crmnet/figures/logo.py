@@ -84,10 +84,14 @@ def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
     ax.axhline(0, color=INK, linewidth=0.5)
 
 
-def number_positions(ax: Axes, length: int, every: int = 10) -> None:
-    """Label the middle of letters 0, ``every``, 2 · ``every``, … with their positions."""
-    positions = np.arange(0, length, every)
-    ax.set_xticks(positions + 0.5, [str(position) for position in positions])
+def number_positions(ax: Axes, length: int, first: int = 1, every: int = 10) -> None:
+    """Ticks under the middle of the first and of every tenth letter; the first is number ``first``.
+
+    The first is left unnumbered if the next number would touch it.
+    """
+    numbers = np.arange(first, first + length)
+    shown = (numbers % every == 0) | ((numbers == first) & (first % every < every - 2))
+    ax.set_xticks(np.nonzero(shown)[0] + 0.5, [str(number) for number in numbers[shown]])
     ax.tick_params(labelsize=7)
 
 
@@ -123,7 +127,7 @@ def draw_sites(ax: Axes, sites: Sequence[Site]) -> None:
     for site, row in zip(sites, rows, strict=True):
         ax.add_patch(Polygon(_arrow(site, -row), closed=True, facecolor=GREY, edgecolor="none"))
         middle = (site.start + site.end) / 2
-        ax.text(middle, -row - 0.22, site.name, ha="center", va="top", fontsize=6)
+        ax.text(middle, -row - 0.22, site.name, ha="center", va="top", fontsize=6, parse_math=False)
     ax.set_ylim(-max([1, *(row + 1 for row in rows)]) + 0.1, 0.25)
     ax.axis("off")
 

@@ -3,8 +3,9 @@
 Takes a predictor and sequences, gives ``(B, 4, L)`` in the unit of expression, for the tables,
 logos and motif searches of this folder. All methods take a plain module, one-hot ``(B, 4, L)`` →
 ``(B, M)``, and a weight for each output: 1 for one medium, +1 and −1 for the difference of two.
-Attributions are non-zero only at the observed bases of the insert; the adapters are the same in
-every promoter. By default the effect of composition is removed (:func:`without_composition`).
+Attributions are non-zero only at the observed bases of the insert, whatever its length and adapters
+(:mod:`crmnet.interpretation.inserts`); the adapters are the same in every promoter. By default the
+effect of composition is removed (:func:`without_composition`).
 
     gradient     input × gradient (saliency in the paper)
     masked       the same with the paper's filter: :func:`paper_mask`
@@ -20,7 +21,7 @@ import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from crmnet import sequence
 from crmnet.choices import Method
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
+from crmnet.interpretation.inserts import Inserts, find_inserts
 from crmnet.models.deeplift_form import for_deeplift
 from crmnet.prediction.predictor import Predictor
 
@@ -38,7 +40,7 @@ METHODS = get_args(Method)
 MASK_BELOW = 0.1
 """Smallest saliency that is drawn (paper, section 2.6)."""
 INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
-"""The middle 80 bases of a construct."""
+"""The insert of a construct with both adapters around 80 bases."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,11 @@ class Attribution(NamedTuple):
     """``(B,)`` completeness error: the sum of the attributions, composition included, minus the
     difference between the prediction and the mean prediction of the references. None for methods
     without this property."""
-    hypothetical: Attributions | None = None
+    hypothetical: Attributions | None
     """``(B, 4, L)`` the same for every possible base at every position of the insert, as TF-MoDISco
     needs it; None for ``masked``, which is for drawing only."""
+    inserts: Inserts
+    """Where the insert of each sequence lies."""
 
 
 class LetterAttributions(NamedTuple):
@@ -136,6 +140,7 @@ def attribute(
     minus: str | None = None,
     method: str | None = None,
     options: AttributeOptions = DEFAULTS,
+    given: npt.ArrayLike | None = None,
 ) -> Attribution:
     """Attribute the predictions of sequences to their bases.
 
@@ -147,6 +152,8 @@ def attribute(
         minus: Explain how much more ``medium`` is predicted than this one.
         method: One of :data:`METHODS`; None takes that of the options.
         options: Method and its settings.
+        given: ``(B, 2)``, where the given sequences lie in tokens, as
+            :func:`crmnet.sequence.given_spans` returns it. None: the tokens are what was given.
 
     Raises:
         ValueError: If a medium or method is not known, or a sequence cannot be read.
@@ -154,40 +161,58 @@ def attribute(
     """
     if method is not None:
         options = dataclasses.replace(options, method=method)
-    tokens = _tokens(predictor, sequences)
+    if np.ndim(cast(npt.ArrayLike, sequences)) > 1:
+        tokens = sequence.as_tokens(cast(npt.ArrayLike, sequences))
+    else:
+        texts = sequence.as_list(cast(sequence.Texts, sequences))
+        tokens = predictor.prepare(texts)
+        given = sequence.given_spans(texts)
+    inserts = find_inserts(tokens, given)
+    inside = inserts.inside(tokens.shape[1])
     weights = output_weights(predictor, medium, minus)
     if options.method == "ism":
-        changes = mutagenesis(predictor, tokens, weights)
+        changes = mutagenesis(predictor, tokens, weights, inside)
         found = LetterAttributions((changes - changes.mean(axis=1, keepdims=True)) * 4 / 3)
     else:
         network = Combined(predictor.model, weights).to(predictor.device).eval()
-        function = {"integrated": _integrated, "deeplift": _deeplift}.get(options.method, _gradient)
-        found = function(network, np.array(tokens), options, predictor.batch_size)
+        if function := {"integrated": _integrated, "deeplift": _deeplift}.get(options.method):
+            shuffled = references(tokens, options, inserts)
+            found = function(network, np.array(tokens), shuffled, options, predictor.batch_size)
+        else:
+            found = _gradient(network, np.array(tokens), predictor.batch_size)
     if options.method == "masked":
-        return Attribution(paper_mask(_present(found.plain, tokens), tokens), None)
-    table = without_composition(found.plain, tokens) if options.beyond_composition else found.plain
-    table = table * _inside(tokens.shape[1])
-    return Attribution(_present(table, tokens), found.delta, table.astype(np.float32))
+        shown = paper_mask(_present(found.plain, tokens), tokens, inside)
+        return Attribution(shown, None, None, inserts)
+    table = found.plain
+    if options.beyond_composition:
+        table = without_composition(table, tokens, inside)
+    table = table * inside[:, None]
+    return Attribution(_present(table, tokens), found.delta, table.astype(np.float32), inserts)
 
 
-def _tokens(predictor: Predictor, sequences: Any) -> sequence.Tokens:
-    """Tokens ``(B, L)`` of sequences that are text, or tokens already."""
-    return sequence.as_tokens(sequences) if np.ndim(sequences) > 1 else predictor.prepare(sequences)
+def _inside(tokens: sequence.Tokens) -> npt.NDArray[np.bool_]:
+    """``(B, L)`` True at the positions of the inserts."""
+    return find_inserts(tokens).inside(tokens.shape[1])
 
 
 def mutagenesis(
-    predictor: Predictor, tokens: npt.ArrayLike, weights: Sequence[int]
+    predictor: Predictor,
+    tokens: npt.ArrayLike,
+    weights: Sequence[int],
+    inside: npt.NDArray[np.bool_] | None = None,
 ) -> Attributions:
     """Change of the prediction by every single substitution, ``(B, 4, L)``.
 
     0 at observed bases, at N and at the adapters. The 80 bases of an insert have 240 mutants, which
-    are predicted with the inference form of the model.
+    are predicted with the inference form of the model. ``inside`` ``(B, L)`` is True at the
+    positions to mutate; None means the inserts.
     """
     tokens = sequence.as_tokens(tokens)
+    inside = _inside(tokens) if inside is None else inside
     changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     vector = np.array(weights, dtype=np.float32)
     for row, letters in enumerate(tokens):
-        known = (letters < sequence.N_TOKEN) & _inside(len(letters))
+        known = (letters < sequence.N_TOKEN) & inside[row]
         base, place = np.nonzero((np.arange(4)[:, None] != letters) & known)
         mutants = np.repeat(letters[None], len(place) + 1, axis=0)
         mutants[np.arange(len(place)), place] = base
@@ -196,14 +221,9 @@ def mutagenesis(
     return changes
 
 
-def _inside(length: int) -> npt.NDArray[np.bool_]:
-    """``(L,)`` True at the positions of the insert."""
-    inside = np.zeros(length, dtype=bool)
-    inside[INSERT] = True
-    return inside
-
-
-def without_composition(table: npt.ArrayLike, tokens: npt.ArrayLike) -> Attributions:
+def without_composition(
+    table: npt.ArrayLike, tokens: npt.ArrayLike, inside: npt.NDArray[np.bool_] | None = None
+) -> Attributions:
     """Attributions without the average effect of each base in its promoter.
 
     The G + C content of a promoter alone changes expression by several bins, in the simulated cell
@@ -215,30 +235,36 @@ def without_composition(table: npt.ArrayLike, tokens: npt.ArrayLike) -> Attribut
     Args:
         table: ``(B, 4, L)`` a value for every possible base at every position.
         tokens: ``(B, L)``.
+        inside: ``(B, L)`` True at the positions of the inserts; None finds them.
 
     Returns:
         ``(B, 4, L)`` float32.
     """
     table, tokens = np.asarray(table), sequence.as_tokens(tokens)
+    inside = _inside(tokens) if inside is None else inside
     centred = table - table.mean(axis=1, keepdims=True)
-    for row, letters in zip(centred, tokens[:, INSERT], strict=True):
-        known = row[:, INSERT][:, letters < sequence.N_TOKEN]
+    for row, counted in zip(centred, inside & (tokens < sequence.N_TOKEN), strict=True):
+        known = row[:, counted]
         if known.size:
             row -= np.median(known, axis=1, keepdims=True)
     return centred.astype(np.float32)
 
 
-def paper_mask(values: npt.ArrayLike, tokens: npt.ArrayLike) -> Attributions:
+def paper_mask(
+    values: npt.ArrayLike, tokens: npt.ArrayLike, inside: npt.NDArray[np.bool_] | None = None
+) -> Attributions:
     """The paper's filter of saliency, used in its logos and in Figure 5F (section 2.6).
 
     Values below the mean over the known bases of a sequence are set to 0, then values below 0.1.
-    The adapters are set to 0 too, so that only the middle 80 bases remain.
+    The adapters are set to 0 too, so that only the insert remains (``inside``, ``(B, L)``; None
+    finds it).
     """
     values, tokens = np.asarray(values), sequence.as_tokens(tokens)
+    inside = _inside(tokens) if inside is None else inside
     known = tokens < sequence.N_TOKEN
     along = values.sum(axis=1)
     mean = along.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    kept = (along >= mean[:, None]) & (along >= MASK_BELOW) & _inside(tokens.shape[1])
+    kept = (along >= mean[:, None]) & (along >= MASK_BELOW) & inside
     return values * kept[:, None, :]
 
 
@@ -263,9 +289,7 @@ def _one_hot(network: nn.Module, tokens: sequence.Tokens) -> Tensor:
     return sequence.one_hot(torch.from_numpy(np.array(tokens)).to(_device(network)))
 
 
-def _gradient(
-    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
-) -> LetterAttributions:
+def _gradient(network: nn.Module, tokens: sequence.Tokens, batch_size: int) -> LetterAttributions:
     parts = []
     for start in range(0, len(tokens), batch_size):
         x_BCL = _one_hot(network, tokens[start : start + batch_size])
@@ -273,28 +297,43 @@ def _gradient(
     return LetterAttributions(np.concatenate(parts))
 
 
-def references(tokens: npt.ArrayLike, options: AttributeOptions) -> sequence.Tokens:
+def references(
+    tokens: npt.ArrayLike, options: AttributeOptions, inserts: Inserts | None = None
+) -> sequence.Tokens:
     """Dinucleotide shuffles ``(B, R, L)`` of the inserts; the adapters are not shuffled.
 
     All sequences have the same adapters. With references without adapters, attributions would
     explain the construct of the assay instead of the promoter.
     """
     tokens = sequence.as_tokens(tokens)
-    inserts = np.repeat(tokens[:, INSERT], options.shuffles, axis=0)
-    shuffled = np.repeat(tokens, options.shuffles, axis=0)
-    shuffled[:, INSERT] = sequence.shuffle(inserts, options.seed, 2)
+    inserts = find_inserts(tokens) if inserts is None else inserts
+    rows = np.repeat(np.arange(len(tokens)), options.shuffles)
+    shuffled = shuffled_inserts(tokens[rows], inserts.take(rows), options.seed)
     return shuffled.reshape(len(tokens), options.shuffles, -1)
 
 
+def shuffled_inserts(tokens: sequence.Tokens, inserts: Inserts, seed: int) -> sequence.Tokens:
+    """Copies of constructs ``(B, L)`` with dinucleotide shuffles of their inserts."""
+    mixed = sequence.shuffle(inserts.cut_tokens(tokens), seed, 2)
+    columns, exists = inserts.columns()
+    copies = np.array(tokens)
+    copies[np.nonzero(exists)[0], columns[exists]] = mixed[exists]
+    return copies
+
+
 def _integrated(
-    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
+    network: nn.Module,
+    tokens: sequence.Tokens,
+    shuffled: sequence.Tokens,
+    options: AttributeOptions,
+    batch_size: int,
 ) -> LetterAttributions:
     values = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     delta = np.zeros(len(tokens), dtype=np.float32)
     # Midpoints of equal steps: exact for a quadratic function; neither end is used twice.
     fractions = ((torch.arange(options.steps) + 0.5) / options.steps).to(_device(network))
-    for row, shuffled in enumerate(references(tokens, options)):
-        x_BCL, r_RCL = _one_hot(network, tokens[row : row + 1]), _one_hot(network, shuffled)
+    for row, others in enumerate(shuffled):
+        x_BCL, r_RCL = _one_hot(network, tokens[row : row + 1]), _one_hot(network, others)
         points = r_RCL[:, None] + fractions[None, :, None, None] * (x_BCL - r_RCL)[:, None]
         batches = torch.split(points.flatten(0, 1), batch_size)
         slopes = torch.cat([gradients(network, batch) for batch in batches])
@@ -318,7 +357,11 @@ def _for_every_base(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:
 
 
 def _deeplift(
-    network: nn.Module, tokens: sequence.Tokens, options: AttributeOptions, batch_size: int
+    network: nn.Module,
+    tokens: sequence.Tokens,
+    shuffled: sequence.Tokens,
+    options: AttributeOptions,
+    batch_size: int,
 ) -> LetterAttributions:
     try:
         from tangermeme.deep_lift_shap import deep_lift_shap
@@ -327,7 +370,6 @@ def _deeplift(
             "DeepLIFT/SHAP needs tangermeme: pip install 'crmnet[interpret]'"
         ) from error
     x_BCL = _one_hot(network, tokens)
-    shuffled = references(tokens, options)
     r_NCL = _one_hot(network, shuffled.reshape(-1, tokens.shape[1]))
     r_BRCL = r_NCL.view(*shuffled.shape[:2], 4, -1)
     with warnings.catch_warnings():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -18,39 +18,48 @@ import numpy.typing as npt
 from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.data.sequences import Promoters
+from crmnet.figures.logo import Site
 from crmnet.figures.style import STYLE
 from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.interpretation.attribute import (
     DEFAULTS,
-    INSERT,
     AttributeOptions,
     Attribution,
     attribute,
     output_weights,
     unit_of,
 )
+from crmnet.interpretation.inserts import Inserts
 from crmnet.interpretation.logos import (
     DEFAULT_LOGOS,
+    INTO_ADAPTER,
+    MIN_AGREEMENT,
+    Agreement,
     LogoOptions,
     LogoPanel,
+    agreement,
+    insert_sites,
     logo_page,
-    named_sites,
     share_exceeded,
-    site_sums,
+    site_bases,
+    site_name,
+    sites_to_draw,
     supported_sites,
 )
+from crmnet.interpretation.marginalise import site_effects
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import is_certain
 from crmnet.motifs.pwm import Motif
-from crmnet.motifs.scan import ScanOptions, find_sites
+from crmnet.motifs.scan import Hits, ScanOptions
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
-from crmnet.reports.sites import write_sites
 from crmnet.reports.tables import TableWriter
 
 SITES = ScanOptions(p_value=2e-4)
 """What counts as a site of a known factor in ``sites.tsv``."""
+TITLE_ID = 30
+"""Most letters of an id in the title of a logo."""
 
 
 def explain(
@@ -67,13 +76,19 @@ def explain(
 
     Writes to ``folder``:
 
-    - ``attributions.npz``: values and hypothetical values ``(B, 4, L)``, tokens, ids, delta;
-    - ``attributions.tsv``: one row for each base;
-    - ``attributions.bedgraph``: one track, in which position 0 is the first base of the insert;
-    - ``sites.tsv``: each site with the sum of its attributions and
-      :func:`crmnet.interpretation.logos.share_exceeded`;
+    - ``attributions.npz``: values and hypothetical values ``(B, 4, L)``, tokens, ids, delta, and
+      where each insert lies in its construct (``inserts``) and where the given sequence begins in
+      it (``origin``), counted from 0;
+    - ``attributions.tsv``: one row for each base of the insert;
+    - ``attributions.bedgraph``: the same as one track, from 0 and half-open as its format is;
+    - ``sites.tsv``: each site with its effect
+      (:func:`crmnet.interpretation.marginalise.site_effects`), its agreement with the attributions
+      and :func:`crmnet.interpretation.logos.share_exceeded`;
     - ``logos-1.png``, ``logos-2.png``, …: below each logo the sites that
-      :func:`crmnet.interpretation.logos.supported_sites` selects.
+      :func:`crmnet.interpretation.logos.sites_to_draw` selects.
+
+    Positions count from 1 on the sequences as they were given. Of repeated ids all but the first
+    get a number (:func:`distinct_ids`).
 
     Args:
         predictor: The model.
@@ -85,41 +100,183 @@ def explain(
         drawing: Format and size of the logos.
     """
     folder = Path(folder)
-    found = attribute(predictor, promoters.tokens, medium=media[0], minus=media[1], options=options)
+    promoters = promoters._replace(ids=distinct_ids(promoters.ids))
+    found = attribute(
+        predictor, promoters.tokens, medium=media[0], minus=media[1], options=options,
+        given=promoters.given,
+    )  # fmt: skip
     motifs = yeast_motifs() if motifs is None else motifs
-    hits = find_sites(promoters.tokens[:, INSERT], motifs, SITES)
     write_attributions(folder, promoters, found)
-    values = base_attributions(found)
-    beyond = share_exceeded(values, hits)
-    more = {"attribution": site_sums(values, hits), "beyond": beyond}
-    write_sites(folder / "sites.tsv", promoters.ids, motifs, hits, more)
-    hits = supported_sites(hits, beyond)
+    sites = _find_sites(predictor, promoters.tokens, found, motifs, media, options.seed)
+    _write_sites(folder / "sites.tsv", promoters, motifs, sites, found.inserts)
+    drawn = _drawn_sites(sites, found.inserts)
     titles = _titles(predictor, promoters.first(drawing.max_logos), media)
+    values, lengths = found.inserts.cut(found.values), found.inserts.lengths
     panels = [
-        LogoPanel(title, found.values[row][:, INSERT], named_sites(motifs, hits, row))
+        LogoPanel(
+            title, values[row, :, : lengths[row]], drawn.get(row, []),
+            int(found.inserts.numbers(row)[0]),
+        )
         for row, title in enumerate(titles)
-    ]
+        if lengths[row]
+    ]  # fmt: skip
     with matplotlib.rc_context(STYLE):
         for page, first in enumerate(range(0, len(panels), drawing.per_page), 1):
-            figure = logo_page(panels[first : first + drawing.per_page], unit_of(predictor, *media))
+            shown = panels[first : first + drawing.per_page]
+            figure = logo_page(shown, unit_of(predictor, *media), drawing.own_scale)
             save_figure(figure, folder / f"logos-{page}.{drawing.format}")
     return found
+
+
+class NamedSites(NamedTuple):
+    """The sites of known factors on the inserts, with what the attributions say about them."""
+
+    hits: Hits
+    """Positions are those of the constructs."""
+    names: list[str]
+    """Only the best site of those that overlap has a name without question mark, if the pattern of
+    its attributions is that of its matrix."""
+    drawn: list[int]
+    """Numbers of the sites to draw, the best first."""
+    effect: Floats
+    agreement: Agreement
+    beyond: Floats
+
+
+def _find_sites(
+    predictor: Predictor,
+    tokens: sequence.Tokens,
+    found: Attribution,
+    motifs: Sequence[Motif],
+    media: tuple[str | None, str | None],
+    seed: int,
+) -> NamedSites:
+    inserts = found.inserts
+    hits = insert_sites(tokens, inserts, motifs, SITES)
+    start = np.maximum(hits.start, inserts.start[hits.row])
+    end = np.minimum(hits.end, inserts.stop[hits.row])
+    places = np.stack([hits.row, start, end], axis=1)
+    effect = site_effects(predictor, tokens, places, output_weights(predictor, *media), seed)
+    observed = found.hypothetical is None
+    values = found.values if found.hypothetical is None else found.hypothetical
+    agree = agreement(values, tokens, motifs, hits, observed)
+    along = found.values.sum(axis=1)
+    beyond = share_exceeded(along, hits, inserts.inside(tokens.shape[1]))
+    drawn = sites_to_draw(hits, supported_sites(hits, beyond), agree.explained)
+    best = np.isin(np.arange(len(hits.row)), drawn)
+    certain = best & (np.abs(agree.cosine) >= MIN_AGREEMENT)
+    names = [
+        site_name(motifs[motif].name, bases, sure)
+        for motif, bases, sure in zip(hits.motif, site_bases(tokens, hits), certain, strict=True)
+    ]
+    return NamedSites(hits, names, drawn, effect, agree, beyond)
+
+
+def _write_sites(
+    path: Path, promoters: Promoters, motifs: Sequence[Motif], sites: NamedSites, inserts: Inserts
+) -> None:
+    """One row for each site; a site that reaches into an adapter ends where the insert ends."""
+    hits = sites.hits
+    first, last = inserts.start[hits.row], inserts.stop[hits.row]
+    origin = inserts.origin[hits.row]
+    before, after = hits.start < first, hits.end > last
+    columns: dict[str, Any] = {
+        "id": [promoters.ids[row] for row in hits.row],
+        "motif": [motifs[i].id for i in hits.motif],
+        "name": sites.names,
+        "start": np.maximum(hits.start, first) - origin + 1,
+        "end": np.minimum(hits.end, last) - origin,
+        "strand": hits.strand,
+        "reaches_adapter": np.where(before, "5'", np.where(after, "3'", "")),
+        "score": hits.score,
+        "p": hits.p,
+        "q": hits.q,
+        "effect": sites.effect.astype(np.float32),
+        "agreement": sites.agreement.cosine.astype(np.float32),
+        "beyond": sites.beyond.astype(np.float32),
+    }
+    with TableWriter(path, list(columns)) as table:
+        table.write(columns)
+
+
+def _drawn_sites(sites: NamedSites, inserts: Inserts) -> dict[int, list[Site]]:
+    """Sites to draw, by row; their positions count from 0 on the insert."""
+    hits = sites.hits
+    drawn: dict[int, list[Site]] = {}
+    for i in sites.drawn:
+        row = int(hits.row[i])
+        first, last = int(inserts.start[row]), int(inserts.stop[row])
+        start, end = max(int(hits.start[i]), first), min(int(hits.end[i]), last)
+        mark = INTO_ADAPTER if hits.start[i] < first or hits.end[i] > last else ""
+        site = Site(sites.names[i] + mark, start - first, end - first, str(hits.strand[i]))
+        drawn.setdefault(row, []).append(site)
+    return drawn
+
+
+def distinct_ids(ids: Sequence[str]) -> list[str]:
+    """The ids, with a number after all but the first of equal ones: ``a``, ``a_2``, ``a_3``."""
+    taken, counts = set(ids), dict.fromkeys(ids, 0)
+    distinct = []
+    for name in ids:
+        counts[name] += 1
+        own = name
+        while counts[name] > 1 and own in taken:
+            own = f"{name}_{counts[name]}"
+            counts[name] += own in taken
+        taken.add(own)
+        distinct.append(own)
+    return distinct
+
+
+def track_names(ids: Sequence[str]) -> list[str]:
+    """The ids as bedGraph takes them: without blanks, no comment or header, none twice."""
+    names = ["_".join(name.split()) or "_" for name in ids]
+    return distinct_ids([
+        f"_{name}" if name.startswith("#") or name.lower() in ("track", "browser") else name
+        for name in names
+    ])  # fmt: skip
 
 
 def _titles(
     predictor: Predictor, promoters: Promoters, media: tuple[str | None, str | None]
 ) -> list[str]:
     """Title of each logo: id, predicted expression and, if known, measured expression."""
+    if not promoters.ids:
+        return []
     predicted = predict_difference(predictor, promoters.tokens, media)
+    intervals = _intervals(predictor, promoters.tokens, media)
     unit = f" {unit_of(predictor, *media) or ''}".rstrip()
     label = media_label(predictor, media)
     titles = [
-        f"{name}    predicted expression {value:.2f}{unit} in {label}"
-        for name, value in zip(promoters.ids, predicted, strict=True)
+        f"{_short(name)}    predicted expression {value:.2f}{unit}{interval} in {label}"
+        for name, value, interval in zip(promoters.ids, predicted, intervals, strict=True)
     ]
     if promoters.expression is None or media[1]:  # a file holds one medium, never a difference
         return titles
     return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
+
+
+def _short(name: str) -> str:
+    """An id in a title: long ones are cut, so that the prediction stays visible."""
+    return name if len(name) <= TITLE_ID else f"{name[: TITLE_ID - 1]}…"
+
+
+def _intervals(
+    predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
+) -> list[str]:
+    """The prediction interval of each promoter as text, empty where the model gives none."""
+    calibration = predictor.card.calibration if predictor.card else None
+    column = predictor.medium_index(media[0]) if media[0] else 0
+    medium = predictor.media[column]
+    trust = None if media[1] else predictor.assess_tokens(tokens).trust
+    if trust is None or calibration is None or medium not in calibration.intervals:
+        return [""] * len(tokens)
+    level = 100 * calibration.level
+    ends = zip(trust.low[:, column], trust.high[:, column], strict=True)
+    return [
+        f" ({level:g} % interval {low:.2f} to {high:.2f})" if low == low else ""
+        for low, high in ends
+    ]
 
 
 def media_label(predictor: Predictor, media: tuple[str | None, str | None]) -> str:
@@ -136,11 +293,6 @@ def predict_difference(
     return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 
-def base_attributions(found: Attribution) -> npt.NDArray[np.float32]:
-    """The attribution of each base of the insert, ``(B, 80)``."""
-    return found.values.sum(axis=1)[:, INSERT]
-
-
 def write_attributions(folder: PathLike, promoters: Promoters, found: Attribution) -> None:
     """Write the values as npz, TSV and bedGraph."""
     folder = Path(folder)
@@ -148,6 +300,8 @@ def write_attributions(folder: PathLike, promoters: Promoters, found: Attributio
         "values": found.values,
         "tokens": promoters.tokens,
         "ids": np.array(promoters.ids),
+        "inserts": np.stack([found.inserts.start, found.inserts.stop], axis=1),
+        "origin": found.inserts.origin,
     }
     for name in ("delta", "hypothetical"):
         if (array := getattr(found, name)) is not None:
@@ -158,16 +312,22 @@ def write_attributions(folder: PathLike, promoters: Promoters, found: Attributio
             np.savez_compressed(file, **arrays)
 
     write_atomically(folder / "attributions.npz", save)
-    values = base_attributions(found)
-    letters = sequence.decode(promoters.tokens[:, INSERT], np.full(len(values), values.shape[1]))
+    along, inserts = found.values.sum(axis=1), found.inserts
     lines = ['track type=bedGraph name="crmnet attribution"']
+    tracks = track_names(promoters.ids)
     with TableWriter(folder / "attributions.tsv", ["id", "position", "base", "value"]) as table:
-        for name, text, row in zip(promoters.ids, letters, values, strict=True):
-            places = np.arange(len(row))
+        for row, name in enumerate(promoters.ids):
+            here = slice(int(inserts.start[row]), int(inserts.stop[row]))
+            values, numbers = along[row, here], inserts.numbers(row)
+            letters = [sequence.LETTERS[token] for token in promoters.tokens[row, here]]
             table.write(
-                {"id": [name] * len(row), "position": places, "base": list(text), "value": row}
+                {"id": [name] * len(values), "position": numbers, "base": letters, "value": values}
             )
-            lines += [f"{name}\t{i}\t{i + 1}\t{value:.6g}" for i, value in enumerate(row)]
+            # bedGraph counts from 0, and its second number is one past the last base.
+            lines += [
+                f"{tracks[row]}\t{number - 1}\t{number}\t{value:.6g}"
+                for number, value in zip(numbers.tolist(), values, strict=True)
+            ]
     write_text_atomically(folder / "attributions.bedgraph", "\n".join(lines) + "\n")
 
 

@@ -25,7 +25,7 @@ from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.files import PathLike
-from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute, unit_of
+from crmnet.interpretation.attribute import AttributeOptions, attribute, unit_of
 from crmnet.interpretation.explain import media_label, predict_difference, read_discovery
 from crmnet.interpretation.logos import WIDTH, site_sums
 from crmnet.motifs.formats import read_motifs
@@ -45,6 +45,8 @@ FACTORS = ("NHP10", "REB1", "ABF1", "AZF1", "RAP1")
 PANELS = 5
 """Number of example panels, A–E."""
 RESAMPLES = 1000
+MAX_ID = 40
+"""Most letters of an id in a title."""
 MIN_PROMOTERS = 5
 """Fewest promoters for which an interval is given."""
 
@@ -163,10 +165,12 @@ def figure5(
     motifs = list(motifs or top_motifs())[:PANELS]
     options = AttributeOptions("masked")
     attribution = attribute(
-        predictor, promoters.tokens, medium=media[0], minus=media[1], options=options
-    )
-    values = attribution.values[:, :, INSERT]
-    hits = _sites(promoters.tokens[:, INSERT], motifs)
+        predictor, promoters.tokens, medium=media[0], minus=media[1], options=options,
+        given=promoters.given,
+    )  # fmt: skip
+    inserts = attribution.inserts
+    values = inserts.cut(attribution.values)
+    hits = _sites(inserts.cut_tokens(promoters.tokens), motifs)
     unit = unit_of(predictor, *media) or "expression"
     # A file contains measurements in one medium, not differences of two media.
     measured = promoters.expression if media[1] is None else None
@@ -177,11 +181,12 @@ def figure5(
         kind, scale, expression = "measured", "", measured
     saliency = values.sum(axis=1).astype(float)
     named_hits = [(motif.name, motif_hits) for motif, motif_hits in hits]
-    rows = site_statistics(saliency, expression, named_hits, seed)
+    rows = site_statistics(saliency, expression, named_hits, seed, inserts.lengths)
     _write_table(folder / "figure5.tsv", rows, kind)
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
-        lower_part = _examples(figure, promoters.ids, values, hits)
+        first = inserts.start - inserts.origin + 1
+        lower_part = _examples(figure, Rows(promoters.ids, values, inserts.lengths, first), hits)
         _saliency_and_expression(lower_part, rows, (unit, scale), kind)
         save_figure(figure, folder / f"figure5.{picture}")
     return rows
@@ -205,6 +210,7 @@ def site_statistics(
     expression: npt.ArrayLike,
     hits: Sequence[tuple[str, Hits]],
     seed: int = 0,
+    lengths: npt.ArrayLike | None = None,
 ) -> list[BarValues]:
     """Saliency at the sites of each motif, and expression of the promoters with a site.
 
@@ -213,14 +219,16 @@ def site_statistics(
         expression: ``(B,)``.
         hits: Name of each motif, and its sites on the same coordinates.
         seed: Seed of the bootstrap.
+        lengths: ``(B,)`` number of positions of each promoter; None means L.
 
     Returns:
         A row named ``all`` for all promoters and positions, then one row for each motif.
     """
     saliency, expression = np.asarray(saliency), np.asarray(expression)
     ones = np.ones(len(saliency))
+    lengths = ones * saliency.shape[1] if lengths is None else np.asarray(lengths, dtype=float)
     mean_interval = partial(_bootstrap_ratio, seed=seed)
-    mean_saliency = mean_interval(saliency.sum(1), ones * saliency.shape[1])
+    mean_saliency = mean_interval(saliency.sum(1), lengths)
     rows = [BarValues("all", len(saliency), mean_saliency, np.nan, mean_interval(expression, ones))]
     for name, motif_hits in hits:
         covered = np.zeros(saliency.shape, dtype=bool)
@@ -229,7 +237,7 @@ def site_statistics(
         with_site = covered.any(axis=1)
         count = covered.sum(1)[with_site]
         width = int(motif_hits.end[0] - motif_hits.start[0])
-        random_saliency = _random_saliency(saliency[with_site], width)
+        random_saliency = _random_saliency(saliency[with_site], width, lengths[with_site])
         rows.append(
             BarValues(
                 name,
@@ -242,9 +250,12 @@ def site_statistics(
     return rows
 
 
-def _random_saliency(saliency: Floats, width: int) -> Floats:
+def _random_saliency(saliency: Floats, width: int, lengths: Floats) -> Floats:
     """Mean saliency over all windows of this width in each promoter, ``(B,)``."""
-    return np.lib.stride_tricks.sliding_window_view(saliency, width, axis=1).mean(axis=(1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(saliency, width, axis=1).mean(axis=2)
+    exists = np.arange(windows.shape[1]) <= lengths[:, None] - width
+    means: Floats = (windows * exists).sum(axis=1) / exists.sum(axis=1)
+    return means
 
 
 def _bootstrap_ratio(total: Floats, count: Floats, seed: int) -> MeanInterval:
@@ -273,10 +284,21 @@ def _write_table(path: Path, rows: Sequence[BarValues], kind: str) -> None:
         table.write({**columns, "expression_is": [kind] * len(rows)})
 
 
+class Rows(NamedTuple):
+    """The promoters of the examples."""
+
+    ids: Sequence[str]
+    values: npt.NDArray[np.float32]
+    """``(B, 4, L)`` saliency of the inserts."""
+    lengths: npt.NDArray[np.int64]
+    """``(B,)`` of the inserts."""
+    first: npt.NDArray[np.int64]
+    """``(B,)`` position of the insert's first base on the given sequence, from 1."""
+
+
 def _examples(
     figure: Figure,
-    ids: Sequence[str],
-    values: npt.NDArray[np.float32],
+    rows: Rows,
     hits: Sequence[tuple[FigureMotif, Hits]],
 ) -> Figure:
     """Draw panels A–E on the upper part of a figure, set its size, and return the lower part."""
@@ -287,7 +309,7 @@ def _examples(
     ratios = [height for panel_heights in heights for height in panel_heights]
     axes = iter(upper.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
     for letter, (motif, motif_hits), panel_heights in zip("ABCDE", hits, heights, strict=False):
-        _example([next(axes) for _ in panel_heights], letter, motif, motif_hits, ids, values)
+        _example([next(axes) for _ in panel_heights], letter, motif, motif_hits, rows)
     return lower
 
 
@@ -296,18 +318,20 @@ def _example(
     letter: str,
     figure_motif: FigureMotif,
     hits: Hits,
-    ids: Sequence[str],
-    values: npt.NDArray[np.float32],
+    rows: Rows,
 ) -> None:
     """Draw the promoter with the most salient site of the motif, above the logos of the motifs."""
-    best = int(np.argmax(site_sums(values.sum(axis=1), hits)))
+    best = int(np.argmax(site_sums(rows.values.sum(axis=1), hits)))
     row, start, end = int(hits.row[best]), int(hits.start[best]), int(hits.end[best])
     strand = str(hits.strand[best])
-    logo_axes, length = axes[0], values.shape[2]
-    logo(logo_axes, values[row])
-    number_positions(logo_axes, length)
+    logo_axes, length = axes[0], int(rows.lengths[row])
+    logo(logo_axes, rows.values[row, :, :length])
+    number_positions(logo_axes, length, int(rows.first[row]))
     logo_axes.axvspan(start, end, color=GREY, alpha=0.25, linewidth=0, zorder=0)
-    logo_axes.set_title(f"{letter}   {figure_motif.title}, on {strand} in {ids[row]}", fontsize=9)
+    name = rows.ids[row] if len(rows.ids[row]) <= MAX_ID else f"{rows.ids[row][: MAX_ID - 1]}…"
+    promoter = f"promoter {name}" if name.isdecimal() else name
+    where = f"{'plus' if strand == '+' else 'minus'} strand of {promoter}"
+    logo_axes.set_title(f"{letter}   {figure_motif.title}, {where}", fontsize=9, parse_math=False)
     logo_axes.set_ylabel("saliency", fontsize=7)
     drawn_motifs = [(figure_motif.motif, start)]
     if figure_motif.known:  # aligned columns are drawn at the same positions
@@ -318,7 +342,8 @@ def _example(
     for ax, (motif, left) in zip(axes[1:], drawn_motifs, strict=True):
         motif_logo(ax, (motif if strand == "+" else motif.reverse_complement).counts, left)
         ax.set_xlim(0, length)
-        ax.text(side, 0.95, motif.id, transform=ax.transAxes, fontsize=7, va="top", ha=align)
+        ax.text(side, 0.95, motif.id, transform=ax.transAxes, fontsize=7, va="top", ha=align,
+                parse_math=False)  # fmt: skip
 
 
 def _saliency_and_expression(
@@ -340,7 +365,7 @@ def _saliency_and_expression(
     right.set_title(f"G   mean {kind} expression", fontsize=9)
     right.axhline(rows[0].expression[0], color=INK, linestyle=(0, (2, 1)), linewidth=0.8)
     for ax, unit in zip((left, right), units, strict=True):
-        ax.set_ylabel(unit, fontsize=8)
+        ax.set_ylabel(unit, fontsize=8, parse_math=False)
 
 
 def _bars(ax: Axes, rows: Sequence[BarValues], estimates: Sequence[MeanInterval]) -> None:
@@ -350,5 +375,5 @@ def _bars(ax: Axes, rows: Sequence[BarValues], estimates: Sequence[MeanInterval]
     ax.errorbar(positions, mean, yerr=[mean - low, high - mean], fmt="none", ecolor=INK,
                 elinewidth=0.9, capsize=2.5)  # fmt: skip
     labels = ["\n".join([*row.name.split(), f"n = {row.promoters:,}"]) for row in rows]
-    ax.set_xticks(positions, labels, fontsize=7)
+    ax.set_xticks(positions, labels, fontsize=7, parse_math=False)
     ax.tick_params(axis="y", labelsize=7)

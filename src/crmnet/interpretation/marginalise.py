@@ -23,7 +23,8 @@ from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.figures.style import CYCLE, GREY, STYLE
 from crmnet.files import PathLike
-from crmnet.interpretation.attribute import INSERT, output_weights, unit_of
+from crmnet.interpretation.attribute import output_weights, shuffled_inserts, unit_of
+from crmnet.interpretation.inserts import find_inserts
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.perturb import put
 from crmnet.prediction.predictor import Predictor
@@ -36,6 +37,10 @@ STEP = 4
 """Bases from one start position to the next, and from one gap to the next."""
 MAX_GAP = 40
 """Largest gap between the sites of a pair, in bases."""
+SUBSTITUTIONS = 24
+"""Random substitutions of a complete site in :func:`site_effects`; each base is replaced equally
+often by each of the three others."""
+SITES_AT_ONCE = 64
 Z = 1.96
 """Half the width of a 95 % interval, in standard errors."""
 
@@ -44,8 +49,8 @@ class Effects(NamedTuple):
     """Mean changes of the prediction over the backgrounds, with 95 % intervals; one per place."""
 
     where: list[tuple[str, int]]
-    """Strand and start on the insert of a single site; strands (``++``, ``+-``) and gap of a
-    pair."""
+    """Strand and start on the insert, from 0, of a single site; strands (``++``, ``+-``) and gap of
+    a pair."""
     mean: Floats
     low: Floats
     high: Floats
@@ -55,9 +60,38 @@ def backgrounds(tokens: npt.ArrayLike, n: int, seed: int) -> sequence.Tokens:
     """``(n, L)`` sampled constructs with shuffled inserts, whose pairs of neighbours are kept."""
     tokens = sequence.as_tokens(tokens)
     rng = np.random.default_rng(seed)
-    sampled = np.array(tokens[rng.integers(len(tokens), size=n)])
-    sampled[:, INSERT] = sequence.shuffle(sampled[:, INSERT], seed, 2)
-    return sampled
+    sampled = tokens[rng.integers(len(tokens), size=n)]
+    return shuffled_inserts(sampled, find_inserts(sampled), seed)
+
+
+def shortest_insert(tokens: npt.ArrayLike) -> int:
+    """Number of bases of the shortest insert."""
+    return int(find_inserts(tokens).lengths.min())
+
+
+def check_sites(tokens: npt.ArrayLike, sites: Sequence[str]) -> None:
+    """Check that every site, and every pair of sites, fits into the inserts of ``tokens``.
+
+    Raises:
+        ValueError: If a site or a pair does not fit, or a site is unknown (:func:`site_bases`).
+    """
+    room = shortest_insert(tokens)
+    into = f"into an insert of {room} bases, the shortest in the file; give longer promoters"
+    widths = [len(site_bases(site)) for site in sites]
+    for site, width in zip(sites, widths, strict=True):
+        if width > room:
+            raise ValueError(f"{shown_site(site)}, a site of {width} bases, does not fit {into}")
+    for (a, wide), (b, other) in itertools.combinations(zip(sites, widths, strict=True), 2):
+        if wide + other > room:
+            raise ValueError(
+                f"the pair of {shown_site(a)} and {shown_site(b)}, {wide} and {other} bases, does "
+                f"not fit {into}, or plant the sites one at a time"
+            )
+
+
+def shown_site(site: str) -> str:
+    """A site as a message names it: long ones are cut."""
+    return site if len(site) <= 20 else f"{site[:17]}..."
 
 
 def single_effects(
@@ -81,9 +115,10 @@ def single_effects(
     letters = sequence.encode([site])[0][0]
     unchanged = _predict(predictor, grounds, weights)
     where, changes = [], []
+    first, room = find_inserts(grounds).start, shortest_insert(grounds)
     for strand in "+-":
-        for start in range(0, INSERT.stop - INSERT.start - len(letters) + 1, step):
-            planted = put(grounds, letters, INSERT.start + start, strand)
+        for start in range(0, room - len(letters) + 1, step):
+            planted = _put(grounds, letters, first + start, strand)
             where.append((strand, start))
             changes.append(_predict(predictor, planted, weights) - unchanged)
     return _effects(where, changes)
@@ -104,18 +139,19 @@ def pair_effects(
     grounds = sequence.as_tokens(grounds)
     first, second = (sequence.encode([site])[0][0] for site in sites)
     unchanged = _predict(predictor, grounds, weights)
-    length = INSERT.stop - INSERT.start
+    inserts = find_inserts(grounds)
+    room = int(inserts.lengths.min())
     where, changes = [], []
     for strands in ("++", "+-", "-+", "--"):
         for gap in gaps:
             width = len(first) + gap + len(second)
-            if width > length:
+            if width > room:
                 continue
-            start = INSERT.start + (length - width) // 2
+            start = inserts.start + (inserts.lengths - width) // 2
             second_start = start + len(first) + gap
-            with_first = put(grounds, first, start, strands[0])
-            with_second = put(grounds, second, second_start, strands[1])
-            with_both = put(with_first, second, second_start, strands[1])
+            with_first = _put(grounds, first, start, strands[0])
+            with_second = _put(grounds, second, second_start, strands[1])
+            with_both = _put(with_first, second, second_start, strands[1])
             one, other, both = (
                 _predict(predictor, planted, weights)
                 for planted in (with_first, with_second, with_both)
@@ -123,6 +159,65 @@ def pair_effects(
             where.append((strands, gap))
             changes.append(both - one - other + unchanged)
     return _effects(where, changes)
+
+
+def site_effects(
+    predictor: Predictor,
+    tokens: npt.ArrayLike,
+    sites: npt.ArrayLike,
+    weights: Sequence[int],
+    seed: int = 0,
+) -> Floats:
+    """Effect of each existing site: what the prediction loses if all its bases are replaced.
+
+    This is the prediction minus the mean of the predictions with SUBSTITUTIONS random substitutions
+    of every base of the site, all together. For a site of one base it is in-silico mutagenesis.
+
+    Args:
+        predictor: The model.
+        tokens: ``(B, L)`` constructs.
+        sites: ``(S, 3)`` row, first position and one past the last, on the constructs.
+        weights: Weights of the model's outputs.
+        seed: Seed of the substitutions.
+
+    Returns:
+        ``(S,)`` in the unit of expression.
+    """
+    tokens, sites = sequence.as_tokens(tokens), np.asarray(sites, dtype=np.int64).reshape(-1, 3)
+    kinds, which = np.unique(sites, axis=0, return_inverse=True)
+    changed = np.empty(len(kinds))
+    for first in range(0, len(kinds), SITES_AT_ONCE):
+        mutants = [
+            _substituted(tokens[row], int(start), int(stop), seed)
+            for row, start, stop in kinds[first : first + SITES_AT_ONCE]
+        ]
+        predicted = _predict(predictor, np.concatenate(mutants), weights)
+        changed[first : first + len(mutants)] = predicted.reshape(len(mutants), -1).mean(axis=1)
+    unchanged = _predict(predictor, tokens, weights)
+    effects: Floats = unchanged[kinds[:, 0]] - changed
+    return effects[which.reshape(-1)]
+
+
+def _substituted(row: sequence.Tokens, start: int, stop: int, seed: int) -> sequence.Tokens:
+    """Copies of a construct in which other bases stand from ``start`` to ``stop``; N stays N."""
+    rng = np.random.default_rng([seed, start, stop])
+    steps = np.tile(np.arange(1, 4, dtype=np.uint8), (stop - start, SUBSTITUTIONS // 3))
+    steps = rng.permuted(steps, axis=1).T
+    copies = np.repeat(row[None], SUBSTITUTIONS, axis=0)
+    here = copies[:, start:stop]
+    copies[:, start:stop] = np.where(here < sequence.N_TOKEN, (here + steps) % 4, here)
+    return copies
+
+
+def _put(
+    tokens: sequence.Tokens, site: npt.ArrayLike, starts: sequence.Lengths, strand: str
+) -> sequence.Tokens:
+    """:func:`crmnet.perturb.put` at a position of its own in each row."""
+    edited = np.array(tokens)
+    for start in np.unique(starts):
+        rows = starts == start
+        edited[rows] = put(tokens[rows], site, int(start), strand)
+    return edited
 
 
 def _predict(predictor: Predictor, tokens: sequence.Tokens, weights: Sequence[int]) -> Floats:
@@ -165,9 +260,9 @@ def plant(
 ) -> None:
     """Plant each site, and each pair of sites, into shuffled promoters.
 
-    Writes ``planted.tsv`` (effect by strand and start on the insert), ``pairs.tsv`` (effect of a
-    pair minus the sum of both, by strands and gap; only for two or more sites) and ``planted.png``
-    to ``folder``, all with 95 % intervals over the backgrounds.
+    Writes ``planted.tsv`` (effect by strand and start on the insert, from 1), ``pairs.tsv`` (effect
+    of a pair minus the sum of both, by strands and gap; only for two or more sites) and
+    ``planted.png`` to ``folder``, all with 95 % intervals over the backgrounds.
 
     Args:
         predictor: The model.
@@ -179,9 +274,11 @@ def plant(
         seed: Seed of the shuffles.
 
     Raises:
-        ValueError: If a site or a medium is unknown.
+        ValueError: If a site or a medium is unknown, or a site or a pair does not fit into the
+            shortest insert.
     """
     tokens = sequence.as_tokens(tokens)
+    check_sites(tokens, sites)
     folder = Path(folder)
     bases = [site_bases(site) for site in sites]
     weights = output_weights(predictor, *media)
@@ -196,7 +293,7 @@ def plant(
         )
         for a, b in itertools.combinations(range(len(sites)), 2)
     }
-    _write_table(folder / "planted.tsv", ("site", "strand", "start"), single)
+    _write_table(folder / "planted.tsv", ("site", "strand", "start"), single, 1)
     if pairs:
         _write_table(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs)
     with matplotlib.rc_context(STYLE):
@@ -204,8 +301,13 @@ def plant(
         save_figure(figure, folder / f"planted.{picture}")
 
 
-def _write_table(path: Path, keys: tuple[str, str, str], effects: Mapping[str, Effects]) -> None:
-    """One row for each site (or pair), strand and place; ``keys`` names these three columns."""
+def _write_table(
+    path: Path, keys: tuple[str, str, str], effects: Mapping[str, Effects], count_from: int = 0
+) -> None:
+    """One row for each site (or pair), strand and place; ``keys`` names these three columns.
+
+    Starts count from 1 (``count_from``), gaps from 0.
+    """
     with TableWriter(path, [*keys, "effect", "low", "high"]) as table:
         for name, found in effects.items():
             strands, places = zip(*found.where, strict=True)
@@ -213,7 +315,7 @@ def _write_table(path: Path, keys: tuple[str, str, str], effects: Mapping[str, E
                 {
                     keys[0]: [name] * len(places),
                     keys[1]: strands,
-                    keys[2]: places,
+                    keys[2]: np.array(places) + count_from,
                     "effect": found.mean,
                     "low": found.low,
                     "high": found.high,
@@ -228,27 +330,28 @@ def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str
     figure = Figure(figsize=(5 * columns, 2.4 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     labels = (
-        ("start on the insert, from 0", f"effect ({unit})"),
+        ("start on the insert, from 1", f"effect ({unit})"),
         ("gap (bases)", f"beyond the sum ({unit})"),
     )
     for column, (effects, (x, y)) in enumerate(zip((single, pairs), labels, strict=True)):
         for row, (name, found) in enumerate(effects.items()):
-            _curves(axes[row, column], name, found)
-            axes[row, column].set(xlabel=x, ylabel=y)
+            _curves(axes[row, column], name, found, 1 - column)
+            axes[row, column].set_xlabel(x)
+            axes[row, column].set_ylabel(y, parse_math=False)
         for ax in axes[len(effects) :, column] if effects else ():
             ax.axis("off")
     return figure
 
 
-def _curves(ax: Axes, name: str, found: Effects) -> None:
+def _curves(ax: Axes, name: str, found: Effects, count_from: int) -> None:
     """Effect by place: one line for each strand, with its interval as a band."""
     strands = np.array([strand for strand, _ in found.where])
-    places = np.array([place for _, place in found.where])
+    places = np.array([place for _, place in found.where]) + count_from
     for color, strand in zip(CYCLE, dict.fromkeys(strands.tolist()), strict=False):
         shown = strands == strand
         ax.plot(places[shown], found.mean[shown], color=color, label=strand, linewidth=1.3)
         ax.fill_between(places[shown], found.low[shown], found.high[shown], color=color, alpha=0.2,
                         linewidth=0)  # fmt: skip
     ax.axhline(0, color=GREY, linewidth=0.7)
-    ax.set_title(name)
+    ax.set_title(shown_site(name))
     ax.legend(fontsize=7, ncols=4)
