@@ -449,7 +449,7 @@ def test_opening_a_changed_data_set_is_an_error(tmp_path):
     dataset = take(write(tmp_path / "a.tsv", "ACGT\t1", "A\t2"), tmp_path / "set")
     assert is_dataset(dataset.path)
     np.save(dataset.path / "labels.npy", np.zeros(3, np.float32))
-    with pytest.raises(ValueError, match=r"labels\.npy has 3 rows, the manifest says 2"):
+    with pytest.raises(ValueError, match=r"labels\.npy has 3 rows, the manifest states 2"):
         Dataset.open(dataset.path)
     manifest = {**dataset.manifest, "format": 0}
     (dataset.path / "manifest.json").write_text(json.dumps(manifest))
