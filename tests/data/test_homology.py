@@ -120,7 +120,7 @@ def test_families_do_not_depend_on_order_parts_or_chunks(monkeypatch):
     order = np.random.default_rng(2).permutation(200)
     assert (homology_families(mutants[order]) == expected[order]).all()
     monkeypatch.setattr(homology, "CHUNK", 7)
-    monkeypatch.setattr(homology, "WORDS_AT_ONCE", 1000)
+    monkeypatch.setattr(homology, "KMERS_AT_ONCE", 1000)
     assert (homology_families(mutants) == expected).all()
 
 
