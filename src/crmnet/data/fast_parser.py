@@ -8,6 +8,7 @@ Letters and adapters come from :mod:`crmnet.sequence`; the compiled code takes t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +33,14 @@ _BLOCK = 16
 """Letters that are looked up together."""
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 _TENS = 10.0 ** np.arange(23)
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compile ``function``; the result is kept on disk where numba finds a writable folder."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # a read-only installation, and no home to write to
+        return numba.njit(nogil=True)(function)
 
 
 class _SequenceRules(NamedTuple):
@@ -127,7 +136,7 @@ def parse_rows(
     return ParsedRows(tokens, lengths, labels, state, with_n, unparsed)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _parse_lines(
     text: Any, delimiter: int, width: int, sequence_column: int, label_column: int, cut_long: bool,
     rules: Any, tokens: Any, lengths: Any, labels: Any, state: Any, with_n: Any, starts: Any,
@@ -166,7 +175,7 @@ def _parse_lines(
     starts[len(state)] = place
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _read_letters(text: Any, place: int, bases: Any, rules: Any) -> Any:
     """Fill ``bases`` with tokens up to the first byte that is not a letter; how many there are."""
     size = 0
@@ -186,7 +195,7 @@ def _read_letters(text: Any, place: int, bases: Any, rules: Any) -> Any:
     return size
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _has_adapters(bases: Any, rules: Any) -> Any:
     """Whether :func:`crmnet.sequence.prepare` finds both adapters, with no N outside them."""
     size = len(bases)
@@ -200,7 +209,7 @@ def _has_adapters(bases: Any, rules: Any) -> Any:
     return _count_mismatches(end, rules.adapter_3) <= rules.mismatches
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _count_mismatches(bases: Any, adapter: Any) -> Any:
     count = np.uint8(0)  # one byte for each base, as the bases: this compiles to vector code
     for position in range(len(adapter)):
@@ -208,7 +217,7 @@ def _count_mismatches(bases: Any, adapter: Any) -> Any:
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _any_n(bases: Any, rules: Any) -> Any:
     found = np.uint8(0)
     for position in range(len(bases)):
@@ -216,7 +225,7 @@ def _any_n(bases: Any, rules: Any) -> Any:
     return found > 0
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _read_decimal(text: Any, place: int) -> Any:
     """Read digits with or without a point.
 
