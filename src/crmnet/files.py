@@ -311,6 +311,14 @@ def partial_of(path: PathLike) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def remove_partials(folder: PathLike) -> None:
+    """Remove what killed writes left in a folder; the caller holds the folder's lock."""
+    for pattern in (".*.partial", ".*.lock"):
+        for path in Path(folder).glob(pattern):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+
+
 def write_atomically(path: PathLike, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, then rename it to ``path`` in one step.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from crmnet.choices import Engine
-from crmnet.cli.options import FlanksOption
+from crmnet.cli.options import FlanksOption, OverwriteOption, check_file, check_folder
 
 DatabaseOption = Annotated[
     Path | None,
@@ -44,6 +44,7 @@ def discover(
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
     flanks: FlanksOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find motifs that distinguish high from low promoters, and name them.
 
@@ -53,6 +54,8 @@ def discover(
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
+    names = ("motifs.meme", "motifs.tsv", "motifs.png")
+    check_folder(output, names, [file, attributions, database], overwrite)
     from crmnet.interpretation.discovery import DiscoverySources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
@@ -73,6 +76,7 @@ def scan(
     p_value: Annotated[float, typer.Option(help="Highest p-value of a site.")] = 1e-4,
     q_value: Annotated[float, typer.Option(help="Highest q-value of a site.")] = 1.0,
     flanks: FlanksOption = "none",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find the sites of motifs on both strands, with exact p-values and q-values.
 
@@ -80,6 +84,7 @@ def scan(
 
     Example: `crmnet motifs scan motifs.meme promoters.fasta -o sites.tsv`
     """
+    check_file(output, [file, motifs], overwrite)
     from crmnet.cli.options import reader_may_leave
     from crmnet.data.sequences import read_promoters
     from crmnet.motifs.scan import ScanOptions, find_sites
@@ -99,11 +104,13 @@ def match(
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
     best: Annotated[int, typer.Option(min=1, help="Matches listed per motif.")] = 3,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Name motifs after the nearest ones of a database, with p-, E- and q-values as in TOMTOM.
 
     Example: `crmnet motifs match motifs.meme --best 1`
     """
+    check_file(output, [motifs, database], overwrite)
     import numpy as np
 
     from crmnet.cli.options import reader_may_leave

@@ -15,7 +15,9 @@ from crmnet.cli.options import (
     DeviceOption,
     FlanksOption,
     MediumOption,
+    OverwriteOption,
     PrecisionOption,
+    check_file,
     reader_may_leave,
 )
 
@@ -46,6 +48,15 @@ def predict(
     batch_size: BatchSizeOption = 256,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
+    rank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RANK/SIZE",
+            help="Number of this process, from 0, and number of processes, for launchers other "
+            "than torchrun: --rank $SLURM_PROCID/$SLURM_NTASKS.",
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
@@ -58,19 +69,18 @@ def predict(
     `torchrun --nproc-per-node 8 -m crmnet predict my-run library.tsv.gz -o predicted.parquet`
     """
     from crmnet import sequence
-    from crmnet.files import check_source_stays
     from crmnet.prediction.predictor import Predictor
     from crmnet.prediction.table import column_names, predict_file, table_columns, unit_lines
     from crmnet.reports.tables import TableWriter
 
-    check_source_stays(file, output)
-    place = _place(part_rows)
+    place = _place(part_rows, rank)
+    check_file(output, [file, model], overwrite or place is not None)
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
     wanted = [medium] if medium else predictor.media
     if place is not None:
         from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
-        job = ShardedJob(file, output, tuple(wanted), flanks, part_rows or PART_ROWS)
+        job = ShardedJob(file, output, tuple(wanted), flanks, part_rows or PART_ROWS, overwrite)
         with Counter("sequences") as counter:
             done = predict_sharded(predictor, job, place, counter)
         for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
@@ -90,15 +100,17 @@ def predict(
         print(line, file=sys.stderr)
 
 
-def _place(part_rows: int | None) -> ProcessRank | None:
-    """This process among those of ``torchrun``, on a GPU of its own; None to write no parts."""
+def _place(part_rows: int | None, rank: str | None) -> ProcessRank | None:
+    """This process among those of one job, on a GPU of its own; None to write no parts."""
     from crmnet.prediction.sharded import ProcessRank
 
-    place = ProcessRank.from_environment()
+    place = ProcessRank.from_text(rank) if rank else ProcessRank.from_environment()
     if place is None:
         return ProcessRank() if part_rows is not None else None
     import torch
 
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+        torch.cuda.set_device(
+            int(os.environ.get("LOCAL_RANK", place.rank)) % torch.cuda.device_count()
+        )
     return place

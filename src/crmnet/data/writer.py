@@ -76,12 +76,12 @@ def new_folders(destinations: Sequence[PathLike], overwrite: bool = False) -> It
             make_folder(target.parent)
             stack.enter_context(locked(target, what=str(destination)))
             stack.enter_context(named_errors(destination))
+            stack.callback(shutil.rmtree, partial_of(target), ignore_errors=True)
         for target in targets:
             _restore(target)
             check_destination(target, overwrite)
         partials = [partial_of(target) for target in targets]
         for partial in partials:
-            stack.callback(shutil.rmtree, partial, ignore_errors=True)
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
         yield partials
