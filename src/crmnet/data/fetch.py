@@ -213,7 +213,8 @@ def _check_names(names: Iterable[str], where: PathLike) -> None:
     for name in names:
         if name in ("", "lock.json") or name.startswith(".") or re.search(r"[/\\:\x00-\x1f]", name):
             raise ValueError(
-                f"{where} names a file {name!r}, which is not a plain file name; nothing was written"
+                f"{where} names a file {name!r}, which is not a plain file name; nothing was "
+                "written"
             )
 
 
