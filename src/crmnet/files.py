@@ -298,9 +298,10 @@ def named_errors(path: PathLike) -> Iterator[None]:
         full = isinstance(error, OSError) and error.errno in NO_ROOM
         if isinstance(error, WriteError) or not (full or "No space left" in str(error)):
             raise
+        name = "standard output" if Path(path) == STDOUT else path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
         raise WriteError(
-            f"{path} cannot be written: {(reason or 'No space left on device').lower()}; free "
+            f"{name} cannot be written: {(reason or 'No space left on device').lower()}; free "
             "some space, or choose another disk"
         ) from error
 
