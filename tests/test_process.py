@@ -69,15 +69,79 @@ def test_finalisation_is_skipped_only_after_a_process_group(way, status, lines, 
 
 
 @pytest.mark.parametrize("way", ["command", "worker"])
-def test_output_that_cannot_be_written_is_a_failure(way, tmp_path):
+def test_a_reader_that_has_left_is_no_failure(way, tmp_path):
     read, write = os.pipe()
     os.close(read)
     try:
         done = ended(0, way, tmp_path, stdout=write)
     finally:
         os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("way", ["command", "worker"])
+def test_output_to_a_full_disk_is_a_failure(way, tmp_path):
+    with open("/dev/full", "w") as full:
+        done = ended(0, way, tmp_path, stdout=full)
     assert done.returncode == 120
-    assert "Error" not in done.stderr
+    assert done.stderr == "crmnet: error: standard output: no space left on device\n"
+
+
+def shell(line, **variables):
+    """A command line of the shell, with ``crmnet`` for this package's command."""
+    line = line.replace("crmnet", f"{sys.executable} -m crmnet")
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"], env={**BUFFERED, **variables},
+        capture_output=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", ["models show yeast", "predict --help", "data list"])
+def test_the_status_under_head_is_0(words):
+    done = shell(f"crmnet {words} | head -n 1")
+    assert done.returncode == 0
+    assert done.stdout.count(b"\n") == 1
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+@pytest.mark.parametrize("words", ["models show yeast", "evaluate --help"])
+def test_every_terminal_gets_the_whole_text(words, encoding):
+    expected = shell(f"crmnet {words}", PYTHONIOENCODING="utf-8")
+    done = shell(f"crmnet {words}", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.count(b"\n") == expected.stdout.count(b"\n") > 5
+
+
+def test_ids_on_standard_output_are_utf_8_as_in_a_file(tmp_path):
+    (tmp_path / "one.fa").write_text(">β≤1\nACGTACGTAC\n", encoding="utf-8")
+    done = shell(f"crmnet predict yeast-fast {tmp_path}/one.fa", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("utf-8").splitlines()[1].startswith("β≤1\t")
+
+
+def test_closed_streams_are_no_failure_unless_the_answer_would_be_lost(tmp_path):
+    one = tmp_path / "one.fa"
+    one.write_text(">a\nACGTACGTAC\n")
+    done = shell(f"crmnet predict yeast-fast {one} 2>&-")
+    assert (done.returncode, done.stdout[:2]) == (0, b"id")
+    done = shell(f"crmnet predict yeast-fast {one} -o {tmp_path}/out.tsv >&- 2>&-")
+    assert done.returncode == 0
+    assert (tmp_path / "out.tsv").read_text().startswith("id\t")
+    done = shell(f"crmnet predict yeast-fast {one} >&-")
+    assert done.returncode == 2
+    assert done.stderr == b"crmnet: error: standard output is closed; name a file with -o\n"
+    assert shell("crmnet models list >&-").returncode == 0
+
+
+def test_an_error_of_the_operating_system_names_the_file_in_words(crmnet, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(13, "Permission denied", "model.safetensors")
+
+    monkeypatch.setattr("crmnet.prediction.predictor.Predictor.load", fail)
+    status, _, err = crmnet("predict", "run", "in")
+    assert (status, err) == (2, "crmnet: error: model.safetensors: permission denied\n")
 
 
 def test_an_error_that_is_to_be_traced_is_a_failure():

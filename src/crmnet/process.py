@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 
 def start_fast() -> None:
@@ -27,6 +28,44 @@ def start_fast() -> None:
     after every 700 new objects, Python's default, is wasted time.
     """
     gc.set_threshold(100_000, 20, 20)
+
+
+_CLOSED: set[str] = set()
+"""Names of standard streams that were closed when the process started."""
+
+
+def prepare_streams() -> None:
+    """Let messages be printed on every terminal, and let closed streams take and drop them.
+
+    A character that the terminal does not have becomes a question mark. A closed descriptor is
+    opened on the null device, so that no file of ours gets its number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            _CLOSED.add(name)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def standard_output() -> TextIO:
+    """Standard output for data: as UTF-8, so that no character of an id is lost.
+
+    Raises:
+        ValueError: If it was closed when the process started.
+    """
+    if "stdout" in _CLOSED or sys.stdout is None:
+        raise ValueError("standard output is closed; name a file with -o")
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
+        sys.stdout.reconfigure(encoding="utf-8")
+    return sys.stdout
 
 
 def end_fast() -> None:
@@ -41,15 +80,21 @@ def end_fast() -> None:
 def flush_output(status: int = 0) -> int:
     """Flush stdout and stderr; returns ``status``, or 120 if one of them cannot be written.
 
-    120 is Python's own exit status in this case. Output that cannot be written is dropped, so that
-    Python does not try again, and report it, during finalisation.
+    120 is Python's own exit status in this case. A reader that has left, such as head, is no
+    failure. Output that cannot be written is dropped, so that Python does not try again, and report
+    it, during finalisation.
     """
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by the caller
         try:
             stream.flush()
-        except OSError:  # the reader has left, or the disk is full
+        except BrokenPipeError:
+            discard_output(stream.fileno())
+        except OSError as error:  # the disk is full
             discard_output(stream.fileno())
             status = status or 120
+            if stream is sys.stdout:
+                reason = (error.strerror or "unknown").lower()
+                print(f"crmnet: error: standard output: {reason}", file=sys.stderr)
     return status
 
 

@@ -68,7 +68,9 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     status, _, err = crmnet(
         "data", "ingest", rows, "-o", tmp_path / "other", "--medium", "ypd", "--unit", "scores"
     )
-    status, out, err = crmnet("evaluate", run, tmp_path / "other", "-o", tmp_path / "e")
+    status, out, err = crmnet(
+        "evaluate", run, tmp_path / "other", "-o", tmp_path / "e", "--overwrite"
+    )
     assert status == 0
     assert "scores" in out
     assert "warning: other: measured in the unit 'scores', predicted in the unit 'sorting" in err

@@ -173,6 +173,50 @@ def test_the_checksums_of_a_zenodo_record_are_read_once(server, tmp_path, monkey
         fetch(dataclasses.replace(card, path="x"), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["x/../../../evil", "/tmp/evil", "..", "", ".hidden", "lock.json", "a\\b", "C:x", "a\nb"],
+)
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_record_cannot_write_outside_its_folder(server, tmp_path, monkeypatch, name, everything):
+    card = zenodo(server, monkeypatch)
+    record = json.loads(server.files["/api/records/7"])
+    record["files"][1]["key"] = name
+    server.files["/api/records/7"] = json.dumps(record).encode()
+    if everything:
+        card = dataclasses.replace(card, path="*")
+    with pytest.raises(ValueError, match="is not a plain file name; nothing was written"):
+        fetch(card, tmp_path / "deep" / "er" / "cache")
+    assert files_in(tmp_path) == []
+    lock = tmp_path / "deep" / "er" / "cache" / "zenodo-7" / "lock.json"
+    lock.write_text(json.dumps({name: {"md5": "0", "url": f"{server.url}second.bin"}}))
+    with pytest.raises(ValueError, match=r"lock\.json names a file"):
+        fetch(dataclasses.replace(card, path="*"), tmp_path / "deep" / "er" / "cache")
+    assert files_in(tmp_path) == ["lock.json"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_body_longer_than_the_published_file_is_not_read_on(server, tmp_path, ranges):
+    server.ranges = ranges
+    server.handle_error = lambda *_: None  # the reader leaves, as it should
+    server.files["/rows.tsv"] = CONTENT + bytes(50 << 20)
+    seen = []
+    with pytest.raises(WrongChecksum, match=rf"sends more than the {len(CONTENT):,} bytes"):
+        fetch(card_of(server, bytes=len(CONTENT)), tmp_path,
+              progress=lambda name, done, total: seen.append(done))  # fmt: skip
+    assert max(seen) <= len(CONTENT)
+    assert files_in(tmp_path) == []
+
+
+def test_an_endless_record_is_not_read_on(server, tmp_path, monkeypatch):
+    card = zenodo(server, monkeypatch)
+    monkeypatch.setattr(fetch_module, "RECORD_BYTES", 1000)
+    server.files["/api/records/7"] = b" " * 100_000
+    with pytest.raises(ValueError, match="longer than any record"):
+        fetch(card, tmp_path)
+    assert files_in(tmp_path) == []
+
+
 def test_local_files_are_copied_and_verified(server, tmp_path):
     (tmp_path / "mine" / "deep").mkdir(parents=True)
     mine = tmp_path / "mine" / "deep" / "rows.tsv"

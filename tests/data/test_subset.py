@@ -1,5 +1,7 @@
 """Data sets from the rows of others hold exactly the chosen rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.splits import families
 from crmnet.data.subset import SplitOptions, copy_rows, split
+from crmnet.files import WriteError, locked
 
 
 def test_rows_are_copied_unchanged(assay, tmp_path):
@@ -83,3 +86,73 @@ def test_the_command_writes_both_parts(crmnet, assay, tmp_path):
     first, second = (line.replace(",", "").split() for line in out.splitlines())
     assert int(first[1]) + int(second[1]) == len(assay)
     assert crmnet(*words)[0] == 2
+
+
+def interrupted_at(monkeypatch, number):
+    """Let the process be killed, as far as files go, before rename ``number``."""
+
+    class Killed(BaseException):
+        pass
+
+    rename, calls = Path.rename, []
+
+    def counted(path, target):
+        calls.append(path)
+        if len(calls) == number:
+            raise Killed
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", counted)
+    monkeypatch.setattr("crmnet.data.writer.shutil.rmtree", lambda *_, **__: None)
+    return Killed
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_killed_split_leaves_no_new_part_beside_an_old_one(tmp_path, assay, number):
+    names = [tmp_path / "train", tmp_path / "held"]
+    old = [part.fingerprint for part in split(assay, *names, SplitOptions(0.3, "sequence"))]
+    options = SplitOptions(0.3, "sequence", seed=1, overwrite=True)
+    with pytest.MonkeyPatch.context() as patch:
+        with pytest.raises(interrupted_at(patch, number)):
+            split(assay, *names, options)
+    there = [Dataset.open(path).fingerprint if path.exists() else None for path in names]
+    assert not ({there[0]} - {None, old[0]} and there[1] == old[1])
+    assert not ({there[1]} - {None, old[1]} and there[0] == old[0])
+    new = [part.fingerprint for part in split(assay, *names, options)]
+    expected = split(assay, tmp_path / "a", tmp_path / "b", SplitOptions(0.3, "sequence", seed=1))
+    assert new == [part.fingerprint for part in expected] and set(new).isdisjoint(old)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "held", "train"]
+
+
+def test_an_old_data_set_comes_back_after_a_killed_replacement(tmp_path, assay):
+    out = tmp_path / "out"
+    old = copy_rows(assay, [0, 1], out).fingerprint
+    with pytest.MonkeyPatch.context() as patch:
+        with pytest.raises(interrupted_at(patch, 2)):  # between the two renames
+            copy_rows(assay, [2, 3], out, overwrite=True)
+    assert not out.exists()
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        copy_rows(assay, [2, 3], out)
+    assert Dataset.open(out).fingerprint == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_a_data_set_is_written_by_one_process_at_a_time(tmp_path, assay):
+    with locked(tmp_path / "out"):
+        with pytest.raises(WriteError, match=r"another process is writing .*out; wait"):
+            copy_rows(assay, [0], tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_linked_data_set_is_replaced_at_the_end_of_the_link(tmp_path, assay):
+    copy_rows(assay, [0], tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
+    copy_rows(assay, [1, 2], tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink() and len(Dataset.open(tmp_path / "real")) == 2
+
+
+def test_a_data_set_does_not_replace_its_own_source(assay, tmp_path):
+    mine = copy_rows(assay, [0, 1], tmp_path / "mine")
+    with pytest.raises(ValueError, match="is the input and would be lost"):
+        copy_rows(mine, [0], tmp_path / "mine", overwrite=True)
+    assert len(Dataset.open(tmp_path / "mine")) == 2

@@ -84,7 +84,7 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     # Three promoters are explained, two are drawn, on one page each.
     status, printed, err = crmnet("explain", small_run, source, "--medium", "complex", "-o", out,
                                "--method", "gradient", "--page", 1, "--draw", 2,
-                               "--format", "svg")  # fmt: skip
+                               "--format", "svg", "--overwrite")  # fmt: skip
     assert status == 0 and "logos-1.svg …" in printed, err
     assert sorted(path.name for path in out.glob("*.svg")) == ["logos-1.svg", "logos-2.svg"]
     assert len(rows(out / "attributions.tsv")) == 3 * 80

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from crmnet.files import WriteError, locked
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.sharded import ProcessRank, ShardedJob, predict_sharded
 from crmnet.sequence import decode
@@ -107,7 +108,10 @@ def test_an_invalid_output_is_an_error_before_any_work(counter, tmp_path):
 
 def test_after_joining_another_job_or_a_lost_output_is_predicted(counter, tmp_path):
     predict_sharded(counter, job(tmp_path, rows=3), ProcessRank())
-    assert predict_sharded(counter, job(tmp_path, rows=4), ProcessRank()).total == 10
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        predict_sharded(counter, job(tmp_path, rows=4), ProcessRank())
+    again = job(tmp_path, rows=4, overwrite=True)
+    assert predict_sharded(counter, again, ProcessRank()).total == 10
     job(tmp_path).output.unlink()
     assert predict_sharded(counter, job(tmp_path, rows=4), ProcessRank()).total == 10
     assert len(job(tmp_path).output.read_text().splitlines()) == 11
@@ -115,8 +119,15 @@ def test_after_joining_another_job_or_a_lost_output_is_predicted(counter, tmp_pa
 
 def test_ranks_and_jobs_are_checked(tmp_path):
     assert ProcessRank.from_environment({}) is None
-    assert ProcessRank.from_environment({"RANK": "1", "WORLD_SIZE": "4"}) == ProcessRank(1, 4)
-    with pytest.raises(ValueError, match="RANK must be between"):
+    ranks = {"RANK": "1", "WORLD_SIZE": "4"}
+    assert ProcessRank.from_environment(ranks) is None  # other programs set them too
+    torchrun = {**ranks, "TORCHELASTIC_RUN_ID": "1"}
+    assert ProcessRank.from_environment(torchrun) == ProcessRank(1, 4)
+    assert ProcessRank.from_text("1/4") == ProcessRank(1, 4)
+    for text in ("1", "1/", "a/b", "-1/2", "1/4/2"):
+        with pytest.raises(ValueError, match="--rank takes RANK/SIZE"):
+            ProcessRank.from_text(text)
+    with pytest.raises(ValueError, match="the rank must be between"):
         ProcessRank(2, 2)
     with pytest.raises(ValueError, match="parts need files"):
         ShardedJob(tmp_path / "in", tmp_path.__class__("-"), ("complex",))
@@ -124,9 +135,8 @@ def test_ranks_and_jobs_are_checked(tmp_path):
 
 def start(rank, words):
     return subprocess.Popen(
-        [sys.executable, "-m", "crmnet", *map(str, words)],
-        env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank),
-             "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "crmnet", *map(str, words), "--rank", f"{rank}/2"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -159,3 +169,50 @@ def test_two_processes_and_a_kill_give_the_result_of_one_process(assay, small_ru
     expected = Predictor.load(small_run).predict(sequences)
     found = table.select(f"expression_{medium}" for medium in assay.media).to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_variables_of_other_programs_do_not_switch_to_parts(
+    crmnet, small_run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    status, _, err = crmnet("predict", small_run, written(tmp_path, 5), "-o", tmp_path / "out.tsv",
+                            "--flanks", "none")  # fmt: skip
+    assert status == 0, err
+    assert len((tmp_path / "out.tsv").read_text().splitlines()) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.tsv"]
+
+
+def test_a_second_process_of_the_same_rank_is_refused(counter, tmp_path):
+    sharded_job = job(tmp_path, rows=3)
+    sharded_job.folder.mkdir()
+    with locked(sharded_job.folder / "rank-0"):
+        with pytest.raises(WriteError, match=r"another process is writing .*out\.tsv as rank 0"):
+            predict_sharded(counter, sharded_job, ProcessRank())
+    assert predict_sharded(counter, sharded_job, ProcessRank()).total == 10
+
+
+def test_a_missing_rank_is_named_and_finished_parts_are_kept(
+    counter, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr("crmnet.prediction.sharded.ABSENT_SECONDS", 0.1)
+    monkeypatch.setattr("crmnet.prediction.sharded.POLL_SECONDS", 0.02)
+    sharded_job = job(tmp_path, rows=3)
+    with caplog.at_level("INFO", logger="crmnet"):
+        with pytest.raises(WriteError, match=r"2 parts of .* no process of rank 1 is running"):
+            predict_sharded(counter, sharded_job, ProcessRank(0, 2))
+    assert "waiting for 2 parts of rank 1" in caplog.text
+    assert predict_sharded(counter, sharded_job, ProcessRank()).total == 4
+
+
+def test_a_rerun_removes_what_killed_processes_left(counter, tmp_path):
+    sharded_job = job(tmp_path, rows=3)
+    predict_sharded(counter, sharded_job, ProcessRank(1, 2))
+    left = [".job.json.host.7", "..job.json.host.7.partial", ".part-0-00000000.parquet.partial",
+            "part-00000000-00000001.parquet", ".rank-0.lock", ".job.json.lock"]  # fmt: skip
+    for name in left:
+        (sharded_job.folder / name).write_text("left")
+    predict_sharded(counter, sharded_job, ProcessRank())
+    (sharded_job.folder / left[3]).write_text("left by a kill after joining")
+    predict_sharded(counter, sharded_job, ProcessRank())
+    assert [path.name for path in sharded_job.folder.iterdir()] == ["job.json"]

@@ -3,12 +3,15 @@
 import csv
 import dataclasses
 import json
+import subprocess
+import sys
 from collections import defaultdict
 
 import numpy as np
 import pytest
 
 from crmnet import sequence
+from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.simulation import assay as simulation
 from crmnet.simulation.assay import AssayOptions, simulate, sort_cells
 from crmnet.simulation.cell import FACTORS, MEDIA, TRACT_NAME, Binding, Cell, find_true_sites
@@ -357,3 +360,28 @@ def test_an_interruption_leaves_existing_files_unchanged(tmp_path, existing):
         simulate(AssayOptions(6), tmp_path / "made", overwrite=True, progress=fail)
     assert files_of(tmp_path) == before
     assert [p.name for p in tmp_path.iterdir()] == ["made"] * existing
+
+
+KILL = """
+import os, signal, sys
+from crmnet.simulation.assay import AssayOptions, simulate
+kill = lambda done: os.kill(os.getpid(), signal.SIGKILL)
+simulate(AssayOptions(20), sys.argv[1], progress=kill)
+"""
+
+
+def test_a_rerun_removes_what_a_killed_simulation_left(tmp_path):
+    subprocess.run([sys.executable, "-c", KILL, str(tmp_path / "out")])
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".out.lock", ".out.partial"]
+    simulate(AssayOptions(20), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_simulated_assay_can_be_ingested_again_but_not_over_itself(tmp_path):
+    made = simulate(AssayOptions(20), tmp_path / "s")
+    with pytest.raises(ValueError, match=r"s holds the input .*assay\.tsv, which would be lost"):
+        ingest(tmp_path / "s" / "assay.tsv", tmp_path / "s", IngestOptions(overwrite=True))
+    assert (tmp_path / "s" / "assay.tsv").is_file()
+    again = ingest(tmp_path / "s" / "assay.tsv", tmp_path / "t", IngestOptions(flanks="add"))
+    assert again.fingerprint == made.fingerprint

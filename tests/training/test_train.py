@@ -14,15 +14,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.subset import copy_rows
+from crmnet.files import WriteError, locked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.prediction.predictor import Predictor
-from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state
+from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state, save_record
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import decode
 from crmnet.training import train as module
 from crmnet.training.optimiser import learning_rate
-from crmnet.training.train import Diverged, train
+from crmnet.training.train import Diverged, is_main_process, train
 from support import TINY, settings
 
 
@@ -212,6 +215,47 @@ def test_a_run_is_not_overwritten(assay, tmp_path):
     assert (tmp_path / "run" / WEIGHTS).read_bytes() == before
     with pytest.raises(ValueError, match=r"other settings: train.epochs was 1, is 2"):
         train(settings("epochs=2"), assay, tmp_path / "run", resume=True)
+
+
+def test_a_run_is_resumed_after_its_data_were_renamed_but_not_on_other_data(assay, tmp_path):
+    data = copy_rows(assay, np.arange(300), tmp_path / "data")
+    held = copy_rows(assay, np.arange(300, 400), tmp_path / "held")
+    run = tmp_path / "run"
+    first = train(settings("epochs=1"), data, run, validation=held)
+    before = (run / WEIGHTS).read_bytes()
+    for name in ("data", "held"):
+        (tmp_path / name).rename(tmp_path / f"{name}-renamed")
+    data, held = (Dataset.open(tmp_path / f"{name}-renamed") for name in ("data", "held"))
+    again = train(settings("epochs=1"), data, run, validation=held, resume=True)
+    assert again == first
+    assert (run / WEIGHTS).read_bytes() == before
+    other = copy_rows(assay, np.arange(1, 301), tmp_path / "other")
+    with pytest.raises(ValueError, match=r"other data: fingerprint was .*, name was 'data', is"):
+        train(settings("epochs=1"), other, run, validation=held, resume=True)
+
+
+def test_a_second_process_may_not_train_into_the_same_run(assay, tmp_path):
+    with locked(tmp_path / "run"):
+        with pytest.raises(WriteError, match="another process is writing"):
+            train(settings("epochs=1"), assay, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_removes_what_a_kill_left(assay, tmp_path):
+    run = tmp_path / "run"
+    record = train(settings("epochs=1"), assay, run)
+    save_record(run, record.model_copy(update={"finished": False}))
+    for name in (".weights.safetensors.partial", ".state.safetensors.lock"):
+        (run / name).write_text("left")
+    train(settings("epochs=1"), assay, run, resume=True)
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_a_rank_of_another_program_does_not_silence_training(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert is_main_process()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert not is_main_process()
 
 
 def test_divergence_is_an_error(assay, tmp_path):

@@ -30,8 +30,16 @@ from crmnet.cli import (
     predict,
     train,
 )
+from crmnet.files import WriteError
 from crmnet.names import printable
-from crmnet.process import end_fast, end_process, flush_output, in_process_group, start_fast
+from crmnet.process import (
+    end_fast,
+    end_process,
+    flush_output,
+    in_process_group,
+    prepare_streams,
+    start_fast,
+)
 
 Command = Callable[..., None]
 
@@ -95,6 +103,7 @@ BAD_INPUT = (
     NotADirectoryError,
     PermissionError,
     ModuleNotFoundError,
+    WriteError,
 )
 """Errors that the user can fix: exit status 2. All others are exit status 1."""
 
@@ -102,6 +111,7 @@ BAD_INPUT = (
 def run() -> NoReturn:
     """Entry point of the shell command: :func:`main` in a process that starts and ends fast."""
     start_fast()
+    prepare_streams()
     status, grouped = 1, False
 
     def end() -> None:  # registered first, so it runs after all other exit functions
@@ -114,7 +124,8 @@ def run() -> NoReturn:
         main()
         status = 0
     except SystemExit as stop:
-        status = int(stop.code or 0)
+        # The command line library ends with 1 when the reader of a pipe, such as head, has left.
+        status = 0 if isinstance(stop.__context__, BrokenPipeError) else int(stop.code or 0)
     finally:
         grouped = in_process_group()
     status = flush_output(status)
@@ -137,11 +148,19 @@ def main() -> None:
 def _fail(error: Exception, status: int) -> None:
     if os.environ.get("CRMNET_DEBUG"):
         raise error
-    message = printable(" ".join(str(error).split())) or type(error).__name__
+    message = printable(" ".join(_text(error).split())) or type(error).__name__
     kind = "" if status == 2 else f"{type(error).__name__}: "
     hint = "" if status == 2 else " (set CRMNET_DEBUG=1 for the traceback)"
     print(f"crmnet: error: {kind}{message}{hint}", file=sys.stderr)
     sys.exit(status)
+
+
+def _text(error: Exception) -> str:
+    """The error's text; an error of the operating system says file and reason, without a number."""
+    if not (isinstance(error, OSError) and error.errno and error.strerror):
+        return str(error)
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([*names, error.strerror.lower()])
 
 
 def _print_version(requested: bool) -> None:

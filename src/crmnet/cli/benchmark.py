@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli.options import DeviceOption
+from crmnet.cli.options import DeviceOption, OverwriteOption, check_folder
+from crmnet.files import make_folder
 
 
 def benchmark(
@@ -44,6 +45,7 @@ def benchmark(
         Path | None,
         typer.Option("-o", "--output", help="Folder for benchmark.md, .json and .png."),
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Benchmark training and inference on this machine, next to Table 1 of the paper.
 
@@ -68,7 +70,8 @@ def benchmark(
         warm_up=warm_up,
     )
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)  # fail now rather than after an hour
+        check_folder(output, [f"benchmark.{kind}" for kind in ("md", "json", "png")], [], overwrite)
+        make_folder(output)  # fail now rather than after an hour
     result = run_benchmark(options)
     print(markdown(result), end="")
     if output is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     PrecisionOption,
     ResamplesOption,
+    check_file,
 )
 
 ModelArgument = Annotated[str, typer.Argument(help="Packed file, or name of a bundled model.")]
@@ -42,6 +44,7 @@ def pack(
     Examples: `crmnet models pack my-run -o my-model.safetensors` ·
     `crmnet models pack run-1 run-2 run-3 -o yeast.safetensors --half --max-mb 12`
     """
+    _check_packed(output, runs, overwrite)
     from crmnet.runs.packed import PackOptions
     from crmnet.runs.packed import pack as run_pack
 
@@ -53,6 +56,12 @@ def pack(
     for medium, error in card.storage_error.items():
         print(f"16 bits change a member's prediction by at most {error:.2g} ({medium})")
     print(f"next: crmnet models calibrate {output} HELD_OUT")
+
+
+def _check_packed(output: Path, inputs: Sequence[str | Path | None], overwrite: bool) -> None:
+    """Check the packed file to write, and the copy of its card beside it."""
+    for file in (output, output.with_suffix(".json")):
+        check_file(file, inputs, overwrite)
 
 
 def calibrate(
@@ -96,6 +105,8 @@ def calibrate(
         raise ValueError(
             "there is nothing to calibrate; give a held-out data set, --test or --native"
         )
+    if output is not None and output.resolve() != Path(model).resolve():
+        _check_packed(output, [model, held_out, *(test or []), native], overwrite)
     options = CalibrateOptions(level=level, resamples=resamples)
     card = run_calibration(
         model, held_out, tests=test or [], native=native, output=output, overwrite=overwrite,
@@ -123,6 +134,7 @@ def export(
         Path | None,
         typer.Option("-o", "--output", help="File. Default: the model's name, .onnx or .pt2."),
     ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Export a model for other programs, and check that its predictions are the same.
 
@@ -138,6 +150,7 @@ def export(
 
     write, suffix = (export_onnx, ".onnx") if onnx else (export_program, ".pt2")
     output = output or Path(Path(model).name.removesuffix(".safetensors") + suffix)
+    check_file(output, [model], overwrite)
     predictor = Predictor.load(model, device="cpu")
     difference = write(predictor, output, reads="tokens" if tokens else "onehot")
     print(f"written: {output}; predictions differ by at most {difference:.1g} from PyTorch")

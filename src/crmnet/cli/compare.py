@@ -14,8 +14,10 @@ from crmnet.cli.options import (
     KinshipOption,
     LevelOption,
     MaxRejectedOption,
+    OverwriteOption,
     ResamplesOption,
     WordOption,
+    check_folder,
     pairs,
 )
 
@@ -67,6 +69,7 @@ def compare(
     batch_size: BatchSizeOption = 256,
     resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compare models on the same rows: one table and the paper's Figure 3.
 
@@ -80,6 +83,11 @@ def compare(
         raise ValueError("give models to compare, or tables with --predictions NAME@SET=FILE")
     if models and not data:
         raise ValueError("give the data to compare the models on with --data")
+    files = [text.partition("=")[2] for text in predictions or []]
+    named = _named(models or [])
+    inputs: list[str | Path | None] = [*named.values(), *(data or []), *files, *(without or [])]
+    check_folder(output, [f"compare.{kind}" for kind in ("json", "md", "csv", "png")], inputs,
+                 overwrite)  # fmt: skip
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
@@ -90,7 +98,7 @@ def compare(
 
     predictors = {
         name: Predictor.load(run, device=device, batch_size=batch_size)
-        for name, run in _named(models or []).items()
+        for name, run in named.items()
     }
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected, cut=False)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"

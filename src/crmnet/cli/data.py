@@ -18,8 +18,10 @@ from crmnet.cli.options import (
     MismatchOption,
     OverwriteOption,
     WordOption,
+    check_folder,
     pairs,
 )
+from crmnet.files import check_outputs
 
 FromOption = Annotated[
     Path | None,
@@ -182,6 +184,7 @@ def split(
     """
     if held_out is None and not without:
         raise ValueError("nothing to split off; give --held-out DATASET or --without DATASET")
+    check_outputs([output, *filter(None, [held_out])], [dataset, *(without or [])], overwrite)
     import numpy as np
 
     from crmnet.data.dataset import Dataset
@@ -230,6 +233,7 @@ def check(
     medium: Annotated[str, typer.Option(help="Medium of files without one.")] = "complex",
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Check a data set, and find what it shares with another one.
 
@@ -242,6 +246,7 @@ def check(
     """
     if fail_on_leak and against is None:
         raise ValueError("--fail-on-leak needs --against DATASET")
+    check_folder(output, ("check.json", "check.png"), [dataset, against], overwrite)
     from crmnet.data.check import check as run_check
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions

@@ -17,8 +17,10 @@ from crmnet.cli.options import (
     KinshipOption,
     LevelOption,
     MaxRejectedOption,
+    OverwriteOption,
     ResamplesOption,
     WordOption,
+    check_folder,
     pairs,
 )
 
@@ -89,6 +91,7 @@ def evaluate(
     batch_size: BatchSizeOption = 256,
     resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Evaluate a model on measured promoters, or evaluate a table of predictions.
 
@@ -108,6 +111,9 @@ def evaluate(
         raise ValueError("--dream-subsets needs --predictions for the complete test set")
     if model is not None and not data:
         raise ValueError(f"nothing to evaluate {model} on; name a data set or a file")
+    names = ("metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png")
+    inputs = [model, *(data or []), predictions, dream, replicates, against]
+    check_folder(output, names, inputs, overwrite)
     from crmnet.data.dataset import is_dataset
     from crmnet.data.homology import WordOptions
     from crmnet.data.ingest import IngestOptions

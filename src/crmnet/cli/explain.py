@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmnet.choices import Method, PictureFormat
-from crmnet.cli.options import DeviceOption, FlanksOption, MediumOption
+from crmnet.cli.options import (
+    DeviceOption,
+    FlanksOption,
+    MediumOption,
+    OverwriteOption,
+    check_folder,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+NAMES = ("attributions.*", "sites.tsv", "logos-*", "figure5.*", "planted.*", "pairs.tsv")
+"""Files that the command writes."""
 INCOMPLETE = 0.2
 """Largest gap, in bins, between attributions and prediction without a warning."""
 
@@ -81,6 +89,7 @@ def explain(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffled references.")] = 0,
     flanks: FlanksOption = "auto",
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Explain predictions base by base: attributions, logos over known sites, tables.
 
@@ -89,6 +98,7 @@ def explain(
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
+    check_folder(output, NAMES, [model, file, motifs], overwrite)
     from crmnet.data.sequences import read_promoters
     from crmnet.interpretation.attribute import AttributeOptions, unit_of
     from crmnet.interpretation.explain import explain as run_explain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmnet.choices import Engine
-from crmnet.cli.options import FlanksOption
+from crmnet.cli.options import FlanksOption, OverwriteOption, check_file, check_folder
 
 if TYPE_CHECKING:
     from crmnet.motifs.pwm import Motif
@@ -54,6 +54,7 @@ def discover(
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
     flanks: FlanksOption = "auto",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find motifs that distinguish high from low promoters, and name them.
 
@@ -63,6 +64,8 @@ def discover(
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
+    names = ("motifs.meme", "motifs.tsv", "motifs.png")
+    check_folder(output, names, [file, attributions, motifs], overwrite)
     from crmnet.interpretation.discovery import DiscoverySources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
@@ -85,6 +88,7 @@ def scan(
     p_value: Annotated[float, typer.Option(help="Highest p-value of a site.")] = 1e-4,
     q_value: Annotated[float, typer.Option(help="Highest q-value of a site.")] = 1.0,
     flanks: FlanksOption = "none",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Find the sites of motifs on both strands, with exact p-values and q-values.
 
@@ -94,6 +98,7 @@ def scan(
 
     Example: `crmnet motifs scan promoters.fasta --motifs motifs.meme -o sites.tsv`
     """
+    check_file(output, [file, motifs], overwrite)
     from crmnet.cli.options import reader_may_leave
     from crmnet.motifs.scan import ScanOptions, scan_file
     from crmnet.reports.sites import POSITIONS, write_sites
@@ -130,6 +135,7 @@ def match(
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
     best: Annotated[int, typer.Option(min=1, help="Matches listed per motif.")] = 3,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Name motifs after the nearest known ones, with p-, E- and q-values as in TOMTOM.
 
@@ -139,6 +145,7 @@ def match(
 
     Example: `crmnet motifs match motifs.meme --best 1`
     """
+    check_file(output, [file, motifs], overwrite)
     import numpy as np
 
     from crmnet.cli.options import reader_may_leave

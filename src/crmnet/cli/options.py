@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from crmnet import choices
+from crmnet.files import check_outputs
 from crmnet.process import discard_output
 
 FlanksOption = Annotated[
@@ -90,6 +92,49 @@ MismatchOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 
+def check_file(
+    output: Path | None, inputs: Sequence[str | Path | None], overwrite: bool = False
+) -> None:
+    """Check before work begins that the file ``output`` may be written and loses no input.
+
+    Args:
+        output: The file; None if nothing is written.
+        inputs: What the command reads: paths, or names such as those of bundled models.
+        overwrite: Whether the file may be replaced.
+
+    Raises:
+        OSError: If it exists, or is a folder.
+        ValueError: If it is an input or a part of one.
+    """
+    if output is None:
+        return
+    if output.is_dir():
+        raise IsADirectoryError(f"{output} is a folder; name a file in it, such as {output}/NAME")
+    check_outputs(output, inputs, overwrite)
+
+
+def check_folder(
+    output: Path | None,
+    names: Sequence[str],
+    inputs: Sequence[str | Path | None],
+    overwrite: bool = False,
+) -> None:
+    """As :func:`check_file`, for files that are written into the folder ``output``.
+
+    Args:
+        output: The folder, which may hold other files; None if nothing is written.
+        names: Names of the files; ``*`` stands for anything.
+        inputs: As for :func:`check_file`.
+        overwrite: Whether the files may be replaced.
+    """
+    if output is None:
+        return
+    if output.exists() and not output.is_dir():
+        raise NotADirectoryError(f"{output} is a file; name a folder with -o")
+    found = [path for name in names for path in sorted(output.glob(name))]
+    check_outputs(found, inputs, overwrite)
+
+
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     """``["sequence=seq"]`` → ``{"sequence": "seq"}``."""
     pairs = {}
@@ -128,7 +173,8 @@ class Counter:
     """Progress of work whose total is unknown: a running count on a terminal, else nothing."""
 
     def __init__(self, unit: str) -> None:
-        self.unit, self.visible, self.last = unit, sys.stderr.isatty(), 0.0
+        self.unit, self.last = unit, 0.0
+        self.visible = sys.stderr is not None and sys.stderr.isatty()
 
     def __enter__(self) -> Callable[[int], None]:
         return self._update

@@ -17,8 +17,10 @@ from crmnet.cli.options import (
     FlanksOption,
     IupacOption,
     MediaOption,
+    OverwriteOption,
     PrecisionOption,
     SequenceColumnOption,
+    check_file,
     reader_may_leave,
     sequence_columns,
 )
@@ -102,6 +104,15 @@ def predict(
             help="Explain each word of the column unlike_training and exit.",
         ),
     ] = False,
+    rank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RANK/SIZE",
+            help="Number of this process, from 0, and number of processes, for launchers other "
+            "than torchrun: --rank $SLURM_PROCID/$SLURM_NTASKS.",
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Predict the expression of each sequence, in input order.
 
@@ -116,23 +127,22 @@ def predict(
     """
     from crmnet import sequence
     from crmnet.data.reading import check_is_no_sequence
-    from crmnet.files import check_source_stays
     from crmnet.prediction.predictor import Predictor
     from crmnet.prediction.profile import check_picture, is_bedgraph
     from crmnet.prediction.table import Reading, unit_lines
 
     check_is_no_sequence(file)
-    check_source_stays(file, output)
     reading = Reading(flanks, window, tile, sequence_columns(column), iupac)
     for option, given in (("--plot", plot is not None), (".bedgraph", is_bedgraph(output))):
         if given and tile is None:
             raise ValueError(f"{option} shows a profile; give --tile STEP as well")
     if plot is not None:
         check_picture(plot)
-        check_source_stays(file, plot)
-    place = None if tile is not None and part_rows is None else _place(part_rows)
+        check_file(plot, [file, model], overwrite)
+    place = None if tile is not None and part_rows is None else _place(part_rows, rank)
     if tile is not None and place is not None:
         raise ValueError("--tile takes no --part-rows: parts hold whole sequences")
+    check_file(output, [file, model], overwrite or place is not None)
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
     wanted = list(dict.fromkeys(medium)) if medium else predictor.media
     for name in wanted:
@@ -143,7 +153,7 @@ def predict(
 
         job = ShardedJob(
             file, output, tuple(wanted), flanks, part_rows or PART_ROWS, window, reading.columns,
-            iupac, digits,
+            iupac, digits, overwrite,
         )  # fmt: skip
         with Counter("sequences") as counter:
             done = predict_sharded(predictor, job, place, counter)
@@ -227,15 +237,17 @@ def _profile(
     return done
 
 
-def _place(part_rows: int | None) -> ProcessRank | None:
-    """This process among those of ``torchrun``, on a GPU of its own; None to write no parts."""
+def _place(part_rows: int | None, rank: str | None) -> ProcessRank | None:
+    """This process among those of one job, on a GPU of its own; None to write no parts."""
     from crmnet.prediction.sharded import ProcessRank
 
-    place = ProcessRank.from_environment()
+    place = ProcessRank.from_text(rank) if rank else ProcessRank.from_environment()
     if place is None:
         return ProcessRank() if part_rows is not None else None
     import torch
 
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+        torch.cuda.set_device(
+            int(os.environ.get("LOCAL_RANK", place.rank)) % torch.cuda.device_count()
+        )
     return place

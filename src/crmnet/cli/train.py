@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crmnet.files import check_source_stays
+
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
 
@@ -58,6 +60,8 @@ def train(
     from crmnet.runs.packed import start_record
     from crmnet.runs.settings import resolve
 
+    if start is not None:
+        check_source_stays(start, output)
     model = start_record(start).settings.model if start else None
     resolved = resolve(recipe, settings, model=model)
     training_set = Dataset.open(data)

@@ -8,6 +8,7 @@ Letters and adapters come from :mod:`crmnet.sequence`; the compiled code takes t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,6 +35,14 @@ _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 """Codes of the bytes ``\\n``, ``\\r`` and ``"``."""
 _TENS = 10.0 ** np.arange(23)
 """Powers of ten that float64 holds exactly."""
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compile ``function``; the result is kept on disk where numba finds a writable folder."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # a read-only installation, and no home to write to
+        return numba.njit(nogil=True)(function)
 
 
 class _SequenceRules(NamedTuple):
@@ -132,7 +141,7 @@ def parse_rows(
     return ParsedRows(tokens, lengths, labels, state, with_n, unparsed)
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _parse_lines(
     text: Any, delimiter: int, width: int, sequence_column: int, label_column: int, cut_long: bool,
     rules: Any, tokens: Any, lengths: Any, labels: Any, state: Any, with_n: Any, starts: Any,
@@ -171,7 +180,7 @@ def _parse_lines(
     starts[len(state)] = offset
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _read_letters(text: Any, offset: int, bases: Any, rules: Any) -> Any:
     """Fill ``bases`` with tokens up to the first byte that is not a letter; return their number."""
     size = 0
@@ -191,7 +200,7 @@ def _read_letters(text: Any, offset: int, bases: Any, rules: Any) -> Any:
     return size
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _has_adapters(bases: Any, rules: Any) -> Any:
     """Whether :func:`crmnet.sequence.prepare` finds both adapters, with no N outside them."""
     size = len(bases)
@@ -205,7 +214,7 @@ def _has_adapters(bases: Any, rules: Any) -> Any:
     return _count_mismatches(end, rules.adapter_3) <= rules.mismatches
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _count_mismatches(bases: Any, adapter: Any) -> Any:
     count = np.uint8(0)  # one byte, like the bases, so that this compiles to vector code
     for position in range(len(adapter)):
@@ -213,7 +222,7 @@ def _count_mismatches(bases: Any, adapter: Any) -> Any:
     return count
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _any_n(bases: Any, rules: Any) -> Any:
     any_n = np.uint8(0)
     for position in range(len(bases)):
@@ -221,7 +230,7 @@ def _any_n(bases: Any, rules: Any) -> Any:
     return any_n > 0
 
 
-@numba.njit(nogil=True, cache=True)
+@_compiled
 def _read_decimal(text: Any, offset: int) -> Any:
     """Read digits with or without a point.
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pooch
 import requests
@@ -30,13 +31,22 @@ from crmnet.data.registry import (
     checksum_of,
     verify,
 )
-from crmnet.files import PathLike
+from crmnet.files import (
+    PathLike,
+    locked,
+    make_folder,
+    named_errors,
+    write_atomically,
+    write_text_atomically,
+)
 
 CACHE_VARIABLE = "CRMNET_DATA"
 """Environment variable for a cache folder other than the user's default."""
 TIMEOUT = 30
 CHUNK_BYTES = 1 << 16
 """Bytes received at a time; an interruption loses at most as many."""
+RECORD_BYTES = 16 << 20
+"""Most bytes that are read of the description of a Zenodo record."""
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes received and the total bytes (0 if unknown)."""
 
@@ -113,19 +123,33 @@ def fetch(
         WrongChecksum: If the file differs from the published one.
     """
     destination = cache_folder(cache) / card.origin.name
-    destination.mkdir(parents=True, exist_ok=True)
+    make_folder(destination)
     if folder is not None:
         return [_copy(find_in(folder, card), destination / card.file, _expected(card, destination))]
     if card.origin.record:
         files = _record_files(card, destination)
         return [
-            _download(name, found["url"], Checksum("md5", found["md5"]), destination, progress)
+            _download(
+                _Published(name, found["url"], Checksum("md5", found["md5"]), found.get("bytes")),
+                destination,
+                progress,
+            )
             for name, found in files.items()
         ]
     url = card.origin.url + card.path
     expected = checksum_of(card)
     assert expected is not None, f"{card.name} has no checksum"
-    return [_download(card.file, url, expected, destination, progress)]
+    published = _Published(card.file, url, expected, card.bytes)
+    return [_download(published, destination, progress)]
+
+
+class _Published(NamedTuple):
+    """A file on a server."""
+
+    name: str
+    url: str
+    checksum: Checksum
+    bytes: int | None
 
 
 def _expected(card: DataCard, destination: Path) -> Checksum | None:
@@ -136,9 +160,11 @@ def _expected(card: DataCard, destination: Path) -> Checksum | None:
 def _copy(source: Path, target: Path, expected: Checksum | None) -> Path:
     if expected is not None:
         verify(source, expected)
-    partial = target.with_name(f".{target.name}.copy")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
+
+    def write(partial: Path) -> None:
+        shutil.copyfile(source, partial)
+
+    write_atomically(target, write)
     return target
 
 
@@ -153,16 +179,16 @@ def _record_files(card: DataCard, destination: Path) -> dict[str, Any]:
         url = f"{ZENODO_API}{card.origin.record}"
         with _get(url, {}) as response:
             known = {
-                found["key"]: {
+                str(found["key"]): {
                     "md5": str(found["checksum"]).removeprefix("md5:"),
                     "bytes": found["size"],
                     "url": found["links"]["self"],
                 }
-                for found in response.json()["files"]
+                for found in _json(response, url)["files"]
             }
-        partial = destination / ".lock.json.partial"
-        partial.write_text(json.dumps(known, indent=2) + "\n")
-        partial.replace(destination / "lock.json")
+        _check_names(known, url)
+        write_text_atomically(destination / "lock.json", json.dumps(known, indent=2) + "\n")
+    _check_names(known, destination / "lock.json")
     if card.path == EVERY_FILE:
         return known
     if card.path not in known:
@@ -170,6 +196,26 @@ def _record_files(card: DataCard, destination: Path) -> dict[str, Any]:
             f"Zenodo record {card.origin.record} has no file {card.path}; it has {', '.join(known)}"
         )
     return {card.path: known[card.path]}
+
+
+def _json(response: requests.Response, url: str) -> Any:
+    """The JSON of a record, of which no more than RECORD_BYTES are read."""
+    text = bytearray()
+    for chunk in response.iter_content(CHUNK_BYTES):
+        text += chunk
+        if len(text) > RECORD_BYTES:
+            raise ValueError(f"{url} is longer than any record; nothing was written")
+    return json.loads(text)
+
+
+def _check_names(names: Iterable[str], where: PathLike) -> None:
+    """Refuse names that are not plain: a file must not be written outside its folder."""
+    for name in names:
+        if name in ("", "lock.json") or name.startswith(".") or re.search(r"[/\\:\x00-\x1f]", name):
+            raise ValueError(
+                f"{where} names a file {name!r}, which is not a plain file name; nothing was "
+                "written"
+            )
 
 
 def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
@@ -187,43 +233,34 @@ def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
     return response
 
 
-def _download(
-    name: str, url: str, expected: Checksum, destination: Path, progress: Progress
-) -> Path:
-    """Download through pooch, which keeps a file that already exists."""
-    target = destination / name
-    if target.is_file():
+def _download(file: _Published, destination: Path, progress: Progress) -> Path:
+    """Download a file unless it is there; it gets its name when it is complete and verified."""
+    target = destination / file.name
+    with locked(target), named_errors(target):
+        if target.is_file():
+            try:
+                verify(target, file.checksum)
+                return target
+            except WrongChecksum:
+                target.unlink()
+        part = destination / f".{file.name}.part"
+        _resume(file, part, lambda done, total: progress(file.name, done, total))
         try:
-            verify(target, expected)
-            return target
-        except WrongChecksum:
-            target.unlink()
-
-    def download(url: str, output: Any, _: Any) -> None:
-        part = destination / f".{name}.part"
-        _resume(url, part, lambda done, total: progress(name, done, total))
-        try:
-            verify(part, expected)
+            verify(part, file.checksum)
         except WrongChecksum:
             part.unlink()
-            raise WrongChecksum(f"{url} is not the published file; try again") from None
-        part.replace(output)
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # pooch does not know git's checksum; `download` verifies every file in any case.
-    known = None if expected.kind == "git_blob" else f"{expected.kind}:{expected.value}"
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")
-    try:
-        pooch.retrieve(url, known, fname=name, path=destination, downloader=download)
-    finally:
-        logger.setLevel(level)
+            raise WrongChecksum(f"{file.url} is not the published file; try again") from None
+        part.replace(target)
     return target
 
 
-def _resume(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
-    """Download to ``part``; continues an earlier, interrupted download."""
+def _resume(file: _Published, part: Path, progress: Callable[[int, int], None]) -> None:
+    """Download to ``part``; continues an earlier, interrupted download.
+
+    Raises:
+        WrongChecksum: If the server sends more bytes than the published file has.
+    """
+    url = file.url
     done = part.stat().st_size if part.exists() else 0
     with _get(url, {"Range": f"bytes={done}-"} if done else {}) as response:
         if response.status_code == 416:  # nothing is missing
@@ -232,10 +269,16 @@ def _resume(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
             done = 0
         total = done + int(response.headers.get("Content-Length", 0))
         try:
-            with part.open("ab" if done else "wb") as file:
+            with part.open("ab" if done else "wb") as output:
                 for chunk in response.iter_content(CHUNK_BYTES):
-                    file.write(chunk)
                     done += len(chunk)
+                    if file.bytes is not None and done > file.bytes:
+                        part.unlink()
+                        raise WrongChecksum(
+                            f"{url} sends more than the {file.bytes:,} bytes of the published "
+                            "file; nothing was kept"
+                        )
+                    output.write(chunk)
                     progress(done, total)
         except requests.RequestException as error:
             raise Offline(

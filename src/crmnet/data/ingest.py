@@ -26,7 +26,7 @@ from crmnet.data.reading import OpenText, blocks_of, open_text
 from crmnet.data.rejections import RowCounts
 from crmnet.data.validate import Source, ValidatedRows, validate_block, validate_chunk
 from crmnet.data.writer import DatasetWriter, new_folder
-from crmnet.files import PathLike
+from crmnet.files import PathLike, check_source_stays
 
 ROLES = ("sequence", "expression", "medium", "family", "weight")
 """Roles of columns."""
@@ -83,7 +83,8 @@ def ingest(
     Raises:
         FileExistsError: If ``destination`` exists and may not be overwritten.
         TooManyRejected: If more than ``max_rejected`` of the rows, or all of them, are rejected.
-        ValueError: If a file cannot be read or holds no rows.
+        ValueError: If a file cannot be read or holds no rows, or would be lost.
+        WriteError: If another process is writing ``destination``, or the disk is full.
     """
     options = options or IngestOptions()
     for role in options.columns:
@@ -93,6 +94,8 @@ def ingest(
             )
     file_list = [files] if isinstance(files, str | os.PathLike | Source) else files
     sources = _sources(file_list, options)
+    for source in sources:
+        check_source_stays(source.path, destination)
     threads = max(1, min(options.jobs, len(sources)))
     readers = [partial(_read_file, source, options, options.jobs // threads) for source in sources]
     with (

@@ -19,7 +19,13 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.homology import WordOptions
 from crmnet.data.splits import Kinship, families, hold_out
-from crmnet.data.writer import DatasetWriter, EncodedRows, check_destination, new_folder
+from crmnet.data.writer import (
+    DatasetWriter,
+    EncodedRows,
+    check_destination,
+    new_folder,
+    new_folders,
+)
 from crmnet.files import PathLike, check_source_stays
 from crmnet.sequence import Preparation, sequence_lengths
 
@@ -51,14 +57,29 @@ def copy_rows(
         ValueError: If there are no rows.
     """
     rows = np.asarray(rows)
+    _check_rows(dataset, rows, destination)
+    check_source_stays(dataset.path, destination)
+    with new_folder(destination, overwrite) as folder:
+        _write(dataset, rows, folder, family, made_by or {})
+    return Dataset.open(destination)
+
+
+def _check_rows(dataset: Dataset, rows: npt.NDArray[np.int64], destination: PathLike) -> None:
     if not len(rows):
         raise ValueError(f"{dataset.path}: no rows to write to {destination}")
+
+
+def _write(
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    folder: Path,
+    family: Hashes | None,
+    made_by: Mapping[str, Any],
+) -> None:
+    """Write some rows into an empty folder."""
     family = dataset.family if family is None else family
     lengths: Counter[int] = Counter()
-    with (
-        new_folder(destination, overwrite) as folder,
-        DatasetWriter(folder, packed=bool(dataset.manifest.get("packed"))) as writer,
-    ):
+    with DatasetWriter(folder, packed=bool(dataset.manifest.get("packed"))) as writer:
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             tokens = np.asarray(dataset.tokens[chunk])
@@ -75,8 +96,7 @@ def copy_rows(
                 dataset.name,
             )
             lengths.update(sequence_lengths(tokens).tolist())
-        finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], made_by or {})
-    return Dataset.open(destination)
+        finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], made_by)
 
 
 def finish_derived(
@@ -168,14 +188,9 @@ def split(
         parts = list(hold_out(dataset, options.fraction, options.seed, family=family))
     if keep is not None:
         parts = [rows[np.isin(rows, keep)] for rows in parts]
-    return [
-        copy_rows(
-            dataset,
-            rows,
-            destination,
-            family=family,
-            made_by={"split": asdict(options)},
-            overwrite=options.overwrite,
-        )
-        for rows, destination in zip(parts, destinations, strict=True)
-    ]
+    for rows, destination in zip(parts, destinations, strict=True):
+        _check_rows(dataset, rows, destination)
+    with new_folders(destinations, options.overwrite) as folders:
+        for rows, folder in zip(parts, folders, strict=True):
+            _write(dataset, rows, folder, family, {"split": asdict(options)})
+    return [Dataset.open(destination) for destination in destinations]

@@ -2,7 +2,8 @@
 
 Used by :mod:`crmnet.data.ingest` (rows from text) and :mod:`crmnet.data.subset` (rows of other data
 sets). Memory does not grow with the number of rows. A data set gets its name only when it is
-complete: an interrupted command leaves a hidden ``.NAME.partial``, which no command reads.
+complete: a killed command leaves a hidden ``.NAME.partial``, which no command reads and the next
+attempt removes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,15 @@ from crmnet.data.dataset import (
     unit_of_range,
 )
 from crmnet.data.packed import extend_runs, pack
-from crmnet.files import PathLike, check_free
+from crmnet.files import (
+    PathLike,
+    check_free,
+    locked,
+    make_folder,
+    named_errors,
+    partial_of,
+    target_of,
+)
 
 HISTOGRAM_WIDTH = 0.1
 MAX_MEDIA = 255
@@ -41,18 +50,42 @@ def new_folder(destination: PathLike, overwrite: bool = False) -> Iterator[Path]
 
     Raises:
         FileExistsError: See :func:`check_destination`.
+        WriteError: If another process is writing ``destination``, or the disk is full.
     """
-    destination = Path(destination)
-    check_destination(destination, overwrite)
-    partial = destination.with_name(f".{destination.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        replace_folder(partial, destination)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with new_folders([destination], overwrite) as (folder,):
+        yield folder
+
+
+@contextmanager
+def new_folders(destinations: Sequence[PathLike], overwrite: bool = False) -> Iterator[list[Path]]:
+    """Temporary folders that become ``destinations`` together, or are removed.
+
+    An interruption never leaves a new folder beside an old one: the old folders go before the first
+    new one gets its name, and come back with the next attempt. What an interrupted attempt left is
+    removed.
+
+    Raises:
+        FileExistsError: See :func:`check_destination`.
+        WriteError: If another process is writing one of them, or the disk is full.
+    """
+    targets = [target_of(path) for path in destinations]
+    for target in targets:
+        check_destination(target, overwrite)
+    with ExitStack() as stack:
+        for target, destination in zip(targets, destinations, strict=True):
+            make_folder(target.parent)
+            stack.enter_context(locked(target, what=str(destination)))
+            stack.enter_context(named_errors(destination))
+            stack.callback(shutil.rmtree, partial_of(target), ignore_errors=True)
+        for target in targets:
+            _restore(target)
+            check_destination(target, overwrite)
+        partials = [partial_of(target) for target in targets]
+        for partial in partials:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+        yield partials
+        _replace(dict(zip(partials, targets, strict=True)))
 
 
 def check_destination(destination: PathLike, overwrite: bool) -> None:
@@ -67,17 +100,28 @@ def check_destination(destination: PathLike, overwrite: bool) -> None:
         raise FileExistsError(f"{destination} is not a data set and is not overwritten")
 
 
-def replace_folder(made: PathLike, destination: PathLike) -> None:
-    """Rename a complete folder to ``destination``; an old folder there is removed last."""
-    made, destination = Path(made), Path(destination)
-    if not destination.exists():
-        made.rename(destination)
-        return
-    old = destination.with_name(f".{destination.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    destination.rename(old)
-    made.rename(destination)
-    shutil.rmtree(old)
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
+def _restore(target: Path) -> None:
+    """Bring back the old folder of an interrupted replacement, or remove it if it is replaced."""
+    old = _old(target)
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        old.rename(target)
+
+
+def _replace(made: Mapping[Path, Path]) -> None:
+    """Rename complete folders to their targets; old folders there are removed last."""
+    for target in made.values():
+        if target.exists():
+            target.rename(_old(target))
+    for partial, target in made.items():
+        partial.rename(target)
+    for target in made.values():
+        shutil.rmtree(_old(target), ignore_errors=True)
 
 
 @dataclass

@@ -8,20 +8,23 @@ predict``. While a job runs, its parts are in a folder beside the output:
       part-1f0c9a2b-00000000.parquet  predictions for the first rows of the input, and so on
 
 The letters in the name of a part are a hash of the job, so that another job does not use it. Every
-process reads the input and predicts the parts whose number modulo WORLD_SIZE is its RANK. Existing
-parts are not predicted again, even if the number of processes has changed. When all parts exist,
-the process of rank 0 joins them in order. Processes communicate only through this folder. Therefore
-they may run on several nodes with a shared file system, under ``torchrun`` or any launcher that
-sets RANK and WORLD_SIZE.
+process reads the input and predicts the parts whose number modulo the number of processes is its
+rank. Existing parts are not predicted again, even if the number of processes has changed. When all
+parts exist, the process of rank 0 joins them in order. Processes communicate only through this
+folder. Therefore they may run on several nodes with a shared file system, under ``torchrun`` or
+with their ranks given. Each holds the lock of its rank, so that no second process takes the same
+rank, and rank 0 does not wait for a process that does not run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,18 @@ from crmnet.choices import Digits
 from crmnet.data.dataset import read_json
 from crmnet.data.reading import STDIN
 from crmnet.data.sequences import SequenceBlock, read_sequences
-from crmnet.files import PathLike, as_paths, make_room, write_atomically, write_text_atomically
+from crmnet.files import (
+    PathLike,
+    WriteError,
+    as_paths,
+    check_free,
+    is_locked,
+    is_stream,
+    locked,
+    make_room,
+    write_atomically,
+    write_text_atomically,
+)
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import (
     Reading,
@@ -47,6 +61,12 @@ PART_ROWS = 100_000
 JOB_FILE = "job.json"
 POLL_SECONDS = 0.2
 """Interval at which rank 0 checks for the parts of other processes."""
+ABSENT_SECONDS = 60.0
+"""Time without a new part after which rank 0 stops waiting for a process that does not run."""
+SAY_SECONDS = 60.0
+"""Interval at which rank 0 says for what it waits."""
+
+log = logging.getLogger("crmnet")
 
 
 @dataclass(frozen=True)
@@ -59,15 +79,32 @@ class ProcessRank:
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world_size:
             raise ValueError(
-                f"RANK must be between 0 and WORLD_SIZE - 1; got {self.rank} of {self.world_size}"
+                f"the rank must be between 0 and the number of processes - 1; got {self.rank} of "
+                f"{self.world_size}"
             )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ProcessRank | None:
-        """The values of RANK and WORLD_SIZE, as set by ``torchrun``; None if they are not set."""
-        if "RANK" not in environment or "WORLD_SIZE" not in environment:
+        """RANK and WORLD_SIZE of ``torchrun``; None if this process was not started by it.
+
+        Other programs leave variables of these names in the environment too, so they count only
+        beside ``torchrun``'s own TORCHELASTIC_RUN_ID.
+        """
+        if not {"TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE"} <= environment.keys():
             return None
         return cls(int(environment["RANK"]), int(environment["WORLD_SIZE"]))
+
+    @classmethod
+    def from_text(cls, text: str) -> ProcessRank:
+        """Rank and number of processes from a text such as ``0/8``.
+
+        Raises:
+            ValueError: If it is something else.
+        """
+        rank, _, size = text.partition("/")
+        if not (rank.isdecimal() and size.isdecimal()):
+            raise ValueError(f"--rank takes RANK/SIZE, such as 0/8; got {text!r}")
+        return cls(int(rank), int(size))
 
 
 @dataclass(frozen=True)
@@ -86,6 +123,8 @@ class ShardedJob:
     iupac: sequence.Iupac = "error"
     digits: Digits = "rounded"
     """Of the joined table; the parts have all digits."""
+    overwrite: bool = False
+    """Replace an existing output of another job."""
 
     def __post_init__(self) -> None:
         for name in ("input", "output"):
@@ -95,6 +134,8 @@ class ShardedJob:
         if STDIN in (self.input, self.output):
             raise ValueError("parts need files for input and output, not -; name both")
         table_kind(self.output)
+        if is_stream(self.output):
+            raise ValueError(f"parts are joined to a file; {self.output} is a device or pipe")
 
     @property
     def reading(self) -> Reading:
@@ -125,12 +166,37 @@ def predict_sharded(
         Counts of adapters added and other changes to the sequences predicted in this call.
 
     Raises:
+        FileExistsError: If the output exists, of another job, and may not be replaced.
         ValueError: If the folder contains parts of another job, or a sequence cannot be read.
         OSError: As :func:`crmnet.files.make_room`.
+        WriteError: If another process has the same rank, or rank 0 waits for one that does not run.
     """
     make_room(job.output)
     parameters = _job_parameters(predictor, job)
-    existing = _start_or_resume(job, parameters)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    what = f"{job.output} as rank {process.rank}"
+    try:
+        with locked(_rank_file(job, process.rank), what=what):
+            return _predict_parts(predictor, job, parameters, process, progress)
+    except FileExistsError:
+        with suppress(OSError):  # it holds an earlier job.json
+            job.folder.rmdir()
+        raise
+
+
+def _rank_file(job: ShardedJob, rank: int) -> Path:
+    """The path whose lock the process of a rank holds; there is no such file."""
+    return job.folder / f"rank-{rank}"
+
+
+def _predict_parts(
+    predictor: Predictor,
+    job: ShardedJob,
+    parameters: dict[str, Any],
+    process: ProcessRank,
+    progress: Callable[[int], None],
+) -> sequence.Preparation:
+    existing = _start_or_resume(job, parameters, process.rank)
     tag = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:8]
 
     def part(number: int) -> Path:
@@ -153,13 +219,47 @@ def predict_sharded(
         progress(done.total)
     if process.rank == 0:
         paths = [part(n) for n in range(number + 1)]
-        while not all(path.exists() for path in paths):
-            time.sleep(POLL_SECONDS)
+        _wait_for(paths, job, process)
         join(paths, job.output, names, job.digits)
         _write_job(job, {**parameters, "joined": True})
-        for path in paths:
-            path.unlink()
+        _remove_parts(job)
     return done
+
+
+def _wait_for(paths: Sequence[Path], job: ShardedJob, process: ProcessRank) -> None:
+    """Wait for the parts of the other processes, and say so.
+
+    Raises:
+        WriteError: If a process whose parts are missing does not run.
+    """
+    progress = said = time.monotonic()
+    before: list[int] | None = None
+    while missing := [number for number, path in enumerate(paths) if not path.exists()]:
+        now = time.monotonic()
+        ranks = sorted({number % process.world_size for number in missing})
+        names = f"rank{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
+        if missing != before:
+            progress = now
+        elif now - progress > ABSENT_SECONDS and not any(
+            is_locked(_rank_file(job, rank)) for rank in ranks
+        ):
+            raise WriteError(
+                f"{len(missing)} parts of {job.output} are missing and no process of {names} is "
+                "running; start it, or give the same command another number of processes: "
+                "finished parts are kept"
+            )
+        if before is None or now - said > SAY_SECONDS:
+            said = now
+            log.info("waiting for %d parts of %s", len(missing), names)
+        before = missing
+        time.sleep(POLL_SECONDS)
+
+
+def _remove_parts(job: ShardedJob) -> None:
+    """Remove all parts, also of earlier jobs and those that a killed process began."""
+    for pattern in ("part-*.parquet", ".part-*", f".{JOB_FILE}.*", f"..{JOB_FILE}.*"):
+        for path in job.folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 def join(
@@ -181,7 +281,7 @@ def join(
     write_atomically(output, write)
 
 
-def _start_or_resume(job: ShardedJob, parameters: dict[str, Any]) -> set[str] | None:
+def _start_or_resume(job: ShardedJob, parameters: dict[str, Any], rank: int) -> set[str] | None:
     """Create the folder, or check that its parts belong to this job.
 
     Returns:
@@ -189,13 +289,13 @@ def _start_or_resume(job: ShardedJob, parameters: dict[str, Any]) -> set[str] | 
         must not mistake joined and deleted parts for missing ones. Therefore the folder is listed
         before ``job.json`` is read, and ``job.json`` is updated before parts are deleted.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
     existing = {path.name for path in job.folder.glob("part-*.parquet")}
     file = job.folder / JOB_FILE
     recorded = read_json(file) if file.exists() else {"joined": True}
     joined = recorded.pop("joined")
     different = [key for key in parameters if recorded.get(key) != parameters[key]]
     if joined and (different or not job.output.exists()):
+        check_free(job.output, job.overwrite)
         _write_job(job, {**parameters, "joined": False})
         return set()
     if different:
@@ -204,6 +304,8 @@ def _start_or_resume(job: ShardedJob, parameters: dict[str, Any]) -> set[str] | 
             f"{job.folder} contains parts of another job ({difference}); remove the folder, or "
             "choose another output"
         )
+    if joined and rank == 0:
+        _remove_parts(job)  # the process that joined them may have been killed before it did
     return None if joined else existing
 
 
@@ -236,10 +338,10 @@ def _job_parameters(predictor: Predictor, job: ShardedJob) -> dict[str, Any]:
 
 
 def _write_job(job: ShardedJob, content: dict[str, Any]) -> None:
-    """Write ``job.json``; processes that start together write the same through separate files."""
-    temporary = job.folder / f".{JOB_FILE}.{os.uname().nodename}.{os.getpid()}"
-    write_text_atomically(temporary, json.dumps(content, indent=2) + "\n")
-    temporary.replace(job.folder / JOB_FILE)
+    """Write ``job.json``; of processes that start together, each waits for its turn."""
+    file = job.folder / JOB_FILE
+    with locked(file.with_name(f"writing-{JOB_FILE}"), wait=30):
+        write_text_atomically(file, json.dumps(content, indent=2) + "\n")
 
 
 def _in_parts(blocks: Iterator[SequenceBlock], size: int) -> Iterator[SequenceBlock]:

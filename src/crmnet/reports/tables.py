@@ -5,8 +5,9 @@ All commands that output rows write them with :class:`TableWriter`.
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import sys
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,18 @@ from typing import IO, Any
 
 import numpy as np
 
-from crmnet.files import STDOUT, PathLike, make_room
+from crmnet.files import (
+    STDOUT,
+    PathLike,
+    is_stream,
+    locked,
+    make_room,
+    named_errors,
+    open_stream,
+    partial_of,
+    target_of,
+)
+from crmnet.process import standard_output
 
 KINDS = {
     "": "tsv", ".tsv": "tsv", ".txt": "tsv", ".tab": "tsv", ".csv": "csv", ".parquet": "parquet",
@@ -50,6 +62,7 @@ class TableWriter:
     Raises:
         ValueError: As :func:`table_kind`.
         OSError: As :func:`crmnet.files.make_room`, on entering the context.
+        WriteError: If another process is writing the file, or the disk is full.
     """
 
     def __init__(self, path: PathLike, names: Sequence[str]) -> None:
@@ -58,13 +71,23 @@ class TableWriter:
         self.columns: dict[str, list[Any]] = {name: [] for name in names}
         self.file: IO[str] | None = None
         self.has_header = False
+        self.exit = contextlib.ExitStack()
 
     def __enter__(self) -> TableWriter:
         make_room(self.path)
-        if self.kind != "parquet":
-            self.file = sys.stdout if self.path == STDOUT else self._open()
-            delimiter = "," if self.kind == "csv" else "\t"
-            self.rows = csv.writer(self.file, delimiter=delimiter, lineterminator="\n")
+        self.stream = self.path == STDOUT or is_stream(self.path)
+        self.target = self.path if self.stream else target_of(self.path)
+        try:
+            if not self.stream:
+                self.exit.enter_context(locked(self.target, what=str(self.path)))
+            if self.kind != "parquet":
+                with named_errors(self.path):
+                    self.file = self._open()
+                delimiter = "," if self.kind == "csv" else "\t"
+                self.rows = csv.writer(self.file, delimiter=delimiter, lineterminator="\n")
+        except BaseException:
+            self.exit.close()
+            raise
         return self
 
     def write(self, columns: Mapping[str, Iterable[Any]]) -> None:
@@ -77,8 +100,9 @@ class TableWriter:
             for name, column in zip(self.names, values, strict=True):
                 self.columns[name].extend(column)
         else:
-            self._write_header()
-            self.rows.writerows(zip(*values, strict=True))
+            with named_errors(self.path):
+                self._write_header()
+                self.rows.writerows(zip(*values, strict=True))
 
     def _write_header(self) -> None:
         """Called with the first rows, not earlier, so that an error at the start prints nothing."""
@@ -89,27 +113,47 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: object, trace: TracebackType | None
     ) -> None:
-        if self.file is not None and kind is None:
-            self._write_header()
-        if self.file is not None and self.path != STDOUT:
-            self.file.close()
-        elif self.file is not None:
-            self.file.flush()
-        if kind is not None:
-            self._partial().unlink(missing_ok=True)
+        with self.exit, named_errors(self.path):
+            try:
+                self._end(complete=kind is None)
+            finally:
+                if not self.stream:
+                    partial_of(self.target).unlink(missing_ok=True)
+
+    def _end(self, complete: bool) -> None:
+        if self.file is not None:
+            if complete:
+                self._write_header()
+                self.file.flush()
+            if self.path != STDOUT:
+                with contextlib.suppress(*([] if complete else [OSError])):
+                    self.file.close()
+        if not complete:
             return
         if self.kind == "parquet":
-            import polars
+            self._write_parquet()
+        if not self.stream:
+            partial_of(self.target).replace(self.target)
 
-            polars.DataFrame(self.columns).write_parquet(self._partial())
-        if self.path != STDOUT:
-            self._partial().replace(self.path)
+    def _write_parquet(self) -> None:
+        import polars
+
+        frame = polars.DataFrame(self.columns)
+        if not self.stream:
+            frame.write_parquet(partial_of(self.target))
+            return
+        with open_stream(self.path) as stream:
+            content = io.BytesIO()
+            frame.write_parquet(content)
+            stream.write(content.getbuffer())
 
     def _open(self) -> IO[str]:
-        return self._partial().open("w", newline="", encoding="utf-8")
-
-    def _partial(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.partial")
+        """The file to write; tables are UTF-8 everywhere, on standard output too."""
+        if self.path == STDOUT:
+            return standard_output()
+        if self.stream:
+            return io.TextIOWrapper(open_stream(self.path), newline="", encoding="utf-8")
+        return partial_of(self.target).open("w", newline="", encoding="utf-8")
 
 
 def _as_list(column: Iterable[Any]) -> list[Any]:

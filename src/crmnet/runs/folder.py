@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from crmnet.files import PathLike, write_atomically, write_text_atomically
+from crmnet.files import PathLike, remove_partials, write_atomically, write_text_atomically
 from crmnet.models import build
 from crmnet.models.crmnet.published import published_state, read_saved_model
 from crmnet.runs.json_files import parse_object, read_text, validate
@@ -366,11 +366,14 @@ def start_or_resume(run: PathLike, record: RunRecord, resume: bool, *, writes: b
             f"{run} already holds a run; continue it with --resume, or choose another name"
         )
     check_unchanged(run, record)
+    remove_partials(run)
     return state
 
 
 def check_unchanged(run: PathLike, record: RunRecord) -> None:
     """Check that the run in a folder has the settings and the data of ``record``.
+
+    Data are the same if their contents are: folders may have other names now.
 
     Raises:
         ValueError: Naming the differences.
@@ -378,13 +381,32 @@ def check_unchanged(run: PathLike, record: RunRecord) -> None:
     before = load_record(run)
     for what, old, new in (
         ("settings", before.settings.model_dump(), record.settings.model_dump()),
-        ("data", before.data, record.data),
+        ("data", *_unnamed(before.data, record.data)),
     ):
         if old != new:
             raise ValueError(
                 f"{run} was started with other {what}: {_differences(old, new)}; resume it with "
                 f"the same {what}, or start a new run from its weights (--from {run})"
             )
+
+
+def _unnamed(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Descriptions of data, without the names of data sets and runs whose contents are the same."""
+    one, other = dict(old), dict(new)
+    for name, content in (("name", "fingerprint"), ("validation", "validation_fingerprint")):
+        if content in one and one[content] == other.get(content):
+            one.pop(name, None), other.pop(name, None)
+    if {"start"} <= one.keys() & other.keys():
+        one["start"], other["start"] = _unnamed_start(one["start"]), _unnamed_start(other["start"])
+        if one["start"] != other["start"]:
+            one["start"], other["start"] = old["start"], new["start"]
+    return one, other
+
+
+def _unnamed_start(start: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in start.items() if key != "run"}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:

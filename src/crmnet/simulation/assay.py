@@ -12,7 +12,6 @@ measured expression is the mean bin of a promoter's cells; with a single cell it
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from crmnet import sequence
 from crmnet.arrays import Floats32
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.writer import check_destination, replace_folder
+from crmnet.data.writer import new_folder
 from crmnet.files import PathLike
 from crmnet.reports.tables import TableWriter
 from crmnet.simulation.cell import INSERT, MEDIA, Cell, find_true_sites
@@ -98,19 +97,16 @@ def simulate(
     Raises:
         FileExistsError: If ``destination`` exists and ``overwrite`` is False.
     """
-    destination = Path(destination)
-    check_destination(destination, overwrite)
-    destination.parent.mkdir(parents=True, exist_ok=True)
     cell = Cell()
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".simulate-") as scratch:
-        raw = Path(scratch) / "raw"
+    with new_folder(destination, overwrite) as folder:
+        raw, made = folder / "raw", folder / "made"
         _write_rows(cell, options, raw, progress)
-        dataset = Path(scratch) / "made"
-        ingest([raw / "assay.tsv"], dataset, IngestOptions(flanks="add"))
-        (raw / "assay.tsv").rename(dataset / "assay.tsv")
-        raw.rename(dataset / "truth")
-        _write_parameters(cell, options, dataset / "truth" / "cell.json")
-        replace_folder(dataset, destination)
+        ingest([raw / "assay.tsv"], made, IngestOptions(flanks="add"))
+        for file in [*made.iterdir(), raw / "assay.tsv"]:
+            file.rename(folder / file.name)
+        made.rmdir()
+        raw.rename(folder / "truth")
+        _write_parameters(cell, options, folder / "truth" / "cell.json")
     return Dataset.open(destination)
 
 

@@ -56,7 +56,7 @@ def demo(
     """
     folder = Path(folder)
     started = time.monotonic()
-    if folder.exists() and any(folder.iterdir()) and not is_dataset(folder / "data" / "train"):
+    if folder.exists() and not _is_demo(folder):
         raise FileExistsError(f"{folder} is not empty; choose another folder with -o")
     data = folder / "data"
     log.info("1/4  simulate a reporter assay: %s promoters, two media", f"{promoters:,}")
@@ -80,6 +80,15 @@ def demo(
     log.info("4/4  write tables and figures")
     write_evaluation(folder / "evaluation", sets, summary)
     return DemoResult(run, metric_lines(summary), time.monotonic() - started)
+
+
+def _is_demo(folder: Path) -> bool:
+    """Whether a folder holds a demonstration, perhaps one killed in its first step, or nothing."""
+    data = folder / "data"
+    if is_dataset(data / "train"):
+        return True
+    begun = data.is_dir() and all(path.name.startswith(".train.") for path in data.iterdir())
+    return all(path == data and begun for path in folder.iterdir())
 
 
 def _simulated(path: Path, options: AssayOptions) -> Dataset:

@@ -16,6 +16,7 @@ import math
 import os
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -27,7 +28,7 @@ from torch.utils.data import DataLoader
 from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, RowBatches, make_loader
 from crmnet.device import choose_device
-from crmnet.files import PathLike
+from crmnet.files import PathLike, locked, make_folder
 from crmnet.models.crmnet.network import CRMnet
 from crmnet.models.layers import count_parameters, has_marks
 from crmnet.motifs.jaspar import yeast_motifs
@@ -80,6 +81,7 @@ def train(
         ValueError: If settings or data differ from those of the run to resume, there are too few
             validation rows, or the device does not support the settings.
         Diverged: If the loss becomes NaN or infinite.
+        WriteError: If another process is training into ``run``, or the disk is full.
     """
     run = Path(run)
     start = None if start is None else Path(start)
@@ -107,17 +109,35 @@ def train(
     trainer = _trainer(s, folder, device)
     if not trainer.is_global_zero:
         log.setLevel(logging.WARNING)
-    if resume and (run / RECORD).is_file() and load_record(run).finished:
-        check_unchanged(run, record)
-        log.info("%s is already finished", run)
-        return load_record(run)
-    state = start_or_resume(run, record, resume, writes=trainer.is_global_zero)
+    with ExitStack() as stack:
+        if trainer.is_global_zero:
+            make_folder(run.parent)
+            stack.enter_context(locked(run))
+        if resume and (run / RECORD).is_file() and load_record(run).finished:
+            check_unchanged(run, record)
+            log.info("%s is already finished", run)
+            return load_record(run)
+        state = start_or_resume(run, record, resume, writes=trainer.is_global_zero)
+        return _train(trainer, folder, network, train_data, start, state, device)
+
+
+def _train(
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    network: nn.Module,
+    train_data: TrainData,
+    start: Path | None,
+    state: Path | None,
+    device: torch.device,
+) -> RunRecord:
+    """Train from the beginning, or from ``state``, and finish the run folder."""
+    run = folder.folder
     if start is not None and state is None:
         trainer.num_sanity_val_steps = math.inf  # validate once before training
     log.info(
         "training %s (%s parameters) on %s rows, validating on %s",
-        settings.model.name, f"{sum(count_parameters(network)):,}", f"{len(train_data.rows):,}",
-        f"{len(train_data.validation_rows):,}",
+        folder.record.settings.model.name, f"{sum(count_parameters(network)):,}",
+        f"{len(train_data.rows):,}", f"{len(train_data.validation_rows):,}",
     )  # fmt: skip
     _fit(trainer, folder, network, train_data, state, device)
     finished = folder.record.model_copy(update={"finished": True})
@@ -178,7 +198,9 @@ def _loaders(
 
 def is_main_process() -> bool:
     """Whether this process has rank 0 among all that train together; only rank 0 reports."""
-    ranks = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    ranks = ["LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"]
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # else another program may have left a RANK
+        ranks.append("RANK")
     return not any(int(os.environ.get(rank, 0)) for rank in ranks)
 
 

@@ -1,0 +1,150 @@
+"""Every command: no output replaces an input, and an existing one only with --overwrite."""
+
+import inspect
+import shutil
+from pathlib import Path
+
+import pytest
+
+from crmnet.cli import COMMANDS
+from crmnet.data.subset import copy_rows
+from crmnet.files import locked
+
+PROMOTERS = "id\tsequence\texpression\n" + "".join(
+    f"p{i}\t{'ACGT' * 19}{'ACGT'[i % 4] * 4}\t{i % 17}\n" for i in range(40)
+)
+PREDICTIONS = "measured\tpredicted\n" + "".join(f"{i}\t{i % 7}\n" for i in range(40))
+MOTIFS = """MEME version 4
+ALPHABET= ACGT
+MOTIF M1 one
+letter-probability matrix: w= 4
+1 0 0 0
+0 1 0 0
+0 0 1 0
+0 0 0 1
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, small_run, assay):
+    """A folder with copies of all kinds of inputs, in which commands run."""
+    (tmp_path / "rows.tsv").write_text(PROMOTERS)
+    (tmp_path / "predictions.tsv").write_text(PREDICTIONS)
+    (tmp_path / "motifs.meme").write_text(MOTIFS)
+    shutil.copytree(small_run, tmp_path / "run")
+    copy_rows(assay, range(400), tmp_path / "data")
+    (tmp_path / "data" / "assay.tsv").write_text(PROMOTERS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+REPLACING = [
+    "data ingest data/assay.tsv -o data",
+    "data ingest rows.tsv -o data/../rows.tsv",
+    "data split data -o data --held-out other",
+    "data split data -o new --held-out other --without data --held-out data",
+    "data check data -o rows.tsv",
+    "predict run rows.tsv -o rows.tsv",
+    "predict run rows.tsv -o run/weights.safetensors",
+    "predict run/weights.safetensors rows.tsv -o run/weights.safetensors",
+    "evaluate --predictions predictions.tsv -o .",
+    "evaluate --predictions predictions.tsv -o rows.tsv",
+    "explain run rows.tsv --motifs motifs.meme -o rows.tsv",
+    "motifs match motifs.meme -o motifs.meme",
+    "motifs match motifs.meme --database predictions.tsv -o predictions.tsv",
+    "motifs scan motifs.meme rows.tsv -o rows.tsv",
+    "motifs scan motifs.meme rows.tsv -o motifs.meme",
+    "motifs discover rows.tsv --database motifs.meme -o .",
+    "models pack run -o run/weights.safetensors",
+    "models export run --torch-export -o run/weights.safetensors",
+    "models distil run data -o data",
+    "train small --data data --from run -o run --resume",
+    "compare run --data rows.tsv -o rows.tsv",
+]
+
+
+@pytest.mark.parametrize("line", REPLACING)
+@pytest.mark.parametrize("option", ["", " --overwrite"])
+def test_no_output_replaces_an_input(place, crmnet, line, option):
+    before = contents(place)
+    if line.startswith("train"):
+        option = ""
+    status, _, err = crmnet(*(line + option).split())
+    assert status == 2, err
+    assert len(err.strip().splitlines()) == 1
+    assert option == "" or "would be lost" in err or "is a file" in err or "*.safetensors" in err, (
+        err
+    )
+    assert contents(place) == before
+
+
+EXISTING = {
+    "predict run rows.tsv -o out.tsv": "out.tsv",
+    "predict run rows.tsv -o out.tsv --part-rows 10": "out.tsv",
+    "motifs match motifs.meme -o out.tsv": "out.tsv",
+    "motifs scan motifs.meme rows.tsv -o out.tsv": "out.tsv",
+    "motifs discover rows.tsv -o out": "out/motifs.tsv",
+    "evaluate --predictions predictions.tsv --resamples 10 -o out": "out/metrics.json",
+    "explain run rows.tsv --medium complex -o out": "out/logos-3.png",
+    "compare run --data data -o out": "out/compare.csv",
+    "data check data -o out": "out/check.json",
+    "data split data -o out --held-out other": "out",
+    "data split data -o other --held-out out": "out",
+    "data ingest rows.tsv -o out": "out",
+    "data simulate -n 10 -o out": "out",
+    "models pack run -o out.safetensors": "out.json",
+    "models export run --torch-export -o out.pt2": "out.pt2",
+    "models distil run data -o out": "out",
+    "models import-keras data -o out": "out",
+    "benchmark -o out": "out/benchmark.md",
+    "train small --data data -o out": "out/run.json",
+}
+
+
+@pytest.mark.parametrize("line", EXISTING)
+def test_an_existing_output_is_kept_without_overwrite(place, crmnet, line):
+    there = place / EXISTING[line]
+    there.parent.mkdir(exist_ok=True)
+    if EXISTING[line] == "out":
+        shutil.copytree("data", "out")
+    elif there.name == "run.json":
+        shutil.copytree("run", "out", dirs_exist_ok=True)
+    else:
+        there.write_text("old")
+    before = contents(place)
+    status, _, err = crmnet(*line.split())
+    assert status == 2, err
+    assert "exists" in err or "already holds a run" in err
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize(
+    "line", ["predict run rows.tsv -o out.tsv", "motifs scan motifs.meme rows.tsv -o out.tsv"]
+)
+def test_overwrite_replaces(place, crmnet, line):
+    (place / "out.tsv").write_text("old")
+    status, _, err = crmnet(*line.split(), "--overwrite")
+    assert status == 0, err
+    assert (place / "out.tsv").read_text() != "old"
+
+
+def test_every_command_with_an_output_has_overwrite_or_continues_its_own():
+    continues = {"demo", "train", "ablate", "import-keras"}
+    for name, command in COMMANDS.items():
+        for verb, function in (command if isinstance(command, dict) else {name: command}).items():
+            names = inspect.signature(function).parameters
+            if "output" in names and verb not in continues:
+                assert "overwrite" in names, verb
+
+
+def test_two_processes_do_not_write_one_output(place, crmnet):
+    for line in ("predict run rows.tsv -o out", "data ingest rows.tsv -o out",
+                 "train small --data data -o out"):  # fmt: skip
+        with locked(Path("out")):
+            status, _, err = crmnet(*line.split())
+        assert (status, "another process is writing out" in err) == (2, True), err
+        assert not Path("out").exists()
