@@ -83,7 +83,7 @@ def test_agreement_is_the_cosine_between_matrix_and_attributions():
     ("bases", "certain", "name"),
     [
         ("TTACCCGG", True, "REB1"), ("TTACCCGG", False, "REB1?"),
-        ("CAAAAAAAAAAA", True, "poly-A/T"), ("TTTTCTTT", False, "poly-A/T"),
+        ("CAAAAAAAAAAA", True, "poly-A/T"), ("TTTTTTCT", False, "poly-A/T"),
         ("GTATAAAAG", True, "TATA box"), ("CTTTTATAC", False, "TATA box"),
     ],
 )  # fmt: skip

@@ -40,9 +40,8 @@ from crmnet.statistics.uncertainty import (
     Expression,
     InputLimits,
     Interval,
-    conformal_quantile,
-    fit_expected_error,
     fit_input_limits,
+    fit_interval,
     reasons_unlike,
 )
 
@@ -50,7 +49,6 @@ log = logging.getLogger("crmnet")
 
 QUANTILES = 101
 """Quantiles of native promoters in the card, from 0 to 100 %."""
-FOLDS = 5
 HELD_OUT = "held-out families"
 """Name in a run's record of validation rows that were split from its training set."""
 
@@ -266,32 +264,16 @@ def _calibration(predictor: Predictor, dataset: Dataset, options: CalibrateOptio
 
 
 def interval(rows: CalibrationRows, options: CalibrateOptions) -> Interval:
-    """The interval of one medium, cross-conformal over families.
-
-    The families are divided into five folds. The increase of the error with the spread is fitted on
-    four folds and used to score the fifth, for each fold in turn; the quantile is that of all
-    scores. So no row is scored by a fit that included it, and no family serves for the fit alone
-    (Vovk 2015, Annals of Mathematics and AI 74:9).
+    """The interval of one medium; see :func:`crmnet.statistics.uncertainty.fit_interval`.
 
     Raises:
         ValueError: If there are too few families.
     """
-    names, family = np.unique(rows.scored.family, return_inverse=True)
-    if len(names) < FOLDS:
-        raise ValueError(
-            f"{rows.scored.name}: {len(names)} held-out families are too few to calibrate; give "
-            f"at least {FOLDS}"
-        )
-    fold = (np.random.default_rng(options.seed).permutation(len(names)) % FOLDS)[family]
-    scores = np.empty(len(family))
-    for here in (fold == number for number in range(FOLDS)):
-        base, slope = fit_expected_error(rows.error[~here], rows.spread[~here])
-        scores[here] = rows.error[here] / (base + slope * rows.spread[here])
-    base, slope = fit_expected_error(rows.error, rows.spread)
-    quantile = conformal_quantile(scores, family, options.level)
-    return Interval(
-        base=base, slope=slope, quantile=quantile, rows=len(scores), families=len(names)
-    )
+    scored = rows.scored
+    try:
+        return fit_interval(rows.error, rows.spread, scored.family, options.level, options.seed)
+    except ValueError as error:
+        raise ValueError(f"{scored.name}: {error}") from None
 
 
 def _with_test(
