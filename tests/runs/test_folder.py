@@ -6,18 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmnet.models import build
-from crmnet.runs.folder import (
-    RECORD,
-    WEIGHTS,
-    load_run,
-    load_state,
-    load_strictly,
-    save_record,
-    save_state,
-    save_weights,
-)
+from crmnet.runs.folder import RECORD, WEIGHTS, load_run, load_strictly, save_record, save_weights
 from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
+from crmnet.training.resume import load_state, save_state
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from crmnet.runs.folder import (
     WEIGHTS,
     build_network,
     load_run,
-    load_state,
     load_tensors,
     save_record,
     save_weights,
@@ -21,6 +20,7 @@ from crmnet.runs.folder import (
 from crmnet.runs.packed import CARD, _fingerprint, load_packed, pack, start_record
 from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
+from crmnet.training.resume import load_state
 
 TINY = ["encoder=[4,4]", "decoder=[4]", "tail=[2]", "transformer_blocks=1", "heads=1"]
 

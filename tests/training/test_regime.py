@@ -22,11 +22,12 @@ from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import score_model
 from crmnet.models.layers import bin_mean
 from crmnet.prediction.predictor import Predictor
-from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state
+from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record
 from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import decode
 from crmnet.training.losses import row_losses, row_weights, soft_bin_loss
 from crmnet.training.optimiser import learning_rate
+from crmnet.training.resume import load_state
 from crmnet.training.train import RunFolder, train
 from support import TINY, settings
 

@@ -20,11 +20,12 @@ from crmnet.data.subset import copy_rows
 from crmnet.files import WriteError, locked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.prediction.predictor import Predictor
-from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, load_state, save_record
+from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, save_record
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import decode
 from crmnet.training import train as module
 from crmnet.training.optimiser import learning_rate
+from crmnet.training.resume import load_state
 from crmnet.training.train import Diverged, is_main_process, train
 from support import TINY, settings
 

@@ -20,15 +20,9 @@ from torch import nn
 
 from crmnet.data.loader import RowBatches
 from crmnet.files import PathLike, write_atomically
-from crmnet.runs.folder import (
-    HISTORY,
-    STATE,
-    load_state,
-    save_record,
-    save_state,
-    save_weights,
-)
+from crmnet.runs.folder import HISTORY, STATE, save_record, save_weights
 from crmnet.runs.record import BestEpoch, RunRecord
+from crmnet.training.resume import load_state, save_state
 
 log = logging.getLogger("crmnet")
 

@@ -35,12 +35,10 @@ from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.runs.folder import (
     RECORD,
     build_network,
-    check_unchanged,
     load_record,
     load_run,
     load_strictly,
     save_record,
-    start_or_resume,
 )
 from crmnet.runs.packed import load_model, start_record
 from crmnet.runs.record import RunRecord, versions
@@ -48,6 +46,7 @@ from crmnet.runs.settings import RunSettings, TrainSettings
 from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
 from crmnet.training.callbacks import RunFolder, SafetensorsState
 from crmnet.training.module import LIGHTNING_PRECISION, TrainingModule, resolve_precision
+from crmnet.training.resume import check_unchanged, start_or_resume
 from crmnet.training.rows import TrainData, choose_data
 
 log = logging.getLogger("crmnet")

@@ -1,0 +1,165 @@
+"""Resuming an interrupted run: the state after the last epoch, and whether it may be continued.
+
+:mod:`crmnet.training.callbacks` saves the state after every epoch; :mod:`crmnet.training.train`
+starts a run folder or continues one. The other files of a run are in :mod:`crmnet.runs.folder`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from crmnet.files import PathLike, remove_partials, write_atomically
+from crmnet.runs.folder import (
+    STATE,
+    is_run,
+    load_record,
+    load_tensors,
+    save_record,
+)
+from crmnet.runs.record import RunRecord
+
+
+def save_state(path: PathLike, state: dict[str, Any]) -> None:
+    """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
+
+    This is how the state of a trainer is stored without pickling: the tensors go into a safetensors
+    file, everything else into the JSON in its header.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    structure = json.dumps(_flatten(state, tensors))
+    write_atomically(path, lambda p: save_file(tensors, p, metadata={"structure": structure}))
+
+
+def load_state(path: PathLike) -> dict[str, Any]:
+    """Read a file that :func:`save_state` wrote."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: nothing to resume from")
+    tensors = load_tensors(path)
+    try:
+        with safe_open(path, "pt") as file:
+            structure = json.loads(file.metadata()["structure"])
+        state: dict[str, Any] = _unflatten(structure, tensors)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: it does not hold a state of training") from error
+    if not isinstance(state, dict):
+        raise ValueError(f"{path} is damaged: it does not hold a state of training")
+    return state
+
+
+def _flatten(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """``value`` as JSON, [kind, content]; its tensors are moved to ``tensors`` and numbered."""
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return ["tensor", name]
+    if isinstance(value, dict):
+        return ["dict", [[_flatten(k, tensors), _flatten(v, tensors)] for k, v in value.items()]]
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return [kind, [_flatten(item, tensors) for item in value]]
+    if value is None or isinstance(value, bool | int | float | str):
+        return ["plain", value]
+    raise TypeError(f"a training state may not hold {type(value).__name__}: {value!r}")
+
+
+def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    kind, content = node
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {_unflatten(k, tensors): _unflatten(v, tensors) for k, v in content}
+    if kind in ("list", "tuple"):
+        items = [_unflatten(item, tensors) for item in content]
+        return tuple(items) if kind == "tuple" else items
+    return content
+
+
+def start_or_resume(run: PathLike, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
+    """Create a run folder, or check that the run in it may be resumed.
+
+    Args:
+        run: The folder.
+        record: Record of the run to train.
+        resume: Whether the folder may already hold a run, of the same settings and data.
+        writes: Whether this process writes the folder; one of all that train together does.
+
+    Returns:
+        The state file to resume from, or None to start from the beginning.
+
+    Raises:
+        FileExistsError: If the folder already holds a run and ``resume`` is False.
+        ValueError: If that run has other settings or data.
+    """
+    run = Path(run)
+    state = run / STATE if resume and (run / STATE).is_file() else None
+    if not writes:  # the process that writes does the checks
+        return state
+    if not is_run(run):
+        run.mkdir(parents=True, exist_ok=True)
+        save_record(run, record)
+        return None
+    if not resume:
+        raise FileExistsError(
+            f"{run} already holds a run; continue it with --resume, or choose another name"
+        )
+    check_unchanged(run, record)
+    remove_partials(run)
+    return state
+
+
+def check_unchanged(run: PathLike, record: RunRecord) -> None:
+    """Check that the run in a folder has the settings and the data of ``record``.
+
+    Data are the same if their contents are: folders may have other names now.
+
+    Raises:
+        ValueError: Naming the differences.
+    """
+    before = load_record(run)
+    for what, old, new in (
+        ("settings", before.settings.model_dump(), record.settings.model_dump()),
+        ("data", *_unnamed(before.data, record.data)),
+    ):
+        if old != new:
+            raise ValueError(
+                f"{run} was started with other {what}: {_differences(old, new)}; resume it with "
+                f"the same {what}, or start a new run from its weights (--from {run})"
+            )
+
+
+def _unnamed(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Descriptions of data, without the names of data sets and runs whose contents are the same."""
+    one, other = dict(old), dict(new)
+    for name, content in (("name", "fingerprint"), ("validation", "validation_fingerprint")):
+        if content in one and one[content] == other.get(content):
+            one.pop(name, None), other.pop(name, None)
+    if {"start"} <= one.keys() & other.keys():
+        one["start"], other["start"] = _unnamed_start(one["start"]), _unnamed_start(other["start"])
+        if one["start"] != other["start"]:
+            one["start"], other["start"] = old["start"], new["start"]
+    return one, other
+
+
+def _unnamed_start(start: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in start.items() if key != "run"}
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> str:
+    differences = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            differences.append(_differences(a, b, f"{prefix}{key}."))
+        elif a != b:
+            differences.append(f"{prefix}{key} was {a!r}, is {b!r}")
+    return ", ".join(filter(None, differences))
