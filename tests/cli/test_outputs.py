@@ -55,10 +55,10 @@ REPLACING = [
     "evaluate --predictions predictions.tsv -o rows.tsv",
     "explain run rows.tsv --motifs motifs.meme -o rows.tsv",
     "motifs match motifs.meme -o motifs.meme",
-    "motifs match motifs.meme --database predictions.tsv -o predictions.tsv",
-    "motifs scan motifs.meme rows.tsv -o rows.tsv",
-    "motifs scan motifs.meme rows.tsv -o motifs.meme",
-    "motifs discover rows.tsv --database motifs.meme -o .",
+    "motifs match motifs.meme --motifs predictions.tsv -o predictions.tsv",
+    "motifs scan rows.tsv --motifs motifs.meme -o rows.tsv",
+    "motifs scan rows.tsv --motifs motifs.meme -o motifs.meme",
+    "motifs discover rows.tsv --motifs motifs.meme -o .",
     "models pack run -o run/weights.safetensors",
     "models export run --torch-export -o run/weights.safetensors",
     "models distil run data -o data",
@@ -86,7 +86,7 @@ EXISTING = {
     "predict run rows.tsv -o out.tsv": "out.tsv",
     "predict run rows.tsv -o out.tsv --part-rows 10": "out.tsv",
     "motifs match motifs.meme -o out.tsv": "out.tsv",
-    "motifs scan motifs.meme rows.tsv -o out.tsv": "out.tsv",
+    "motifs scan rows.tsv --motifs motifs.meme -o out.tsv": "out.tsv",
     "motifs discover rows.tsv -o out": "out/motifs.tsv",
     "evaluate --predictions predictions.tsv --resamples 10 -o out": "out/metrics.json",
     "explain run rows.tsv --medium complex -o out": "out/logos-3.png",
@@ -123,7 +123,7 @@ def test_an_existing_output_is_kept_without_overwrite(place, crmnet, line):
 
 
 @pytest.mark.parametrize(
-    "line", ["predict run rows.tsv -o out.tsv", "motifs scan motifs.meme rows.tsv -o out.tsv"]
+    "line", ["predict run rows.tsv -o out.tsv", "motifs scan rows.tsv --motifs motifs.meme -o out.tsv"]
 )
 def test_overwrite_replaces(place, crmnet, line):
     (place / "out.tsv").write_text("old")
