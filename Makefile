@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test test-quick lint docs clean
 
 demo: .venv/installed
 	$(BIN)/crmnet demo -o crmnet-demo
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest
+
+test-quick: .venv/installed-test
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: .venv/installed-lint
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 SHAPE = re.compile(r"#\s*\(([\d, ]+)\)")
 

@@ -29,6 +29,8 @@ from crmnet.benchmark.report import write_benchmark
 from crmnet.figures.panels import throughput_bars
 from crmnet.models import build
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "encoder": (8, 8), "decoder": (8,), "tail": (4,), "dense": (8,), "dense_dropout": (0.1,),
     "transformer_blocks": 1, "heads": 1, "key_dim": 8, "feed_forward": 8,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DRILL = Path(__file__).parents[2] / "benchmarks" / "faults.py"
 
 

@@ -10,6 +10,8 @@ from crmnet.cli import COMMANDS
 from crmnet.data.subset import copy_rows
 from crmnet.files import locked
 
+pytestmark = pytest.mark.slow
+
 PROMOTERS = "id\tsequence\texpression\n" + "".join(
     f"p{i}\t{'ACGT' * 19}{'ACGT'[i % 4] * 4}\t{i % 17}\n" for i in range(40)
 )
@@ -123,7 +125,8 @@ def test_an_existing_output_is_kept_without_overwrite(place, crmnet, line):
 
 
 @pytest.mark.parametrize(
-    "line", ["predict run rows.tsv -o out.tsv", "motifs scan rows.tsv --motifs motifs.meme -o out.tsv"]
+    "line",
+    ["predict run rows.tsv -o out.tsv", "motifs scan rows.tsv --motifs motifs.meme -o out.tsv"],
 )
 def test_overwrite_replaces(place, crmnet, line):
     (place / "out.tsv").write_text("old")

@@ -11,6 +11,8 @@ import pytest
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
+pytestmark = pytest.mark.slow
+
 CEILING = 1 << 30
 """Limit of memory in bytes, whatever the number of rows."""
 

@@ -28,6 +28,8 @@ from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, fit_input_limits
 from crmnet.training.rows import choose_data
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = CalibrateOptions(resamples=50)
 
 

@@ -24,6 +24,8 @@ from crmnet.models.layers import MultiHeadAttention, SqueezeExcitation
 from crmnet.prediction.predictor import Predictor
 from support import WIDTHS
 
+pytestmark = pytest.mark.slow
+
 WEIGHT = torch.randn(2, 4, 112, generator=torch.Generator().manual_seed(0))
 INSIDE = (np.arange(112) >= 17) & (np.arange(112) < 97)
 """Positions of an insert of 80 bases after the 5' adapter of 17."""

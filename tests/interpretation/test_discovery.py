@@ -22,6 +22,8 @@ from crmnet.motifs.programs import AttributedConstructs
 from crmnet.motifs.pwm import Motif
 from crmnet.sequence import decode, encode, prepare
 
+pytestmark = pytest.mark.slow
+
 
 def rows(path):
     with open(path, newline="") as file:

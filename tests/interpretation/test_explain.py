@@ -15,6 +15,8 @@ from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
 
+pytestmark = pytest.mark.slow
+
 
 def rows(path):
     with open(path, newline="") as file:

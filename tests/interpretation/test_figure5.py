@@ -26,6 +26,8 @@ from crmnet.motifs.scan import Hits
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import encode, prepare
 
+pytestmark = pytest.mark.slow
+
 
 def rows(path):
     with path.open(newline="") as file:

@@ -19,6 +19,8 @@ from crmnet.models.layers import (
 )
 from support import WIDTHS
 
+pytestmark = pytest.mark.slow
+
 
 class Turned(nn.Module):
     """A layer that takes ``(B, L, C)``, among those that take ``(B, C, L)``."""

@@ -9,6 +9,8 @@ from crmnet.runs.settings import resolve
 from crmnet.training.train import train
 from support import WIDTHS
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["epochs=1", "warmup_epochs=0.3", "batch_size=512", "validation_fraction=0.2", "device=cpu"]
 
 

@@ -40,6 +40,8 @@ from crmnet.motifs.refine import (
 from crmnet.motifs.residual import LabelledSequences, compute_residuals, fit_regression
 from crmnet.sequence import encode
 
+pytestmark = pytest.mark.slow
+
 QUICK = DiscoverOptions(n=300, max_candidates=4, max_failures=2)
 
 

@@ -11,6 +11,8 @@ from crmnet.prediction.distil import DistilOptions, derived_promoters, distil
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import adapter_mismatches, sequence_lengths
 
+pytestmark = pytest.mark.slow
+
 
 def test_substitutions_have_the_requested_rate_and_keep_n():
     tokens = np.tile(np.array([0, 1, 2, 3, 4], dtype=np.uint8), (3, 400))

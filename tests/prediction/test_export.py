@@ -11,6 +11,8 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.runs.packed import PackOptions, pack
 from crmnet.sequence import decode, one_hot
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def predictor(small_run, tmp_path_factory):

@@ -8,6 +8,8 @@ from torch import nn
 from crmnet import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode, one_hot
 
+pytestmark = pytest.mark.slow
+
 INSERTS = ["TTACCCGGGTCAAGTACGT" * 4 + "ACGT", "ACGTTGCAAC" * 8, "G" * 80]
 
 

@@ -17,6 +17,8 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.sharded import ProcessRank, ShardedJob, predict_sharded
 from crmnet.sequence import decode
 
+pytestmark = pytest.mark.slow
+
 
 class CountA(nn.Module):
     def forward(self, x_BCL):

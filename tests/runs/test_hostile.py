@@ -22,6 +22,8 @@ from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
 from crmnet.training.resume import load_state
 
+pytestmark = pytest.mark.slow
+
 TINY = ["encoder=[4,4]", "decoder=[4]", "tail=[2]", "transformer_blocks=1", "heads=1"]
 
 

@@ -20,6 +20,8 @@ from crmnet.statistics.metrics import score
 from crmnet.training.train import train
 from support import SHARED, needs_shared
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def other_run(small_run, tmp_path_factory):

@@ -15,6 +15,8 @@ from crmnet.studies.ablate import FULL, VARIANTS, AblationOptions, ablate, run_f
 from crmnet.studies.ablate_report import ablation_markdown
 from support import TINY
 
+pytestmark = pytest.mark.slow
+
 SETS = (*TINY, "epochs=1")
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from crmnet.studies.demo import demo
 
+pytestmark = pytest.mark.slow
+
 
 def begun(folder):
     """A folder as a kill in the first step leaves it."""

@@ -20,6 +20,8 @@ from crmnet.training.optimiser import make_optimizer, make_schedule
 from crmnet.training.train import RunFolder, train
 from support import settings
 
+pytestmark = pytest.mark.slow
+
 
 def tiny_legnet(*more):
     """Settings of a network with marks that trains in a second."""

@@ -31,6 +31,8 @@ from crmnet.training.resume import load_state
 from crmnet.training.train import RunFolder, train
 from support import TINY, settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def complex_only(assay, tmp_path_factory):

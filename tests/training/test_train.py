@@ -29,6 +29,8 @@ from crmnet.training.resume import load_state
 from crmnet.training.train import Diverged, is_main_process, train
 from support import TINY, settings
 
+pytestmark = pytest.mark.slow
+
 
 def test_learning_rate_is_its_closed_form():
     s = TrainSettings(epochs=20, warmup_epochs=10)

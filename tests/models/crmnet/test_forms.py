@@ -15,6 +15,8 @@ from crmnet.models.crmnet.network import CRMnetConfig
 from crmnet.models.crmnet.training_form import training_form, training_forward
 from crmnet.models.layers import DownConv
 
+pytestmark = pytest.mark.slow
+
 BASE = {
     "encoder": (6, 8, 8), "decoder": (8, 6), "tail": (6, 4), "dense": (8, 6),
     "transformer_blocks": 3, "heads": 2, "key_dim": 6, "feed_forward": 6, "kernel": 5,

@@ -7,6 +7,8 @@ from crmnet.models import build
 from crmnet.models.crmnet.fast_layers import FastDropout
 from crmnet.models.crmnet.training_form import training_forward
 
+pytestmark = pytest.mark.slow
+
 QUIET = {"conv_dropout": 0.0, "transformer_dropout": 0.0, "dense_dropout": (0.0, 0.0)}
 SIZE = {
     "encoder": (6, 6, 8, 8), "decoder": (8, 6, 6), "tail": (6, 4), "dense": (8, 8),
