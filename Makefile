@@ -7,11 +7,12 @@ BIN = .venv/bin
 demo: .venv/installed
 	$(BIN)/crmnet demo -o crmnet-demo
 
+# Two processes, each with one thread: most tests do not use a second thread.
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-quick: .venv/installed-test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: .venv/installed-lint
 	$(BIN)/ruff check .
