@@ -4,15 +4,14 @@ import os
 import sys
 
 # Before torch is imported. With pytest-xdist each process of the tests has one thread.
-THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
-os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 import pytest
 import torch
 
 from support import settings
 
-torch.set_num_threads(min(THREADS, torch.get_num_threads()))
+torch.set_num_threads(min(int(os.environ["OMP_NUM_THREADS"]), torch.get_num_threads()))
 
 
 @pytest.fixture(scope="session")
