@@ -102,7 +102,7 @@ def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path
 def test_explain_reports_added_adapters_and_refuses_long_sequences(crmnet, small_run, tmp_path):
     words = [
         "explain", small_run, tmp_path / "s.txt", "--medium", "complex", "--draw", 0,
-        "--method", "gradient", "-o", tmp_path / "out",
+        "--method", "gradient", "-o", tmp_path / "out", "--overwrite",
     ]  # fmt: skip
     (tmp_path / "s.txt").write_text("ACGT" * 20 + "\n")
     status, _, err = crmnet(*words)

@@ -28,7 +28,7 @@ from crmnet.reports.dataset_page import (
 )
 from crmnet.reports.figures import save_figure
 from crmnet.runs.folder import save_record
-from crmnet.runs.record import BestEpoch, RunRecord
+from crmnet.runs.record import BestEpoch, RunRecord, Scale
 from crmnet.runs.settings import resolve
 from crmnet.statistics.metrics import ESTIMATES, METRICS, WITHIN, Scored, summarise
 from crmnet.training import report
@@ -259,7 +259,12 @@ def test_the_learning_curve_of_a_run_folder(tmp_path, monkeypatch):
 
 def write_run(folder, best):
     record = RunRecord(
-        settings=resolve("small"), media=["complex"], scale={}, data={}, versions={}, best=best
+        settings=resolve("small"),
+        media=["complex"],
+        scale={"complex": Scale()},
+        data={},
+        versions={},
+        best=best,
     )
     save_record(folder, record)
     (folder / "history.csv").write_text(

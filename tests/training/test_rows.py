@@ -69,7 +69,8 @@ def test_fine_tuning_keeps_scales_and_units(tmp_path):
 def test_the_unit_of_a_pooled_output_is_that_of_its_media():
     def units_of(units):
         return RunRecord(
-            settings=resolve("demo"), media=["a+b", "c"], scale={}, data={"units": units},
+            settings=resolve("demo"), media=["a+b", "c"],
+            scale={"a+b": Scale(), "c": Scale()}, data={"units": units},
             versions={},
         ).units  # fmt: skip
 
