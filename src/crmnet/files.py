@@ -62,17 +62,22 @@ def make_room(path: PathLike) -> None:
     for above in path.parents:
         if above.exists() and not above.is_dir():
             raise NotADirectoryError(f"{path} cannot be written: {above} is a file, not a folder")
-    make_folder(path.parent)
+    make_folder(path.parent, path)
 
 
-def make_folder(folder: PathLike) -> None:
+def make_folder(folder: PathLike, output: PathLike | None = None) -> None:
     """Create a folder into which files will be written.
+
+    Args:
+        folder: The folder.
+        output: What is to be written there, to be named in errors; None means the folder.
 
     Raises:
         NotADirectoryError: If it, or a part of its path, is a file.
         PermissionError: If it cannot be created or is not writable.
     """
     folder = Path(folder)
+    name = "" if output is None else f"{output} cannot be written: "
     for part in (folder, *folder.parents):
         if part.exists() and not part.is_dir():
             raise NotADirectoryError(f"{folder} cannot be a folder: {part} is a file")
@@ -80,10 +85,10 @@ def make_folder(folder: PathLike) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PermissionError(
-            f"{folder} cannot be created ({error.strerror}); choose another folder"
+            f"{name}{folder} cannot be created ({error.strerror}); choose another folder"
         ) from error
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} is not writable; choose another folder")
+        raise PermissionError(f"{name}{folder} is not writable; choose another folder")
 
 
 def target_of(path: PathLike) -> Path:

@@ -231,3 +231,17 @@ def test_a_sequence_in_place_of_a_file_is_explained(crmnet, small_run):
         status, _, error = crmnet("predict", small_run, text)
         assert status == 2 and "this is a sequence: write it into a file" in error
         assert len(error) < 300
+
+
+@pytest.mark.parametrize("text", ["nan", "NA", "None"])
+def test_a_missing_sequence_is_not_read_as_bases(crmnet, small_run, tmp_path, text):
+    (tmp_path / "s.tsv").write_text(f"id\tsequence\na\t{'ACGT' * 20}\nb\t{text}\n")
+    status, _, err = crmnet("predict", small_run, tmp_path / "s.tsv")
+    assert status == 2 and f"line 3: the sequence of 'b' is missing ({text})" in err
+    rows = "".join(f"{'ACGT' * 20}\t{n}\n" for n in range(40))
+    (tmp_path / "r.tsv").write_text(f"sequence\texpression\n{rows}{text}\t1.5\n")
+    status, _, err = crmnet(
+        "data", "ingest", tmp_path / "r.tsv", "-o", tmp_path / "set", "--max-rejected", 0.1
+    )
+    assert status == 0
+    assert "\t42\tsequence is missing\t" in (tmp_path / "set" / "rejected.tsv").read_text()

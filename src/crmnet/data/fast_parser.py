@@ -169,6 +169,8 @@ def _parse_lines(
                 break
         if not (ordinary and size and is_exact and column == width):
             continue
+        if _is_missing(bases[:size], rules):
+            continue
         complete = _has_adapters(bases[:size], rules)
         if size > n_length and not (complete and cut_long):
             continue
@@ -198,6 +200,18 @@ def _read_letters(text: Any, offset: int, bases: Any, rules: Any) -> Any:
         bases[size] = rules.token_of_byte[text[offset + size]]
         size += 1
     return size
+
+
+@_compiled
+def _is_missing(bases: Any, rules: Any) -> Any:
+    """Whether the letters are those of ``NA`` or ``nan``, which stand for a missing value."""
+    size = len(bases)
+    return (
+        size in (2, 3)
+        and bases[0] == rules.n_token
+        and bases[1] == rules.token_of_byte[65]  # A
+        and bases[size - 1] == (rules.n_token if size == 3 else bases[1])
+    )
 
 
 @_compiled

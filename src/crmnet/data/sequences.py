@@ -111,11 +111,22 @@ def read_sequences(
             ids = _row_ids(block, path, count)
             count += len(block)
             fields = block.columns
+            _check_present(ids, block, path)
             yield SequenceBlock(ids, block.lines, fields["sequence"], fields.get("expression"))
     if not count:
         raise ValueError(
             f"{display_name(path)} holds no sequences; add a line for each below the header"
         )
+
+
+def _check_present(ids: Sequence[str], block: Block, path: Path) -> None:
+    """Raise ValueError for texts such as ``NA`` and ``nan``, whose letters could pass for bases."""
+    for name, line, text in zip(ids, block.lines, block.columns["sequence"], strict=True):
+        if text and is_missing(text):
+            raise ValueError(
+                f"{display_name(path)}, line {line}: the sequence of {name!r} is missing "
+                f"({shortened(text)}); replace or remove it"
+            )
 
 
 def _row_ids(block: Block, path: Path, before: int) -> list[str]:

@@ -179,6 +179,7 @@ def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> Val
     checks: list[tuple[npt.NDArray[np.bool_], str, list[bytes]]] = [
         (too_long, too_long_text, texts),
         (lengths == 0, "empty sequence", texts),
+        (np.array([is_missing(text) for text in texts]), "sequence is missing", texts),
         (bad_letter, "bad letter", texts),
         (
             _missing(block.columns["expression"], labels),

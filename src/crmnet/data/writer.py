@@ -73,7 +73,7 @@ def new_folders(destinations: Sequence[PathLike], overwrite: bool = False) -> It
         check_destination(target, overwrite)
     with ExitStack() as stack:
         for target, destination in zip(targets, destinations, strict=True):
-            make_folder(target.parent)
+            make_folder(target.parent, target)
             stack.enter_context(locked(target, what=str(destination)))
             stack.enter_context(named_errors(destination))
             stack.callback(shutil.rmtree, partial_of(target), ignore_errors=True)

@@ -110,7 +110,7 @@ def train(
         log.setLevel(logging.WARNING)
     with ExitStack() as stack:
         if trainer.is_global_zero:
-            make_folder(run.parent)
+            make_folder(run.parent, run)
             stack.enter_context(locked(run))
         if resume and (run / RECORD).is_file() and load_record(run).finished:
             check_unchanged(run, record)
