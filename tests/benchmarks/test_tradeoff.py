@@ -11,6 +11,8 @@ from tradeoff import label_points, tradeoff
 
 from crmnet.models import MODELS
 
+pytestmark = pytest.mark.slow
+
 
 def drawn(x, values, names):
     figure = Figure(figsize=(5, 4), layout="constrained")

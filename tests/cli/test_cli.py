@@ -15,6 +15,8 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import decode
 from crmnet.simulation.assay import AssayOptions, simulate
 
+pytestmark = pytest.mark.slow
+
 
 def every_command():
     yield []

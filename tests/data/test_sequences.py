@@ -9,6 +9,8 @@ import pytest
 from crmnet.data.sequences import prepare_block, read_promoters, read_sequences
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 
+pytestmark = pytest.mark.slow
+
 
 def write(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())

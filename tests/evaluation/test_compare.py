@@ -20,6 +20,8 @@ from crmnet.evaluation.compare_report import (
 from crmnet.statistics.metrics import Scored
 from support import SHARED, needs_shared
 
+pytestmark = pytest.mark.slow
+
 
 def two_models(seed, families=60, size=8, better=0.0):
     """Measurements of related rows and two models that err in the family as well as in the row.

@@ -20,6 +20,8 @@ from crmnet.models.layers import (
 from crmnet.sequence import one_hot
 from support import NARROW, TINY_WIDTHS
 
+pytestmark = pytest.mark.slow
+
 
 def promoters(n, seed=0):
     tokens = np.random.default_rng(seed).integers(5, size=(n, 112), dtype=np.uint8)

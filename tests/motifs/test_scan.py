@@ -27,6 +27,8 @@ from crmnet.motifs.scan import (
 )
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 
+pytestmark = pytest.mark.slow
+
 AT = Motif("AT", "X", np.array([[8.0, 0.0], [0, 0], [0, 0], [0, 8.0]]))
 
 
