@@ -11,6 +11,8 @@ from crmnet.data.leaks import TrainingRows, copies, find_leaks
 from crmnet.sequence import N_TOKEN, encode, prepare, reverse_complement
 from support import SHARED, needs_shared
 
+pytestmark = pytest.mark.slow
+
 
 def inserts(n, seed=0):
     return np.random.default_rng(seed).integers(4, size=(n, 80), dtype=np.uint8)

@@ -11,6 +11,8 @@ from crmnet import Dataset, Predictor, evaluate
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 
+pytestmark = pytest.mark.slow
+
 
 class CountGC(nn.Module):
     """``defined`` is the number of G and C, ``complex`` twice that."""

@@ -14,6 +14,8 @@ from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
 from support import SHARED, needs_shared
 
+pytestmark = pytest.mark.slow
+
 # -- a model on a data set --------------------------------------------------------------------
 
 

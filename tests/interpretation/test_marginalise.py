@@ -18,6 +18,8 @@ from crmnet.perturb import put
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import decode, encode, prepare
 
+pytestmark = pytest.mark.slow
+
 
 class Counts(nn.Module):
     """1 for every G; and, beyond that, 10 if there are both GG and CC."""

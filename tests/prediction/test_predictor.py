@@ -12,6 +12,8 @@ from crmnet.prediction.table import predict_file, unit_lines
 from crmnet.runs.packed import pack
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, one_hot
 
+pytestmark = pytest.mark.slow
+
 
 class CountBases(nn.Module):
     """Output 0 counts A, output 1 counts T, so that predictions can be checked by hand."""

@@ -12,6 +12,8 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import Reading, predict_file
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode, too_long, windows
 
+pytestmark = pytest.mark.slow
+
 
 class CountA(nn.Module):
     """Counts A and T, so that the window that was read is known."""

@@ -16,6 +16,8 @@ from crmnet.simulation import assay as simulation
 from crmnet.simulation.assay import AssayOptions, simulate, sort_cells
 from crmnet.simulation.cell import FACTORS, MEDIA, TRACT_NAME, Binding, Cell, find_true_sites
 
+pytestmark = pytest.mark.slow
+
 INSERT_START, INSERT_END = 17, 97
 SD_OF_A_CELL = np.sqrt(1.3**2 + 1 / 12)
 """Normal spread around the mean, and the rounding to whole bins."""
