@@ -477,7 +477,7 @@ def window_constructs(
 
 
 _CELLS = 1 << 22
-"""Tokens that are prepared at a time; a longer sequence is prepared by itself."""
+"""Tokens that are prepared at a time; a longer sequence is prepared alone."""
 
 
 def _of_similar_size(sizes: Sequence[int]) -> Iterator[list[int]]:

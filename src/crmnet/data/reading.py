@@ -43,7 +43,7 @@ BLOCK_BYTES = 1 << 21
 """Bytes of text read at a time; about 17,000 rows of a promoter and its label."""
 
 MAX_LINE = 1 << 26
-"""Bytes of the longest line that is read; a longer one is no row, and would fill the memory."""
+"""Bytes of the longest line that is read; a longer one is not a row and would fill the memory."""
 
 STDIN = Path("-")
 _UNSUPPORTED = {b"\xfd7zX": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}

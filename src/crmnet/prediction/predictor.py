@@ -127,7 +127,7 @@ class Predictor:
         def whole() -> nn.Module:
             members: list[nn.Module] = []
             for form, own in zip(networks, records, strict=True):
-                # The ensemble asks for both strands one by one, so that they count in the spread.
+                # The ensemble predicts both strands separately, so they count in the spread.
                 if own.settings.train.average_strands and not strands:
                     form = _on_both_strands(form)
                 scales = [own.scale[medium] for medium in own.media]
@@ -315,7 +315,7 @@ class Predictor:
         flanks: sequence.Flanks = "auto",
         window: sequence.Window | None = None,
     ) -> Assessed:
-        """Expression of each sequence, and how far to trust it if the model is calibrated.
+        """Expression of each sequence, and its uncertainty if the model is calibrated.
 
         Arguments and errors as for :meth:`predict`.
         """
@@ -388,7 +388,7 @@ class Predictor:
         return output_of(medium, self.media)
 
     def unit(self, medium: str) -> str | None:
-        """Unit of what is predicted for ``medium``; None where the training data did not say it."""
+        """Unit of what is predicted for ``medium``; None if the training data do not state it."""
         return self.units.get(self.media[self.medium_index(medium)])
 
 
