@@ -1,8 +1,10 @@
-"""What several test files share: published data, if present, and settings of a tiny network."""
+"""What several test files share: published data, settings of a tiny network, files of rows."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Published data beside the checkout; they are not part of the project."""
@@ -57,3 +59,51 @@ NARROW = {
 _SMALL = {**TINY_WIDTHS, "transformer_blocks": 2, "dense": (8,), "dense_dropout": (0.1,)}
 WIDTHS = {**NARROW, "crmnet": _SMALL, "crmnet-small": _SMALL}
 """Like :data:`NARROW`, and small enough for CRMnet to be trained."""
+
+quick = hypothesis_settings(max_examples=40, deadline=None, derandomize=True)
+"""Few and always the same examples, for tests with hypothesis."""
+
+
+def padded(text, length=112):
+    """``text`` cut, or padded with N at its end."""
+    return text[:length].ljust(length, "N")
+
+
+def padded_texts(tokens):
+    """All positions of each row as text, padding included."""
+    from crmnet.sequence import decode
+
+    return decode(tokens, np.full(len(tokens), tokens.shape[1]))
+
+
+HEADER = "sequence\texpression"
+
+
+def write_lines(path, *lines, header=HEADER, end="\n"):
+    """Write a file of rows; without a header if ``header`` is empty."""
+    lines = [header, *lines] if header else lines
+    path.write_bytes((end.join(lines) + end).encode())
+    return path
+
+
+def ingest_rows(files, destination, **options):
+    """Ingest; by default without adapters and with any number of rejected rows."""
+    from crmnet.data.ingest import IngestOptions, ingest
+
+    files = files if isinstance(files, list) else [files]
+    return ingest(
+        files, destination, IngestOptions(**{"flanks": "none", "max_rejected": 1, **options})
+    )
+
+
+def rejected_rows(dataset):
+    """(file, line, reason, text) of every rejected row."""
+    with (dataset.path / "rejected.tsv").open(newline="", encoding="utf-8") as file:
+        header, *rows = (line.rstrip("\n").split("\t") for line in file)
+    assert header == ["file", "line", "reason", "text"]
+    return [(file, int(line), reason, text) for file, line, reason, text in rows]
+
+
+def only_inputs(folder, *inputs):
+    """Whether a folder contains only these files."""
+    return sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in inputs)

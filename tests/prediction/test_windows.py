@@ -114,12 +114,12 @@ def test_a_profile_in_several_batches_is_the_same(counter, monkeypatch):
 
 def test_a_long_record_does_not_pad_the_others(counter, tmp_path, monkeypatch):
     """One record of 230 kb beside 1,000 promoters took 900 MB."""
-    import crmnet.sequence
+    from crmnet.sequence import preparation
 
     widest = []
-    real = crmnet.sequence.prepare
+    real = preparation.prepare
     monkeypatch.setattr(
-        crmnet.sequence, "prepare", lambda t, *more: widest.append(np.size(t)) or real(t, *more)
+        preparation, "prepare", lambda t, *more: widest.append(np.size(t)) or real(t, *more)
     )
     text = ">x\n" + "N" * 230_000 + ADAPTER_5 + "A" * 80 + ADAPTER_3 + "\n"
     text += "".join(f">p{i}\n{'A' * (i % 80)}C\n" for i in range(1000))
