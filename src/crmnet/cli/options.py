@@ -185,16 +185,19 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     return pairs
 
 
-def sequence_columns(texts: list[str] | None) -> dict[str, str]:
-    """Role → name of ``--column`` of a command that reads sequences.
+def sequence_columns(
+    texts: list[str] | None, roles: Sequence[str] = ("id", "sequence", "expression")
+) -> dict[str, str]:
+    """Role → name of ``--column`` of a command that reads these roles from a table.
 
     Raises:
         ValueError: If a text is not ROLE=NAME with a role that such a command reads.
     """
     named = pairs(texts, "--column")
     for role in named:
-        if role not in ("id", "sequence", "expression"):
-            raise ValueError(f"--column takes id=, sequence= or expression=NAME; got {role}=")
+        if role not in roles:
+            known = f"{'=, '.join(roles[:-1])}= or {roles[-1]}=NAME"
+            raise ValueError(f"--column takes {known}; got {role}=")
     return named
 
 
