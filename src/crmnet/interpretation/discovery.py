@@ -20,7 +20,7 @@ from crmnet import sequence
 from crmnet.data.reading import display_name
 from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
-from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
+from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.motifs import programs
@@ -310,7 +310,7 @@ def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]
         motif_logo(ax, entry.motif.counts)
         title = f"{entry.motif.id}  {name.text}   {entry.enriched}, q {entry.q:.0e}"
         color = CERTAIN if is_certain(name.name, name.p) else UNCERTAIN
-        ax.set_title(title, fontsize=8, color=color)
+        ax.set_title(literal(title), fontsize=8, color=color)
     for ax in axes[len(discovered) :]:
         ax.axis("off")
     return figure
