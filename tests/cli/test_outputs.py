@@ -48,7 +48,7 @@ REPLACING = [
     "data ingest data/assay.tsv -o data",
     "data ingest rows.tsv -o data/../rows.tsv",
     "data split data -o data --held-out other",
-    "data split data -o new --held-out other --without data --held-out data",
+    "data split data -o new --without data --held-out data",
     "data check data -o rows.tsv",
     "predict run rows.tsv -o rows.tsv",
     "predict run rows.tsv -o run/weights.safetensors",

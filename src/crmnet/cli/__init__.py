@@ -27,6 +27,7 @@ from crmnet.cli import (
     explain,
     models,
     motifs,
+    options,
     predict,
     train,
 )
@@ -88,11 +89,11 @@ app = typer.Typer(
 )
 for name, command in COMMANDS.items():
     if not isinstance(command, dict):
-        app.command(name)(command)
+        app.command(name, cls=options.Command)(command)
         continue
     group = typer.Typer(no_args_is_help=True, help=GROUPS[name])
     for subname, subcommand in command.items():
-        group.command(subname)(subcommand)
+        group.command(subname, cls=options.Command)(subcommand)
     app.add_typer(group, name=name)
 
 BAD_INPUT = (

@@ -42,9 +42,11 @@ def ablate(
     Example: `crmnet ablate small --data complex --pretrain both --test held-out -o ablation`
     """
     from crmnet.data.dataset import Dataset
+    from crmnet.runs.settings import check_overrides
     from crmnet.studies.ablate import FULL, VARIANTS, AblationOptions
     from crmnet.studies.ablate import ablate as run_ablation
 
+    check_overrides(settings, {"train.seed": "--seeds"})
     chosen = [v for v in VARIANTS if not variant or v in (FULL, *variant)]
     unknown = [v for v in variant or [] if v not in VARIANTS]
     options = AblationOptions(

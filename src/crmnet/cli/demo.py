@@ -27,8 +27,10 @@ def demo(
 
     Example: `crmnet demo -o crmnet-demo`
     """
+    from crmnet.runs.settings import check_overrides
     from crmnet.studies.demo import demo as run_demo
 
+    check_overrides(settings)
     result = run_demo(output, promoters=promoters, overrides=settings)
     print("\n".join(["", *result.table, ""]))
     print(f"done in {result.seconds / 60:.1f} minutes; see")

@@ -12,9 +12,12 @@ from crmnet.choices import Method, PictureFormat
 from crmnet.cli.options import (
     DeviceOption,
     FlanksOption,
+    IupacOption,
     MediumOption,
     OverwriteOption,
+    SequenceColumnOption,
     check_folder,
+    sequence_columns,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ def explain(
     ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffled references.")] = 0,
     flanks: FlanksOption = "auto",
+    column: SequenceColumnOption = None,
+    iupac: IupacOption = "error",
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -98,6 +103,7 @@ def explain(
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
+    columns = sequence_columns(column)
     check_folder(output, NAMES, [model, file, motifs], overwrite)
     from crmnet.data.sequences import read_promoters
     from crmnet.interpretation.attribute import AttributeOptions, unit_of
@@ -107,7 +113,8 @@ def explain(
     from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    promoters = read_promoters(file, flanks=flanks, length=predictor.length)
+    promoters = read_promoters(file, flanks=flanks, length=predictor.length, columns=columns,
+                               iupac=iupac)
     for line in promoters.preparation.messages(predictor.length):
         print(line, file=sys.stderr)
     if plant:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crmnet.choices import Engine
-from crmnet.cli.options import FlanksOption, OverwriteOption, check_file, check_folder
+from crmnet.cli.options import (
+    FlanksOption,
+    IupacOption,
+    OverwriteOption,
+    SequenceColumnOption,
+    check_file,
+    check_folder,
+    sequence_columns,
+)
 
 if TYPE_CHECKING:
     from crmnet.motifs.pwm import Motif
@@ -54,6 +62,8 @@ def discover(
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
     flanks: FlanksOption = "auto",
+    column: SequenceColumnOption = None,
+    iupac: IupacOption = "error",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find motifs that distinguish high from low promoters, and name them.
@@ -70,9 +80,13 @@ def discover(
     from crmnet.motifs.discover import DiscoverOptions
 
     _check_stdin_once(file, motifs)
+    columns = sequence_columns(column)
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
     sources = DiscoverySources(attributions, _named(motifs), engine)
-    print("\n".join(discover_motifs(file, output, options, sources, flanks=flanks)))
+    found = discover_motifs(
+        file, output, options, sources, flanks=flanks, columns=columns, iupac=iupac
+    )
+    print("\n".join(found))
     picture = ", motifs.png" * (output / "motifs.png").exists()
     print(f"written: {output}/motifs.meme, motifs.tsv{picture}")
 
@@ -88,6 +102,8 @@ def scan(
     p_value: Annotated[float, typer.Option(help="Highest p-value of a site.")] = 1e-4,
     q_value: Annotated[float, typer.Option(help="Highest q-value of a site.")] = 1.0,
     flanks: FlanksOption = "none",
+    column: SequenceColumnOption = None,
+    iupac: IupacOption = "error",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find the sites of motifs on both strands, with exact p-values and q-values.
@@ -106,9 +122,12 @@ def scan(
 
     table_kind(output)  # an unknown suffix is an error before the work, not after it
     _check_stdin_once(file, motifs)
+    columns = sequence_columns(column, ("id", "sequence"))
     wanted, options = _named(motifs), ScanOptions(p_value=p_value)
     try:
-        ids, hits, reaches, added, best_p = scan_file(file, wanted, options, flanks)
+        ids, hits, reaches, added, best_p = scan_file(
+            file, wanted, options, flanks, columns=columns, iupac=iupac
+        )
     except ValueError as error:
         if _holds_motifs(file):
             raise ValueError(

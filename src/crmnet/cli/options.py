@@ -1,4 +1,4 @@
-"""What several commands share: option types, ``KEY=VALUE`` texts, progress, and broken pipes."""
+"""What several commands share: options, ``KEY=VALUE`` texts, progress, and broken pipes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from crmnet import choices
 from crmnet.files import check_outputs
@@ -92,6 +93,39 @@ MismatchOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 
+class Command(TyperCommand):
+    """A command that refuses a repeated option of one value, instead of reading the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line.
+
+        Raises:
+            ValueError: If an option that has one value is given twice; the message names both.
+        """
+        if not ctx.resilient_parsing:  # of a line that the shell completes
+            self._check_repeats(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _check_repeats(self, ctx: Any, args: list[str]) -> None:
+        parser, single = self.make_parser(ctx), {}
+        for option in self.params:
+            if isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
+                single[option.name] = option
+                parser.add_option(option, option.opts, option.name, "append", option.nargs)
+        values, _, _ = parser.parse_args(list(args))
+        for name, option in single.items():
+            if len(given := values.get(name) or []) > 1:
+                first, second = (_as_typed(value) for value in given[:2])
+                raise ValueError(
+                    f"{'/'.join(option.opts)} is given twice, {first} and {second}; give it "
+                    "once"
+                )
+
+
+def _as_typed(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else " ".join(value)
+
+
 def check_file(
     output: Path | None, inputs: Sequence[str | Path | None], overwrite: bool = False
 ) -> None:
@@ -142,20 +176,28 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise ValueError(f"{option} takes ROLE=NAME; got {text!r}")
+        if key in pairs:
+            raise ValueError(
+                f"{option} names {key} twice, {pairs[key]} and {value}; name one column for each "
+                "role"
+            )
         pairs[key] = value
     return pairs
 
 
-def sequence_columns(texts: list[str] | None) -> dict[str, str]:
-    """Role → name of ``--column`` of a command that reads sequences.
+def sequence_columns(
+    texts: list[str] | None, roles: Sequence[str] = ("id", "sequence", "expression")
+) -> dict[str, str]:
+    """Role → name of ``--column`` of a command that reads these roles from a table.
 
     Raises:
         ValueError: If a text is not ROLE=NAME with a role that such a command reads.
     """
     named = pairs(texts, "--column")
     for role in named:
-        if role not in ("id", "sequence", "expression"):
-            raise ValueError(f"--column takes id=, sequence= or expression=NAME; got {role}=")
+        if role not in roles:
+            known = f"{'=, '.join(roles[:-1])}= or {roles[-1]}=NAME"
+            raise ValueError(f"--column takes {known}; got {role}=")
     return named
 
 

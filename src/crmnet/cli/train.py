@@ -58,8 +58,9 @@ def train(
     """
     from crmnet.data.dataset import Dataset
     from crmnet.runs.packed import start_record
-    from crmnet.runs.settings import resolve
+    from crmnet.runs.settings import check_overrides, resolve
 
+    check_overrides(settings)
     if start is not None:
         check_source_stays(start, output)
     model = start_record(start).settings.model if start else None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crmnet import sequence
-from crmnet.arrays import Floats
+from crmnet.arrays import Floats, Integers
 from crmnet.data.lines import HARMLESS_REASONS, Block, shortened
 from crmnet.data.numbers import is_missing, parse_number
 from crmnet.data.reading import display_name, read_blocks
@@ -50,9 +50,14 @@ class Promoters(NamedTuple):
 
     def first(self, n: int) -> Promoters:
         """The first ``n`` promoters."""
-        measured = None if self.expression is None else self.expression[:n]
-        given = None if self.given is None else self.given[:n]
-        return Promoters(self.ids[:n], self.tokens[:n], measured, self.preparation, given)
+        return self.take(np.arange(min(n, len(self.ids))))
+
+    def take(self, rows: Integers) -> Promoters:
+        """The promoters of some rows."""
+        measured = None if self.expression is None else self.expression[rows]
+        given = None if self.given is None else self.given[rows]
+        ids = [self.ids[row] for row in rows.tolist()]
+        return Promoters(ids, self.tokens[rows], measured, self.preparation, given)
 
 
 def read_checked(
@@ -78,6 +83,9 @@ def read_checked(
 
 MAX_ID = 1000
 """Characters of the longest id; a longer one is a damaged line and would fill every output."""
+
+NAMED = 5
+"""Rows without a measurement that a message names."""
 
 COLUMN_ROLES = ("id", "sequence", "expression")
 """What ``--column ROLE=NAME`` of a command that reads sequences may name."""
@@ -207,11 +215,13 @@ def read_promoters(
     iupac: sequence.Iupac = "error",
     cut: bool = False,
     measured: bool = True,
+    only_measured: bool = False,
 ) -> Promoters:
     """Read all sequences of a file, and their expression if every row has one.
 
     A missing value (an empty field, ``NA``, ``#N/A``, ``None``, ``.``; a FASTA header without a
-    number) leaves the expression of the whole file out, which is logged.
+    number) leaves the expression of the whole file out, or with ``only_measured`` the row. Either
+    is logged.
 
     Args:
         path: The file, or ``-`` for standard input.
@@ -221,6 +231,7 @@ def read_promoters(
         iupac: As for :func:`prepare_block`.
         cut: As for :func:`prepare_block`.
         measured: Read the expression; False ignores it.
+        only_measured: Leave out rows without a measurement, unless no row has one.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -228,25 +239,35 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts, given, preparation, missing = [], [], sequence.Preparation(), 0
+    parts, given, preparation = [], [], sequence.Preparation()
+    missing: list[int] = []
     for block in read_sequences(path, expression=measured, columns=columns):
         tokens, done = prepare_block(block, path, flanks, length, iupac=iupac, cut=cut)
         ids += block.ids
         parts.append(tokens)
         given.append(sequence.given_spans(block.sequences, flanks))
         preparation += done
-        for line, text in zip(block.lines, block.expression or [], strict=False):
+        before = len(ids) - len(block.ids)
+        for row, text in enumerate(block.expression or [], before):
             if is_missing(text):
-                missing += 1
+                missing.append(row)
             else:
-                expression.append(to_number(text, path, line, "expression"))
+                expression.append(to_number(text, path, block.lines[row - before], "expression"))
+    promoters = Promoters(ids, _stack(parts), None, preparation, np.concatenate(given))
     if missing and expression:
-        log.info(
-            "%s: %s of %s rows have no expression; it is left out",
-            display_name(path), f"{missing:,}", f"{len(ids):,}",
-        )  # fmt: skip
-    values = np.array(expression) if expression and len(expression) == len(ids) else None
-    return Promoters(ids, _stack(parts), values, preparation, np.concatenate(given))
+        _report_missing([ids[row] for row in missing], len(ids), path, only_measured)
+        if only_measured:
+            promoters = promoters.take(np.delete(np.arange(len(ids)), missing))
+    complete = bool(expression) and len(expression) == len(promoters.ids)
+    return promoters._replace(expression=np.array(expression) if complete else None)
+
+
+def _report_missing(ids: Sequence[str], total: int, path: PathLike, rows_left_out: bool) -> None:
+    named = ", ".join(ids[:NAMED]) + ", …" * (len(ids) > NAMED)
+    log.info(
+        "%s: %s of %s rows have no expression (%s); %s left out", display_name(path),
+        f"{len(ids):,}", f"{total:,}", named, "they are" if rows_left_out else "it is",
+    )  # fmt: skip
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from crmnet.evaluation.compare import LOW_IS_GOOD, Comparison
 from crmnet.figures.panels import interval_bars
-from crmnet.figures.style import STYLE
+from crmnet.figures.style import STYLE, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
@@ -142,7 +142,7 @@ def comparison_page(results: Sequence[Comparison]) -> Figure:
             f"{METRIC_TITLES[r.metric]}, 95 % interval",
         )
         ax.set_ylim(rows - 0.4, -0.6)  # equally thick bars in every panel
-        ax.set_title(f"{r.name}  (n = {r.n:,})")
+        ax.set_title(f"{literal(r.name)}  (n = {r.n:,})")
     for ax in axes.flat[len(results) :]:
         ax.set_visible(False)
     figure.supxlabel(

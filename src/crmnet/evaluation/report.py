@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from crmnet.arrays import Floats
 from crmnet.data.dataset import UNKNOWN_UNIT
 from crmnet.figures.panels import annotate_metrics, density_scatter
-from crmnet.figures.style import STYLE
+from crmnet.figures.style import STYLE, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
@@ -181,7 +181,7 @@ def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
     for ax, scored in zip(axes.flat, sets, strict=False):
         found = summary["sets"][scored.name]
         density_scatter(ax, scored.measured, scored.predicted)
-        ax.set_title(f"{scored.name}  (n = {found['n']:,})")
+        ax.set_title(f"{literal(scored.name)}  (n = {found['n']:,})")
         annotate_metrics(
             ax,
             [f"{METRIC_TITLES[m]} {with_interval(found[m], 3)}" for m in ("pearson", "r2", "mse")],

@@ -30,6 +30,7 @@ from crmnet.figures.style import (
     MEASURED_HERE,
     ORANGE,
     OTHER_MODELS,
+    literal,
 )
 
 
@@ -60,7 +61,7 @@ def density_scatter(
         zorder=2,
     )
     ax.set(xlim=span, ylim=span, aspect="equal")
-    suffix = f" ({unit})" if unit else ""
+    suffix = f" ({literal(unit)})" if unit else ""
     ax.set_xlabel(f"measured expression{suffix}")
     ax.set_ylabel(f"predicted expression{suffix}")
 
@@ -132,9 +133,9 @@ def label_histogram(
         width = edges[1] - edges[0] if len(edges) > 1 else 1.0
         steps = np.append(edges, edges[-1] + width)
         ax.stairs(share, steps, color=color, fill=True, alpha=0.25)
-        ax.stairs(share, steps, color=color, linewidth=1.3, label=medium)
+        ax.stairs(share, steps, color=color, linewidth=1.3, label=literal(medium))
     ax.set(ylabel="share of rows", title="Expression")
-    ax.set_xlabel(f"expression ({unit})" if unit else "expression")
+    ax.set_xlabel(f"expression ({literal(unit)})" if unit else "expression")
     # Above the axes, because the bars may fill them.
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8)
 
@@ -166,7 +167,7 @@ def throughput_bars(
     ax.set_xscale("log")
     # A log axis has no zero: bars start at a power of ten below the shortest bar.
     ax.set_xlim(10 ** np.floor(np.log10(rates.min() / 2)), 4 * rates.max())
-    ax.set_yticks(y, labels, fontsize=8)
+    ax.set_yticks(y, [literal(label) for label in labels], fontsize=8)
     ax.invert_yaxis()
     ax.set(xlabel="sequences per second", title="Training throughput")
     ax.grid(axis="x", color=GRID, linewidth=0.7)
@@ -247,7 +248,7 @@ def interval_bars(
     for row, value in zip(y[defined].tolist(), values[defined].tolist(), strict=True):
         ax.text(end + 0.02 * (end - left), row, f"{value:.4f}", va="center", fontsize=7)
     ax.set_xlim(left, end + 0.2 * (end - left))
-    ax.set_yticks(y, labels, fontsize=8)
+    ax.set_yticks(y, [literal(label) for label in labels], fontsize=8)
     ax.invert_yaxis()
     ax.set_xlabel(f"{title} (axis from {start:g})" if start else title)
     ax.xaxis.set_major_locator(MaxNLocator(5))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from crmnet.figures.style import CYCLE, GRID
+from crmnet.figures.style import CYCLE, GRID, literal
 
 
 def expression_profile(
@@ -33,7 +33,7 @@ def expression_profile(
         CYCLE * len(lines), lines.items(), strict=False
     ):
         marker = "o" if np.size(centre) == 1 else None
-        ax.plot(np.asarray(centre), np.asarray(value), color=colour, label=medium, marker=marker)
+        ax.plot(np.asarray(centre), np.asarray(value), color=colour, label=literal(medium), marker=marker)
         if low is not None and high is not None:
             ax.fill_between(
                 np.asarray(centre), np.asarray(low), np.asarray(high),
@@ -42,5 +42,5 @@ def expression_profile(
     ax.set_xlim(1, max(length, 2))
     ax.grid(color=GRID)
     ax.set_axisbelow(True)
-    ax.set_title(name.replace("$", r"\$"))
+    ax.set_title(literal(name))
     ax.set_ylabel("expression")

@@ -29,6 +29,15 @@ MEASURED_HERE, FROM_PAPER = BLUE, GREY
 CERTAIN, UNCERTAIN = "black", "#888888"
 """Titles of motifs with a significant match to a known motif, and without one."""
 
+
+def literal(text: str) -> str:
+    """Text of the user, such as a name or unit, that matplotlib shows as it is.
+
+    Between two unescaped dollars it would set mathematics, or raise an error.
+    """
+    return text.replace("$", r"\$")
+
+
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,

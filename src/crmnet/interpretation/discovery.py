@@ -6,7 +6,7 @@ writes a folder; called by ``crmnet motifs discover``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet import sequence
+from crmnet.data.reading import display_name
 from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
-from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN
+from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.interpretation.attribute import INSERT
 from crmnet.motifs import programs
@@ -90,13 +91,15 @@ def discover_motifs(
     sources: DiscoverySources = DiscoverySources(),
     *,
     flanks: sequence.Flanks = "auto",
+    columns: Mapping[str, str] | None = None,
+    iupac: sequence.Iupac = "error",
 ) -> list[str]:
     """Discover motifs in a table of sequences and expression, and name them.
 
     Runs every search for which there is data. Writes ``motifs.meme``, ``motifs.tsv`` and
     ``motifs.png`` to ``folder``, and the files of an external program to a subfolder with its name.
     A motif of the first search is confirmed if a motif of the ranked search matches it (match p <
-    MAX_CONFIRMING_P).
+    MAX_CONFIRMING_P). Rows without a measurement are left out, counted and named in the log.
 
     Args:
         file: FASTA, TSV, CSV or lines, with a column of expression.
@@ -104,6 +107,8 @@ def discover_motifs(
         options: Settings of the searches.
         sources: Attributions, database of names, and search program.
         flanks: As in :func:`crmnet.sequence.prepare`.
+        columns: As for :func:`crmnet.data.sequences.read_sequences`.
+        iupac: ``n`` reads letters that stand for several bases as N.
 
     Returns:
         The table as lines of text, one for each motif.
@@ -114,9 +119,14 @@ def discover_motifs(
     """
     folder = Path(folder)
     program = None if sources.engine == "own" else programs.find_program(sources.engine)
-    promoters = read_promoters(file, flanks=flanks, cut=True)
+    promoters = read_promoters(
+        file, flanks=flanks, length=None, columns=columns, iupac=iupac, only_measured=True
+    )
     if promoters.expression is None:
-        raise ValueError(f"{file} has no expression column, which motif discovery needs")
+        raise ValueError(
+            f"{display_name(file)} has no expression column with a number, which motif discovery "
+            "needs; name the column with --column expression=NAME"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     discovered, confirmed = _run_searches(promoters, folder, options, sources, program)
     motifs = [entry.motif for entry in discovered]
@@ -300,7 +310,7 @@ def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]
         motif_logo(ax, entry.motif.counts)
         title = f"{entry.motif.id}  {name.text}   {entry.enriched}, q {entry.q:.0e}"
         color = CERTAIN if is_certain(name.name, name.p) else UNCERTAIN
-        ax.set_title(title, fontsize=8, color=color)
+        ax.set_title(literal(title), fontsize=8, color=color)
     for ax in axes[len(discovered) :]:
         ax.axis("off")
     return figure

@@ -9,7 +9,7 @@ that score as high. It is exact on this grid: the distributions of the columns a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,10 +27,12 @@ from crmnet.sequence import (
     INVALID,
     N_TOKEN,
     Flanks,
+    Iupac,
     Tokens,
     as_tokens,
     encode,
     find_adapters,
+    iupac_as_n,
     letters_to_tokens,
 )
 
@@ -161,6 +163,9 @@ def scan_file(
     motifs: Sequence[Motif],
     options: ScanOptions = ScanOptions(),
     flanks: Flanks = "none",
+    *,
+    columns: Mapping[str, str] | None = None,
+    iupac: Iupac = "error",
 ) -> ScannedFile:
     """Sites in a file of sequences of any length and number; memory holds one block at a time.
 
@@ -170,6 +175,8 @@ def scan_file(
         options: Threshold and background.
         flanks: As in :func:`crmnet.sequence.prepare`. Sites that lie on an added adapter alone are
             neither reported nor counted as tests.
+        columns: As for :func:`crmnet.data.sequences.read_sequences`.
+        iupac: ``n`` reads letters that stand for several bases as N.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -179,7 +186,9 @@ def scan_file(
     ids: list[str] = []
     lengths: list[int] = []
     added = 0
-    for block in read_sequences(path):
+    for block in read_sequences(path, columns=columns):
+        if iupac == "n":
+            block = block._replace(sequences=[iupac_as_n(text) for text in block.sequences])
         has_adapters = np.zeros(len(block.ids), dtype=bool)
         if flanks != "none":
             has_adapters = _get_adapters(block.sequences, flanks)

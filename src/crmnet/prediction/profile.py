@@ -113,6 +113,7 @@ def profile_figure(
     from matplotlib.figure import Figure
 
     from crmnet.figures.profile import expression_profile
+    from crmnet.figures.style import literal
 
     shown = tracks[:MOST_PANELS]
     figure = Figure(figsize=(7.5, 0.6 + 2.0 * len(shown)), layout="constrained")
@@ -132,7 +133,7 @@ def profile_figure(
     if len(media) > 1 or not predictor.media[1:]:
         axes[0].legend(loc="best")
     else:
-        axes[0].set_ylabel(f"expression ({media[0]})")
+        axes[0].set_ylabel(f"expression ({literal(media[0])})")
     return figure
 
 

@@ -26,7 +26,7 @@ from crmnet.figures.panels import (
     label_histogram,
     length_histogram,
 )
-from crmnet.figures.style import STYLE
+from crmnet.figures.style import STYLE, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 
@@ -52,7 +52,8 @@ def write_check(folder: PathLike, check: Check, leaks: Leaks | None = None) -> N
 def check_page(check: Check) -> Figure:
     """Lengths and labels, as the paper's Supplementary Figure 3, and composition and families."""
     figure = Figure(figsize=(9, 6.4), layout="constrained")
-    figure.suptitle(f"{check.name}  (n = {check.rows:,})", x=0.01, ha="left", weight="bold")
+    title = f"{literal(check.name)}  (n = {check.rows:,})"
+    figure.suptitle(title, x=0.01, ha="left", weight="bold")
     (lengths, labels), (bases, families) = figure.subplots(2, 2)
     length_histogram(lengths, check.construct_lengths)
     _label_panel(labels, check.media)

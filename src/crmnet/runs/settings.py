@@ -8,6 +8,7 @@ is saved in ``run.json`` (:mod:`crmnet.runs.record`), from which a network can b
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
@@ -172,6 +173,26 @@ def resolve(
         model = _model_settings(sections["model"], given, source)
     train = _train_settings(sections["train"], given, source)
     return RunSettings(recipe=source.name, model=model, train=train)
+
+
+def check_overrides(overrides: Sequence[str] | None, reserved: Mapping[str, str] = {}) -> None:
+    """Check the texts that a user gave as overrides of one command.
+
+    Args:
+        overrides: As for :func:`resolve`.
+        reserved: Settings that the command sets, such as ``train.seed``, and what to use instead.
+
+    Raises:
+        ValueError: If a text cannot be read, two change the same setting, or one is reserved.
+    """
+    given: Given = {}
+    for text in overrides or []:
+        section, key, _ = _parse_override(text)
+        if first := given.get((section, key)):
+            raise ValueError(f"--set changes {section}.{key} twice, {first} and {text}; give one")
+        if instead := reserved.get(f"{section}.{key}"):
+            raise ValueError(f"--set {text}: this command sets {section}.{key}; use {instead}")
+        given[section, key] = text
 
 
 class _Recipe(NamedTuple):

@@ -133,7 +133,7 @@ def describe_bad_letter(text: str, column: int) -> str:
         **dict.fromkeys(
             _IUPAC.decode(),
             "an IUPAC letter for several bases; only A, C, G, T and N are allowed, so write N "
-            "(predict does this with --iupac n)",
+            "(predict, explain and motifs do this with --iupac n)",
         ),
     }.get(letter.upper(), "only A, C, G, T and N are allowed; write N for an unknown base")
     return f"letter {letter!r} at position {column + 1} of {len(text)}; {remedy}"

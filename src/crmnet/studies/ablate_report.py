@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from crmnet.evaluation.compare import ALPHA
 from crmnet.figures.panels import interval_bars
-from crmnet.figures.style import BACKGROUND, COLOUR_NAMES, INK, OTHER_MODELS, STYLE
+from crmnet.figures.style import BACKGROUND, COLOUR_NAMES, INK, OTHER_MODELS, STYLE, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.wording import json_values, markdown_row, with_interval
@@ -88,7 +88,7 @@ def ablation_page(results: Sequence[AblationResult]) -> Figure:
         for row, v in enumerate(variants):
             ax.scatter(v.by_seed, [row] * len(v.by_seed), s=9, color=BACKGROUND, edgecolor=INK,
                        linewidth=0.7, zorder=5)  # fmt: skip
-        ax.set_title(f"{result.name}  (n = {result.n:,})")
+        ax.set_title(f"{literal(result.name)}  (n = {result.n:,})")
     figure.supxlabel(
         "dots: seeds; lines: 95 % interval, or range of seeds if wider; "
         f"{COLOUR_NAMES[OTHER_MODELS]}: worse than full (p < 0.05)",
