@@ -23,7 +23,7 @@ from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, rea
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import WINDOWS, Assessed, NotFiniteError, Predictor
 from crmnet.reports.tables import table_kind
-from crmnet.statistics.uncertainty import Expression, Trust
+from crmnet.statistics.uncertainty import Calibration, Expression, Trust
 
 DECIMALS = 3
 """Of numbers in a table that people read; the model's own error is about 1 bin."""
@@ -204,11 +204,20 @@ def unit_lines(predictor: Predictor, media: Sequence[str]) -> Iterator[str]:
         rows = calibration.native_data.get("rows")
         count = f"{rows:,} " if isinstance(rows, int) else ""
         yield f"percentile: among {count}native {sequence.INSERT}-base fragments"
-    wide = "has a wider interval" if calibration.unlike_intervals else "has no interval"
     yield (
         "unlike_training: why a sequence is unlike the training data; such a prediction "
-        f"{wide} (crmnet predict --explain-flags)"
+        f"{_flagged_interval(calibration, media)} (crmnet predict --explain-flags)"
     )
+
+
+def _flagged_interval(calibration: Calibration, media: Sequence[str]) -> str:
+    """What interval a flagged prediction has in each of ``media``."""
+    with_one = [medium for medium in media if medium in calibration.unlike_intervals]
+    if not with_one:
+        return "has no interval"
+    if len(with_one) == len(media):
+        return "has a wider interval"
+    return f"has a wider interval in {', '.join(with_one)}, and none in other media"
 
 
 def table_columns(
