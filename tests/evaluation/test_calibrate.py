@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from crmnet.data.rejections import TooManyRejected
 from crmnet.data.subset import copy_rows
@@ -17,8 +18,9 @@ from crmnet.evaluation.calibrate import (
 )
 from crmnet.evaluation.score_sets import score_file
 from crmnet.prediction.predictor import Predictor
-from crmnet.prediction.table import column_names, predict_file
+from crmnet.prediction.table import column_names, predict_file, unit_lines
 from crmnet.runs import packed as packed_files
+from crmnet.runs.folder import load_tensors
 from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, bundled, load_card, pack
 from crmnet.runs.record import RunRecord
@@ -148,6 +150,53 @@ def test_a_medium_that_the_model_lacks_is_named(packed, tmp_path):
     (tmp_path / "other.tsv").write_text("\n".join(["sequence\texpression\tmedium", *rows]) + "\n")
     with pytest.raises(ValueError, match="other was measured in dream; the model predicts"):
         calibrate(packed, tests=[tmp_path / "other.tsv"], options=OPTIONS)
+
+
+def test_flagged_predictions_get_a_wider_interval_if_enough_rows_are_flagged(
+    packed, held_out, tmp_path
+):
+    """The card had a field for such intervals, but nothing filled it."""
+    path = tmp_path / "m.safetensors"
+    shutil.copy(packed, path)
+    assert not load_card(packed).calibration.unlike_intervals  # few rows are beyond the limits
+    assert "complex, flagged: no interval; it needs flagged rows of at least 20" in "\n".join(
+        card_lines(load_card(packed))
+    )
+    weights = load_tensors(path)
+    options = CalibrateOptions(resamples=50, tail=0.3)  # makes most rows unusual
+    card = calibrate(path, held_out.path, tests=[held_out.path], options=options)
+    found = load_card(path).calibration
+    assert found.unlike_intervals.keys() == found.intervals.keys()
+    for medium, wide in found.unlike_intervals.items():
+        usual = found.intervals[medium]
+        assert (wide.base, wide.slope) == (usual.base, usual.slope)
+        assert wide.quantile >= usual.quantile and 20 <= wide.families <= wide.rows < usual.rows
+        assert f"{medium}, flagged: ± " in "\n".join(card_lines(card))
+    assert load_card(path).fingerprint == load_card(packed).fingerprint
+    assert all(torch.equal(weights[name], value) for name, value in load_tensors(path).items())
+    predictor = Predictor.load(path)
+    tokens = np.asarray(held_out.tokens)
+    expression, trust = predictor.assess_tokens(tokens)
+    _, spread = predictor.predict_with_spread(tokens)
+    flagged = np.array([bool(flags) for flags in trust.unlike])
+    assert flagged.any() and not flagged.all() and np.isfinite(trust.low).all()
+    for m, medium in enumerate(predictor.media):
+        half = np.where(
+            flagged,
+            found.unlike_intervals[medium].half_width(spread[:, m]),
+            found.intervals[medium].half_width(spread[:, m]),
+        )
+        np.testing.assert_allclose(trust.high[:, m] - expression[:, m], half, rtol=1e-4)
+        # The card counts the rows that predict flags, and measures the intervals that it gives.
+        here = np.asarray(held_out.medium) == held_out.media.index(medium)
+        one = card.coverage[f"held:{medium}"]
+        assert one.unlike == pytest.approx(flagged[here].mean())
+        measured = np.asarray(held_out.labels)[here]
+        inside = (trust.low[here, m] <= measured) & (measured <= trust.high[here, m])
+        assert one.value == pytest.approx(inside.mean())
+    assert any(
+        "has a wider interval (crmnet" in line for line in unit_lines(predictor, ["complex"])
+    )
 
 
 def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tmp_path):

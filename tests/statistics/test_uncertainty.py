@@ -14,6 +14,8 @@ from crmnet.statistics.uncertainty import (
     conformal_quantile,
     fit_expected_error,
     fit_input_limits,
+    fit_interval,
+    fit_unlike_interval,
     pair_shares,
     percentile_of,
     reasons_unlike,
@@ -156,3 +158,46 @@ def test_each_flag_is_explained_in_one_sentence(crmnet, limits):
     status, out, _ = crmnet("predict", "--explain-flags")
     assert status == 0
     assert out.splitlines() == [f"{flag}: {text}" for flag, text in FLAGS.items()]
+
+
+def flagged_rows(n=1000, n_flagged=200, seed=0, factor=3.0):
+    """Errors of rows, ``factor`` times as large where rows are flagged; each is a family."""
+    rng = np.random.default_rng(seed)
+    spread = rng.uniform(0.5, 1.5, n)
+    flagged = np.arange(n) < n_flagged
+    error = np.abs(rng.normal(size=n)) * spread * np.where(flagged, factor, 1)
+    return error, spread, np.arange(n), flagged
+
+
+def test_intervals_of_flagged_rows_hold_their_level():
+    error, spread, family, flagged = flagged_rows()
+    usual = fit_interval(error, spread, family, 0.9)
+    wide = fit_unlike_interval(usual, error, spread, family, flagged, 0.9)
+    assert (wide.rows, wide.families) == (200, 200)
+    new_error, new_spread, _, new = flagged_rows(20_000, 20_000, seed=1)
+    assert new.all()
+    inside = (new_error <= wide.half_width(new_spread)).mean()
+    # 200 scores: the coverage of a new row is Beta(181, 20), 0.900 ± 0.021.
+    assert 0.84 < inside < 0.96
+    assert (new_error <= usual.half_width(new_spread)).mean() < 0.75
+
+
+def test_an_interval_of_flagged_rows_is_never_narrower():
+    error, spread, family, flagged = flagged_rows(factor=0.1)
+    usual = fit_interval(error, spread, family, 0.9)
+    wide = fit_unlike_interval(usual, error, spread, family, flagged, 0.9)
+    assert (wide.half_width([0, 1, 9]) >= usual.half_width([0, 1, 9])).all()
+    assert wide.quantile == usual.quantile
+
+
+@pytest.mark.parametrize(
+    ("families", "level", "there"), [(19, 0.9, False), (20, 0.9, True), (98, 0.99, False),
+                                     (99, 0.99, True)]
+)  # fmt: skip
+def test_few_families_with_flagged_rows_give_no_interval(families, level, there):
+    error, spread, family, flagged = flagged_rows(n_flagged=families)
+    usual = fit_interval(error, spread, family, level)
+    found = fit_unlike_interval(usual, error, spread, family, flagged, level)
+    assert (found is not None) == there
+    one_family = np.where(flagged, 0, family)  # many flagged rows of one family count as one
+    assert fit_unlike_interval(usual, error, spread, one_family, flagged, level) is None

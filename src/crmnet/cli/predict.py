@@ -118,8 +118,9 @@ def predict(
 
     Writes id and, for each medium, expression_MEDIUM. A calibrated model adds low_MEDIUM and
     high_MEDIUM (ends of the interval), percentile_MEDIUM (among native promoters) and
-    unlike_training (why the input is unlike the training data; such a row has no interval). With
-    --window and --tile, start and end of the window in the given sequence, from 1, follow the id.
+    unlike_training (why the input is unlike the training data; such a row has a wider interval or
+    none). With --window and --tile, start and end of the window in the given sequence, from 1,
+    follow the id.
 
     Examples: `crmnet predict my-run promoters.fasta -o predicted.tsv` ·
     `crmnet predict yeast chromosome.fasta --tile 10 -o profile.bedgraph --plot profile.png` ·

@@ -2,7 +2,8 @@
 
 Takes a packed model and data on which it was not trained:
 
-- held-out rows like the training data: prediction intervals, and limits for unusual inputs;
+- held-out rows like the training data: prediction intervals, limits for unusual inputs, and wider
+  intervals for predictions beyond these limits;
 - test sets: metrics, and the coverage of the intervals;
 - native promoters: the scale of percentiles.
 
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from crmnet.statistics.uncertainty import (
     Interval,
     fit_input_limits,
     fit_interval,
+    fit_unlike_interval,
     reasons_unlike,
 )
 
@@ -84,6 +86,20 @@ class CalibrationRows:
     """Name of the model's output."""
     spread: Floats
     """``(N,)``, standard deviation over members and strands."""
+    spreads: Mapping[str, Floats] = field(default_factory=dict)
+    """The same for every output of the model, by which rows are flagged; empty means ``spread``."""
+
+    def flagged(self, familiar: InputLimits, tokens: Tokens) -> npt.NDArray[np.bool_]:
+        """Which rows are flagged as unlike the training data, ``(N,)``.
+
+        Args:
+            familiar: Limits of the model.
+            tokens: ``(N, L)``, the rows of this medium.
+        """
+        spreads = self.spreads or {self.medium: self.spread}
+        return np.array(
+            [bool(own) for own in reasons_unlike(familiar, tokens, spreads)], dtype=bool
+        )
 
     @property
     def error(self) -> Floats:
@@ -240,26 +256,33 @@ def score_with_spread(
     """
     check_media(predictor, dataset)
     expression, spread = predictor.predict_with_spread(dataset.tokens)
-    return [
-        CalibrationRows(
-            found.scored,
-            predictor.media[found.output],
-            spread[found.scored.row, found.output].astype(np.float64),
-        )
-        for found in score_media(LabelledRows.of(dataset, left_out=left_out), predictor, expression)
-    ]
+    rows = []
+    for found in score_media(LabelledRows.of(dataset, left_out=left_out), predictor, expression):
+        own = spread[found.scored.row].astype(np.float64)
+        spreads = {medium: own[:, m] for m, medium in enumerate(predictor.media)}
+        medium = predictor.media[found.output]
+        rows.append(CalibrationRows(found.scored, medium, spreads[medium], spreads))
+    return rows
 
 
 def _calibration(predictor: Predictor, dataset: Dataset, options: CalibrateOptions) -> Calibration:
     """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
     found = score_with_spread(predictor, dataset)
+    tokens = np.asarray(dataset.tokens)
+    intervals = {one.medium: interval(one, options) for one in found}
+    familiar = fit_input_limits(tokens, {one.medium: one.spread for one in found}, options.tail)
+    unlike = {
+        one.medium: unlike_interval(
+            one, one.flagged(familiar, tokens[one.scored.row]), intervals[one.medium], options
+        )
+        for one in found
+    }
     return Calibration(
         level=options.level,
         data={"name": dataset.name, "fingerprint": dataset.fingerprint, "rows": len(dataset)},
-        intervals={one.medium: interval(one, options) for one in found},
-        familiar=fit_input_limits(
-            np.asarray(dataset.tokens), {one.medium: one.spread for one in found}, options.tail
-        ),
+        intervals=intervals,
+        familiar=familiar,
+        unlike_intervals={medium: wide for medium, wide in unlike.items() if wide is not None},
     )
 
 
@@ -274,6 +297,21 @@ def interval(rows: CalibrationRows, options: CalibrateOptions) -> Interval:
         return fit_interval(rows.error, rows.spread, scored.family, options.level, options.seed)
     except ValueError as error:
         raise ValueError(f"{scored.name}: {error}") from None
+
+
+def unlike_interval(
+    rows: CalibrationRows,
+    flagged: npt.NDArray[np.bool_],
+    usual: Interval,
+    options: CalibrateOptions,
+) -> Interval | None:
+    """The interval of flagged predictions of one medium; None if there are too few flagged rows.
+
+    See :func:`crmnet.statistics.uncertainty.fit_unlike_interval`.
+    """
+    return fit_unlike_interval(
+        usual, rows.error, rows.spread, rows.scored.family, flagged, options.level, options.seed
+    )
 
 
 def _with_test(
@@ -316,6 +354,7 @@ def _with_test(
                 measured[one.scored.name] = coverage(
                     one, tokens, card.calibration.intervals[one.medium],
                     card.calibration.familiar, options,
+                    card.calibration.unlike_intervals.get(one.medium),
                 )  # fmt: skip
     return card.model_copy(
         update={"tests": {**card.tests, **summary["sets"]}, "coverage": measured}
@@ -328,12 +367,18 @@ def coverage(
     interval: Interval,
     familiar: InputLimits,
     options: CalibrateOptions,
+    unlike: Interval | None = None,
 ) -> Coverage:
-    """Share of measurements inside their intervals, with a 95 % interval resampled by family."""
-    half = interval.half_width(rows.spread)
+    """Share of measurements inside their intervals, with a 95 % interval resampled by family.
+
+    A flagged row has the interval ``unlike``. If that is None, it counts with the ordinary interval
+    that it would have, although ``predict`` gives it none.
+    """
+    half, flagged = interval.half_width(rows.spread), rows.flagged(familiar, tokens)
+    if unlike is not None:
+        half = np.where(flagged, np.maximum(half, unlike.half_width(rows.spread)), half)
     inside = (rows.error <= half).astype(np.float64)
     low, high = _share_interval(inside, rows.scored.family, options)
-    flagged = reasons_unlike(familiar, tokens, {rows.medium: rows.spread})
     return Coverage(
         n=len(inside),
         families=len(np.unique(rows.scored.family)),
@@ -341,7 +386,7 @@ def coverage(
         low=low,
         high=high,
         width=float(np.median(2 * half)),
-        unlike=sum(map(bool, flagged)) / len(flagged),
+        unlike=float(flagged.mean()),
     )
 
 

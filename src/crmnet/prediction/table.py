@@ -21,9 +21,9 @@ from crmnet.choices import Digits
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, read_sequences
 from crmnet.files import PathLike
-from crmnet.prediction.predictor import WINDOWS, Predictor
+from crmnet.prediction.predictor import WINDOWS, Assessed, NotFiniteError, Predictor
 from crmnet.reports.tables import table_kind
-from crmnet.statistics.uncertainty import Expression, Trust
+from crmnet.statistics.uncertainty import Calibration, Expression, Trust
 
 DECIMALS = 3
 """Of numbers in a table that people read; the model's own error is about 1 bin."""
@@ -93,7 +93,7 @@ def predict_file(
 
     Raises:
         ValueError: At the first sequence that cannot be read or is too long for the network,
-            naming file, line and position.
+            naming file, line and position; or whose prediction is not finite.
     """
     reading = reading or Reading(flanks)
     for block in read_sequences(path, columns=reading.columns):
@@ -116,8 +116,16 @@ def predict_block(
     tokens, preparation = prepare_block(
         block, path, reading.flanks, predictor.length, iupac=reading.iupac, remedy=REMEDY
     )
-    expression, trust = predictor.assess_tokens(tokens)
+    expression, trust = _assess(predictor, tokens, block_names(block, path))
     return PredictedBlock(block.ids, expression, preparation, trust)
+
+
+def _assess(predictor: Predictor, tokens: sequence.Tokens, names: Sequence[str]) -> Assessed:
+    """Predict tokens; an error about a row has its name."""
+    try:
+        return predictor.assess_tokens(tokens)
+    except NotFiniteError as error:
+        raise NotFiniteError(error.row, names[error.row]) from None
 
 
 def _profiles(
@@ -147,8 +155,13 @@ def _predict_windows(
     tokens, preparation = sequence.window_constructs(
         texts, parts, names, flanks=reading.flanks, length=predictor.length
     )
-    expression, trust = predictor.assess_tokens(tokens)
     flat = [part for own in parts for part in own]
+    windows = [
+        f"{name}, bases {part.start + 1}–{part.stop}"
+        for name, own in zip(names, parts, strict=True)
+        for part in own
+    ]
+    expression, trust = _assess(predictor, tokens, windows)
     ids = [name for name, own in zip(block.ids, parts, strict=True) for _ in own]
     start = np.array([part.start + 1 for part in flat], dtype=np.int64)
     end = np.array([part.stop for part in flat], dtype=np.int64)
@@ -191,11 +204,20 @@ def unit_lines(predictor: Predictor, media: Sequence[str]) -> Iterator[str]:
         rows = calibration.native_data.get("rows")
         count = f"{rows:,} " if isinstance(rows, int) else ""
         yield f"percentile: among {count}native {sequence.INSERT}-base fragments"
-    wide = "has a wider interval" if calibration.unlike_intervals else "has no interval"
     yield (
         "unlike_training: why a sequence is unlike the training data; such a prediction "
-        f"{wide} (crmnet predict --explain-flags)"
+        f"{_flagged_interval(calibration, media)} (crmnet predict --explain-flags)"
     )
+
+
+def _flagged_interval(calibration: Calibration, media: Sequence[str]) -> str:
+    """What interval a flagged prediction has in each of ``media``."""
+    with_one = [medium for medium in media if medium in calibration.unlike_intervals]
+    if not with_one:
+        return "has no interval"
+    if len(with_one) == len(media):
+        return "has a wider interval"
+    return f"has a wider interval in {', '.join(with_one)}, and none in other media"
 
 
 def table_columns(

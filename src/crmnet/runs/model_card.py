@@ -15,7 +15,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from crmnet.runs.json_files import check_values
 from crmnet.runs.record import RunRecord
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, LENGTH
-from crmnet.statistics.uncertainty import Calibration, Coverage
+from crmnet.statistics.uncertainty import (
+    UNLIKE_FAMILIES,
+    Calibration,
+    Coverage,
+    Interval,
+    fewest_families,
+)
 
 FORMAT = 1
 SHOWN = {"pearson": "r", "spearman": "ρ", "mae": "MAE"}
@@ -105,6 +111,7 @@ def _check_calibration(calibration: Calibration, media: list[str]) -> None:
     """Check sizes and names in a calibration."""
     for what, named in (
         ("intervals", calibration.intervals),
+        ("unlike_intervals", calibration.unlike_intervals),
         ("native", calibration.native),
         ("familiar.spread", calibration.familiar.spread),
     ):
@@ -188,12 +195,20 @@ def _calibration(card: ModelCard) -> list[str]:
     calibration = card.calibration
     if calibration is None:
         return ["  none yet; add them with crmnet models calibrate"]
-    lines = [
-        f"  {medium}: {calibration.level:.0%} intervals ± {i.quantile * i.base:.2f}"
-        f"{f' + {i.quantile * i.slope:.2f} × spread' if i.slope else ''}, from {i.families:,} "
-        f"held-out families of {calibration.data['name']}"
-        for medium, i in calibration.intervals.items()
-    ]
+    lines = []
+    for medium, usual in calibration.intervals.items():
+        lines.append(
+            f"  {medium}: {calibration.level:.0%} intervals {_width(usual)}, from "
+            f"{usual.families:,} held-out families of {calibration.data['name']}"
+        )
+        wide = calibration.unlike_intervals.get(medium)
+        lines.append(
+            f"  {medium}, flagged: no interval; it needs flagged rows of at least "
+            f"{max(UNLIKE_FAMILIES, fewest_families(calibration.level))} held-out families"
+            if wide is None
+            else f"  {medium}, flagged: {_width(wide)}, from {wide.rows:,} flagged rows of "
+            f"{wide.families:,} families"
+        )
     for name, c in card.coverage.items():
         ends = "" if c.low is None else f" [{c.low:.1%}, {c.high:.1%}]"
         lines.append(
@@ -204,6 +219,11 @@ def _calibration(card: ModelCard) -> list[str]:
         data = calibration.native_data
         lines.append(f"  percentiles among {data['rows']:,} native promoters of {data['name']}")
     return lines
+
+
+def _width(interval: Interval) -> str:
+    slope = f" + {interval.quantile * interval.slope:.2f} × spread" if interval.slope else ""
+    return f"± {interval.quantile * interval.base:.2f}{slope}"
 
 
 def _with_interval(estimate: dict[str, float | None]) -> str:

@@ -208,10 +208,9 @@ def conformal_quantile(scores: npt.ArrayLike, family: npt.ArrayLike, level: floa
     _, number, sizes = np.unique(family, return_inverse=True, return_counts=True)
     needed = (len(sizes) + 1) * level
     if needed > len(sizes):
-        least = math.ceil(level / (1 - level) - 1e-9)
         raise ValueError(
             f"{len(sizes)} held-out families are too few for {level:.0%} intervals; "
-            f"give at least {least}"
+            f"give at least {fewest_families(level)}"
         )
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(1 / sizes[number[order]])
@@ -245,15 +244,7 @@ def fit_interval(
     """
     error, spread = np.asarray(error), np.asarray(spread)
     names, number = np.unique(np.asarray(family), return_inverse=True)
-    if len(names) < FOLDS:
-        raise ValueError(
-            f"{len(names)} held-out families are too few to calibrate; give at least {FOLDS}"
-        )
-    fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[number]
-    scores = np.empty(len(number))
-    for in_fold in (fold == k for k in range(FOLDS)):
-        base, slope = fit_expected_error(error[~in_fold], spread[~in_fold])
-        scores[in_fold] = error[in_fold] / (base + slope * spread[in_fold])
+    scores = _held_out_scores(error, spread, number, seed)
     base, slope = fit_expected_error(error, spread)
     return Interval(
         base=base,
@@ -262,6 +253,81 @@ def fit_interval(
         rows=len(scores),
         families=len(names),
     )
+
+
+def _held_out_scores(
+    error: npt.NDArray[Any], spread: npt.NDArray[Any], family: npt.NDArray[np.int64], seed: int
+) -> Floats:
+    """Error of each row divided by its expected size, ``(N,)``, fitted on families of other folds.
+
+    Raises:
+        ValueError: If there are fewer families than folds.
+    """
+    families = len(np.unique(family))
+    if families < FOLDS:
+        raise ValueError(
+            f"{families} held-out families are too few to calibrate; give at least {FOLDS}"
+        )
+    fold = (np.random.default_rng(seed).permutation(families) % FOLDS)[family]
+    scores = np.empty(len(family))
+    for in_fold in (fold == k for k in range(FOLDS)):
+        base, slope = fit_expected_error(error[~in_fold], spread[~in_fold])
+        scores[in_fold] = error[in_fold] / (base + slope * spread[in_fold])
+    return scores
+
+
+UNLIKE_FAMILIES = 20
+"""Smallest number of families with flagged rows from which an interval of flagged predictions is
+fitted. With 20, its coverage of new families varies by about 6 % between sets."""
+
+
+def fit_unlike_interval(
+    usual: Interval,
+    error: npt.ArrayLike,
+    spread: npt.ArrayLike,
+    family: npt.ArrayLike,
+    flagged: npt.ArrayLike,
+    level: float,
+    seed: int = 0,
+) -> Interval | None:
+    """The interval of flagged predictions of one medium, from the held-out rows that are flagged.
+
+    The expected error is that of ``usual``; the quantile is that of the scores of flagged rows, but
+    not below the one of ``usual``. So it is never narrower than ``usual`` at the same spread.
+
+    Args:
+        usual: Interval of the medium, from :func:`fit_interval` with the other arguments.
+        error: ``(N,)`` absolute errors of all held-out rows, flagged or not.
+        spread: ``(N,)`` standard deviations over members and strands.
+        family: ``(N,)``; same value, same family.
+        flagged: ``(N,)``, whether a row is flagged.
+        level: Share of measurements that the interval is to contain.
+        seed: As for ``usual``.
+
+    Returns:
+        None if flagged rows are of fewer than :data:`UNLIKE_FAMILIES` families, or of too few for
+        the level.
+    """
+    error, spread = np.asarray(error), np.asarray(spread)
+    flagged = np.asarray(flagged, dtype=bool)
+    _, number = np.unique(np.asarray(family), return_inverse=True)
+    families = len(np.unique(number[flagged]))
+    if families < max(UNLIKE_FAMILIES, fewest_families(level)):
+        return None
+    scores = _held_out_scores(error, spread, number, seed)
+    found = conformal_quantile(scores[flagged], number[flagged], level)
+    return usual.model_copy(
+        update={
+            "quantile": max(usual.quantile, found),
+            "rows": int(flagged.sum()),
+            "families": families,
+        }
+    )
+
+
+def fewest_families(level: float) -> int:
+    """Smallest number of families from which an interval of this level can be computed."""
+    return math.ceil(level / (1 - level) - 1e-9)
 
 
 def fit_expected_error(error: npt.ArrayLike, spread: npt.ArrayLike) -> tuple[float, float]:
