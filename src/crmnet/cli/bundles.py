@@ -256,7 +256,7 @@ def _shares(mix: list[str]) -> dict[Any, float]:
 
 
 def _constructs(path: Path, stack: ExitStack) -> Any:
-    """Constructs of a data set, a public data set, or a file of sequences, open within ``stack``."""
+    """Constructs of a data set, a public data set (open within ``stack``), or a file."""
     from crmnet.data.dataset import is_dataset
     from crmnet.data.opening import is_known, opened
     from crmnet.data.sequences import read_promoters

@@ -115,9 +115,7 @@ def append_rows(
                 np.asarray(dataset.medium[chunk]),
                 dataset.media,
                 None if family is None else np.asarray(family[chunk]),
-                np.asarray(dataset.weight[chunk])
-                if weights and dataset.weight is not None
-                else None,
+                None if weight is None else np.asarray(weight[chunk]),
                 dataset.units,
             ),
             dataset.name,
