@@ -1,8 +1,8 @@
-"""Edits of sequences: planted sites, random substitutions, crosses of two sequences.
+"""Edits of sequences: planted sites, substitutions, deletions, crosses of two sequences.
 
 Takes tokens and returns edited copies; no model is involved.
 :mod:`crmnet.interpretation.marginalise` plants sites in background sequences, and
-:mod:`crmnet.prediction.distil` makes new promoters with substitutions and crosses.
+:mod:`crmnet.data.unmeasured` makes new promoters with the other edits.
 """
 
 from __future__ import annotations
@@ -65,3 +65,19 @@ def cross(left: npt.ArrayLike, right: npt.ArrayLike, cut: npt.ArrayLike) -> Toke
     """
     left, right, cut = as_tokens(left), as_tokens(right), np.asarray(cut)
     return np.where(np.arange(left.shape[1]) < cut[:, None], left, right)
+
+
+def delete(tokens: npt.ArrayLike, start: npt.ArrayLike, width: npt.ArrayLike) -> Tokens:
+    """Copies ``(B, L)`` without ``width`` bases from ``start``; N fills the freed right end.
+
+    Args:
+        tokens: ``(B, L)``.
+        start: ``(B,)``, position of the first deleted base, from 0.
+        width: ``(B,)``, number of deleted bases.
+    """
+    tokens, start, width = as_tokens(tokens), np.asarray(start), np.asarray(width)
+    length = tokens.shape[1]
+    position = np.arange(length)
+    source = position + np.where(position >= start[:, None], width[:, None], 0)
+    kept = np.take_along_axis(tokens, np.minimum(source, length - 1), axis=1)
+    return np.where(source < length, kept, np.uint8(N_TOKEN))

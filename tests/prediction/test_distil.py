@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from crmnet.data.dataset import Dataset
+from crmnet.data.leaks import share_kmers
 from crmnet.data.splits import families
 from crmnet.data.subset import copy_rows
+from crmnet.data.unmeasured import Recipe
 from crmnet.perturb import cross, substitute
-from crmnet.prediction.distil import DistilOptions, derived_promoters, distil
+from crmnet.prediction.distil import DistilOptions, _promoters, distil
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import adapter_mismatches, sequence_lengths
 
@@ -31,10 +33,16 @@ def test_a_cross_is_the_left_sequence_up_to_the_cut():
     assert crossed.tolist() == [[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0]]
 
 
+def promoters_of(dataset, options, **more):
+    """All promoters that would be labelled: tokens and parents."""
+    rng = np.random.default_rng(options.seed)
+    parts = _promoters(dataset, options, rng, more.get("native"), more.get("without", ()))
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
 def test_promoters_of_the_data_set_come_first_and_derived_ones_keep_adapters_and_length(assay):
-    rng = np.random.default_rng(0)
     own = np.unique(np.asarray(assay.tokens), axis=0)
-    tokens, parent = derived_promoters(assay, DistilOptions(len(own) + 500), rng)
+    tokens, parent = promoters_of(assay, DistilOptions(len(own) + 500))
     assert len(tokens) == len(own) + 500
     assert np.array_equal(np.unique(tokens[: len(own)], axis=0), own)
     assert not any(mismatches.any() for mismatches in adapter_mismatches(tokens))
@@ -70,7 +78,7 @@ def test_the_seed_determines_the_data_set(small_run, assay, tmp_path):
 
 
 def test_a_small_number_selects_promoters_of_the_data_set(assay):
-    tokens, _ = derived_promoters(assay, DistilOptions(50), np.random.default_rng(0))
+    tokens, _ = promoters_of(assay, DistilOptions(50))
     own = {row.tobytes() for row in np.asarray(assay.tokens)}
     assert len({row.tobytes() for row in tokens}) == 50
     assert {row.tobytes() for row in tokens} <= own
@@ -86,8 +94,6 @@ def test_the_source_data_set_is_not_overwritten(small_run, assay, tmp_path):
 def test_invalid_options_are_rejected():
     with pytest.raises(ValueError, match="promoters must be at least 1; got 0"):
         DistilOptions(0)
-    with pytest.raises(ValueError, match=r"crossed must be between 0 and 1; got 1\.5"):
-        DistilOptions(crossed=1.5)
 
 
 def test_the_command_prints_the_next_step(crmnet, small_run, assay, tmp_path):
@@ -98,3 +104,66 @@ def test_the_command_prints_the_next_step(crmnet, small_run, assay, tmp_path):
     assert len(Dataset.open(out)) == 40
     status, _, error = crmnet("models", "distil", small_run, assay.path, "-n", 40, "-o", out)
     assert status != 0 and "--overwrite" in error
+
+
+def test_measured_rows_stand_in_front_of_the_labelled_ones(small_run, assay, tmp_path, caplog):
+    caplog.set_level("INFO", "crmnet")
+    one = Predictor.load(small_run)
+    options = DistilOptions(300, label_own=False, with_measured=True, seed=1)
+    made = distil(one, assay, tmp_path / "both", options)
+    n = len(assay)
+    assert len(made) == n + 300
+    assert np.array_equal(made.tokens[:n], assay.tokens) and made.media == assay.media
+    assert np.array_equal(made.labels[:n], assay.labels)
+    assert np.array_equal(families(made)[:n], families(assay))
+    assert assay.weight is not None and made.weight is None
+    assert "the weights of rows are left out" in caplog.text
+
+
+def test_labels_of_one_medium_get_another_name(small_run, assay, tmp_path):
+    predictor = Predictor.load(small_run)
+    with pytest.raises(ValueError, match="only the labels of a model with one medium"):
+        distil(predictor, assay, tmp_path / "x", DistilOptions(10, medium="teacher"))
+    assert not (tmp_path / "x").exists()
+
+
+def test_new_promoters_share_no_20_mer_with_the_sets_to_leave_out(assay):
+    recipe = Recipe({"mutants": 1}, most_exchanged=0.02)  # most mutants share one with their parent
+    options = DistilOptions(200, label_own=False, recipe=recipe)
+    half = np.asarray(assay.tokens)[: len(assay) // 2]
+    tokens, _ = promoters_of(assay, options, without=[half])
+    assert len(tokens) == 200
+    assert not share_kmers(tokens, half).any()
+    assert share_kmers(promoters_of(assay, options)[0], half).any()
+    with pytest.raises(ValueError, match="all of 1,000 new promoters share a 20-mer"):
+        promoters_of(assay, options, without=[np.asarray(assay.tokens)])
+
+
+def test_promoters_without_a_parent_are_families_of_their_own(small_run, assay, tmp_path):
+    recipe = Recipe({"random": 1, "mutants": 1})
+    options = DistilOptions(400, label_own=False, recipe=recipe, seed=2)
+    made = distil(Predictor.load(small_run), assay, tmp_path / "mixed", options)
+    known = np.isin(families(made), families(assay))
+    assert 150 < known.sum() < 250
+    assert len(np.unique(families(made)[~known])) == (~known).sum()
+
+
+def test_the_command_takes_kinds_of_promoters_and_checks_them(crmnet, small_run, assay, tmp_path):
+    command = ["models", "distil", small_run, assay.path, "-n", 30, "--no-own"]
+    native = tmp_path / "native.txt"
+    native.write_text("\n".join(["ACGTTGCATTTTTTTAAAAAGGC" * 4] * 3))
+    out = tmp_path / "mixed"
+    status, printed, _ = crmnet(
+        *command, "--mix", "random=1", "--mix", "native-like=2", "--native-like", native,
+        "--without", native, "--with-measured", "-o", out,
+    )  # fmt: skip
+    assert status == 0 and f"beside {len(assay):,} measured rows" in printed
+    assert len(Dataset.open(out)) == len(assay) + 30
+    for mix, message in [
+        ("native-like=1", "native-like promoters need the sequences of native ones"),
+        ("mutant=1", "kinds of promoters are mutants, crosses"),
+        ("random=many", "--mix random=many: 'many' is not a number"),
+    ]:
+        status, _, error = crmnet(*command, "--mix", mix, "-o", tmp_path / "no")
+        assert status == 2 and message in error
+        assert not (tmp_path / "no").exists()

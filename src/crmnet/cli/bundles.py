@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,8 +15,12 @@ from crmnet.cli.options import (
     OverwriteOption,
     PrecisionOption,
     ResamplesOption,
+    SequenceColumnOption,
     check_file,
+    pairs,
+    sequence_columns,
 )
+from crmnet.files import check_outputs
 
 ModelArgument = Annotated[str, typer.Argument(help="Packed file, or name of a bundled model.")]
 
@@ -163,30 +168,99 @@ def distil(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to create.")],
     promoters: Annotated[
-        int, typer.Option("-n", "--promoters", help="Number of promoters.")
+        int, typer.Option("-n", "--promoters", help="Number of labelled promoters.")
     ] = 200_000,
-    seed: Annotated[int, typer.Option(help="Seed of the variants.")] = 0,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Share of a kind of new promoters, KIND=SHARE: mutants, crosses, deletions, "
+            "random, native-like; may be repeated. Default: mutants=1, crosses=1."
+        ),
+    ] = None,
+    own: Annotated[
+        bool,
+        typer.Option("--own/--no-own", help="Label the promoters of DATA first, each once."),
+    ] = True,
+    native_like: Annotated[
+        Path | None,
+        typer.Option(
+            "--native-like", help="Sequences whose composition native-like promoters have."
+        ),
+    ] = None,
+    column: SequenceColumnOption = None,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(help="Data set or file with which new promoters share no 20-mer; repeatable."),
+    ] = None,
+    medium: Annotated[
+        str | None, typer.Option(help="Name of the labels' medium. Default: as in the model.")
+    ] = None,
+    with_measured: Annotated[
+        bool, typer.Option("--with-measured", help="Write the measured rows of DATA as well.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the new promoters.")] = 0,
     precision: PrecisionOption = "fp32",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Create a training set from a model's predictions, for a smaller network to learn from.
+    """Create a training set from a model's predictions, for another network to learn from.
 
-    The data set's own promoters come first, then mutants and crosses of them. Each is labelled in
-    one of the model's media. Use training rows only, never rows on which a model will be tested.
+    The data set's own promoters come first, then mutants and crosses of them, or other kinds of
+    promoters (`--mix`). Each is labelled in one of the model's media. Use training rows only, never
+    rows on which a model will be tested.
 
-    Example: `crmnet models distil yeast my-data -n 200000 -o soft`, then
-    `crmnet train yeast-fast --data soft -o student`
+    Examples: `crmnet models distil yeast my-data -n 200000 -o soft`, then
+    `crmnet train yeast-fast --data soft -o student` ·
+    `crmnet models distil deepatt my-data --no-own --mix random=2 --mix mutants=1 --medium teacher
+    --with-measured -o taught`
     """
+    check_outputs(
+        [output], [model, data, *filter(None, [native_like]), *(without or [])], overwrite
+    )
     from crmnet.data.dataset import Dataset
+    from crmnet.data.sequences import read_promoters
+    from crmnet.data.unmeasured import MarkovChain, Recipe
     from crmnet.prediction.distil import DistilOptions
     from crmnet.prediction.distil import distil as run_distil
     from crmnet.prediction.predictor import Predictor
 
-    predictor = Predictor.load(model, precision=precision)
-    options = DistilOptions(promoters, seed=seed)
-    with Counter("labelled promoters") as counter:
-        made = run_distil(
-            predictor, Dataset.open(data), output, options, overwrite=overwrite, progress=counter
+    recipe = Recipe(_shares(mix)) if mix else Recipe()
+    options = DistilOptions(promoters, own, recipe, medium, with_measured, seed)
+    chain = None
+    if native_like is not None:
+        columns = sequence_columns(column)
+        native = read_promoters(
+            native_like, flanks="none", length=None, columns=columns, measured=False
         )
-    print(f"data set: {output}, {len(made):,} promoters labelled by {model}")
-    print(f"next: crmnet train yeast-fast --data {output} -o RUN")
+        chain = MarkovChain.fit(native.tokens)
+    predictor = Predictor.load(model, precision=precision)
+    with ExitStack() as stack, Counter("labelled promoters") as counter:
+        others = [_constructs(path, stack) for path in without or []]
+        made = run_distil(
+            predictor, Dataset.open(data), output, options, native=chain, without=others,
+            overwrite=overwrite, progress=counter,
+        )  # fmt: skip
+    beside = f", beside {len(made) - promoters:,} measured rows" if with_measured else ""
+    print(f"data set: {output}, {promoters:,} promoters labelled by {model}{beside}")
+    print(f"next: crmnet train {'yeast' if with_measured else 'yeast-fast'} --data {output} -o RUN")
+
+
+def _shares(mix: list[str]) -> dict[Any, float]:
+    """Kind → share from ``KIND=SHARE`` texts."""
+    shares = {}
+    for kind, text in pairs(mix, "--mix").items():
+        try:
+            shares[kind] = float(text)
+        except ValueError:
+            raise ValueError(f"--mix {kind}={text}: {text!r} is not a number") from None
+    return shares
+
+
+def _constructs(path: Path, stack: ExitStack) -> Any:
+    """Constructs of a data set, a public data set (open within ``stack``), or a file."""
+    from crmnet.data.dataset import is_dataset
+    from crmnet.data.opening import is_known, opened
+    from crmnet.data.sequences import read_promoters
+
+    if is_dataset(path) or is_known(path):
+        return stack.enter_context(opened(path)).tokens
+    return read_promoters(path, length=None, measured=False).tokens

@@ -98,20 +98,26 @@ def _show_network(name: str) -> None:
 
 
 def import_keras(
-    saved_model: Annotated[Path, typer.Argument(help="Folder of the unpacked SavedModel.")],
+    saved_model: Annotated[
+        Path,
+        typer.Argument(help="Folder of the unpacked SavedModel (CRMnet), or NAME.h5 (DeepATT)."),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to create.")],
     medium: Annotated[
         str, typer.Option(help="Medium on which the weights were trained.")
     ] = "complex",
 ) -> None:
-    """Convert published CRMnet weights (a TensorFlow SavedModel) to a run folder.
+    """Convert published Keras weights to a run folder, which every command takes as MODEL.
 
-    Only this command needs TensorFlow: `pip install 'crmnet[keras]'`. Of the SavedModel, only
-    variables/ is read. The authors' weights are Zenodo record 7375243.
+    Two networks are known. CRMnet: the authors' SavedModel, Zenodo record 7375243; reading it needs
+    TensorFlow (`pip install 'crmnet[keras]'`). DeepATT: the HDF5 file of Vaishnav et al. 2022,
+    trained on 30.7 million promoters; reading it needs h5py (`pip install 'crmnet[h5]'`).
 
-    Example: `crmnet models import-keras crmnet_model -o published`
+    Examples: `crmnet models import-keras crmnet_model -o published` ·
+    `crmnet data fetch deepatt-vaishnav`, then
+    `crmnet models import-keras DeepAtt_model.h5 -o deepatt`
     """
-    from crmnet.runs.folder import import_published
+    from crmnet.runs.published import import_published
 
     import_published(saved_model, output, medium)
     print(f"run: {output}   next: crmnet predict {output} promoters.fasta")

@@ -178,6 +178,14 @@ class TrainingRows:
         return Seen(leaks.against_rows(self.level), self.name, self.level)
 
 
+def share_kmers(
+    tokens: npt.ArrayLike, against: npt.ArrayLike, words: WordOptions | None = None
+) -> Booleans:
+    """Which inserts of ``tokens`` ``(N, L)`` have a k-mer in common with ``against``: ``(N,)``."""
+    tokens, against = as_rows(tokens), as_rows(against)
+    return _shared_kmers(tokens, against, words or WordOptions()).rows
+
+
 def copies(tokens: npt.ArrayLike, against: npt.ArrayLike) -> Booleans:
     """Which inserts of ``tokens`` ``(N, L)`` also occur in ``against``, on either strand: ``(N,)``.
 

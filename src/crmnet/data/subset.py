@@ -78,25 +78,50 @@ def _write(
 ) -> None:
     """Write some rows into an empty folder."""
     family = dataset.family if family is None else family
-    lengths: Counter[int] = Counter()
     with DatasetWriter(folder, packed=bool(dataset.manifest.get("packed"))) as writer:
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            tokens = np.asarray(dataset.tokens[chunk])
-            writer.append(
-                EncodedRows(
-                    tokens,
-                    np.asarray(dataset.labels[chunk]),
-                    np.asarray(dataset.medium[chunk]),
-                    dataset.media,
-                    None if family is None else np.asarray(family[chunk]),
-                    None if dataset.weight is None else np.asarray(dataset.weight[chunk]),
-                    dataset.units,
-                ),
-                dataset.name,
-            )
-            lengths.update(sequence_lengths(tokens).tolist())
+        lengths = append_rows(writer, dataset, rows, family)
         finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], made_by)
+
+
+def append_rows(
+    writer: DatasetWriter,
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    family: Hashes | None,
+    *,
+    weights: bool = True,
+) -> Counter[int]:
+    """Append some rows of a data set.
+
+    Args:
+        writer: Receives the rows.
+        dataset: Source of the rows.
+        rows: Row numbers.
+        family: Family of every row of ``dataset``.
+        weights: Write the ``weight`` column, if there is one.
+
+    Returns:
+        Length of a sequence → number of sequences, for :func:`finish_derived`.
+    """
+    lengths: Counter[int] = Counter()
+    weight = dataset.weight if weights else None
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        tokens = np.asarray(dataset.tokens[chunk])
+        writer.append(
+            EncodedRows(
+                tokens,
+                np.asarray(dataset.labels[chunk]),
+                np.asarray(dataset.medium[chunk]),
+                dataset.media,
+                None if family is None else np.asarray(family[chunk]),
+                None if weight is None else np.asarray(weight[chunk]),
+                dataset.units,
+            ),
+            dataset.name,
+        )
+        lengths.update(sequence_lengths(tokens).tolist())
+    return lengths
 
 
 def finish_derived(

@@ -23,6 +23,8 @@ from crmnet.sequence import BINS
 
 Attention = Literal["modules", "sdpa"]
 """Implementation of self-attention; see :class:`MultiHeadAttention`."""
+GateFunction = Literal["sigmoid", "hard-sigmoid"]
+"""Function of an LSTM's gates; the hard sigmoid is clip(0.2 x + 0.5, 0, 1)."""
 Norm = Literal["post", "pre"]
 """Place of the layer norms in a transformer block; see :class:`TransformerBlock`."""
 
@@ -72,16 +74,65 @@ class BiLSTM(nn.Module):
 
     torch's LSTM adds two biases per gate. Here it has none; the bias is the weight of an extra
     input that is always 1.
+
+    Args:
+        channels: Inputs per position.
+        units: Outputs per position and direction.
+        gate: Function of the gates; see :data:`GateFunction`.
     """
 
-    def __init__(self, channels: int, units: int) -> None:
+    def __init__(self, channels: int, units: int, gate: GateFunction = "sigmoid") -> None:
         super().__init__()
-        self.lstm = nn.LSTM(channels + 1, units, bias=False, batch_first=True, bidirectional=True)
+        lstm = nn.LSTM(channels + 1, units, bias=False, batch_first=True, bidirectional=True)
+        self.lstm = lstm if gate == "sigmoid" else HardSigmoidLSTM(lstm)
 
     def forward(self, x_BLC: Tensor) -> Tensor:
         x_BLC = torch.cat([x_BLC, torch.ones_like(x_BLC[:, :, :1])], dim=2)
         output_BLC: Tensor = self.lstm(x_BLC)[0]
         return output_BLC
+
+
+class HardSigmoidLSTM(nn.Module):
+    """Bidirectional LSTM whose gates are clip(0.2 x + 0.5, 0, 1), as in early Keras.
+
+    torch's fused LSTM has only sigmoids, so this one computes position by position, both directions
+    together. Shape suffixes: D direction, U unit, G unit of a gate.
+
+    Args:
+        lstm: A bidirectional LSTM without biases, whose parameters are taken with their names.
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        super().__init__()
+        for name, parameter in lstm.named_parameters():
+            self.register_parameter(name, parameter)
+
+    def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
+        """Outputs ``(B, L, 2 U)``, and None in place of the last state, which nobody reads."""
+        input_DCG, hidden_DUG = self._both("weight_ih"), self._both("weight_hh")
+        x_DBLC = torch.stack([x_BLC, x_BLC.flip(1)])
+        inputs_DBLG = x_DBLC @ input_DCG[:, None]
+        hidden_DBU = cell_DBU = inputs_DBLG.new_zeros(2, len(x_BLC), hidden_DUG.shape[1])
+        steps = []
+        for inputs_DBG in inputs_DBLG.unbind(2):
+            gates_DBG = inputs_DBG + hidden_DBU @ hidden_DUG
+            input_, forget, candidate, output = gates_DBG.chunk(4, dim=2)
+            kept_DBU = _hard_sigmoid(forget) * cell_DBU
+            cell_DBU = kept_DBU + _hard_sigmoid(input_) * torch.tanh(candidate)
+            hidden_DBU = _hard_sigmoid(output) * torch.tanh(cell_DBU)
+            steps.append(hidden_DBU)
+        forward_BLU, backward_BLU = torch.stack(steps, dim=2).unbind(0)
+        return torch.cat([forward_BLU, backward_BLU.flip(1)], dim=2), None
+
+    def _both(self, name: str) -> Tensor:
+        """A weight of both directions, transposed: ``(2, inputs, 4 U)``."""
+        weights = (getattr(self, name + end) for end in ("_l0", "_l0_reverse"))
+        return torch.stack([weight.T for weight in weights])
+
+
+def _hard_sigmoid(x: Tensor) -> Tensor:
+    """Keras' hard sigmoid; torch's has slope 1/6 in place of 0.2."""
+    return torch.clamp(0.2 * x + 0.5, 0, 1)
 
 
 class SqueezeExcitation(nn.Module):

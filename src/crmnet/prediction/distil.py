@@ -1,53 +1,67 @@
-"""Distillation: training rows labelled by a model, from which a smaller network learns.
+"""Distillation: a training set labelled by a model, from which another network learns.
 
-Takes a model and a data set, gives a data set for ``crmnet train``. Its rows are the promoters of
-the given data set and as many promoters derived from them as requested. Each row is in one of the
-model's media and is labelled with the model's prediction. A network trained on these rows (recipe
-``yeast-fast``) learns the model's predictions (Hinton, Vinyals & Dean 2015). There can be more rows
-than were ever measured.
+Takes a model and a data set and returns a data set for ``crmnet train``. Its rows are promoters of
+the given data set and new ones (:mod:`crmnet.data.unmeasured`), labelled with the model's
+predictions; the measured rows may stand beside them. A network that is trained on these rows learns
+the model's predictions (Hinton, Vinyals & Dean 2015). There can be more rows than were ever
+measured.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
+from crmnet.data.hashes import Hashes, insert_hashes
+from crmnet.data.leaks import share_kmers
 from crmnet.data.splits import families
-from crmnet.data.subset import finish_derived
+from crmnet.data.subset import append_rows, finish_derived
+from crmnet.data.unmeasured import (
+    NO_PARENT,
+    Inserts,
+    MarkovChain,
+    NewPromoters,
+    Recipe,
+    new_promoters,
+)
 from crmnet.data.writer import DatasetWriter, EncodedRows, new_folder
 from crmnet.files import PathLike, check_source_stays
-from crmnet.perturb import cross, substitute
 from crmnet.prediction.predictor import Predictor
-from crmnet.sequence import Tokens, inserts, prepare, sequence_lengths
+from crmnet.sequence import sequence_lengths
 
-CHUNK_SIZE = 4096
-"""Promoters labelled at a time."""
+log = logging.getLogger("crmnet")
+
+CHUNK = 1 << 15
+"""New promoters made, compared and labelled at a time."""
+FEWEST = 1000
+"""Fewest promoters made at a time, of which some are left out."""
 
 
 @dataclass(frozen=True)
 class DistilOptions:
-    """Number and kinds of promoters."""
+    """Number and kinds of promoters, and how their labels are stored."""
 
     promoters: int = 200_000
-    """Number of promoters: those of the data set first, then promoters derived from them."""
-    most_exchanged: float = 0.3
-    """Largest fraction of bases that is substituted in a mutant; the fraction is sampled uniformly
-    between 0 and this value."""
-    crossed: float = 0.5
-    """Fraction of derived promoters that are crosses of two promoters instead of mutants."""
+    """Number of labelled promoters."""
+    label_own: bool = True
+    """Label the promoters of the data set first, each once; new promoters follow."""
+    recipe: Recipe = field(default_factory=Recipe)
+    """Kinds of the new promoters."""
+    medium: str | None = None
+    """Name of the medium of the labels, for a model with one medium; None: as in the model."""
+    with_measured: bool = False
+    """Write the measured rows of the data set as well, in front of the labelled ones."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.promoters < 1:
             raise ValueError(f"promoters must be at least 1; got {self.promoters}")
-        for name in ("most_exchanged", "crossed"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be between 0 and 1; got {getattr(self, name)!r}")
 
 
 def distil(
@@ -56,69 +70,117 @@ def distil(
     destination: PathLike,
     options: DistilOptions | None = None,
     *,
+    native: MarkovChain | None = None,
+    without: Sequence[npt.ArrayLike] = (),
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda promoters: None,
 ) -> Dataset:
-    """Label the promoters of a data set, and promoters derived from them, with a model.
+    """Label promoters of a data set, and new ones, with a model.
 
-    Every promoter is one row, in a medium sampled at random from those of the model. It belongs to
-    the family of the promoter from which it is derived (of a cross: the left one).
+    Every promoter is one row, in a medium sampled at random from those of the model. A derived
+    promoter belongs to the family of the row from which it is derived (of a cross: the left one).
+    A new promoter that shares a 20-mer with ``without`` is left out; another one takes its place.
 
     Args:
         predictor: The model that labels.
-        dataset: Source of promoters; its labels and media are not used.
+        dataset: Source of promoters; its labels are not used, unless ``with_measured``.
         destination: Data set folder to create.
         options: See :class:`DistilOptions`.
+        native: Composition of native-like promoters.
+        without: Constructs ``(M, L)`` of test sets; no new promoter is related to them.
         overwrite: Replace an existing data set.
         progress: Called with the number of promoters labelled so far.
 
     Raises:
         FileExistsError: If ``destination`` exists and ``overwrite`` is False.
-        ValueError: If ``destination`` is the data set itself.
+        ValueError: If ``destination`` is the data set itself, the model has several media and
+            ``options.medium`` names one, or ``without`` leaves almost nothing.
     """
     options = options or DistilOptions()
     check_source_stays(dataset.path, destination)
+    media = _label_media(predictor, options)
+    units = dict(zip(media, map(predictor.units.get, predictor.media), strict=True))
+    known_units = {medium: unit for medium, unit in units.items() if unit is not None}
     rng = np.random.default_rng(options.seed)
-    tokens, parent = derived_promoters(dataset, options, rng)
-    family = np.asarray(families(dataset))[parent]
-    medium = rng.integers(len(predictor.media), size=len(tokens))
+    family = np.asarray(families(dataset))
+    lengths: Counter[int] = Counter()
+    labelled = 0
     with new_folder(destination, overwrite) as folder, DatasetWriter(folder) as writer:
-        for start in range(0, len(tokens), CHUNK_SIZE):
-            chunk = slice(start, start + CHUNK_SIZE)
-            predicted = predictor.predict_tokens(tokens[chunk])
-            labels = np.take_along_axis(predicted, medium[chunk, None], axis=1)[:, 0]
-            rows = EncodedRows(
-                tokens[chunk], labels, medium[chunk], predictor.media, family[chunk],
-                units=predictor.units,
-            )  # fmt: skip
-            writer.append(rows, dataset.name)
-            progress(writer.rows)
-        lengths = Counter(sequence_lengths(tokens).tolist())
+        if options.with_measured:
+            lengths.update(_append_measured(writer, dataset, family))
+        for promoters in _promoters(dataset, options, rng, native, without):
+            medium = rng.integers(len(media), size=len(promoters.tokens))
+            predicted = predictor.predict_tokens(promoters.tokens)
+            labels = np.take_along_axis(predicted, medium[:, None], axis=1)[:, 0]
+            kin = _families(promoters, family)
+            rows = EncodedRows(promoters.tokens, labels, medium, media, kin, units=known_units)
+            writer.append(rows, f"labels for {dataset.name}")
+            lengths.update(sequence_lengths(promoters.tokens).tolist())
+            labelled += len(labels)
+            progress(labelled)
         origin = {"labelled_by": predictor.identity, "distil": asdict(options)}
         finish_derived(writer, dataset, lengths, "none", origin)
     return Dataset.open(destination)
 
 
-def derived_promoters(
-    dataset: Dataset, options: DistilOptions, rng: np.random.Generator
-) -> tuple[Tokens, npt.NDArray[np.int64]]:
-    """Prepared tokens ``(N, 112)``, and the row of the data set from which each is derived.
+def _append_measured(writer: DatasetWriter, dataset: Dataset, family: Hashes) -> Counter[int]:
+    """Append all rows of a data set, without weights, which labelled rows do not have."""
+    if dataset.weight is not None:
+        log.info("%s: the weights of rows are left out; labels of a model have none", dataset.path)
+    return append_rows(writer, dataset, np.arange(len(dataset)), family, weights=False)
 
-    The promoters of the data set come first, each once. Mutants and crosses differ from them only
-    in the insert, whose length does not change.
-    """
-    _, own_rows = np.unique(np.asarray(dataset.tokens), axis=0, return_index=True)
-    own_rows = rng.permutation(own_rows)[: options.promoters]
-    n_derived = options.promoters - len(own_rows)
-    parent = np.concatenate([own_rows, rng.choice(own_rows, n_derived)])
-    bases, lengths = inserts(np.asarray(dataset.tokens)[parent])
-    derived = slice(len(own_rows), None)
-    crossed = rng.random(n_derived) < options.crossed
-    cut = rng.integers(0, np.maximum(lengths[derived], 1))
-    other = rng.integers(0, len(own_rows), n_derived)
-    crossed &= lengths[other] == lengths[derived]
-    rate = np.where(crossed, 0.0, rng.uniform(0, options.most_exchanged, n_derived))
-    children = substitute(bases[derived], rate, rng)
-    children[crossed] = cross(bases[derived], bases[other], cut)[crossed]
-    bases[derived] = children
-    return prepare(bases, lengths, "add")[0], parent
+
+def _label_media(predictor: Predictor, options: DistilOptions) -> list[str]:
+    """Names of the media in which labels are stored."""
+    if options.medium is None:
+        return predictor.media
+    if len(predictor.media) > 1:
+        raise ValueError(
+            f"the model predicts {', '.join(predictor.media)}; only the labels of a model with one "
+            "medium can have another name"
+        )
+    return [options.medium]
+
+
+def _families(promoters: NewPromoters, family: Hashes) -> Hashes:
+    """Family of each promoter: that of its parent, or one of its own."""
+    own = insert_hashes(promoters.tokens)
+    return np.where(promoters.parent == NO_PARENT, own, family[promoters.parent])
+
+
+def _promoters(
+    dataset: Dataset,
+    options: DistilOptions,
+    rng: np.random.Generator,
+    native: MarkovChain | None,
+    without: Sequence[npt.ArrayLike],
+) -> Iterator[NewPromoters]:
+    """The promoters to label, in chunks: those of the data set, then new ones."""
+    _, rows = np.unique(np.asarray(dataset.tokens), axis=0, return_index=True)
+    left = options.promoters
+    if options.label_own:
+        rows = rng.permutation(rows)[:left]
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            yield NewPromoters(np.asarray(dataset.tokens)[chunk], chunk)
+        left -= len(rows)
+    source = Inserts.of(dataset, rows)
+    while left:
+        n = min(CHUNK, max(left, FEWEST))
+        made = _unrelated(new_promoters(source, n, options.recipe, rng, native), without)
+        tokens, parent = made.tokens[:left], made.parent[:left]
+        left -= len(tokens)
+        yield NewPromoters(tokens, parent)
+
+
+def _unrelated(promoters: NewPromoters, without: Sequence[npt.ArrayLike]) -> NewPromoters:
+    """The promoters that share no 20-mer with the given constructs."""
+    related = np.zeros(len(promoters.tokens), dtype=bool)
+    for constructs in without:
+        related |= share_kmers(promoters.tokens, constructs)
+    if related.all():
+        raise ValueError(
+            f"all of {len(related):,} new promoters share a 20-mer with the sets to leave out; "
+            "derive promoters from a data set that is not related to them"
+        )
+    return NewPromoters(promoters.tokens[~related], promoters.parent[~related])

@@ -6,7 +6,8 @@
       history.csv           one row per epoch
       state.safetensors     network, optimiser and counters after the last epoch, for --resume
 
-:mod:`crmnet.training` writes them and :mod:`crmnet.runs.packed` packs them. Weights are stored as
+:mod:`crmnet.training` writes them, :mod:`crmnet.runs.published` converts published weights to one,
+and :mod:`crmnet.runs.packed` packs them. Weights are stored as
 safetensors, settings as JSON; nothing is pickled. Weights that do not fit exactly are an error.
 """
 
@@ -22,10 +23,8 @@ from torch import nn
 
 from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.models import build
-from crmnet.models.crmnet.published import published_state, read_saved_model
 from crmnet.runs.json_files import parse_object, read_text, validate
-from crmnet.runs.record import FORMAT, RunRecord, Scale, versions
-from crmnet.runs.settings import resolve
+from crmnet.runs.record import FORMAT, RunRecord
 from crmnet.sequence import LENGTH
 
 WEIGHTS = "weights.safetensors"
@@ -49,41 +48,6 @@ def save_weights(run: PathLike, network: nn.Module) -> None:
     run = Path(run)
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(run / WEIGHTS, lambda path: save_file(tensors, path))
-
-
-def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRecord:
-    """Create a run folder from published weights (see :mod:`crmnet.models.crmnet.published`).
-
-    Args:
-        saved_model: The folder that Keras saved.
-        run: Folder to create.
-        medium: Name to give to the network's only output.
-
-    Raises:
-        FileExistsError: If ``run`` exists.
-        FileNotFoundError: If ``saved_model`` is not a SavedModel.
-        ModuleNotFoundError: If TensorFlow is not installed.
-        ValueError: If it holds another network; names tensor and shape.
-    """
-    saved_model = Path(saved_model)
-    run = Path(run)
-    if run.exists():
-        raise FileExistsError(f"{run} exists; choose another name")
-    settings = resolve("paper-complex")
-    network = build(settings.model.name, **settings.model.settings)
-    load_strictly(network, published_state(read_saved_model(saved_model)), saved_model)
-    record = RunRecord(
-        settings=settings.model_copy(update={"recipe": "published weights"}),
-        media=[medium],
-        scale={medium: Scale()},
-        data={"name": f"published weights, read from {saved_model.name}"},
-        versions=versions(),
-        finished=True,
-    )
-    run.mkdir(parents=True)
-    save_weights(run, network)
-    save_record(run, record)
-    return record
 
 
 def load_record(run: PathLike) -> RunRecord:

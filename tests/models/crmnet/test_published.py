@@ -12,7 +12,8 @@ import torch
 
 from crmnet.models import build
 from crmnet.models.crmnet.published import _plan, published_state
-from crmnet.runs.folder import import_published, load_run
+from crmnet.runs.folder import load_run
+from crmnet.runs.published import import_published
 from crmnet.sequence import encode, one_hot
 from support import SHARED
 

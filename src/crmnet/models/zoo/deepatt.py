@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from crmnet.models.context import VAISHNAV_LENGTH, as_vaishnav
-from crmnet.models.layers import BiLSTM, dense_layers, initialise, motif_layers, rectified_attention
+from crmnet.models.layers import (
+    BiLSTM,
+    GateFunction,
+    dense_layers,
+    initialise,
+    motif_layers,
+    rectified_attention,
+)
 from crmnet.models.reference import NetworkCard
 from crmnet.models.zoo.vaishnav_transformer import CONTEXT, N_POLICY
 
@@ -26,8 +33,9 @@ CARD = NetworkCard(
     n_policy=N_POLICY,
     loss="mean squared error",
     recipe="deepatt",
-    notes="The gates of the LSTM are sigmoids. The adapted version has Keras' hard sigmoid, for "
-    "which torch has no fused kernel. The original ends in one dense layer of 100 units.",
+    notes="The gates of the LSTM are sigmoids, for which torch has a fused kernel. Those of the "
+    "adapted version are hard sigmoids: gate=hard-sigmoid, which the published weights have "
+    "(crmnet data fetch deepatt-vaishnav). The original ends in one dense layer of 100 units.",
 )
 
 
@@ -41,6 +49,8 @@ class DeepATTConfig:
     pool: int = 3
     units: int = 16
     """Units of the LSTM, per direction; the attention is as wide as both directions together."""
+    gate: GateFunction = "sigmoid"
+    """Function of the LSTM's gates; the published weights need ``hard-sigmoid``."""
     heads: int = 16
     dense: int = 16
     dropout: float = 0.2
@@ -55,7 +65,7 @@ class DeepATT(nn.Module):
         width = 2 * c.units
         positions = (VAISHNAV_LENGTH - c.kernel + 1) // c.pool
         self.motifs = motif_layers(c.filters, c.kernel, c.pool, c.dropout)
-        self.lstm = BiLSTM(c.filters, c.units)
+        self.lstm = BiLSTM(c.filters, c.units, c.gate)
         self.attend = rectified_attention(width, c.heads, width // c.heads)
         self.head = nn.Sequential(
             nn.Dropout(c.dropout),
