@@ -1,4 +1,4 @@
-"""explain, motifs scan and motifs discover read columns of any name and IUPAC letters on request."""
+"""explain, motifs scan and motifs discover: columns of any name, IUPAC letters on request."""
 
 import csv
 

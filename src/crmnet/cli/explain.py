@@ -113,8 +113,9 @@ def explain(
     from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    promoters = read_promoters(file, flanks=flanks, length=predictor.length, columns=columns,
-                               iupac=iupac)
+    promoters = read_promoters(
+        file, flanks=flanks, length=predictor.length, columns=columns, iupac=iupac
+    )
     for line in promoters.preparation.messages(predictor.length):
         print(line, file=sys.stderr)
     if plant:

@@ -117,8 +117,7 @@ class Command(TyperCommand):
             if len(given := values.get(name) or []) > 1:
                 first, second = (_as_typed(value) for value in given[:2])
                 raise ValueError(
-                    f"{'/'.join(option.opts)} is given twice, {first} and {second}; give it "
-                    "once"
+                    f"{'/'.join(option.opts)} is given twice, {first} and {second}; give it once"
                 )
 
 
@@ -171,18 +170,18 @@ def check_folder(
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     """``["sequence=seq"]`` → ``{"sequence": "seq"}``."""
-    pairs = {}
+    named: dict[str, str] = {}
     for text in texts or []:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise ValueError(f"{option} takes ROLE=NAME; got {text!r}")
-        if key in pairs:
+        if key in named:
             raise ValueError(
-                f"{option} names {key} twice, {pairs[key]} and {value}; name one column for each "
+                f"{option} names {key} twice, {named[key]} and {value}; name one column for each "
                 "role"
             )
-        pairs[key] = value
-    return pairs
+        named[key] = value
+    return named
 
 
 def sequence_columns(

@@ -33,7 +33,8 @@ def expression_profile(
         CYCLE * len(lines), lines.items(), strict=False
     ):
         marker = "o" if np.size(centre) == 1 else None
-        ax.plot(np.asarray(centre), np.asarray(value), color=colour, label=literal(medium), marker=marker)
+        line = {"color": colour, "label": literal(medium), "marker": marker}
+        ax.plot(np.asarray(centre), np.asarray(value), **line)
         if low is not None and high is not None:
             ax.fill_between(
                 np.asarray(centre), np.asarray(low), np.asarray(high),
