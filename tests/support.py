@@ -47,6 +47,7 @@ NARROW = {
     "deepsea": {"filters": (16, 24, 32)},
     "danq": {"filters": 32, "units": 16, "dense": 64},
     "legnet": {"widths": (32, 16, 16)},
+    "mpra-legnet": {"stem": 16, "widths": (16, 16)},
     "dream-cnn": {"filters": 16, "widths": (16, 16)},
     "dream-rnn": {"filters": 16, "units": 16},
     "dream-attn": {"channels": 32, "blocks": 2},

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from crmnet.models import build
-from crmnet.models.context import PLASMID_5, DreamInput, as_vaishnav, fill_n, right_aligned
+from crmnet.models.context import (
+    PLASMID_5,
+    DreamInput,
+    PlasmidContext,
+    as_vaishnav,
+    fill_n,
+    right_aligned,
+)
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode, fit_length, one_hot
 from support import SHARED, needs_shared
 
@@ -47,6 +54,13 @@ def test_the_plasmid_precedes_the_construct_without_a_gap(length):
     assert found.shape == (1, 6, 150)
     assert spelled(found[0, :4]) == (PLASMID_5 + ADAPTER_5 + insert + ADAPTER_3)[-150:]
     assert not found[0, 4:].any()
+
+
+@pytest.mark.parametrize("length", [48, 80, 82])
+def test_a_context_of_110_positions_ends_with_the_construct(length):
+    insert = ("ACGT" * 21)[:length]
+    found = PlasmidContext(110)(construct(insert))
+    assert spelled(found[0]) == (PLASMID_5 + ADAPTER_5 + insert + ADAPTER_3)[-110:]
 
 
 def test_a_row_with_is_reverse_is_the_reverse_complement_of_all_150_positions():

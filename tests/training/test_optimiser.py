@@ -178,3 +178,19 @@ def test_one_cycle_has_a_peak_in_the_shortest_runs(epochs, steps_per_epoch):
     assert max(rates) <= chosen.learning_rate * (1 + 1e-9)
     assert rates[-1] <= max(rates)
     assert all(map(math.isfinite, rates))
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_gradients_are_scaled_to_the_largest_norm(assay, tmp_path, monkeypatch, clip):
+    norms = []
+    step = torch.optim.Adam.step
+
+    def measured(self, *args, **kwargs):
+        result = step(self, *args, **kwargs)  # runs Lightning's closure: backward pass, clipping
+        gradients = [p.grad.norm() for group in self.param_groups for p in group["params"]]
+        norms.append(torch.stack(gradients).norm().item())
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", measured)
+    train(settings("epochs=1", f"gradient_clip={clip}"), assay, tmp_path / "run")
+    assert (max(norms) <= 0.01 * 1.001) == bool(clip)

@@ -28,6 +28,7 @@ from crmnet.models.zoo import (
     dream_rnn,
     enformer,
     legnet,
+    mpra_legnet,
     satori,
     vaishnav_conv,
     vaishnav_transformer,
@@ -91,6 +92,11 @@ MODELS: Mapping[str, Entry] = {
         legnet.LegNet, legnet.LegNetConfig(),
         "winner of the DREAM challenge 2022, a small EfficientNet", legnet.CARD, soft_bins=True,
         without_bins={"rectify": False},
+    ),
+    "mpra-legnet": Entry(
+        mpra_legnet.MPRALegNet, mpra_legnet.MPRALegNetConfig(),
+        "LegNet with pooling and one output, the best published on native mutants",
+        mpra_legnet.CARD,
     ),
     "dream-cnn": Entry(
         dream_cnn.DreamCNN, dream_cnn.DreamCNNConfig(),

@@ -70,6 +70,26 @@ def as_vaishnav(x_BCL: Tensor) -> Tensor:
     return fill_n(right_aligned(x_BCL)[:, :, -VAISHNAV_LENGTH:], 1.0)
 
 
+class PlasmidContext(nn.Module):
+    """The last ``length`` bases of plasmid and construct: ``(B, 4, 112)`` → ``(B, 4, length)``.
+
+    Bases of the assay's plasmid fill the positions upstream of the construct.
+    """
+
+    plasmid: Tensor
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        plasmid = torch.tensor(["ACGT".index(base) for base in PLASMID_5])
+        one_hot = nn.functional.one_hot(plasmid, 4).float().T
+        self.register_buffer("plasmid", one_hot, persistent=False)
+        self.length = length
+
+    def forward(self, x_BCL: Tensor) -> Tensor:
+        plasmid = self.plasmid.to(x_BCL.dtype).expand(len(x_BCL), -1, -1)
+        return right_aligned(torch.cat([plasmid, x_BCL], dim=2))[:, :, -self.length :]
+
+
 class DreamInput(nn.Module):
     """Input of the DREAM 2022 winners: ``(B, 4 or 6, 112)`` → ``(B, 6, 150)``.
 
@@ -86,13 +106,10 @@ class DreamInput(nn.Module):
 
     MARKS = 2
     """Number of marks."""
-    plasmid: Tensor
 
     def __init__(self, alphabet: str = "ACGT", n_value: float = 0.0) -> None:
         super().__init__()
-        plasmid = torch.tensor(["ACGT".index(base) for base in PLASMID_5])
-        one_hot = nn.functional.one_hot(plasmid, 4).float().T
-        self.register_buffer("plasmid", one_hot, persistent=False)
+        self.context = PlasmidContext(PLASMID_LENGTH)
         self.order, self.n_value = ["ACGT".index(base) for base in alphabet], n_value
 
     def forward(self, x_BCL: Tensor) -> Tensor:
@@ -100,9 +117,7 @@ class DreamInput(nn.Module):
         marks_BCL = x_BCL[:, 4:, :1]
         if not marks_BCL.shape[1]:
             marks_BCL = x_BCL.new_zeros(len(x_BCL), self.MARKS, 1)
-        plasmid = self.plasmid.to(x_BCL.dtype).expand(len(x_BCL), -1, -1)
-        bases_BCL = right_aligned(torch.cat([plasmid, x_BCL[:, :4]], dim=2))
-        bases_BCL = fill_n(bases_BCL[:, :, -PLASMID_LENGTH:], self.n_value)
+        bases_BCL = fill_n(self.context(x_BCL[:, :4]), self.n_value)
         reverse = marks_BCL[:, :1]
         bases_BCL = bases_BCL * (1 - reverse) + bases_BCL.flip(1, 2) * reverse
         marks_BCL = marks_BCL.expand(-1, -1, PLASMID_LENGTH)

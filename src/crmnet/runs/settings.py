@@ -62,6 +62,9 @@ class TrainSettings(Frozen):
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
     weight_decay: float = Field(0.0, ge=0)
     """Of the optimiser; ``adamw`` decouples it from the gradient (Loshchilov & Hutter 2019)."""
+    gradient_clip: float = Field(0.0, ge=0)
+    """Largest norm of the gradient of all weights together; a longer one is scaled to it. 0: any
+    norm."""
     learning_rate: float = Field(0.001, gt=0)
     """Rate at the end of the warm-up; all three rates are for one device."""
     start_learning_rate: float = Field(0.0001, gt=0)

@@ -254,6 +254,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
             strategy="auto" if settings.devices * settings.nodes == 1 else "ddp",
             precision=LIGHTNING_PRECISION[resolve_precision(settings, device)],
             max_epochs=settings.epochs,
+            gradient_clip_val=settings.gradient_clip or None,
             callbacks=callbacks,
             plugins=[SafetensorsState()],
             logger=False,

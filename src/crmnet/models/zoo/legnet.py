@@ -98,7 +98,7 @@ def efficient_core(
     return nn.Sequential(
         *(
             nn.Sequential(
-                _ConcatBlock(channels_in, expansion * channels_out, gate, kernel, per_group),
+                ConcatBlock(channels_in, expansion * channels_out, gate, kernel, per_group),
                 conv_block(2 * channels_in, channels_out, kernel),
             )
             for channels_in, channels_out in itertools.pairwise(widths)
@@ -106,7 +106,7 @@ def efficient_core(
     )
 
 
-class _ConcatBlock(nn.Module):
+class ConcatBlock(nn.Module):
     """Expansion, grouped convolution, gate and projection, concatenated with the input.
 
     ``(B, C, L)`` → ``(B, 2 C, L)``: the channels of the input, then those of the projection.
