@@ -29,7 +29,7 @@ from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of
 from crmnet.data.numbers import is_missing
 from crmnet.data.opening import opened, row_ids, rows_left_out
-from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
+from crmnet.data.sequences import SequenceBlock, check_id, prepare_block, read_checked, to_number
 from crmnet.data.splits import Kinship, families, families_of, family_rule
 from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
@@ -415,7 +415,9 @@ def read_score_table(
             given_family or text or line
             for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
         ]
-        ids += [name.decode(errors="replace") for name in block.columns.get("id", [])]
+        for name, line in zip(block.columns.get("id", []), block.lines, strict=False):
+            check_id(name, path, line)
+            ids.append(name.decode(errors="replace"))
         lines += block.lines
         texts += [text or b"N" for text in block.columns.get("sequence", [])]
     return ScoreTable(
