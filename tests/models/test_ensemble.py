@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from crmnet.models.ensemble import Ensemble, WithSpread
+from crmnet.models.ensemble import Ensemble, Member, WithSpread
 from crmnet.sequence import encode, fit_length, one_hot
 
 
@@ -45,3 +45,32 @@ def test_gradients_reach_the_input_through_both_strands():
     np.testing.assert_array_equal(x.grad[0, 0, :4], [1, 1, 1, 1])
     np.testing.assert_array_equal(x.grad[0, 3, :4], [1, 1, 1, 1])
     assert not x.grad[:, 1:3].any()
+
+
+def test_a_medium_is_the_mean_of_the_members_that_have_it():
+    # The second member has output 1 of the ensemble alone, as its output 0: the count of A.
+    members = [Times(1), Member(Times(5), [None, 0], 16)]
+    x = hot(["AAAC"])
+    assert Ensemble(members)(x).tolist() == [[3, (0 + 15) / 2]]
+    assert WithSpread(Ensemble(members))(x).tolist() == [[3, 7.5, 0, 7.5]]
+    both = Ensemble(members, reverse_complement=True)
+    # Views of output 0: 3 and, from the reverse complement GTTT, 0. Of output 1: 0, 15, 3, 0.
+    assert both(x).tolist() == [[1.5, 4.5]]
+
+
+def test_a_member_of_one_strand_has_one_view():
+    ensemble = Ensemble([Times(1), Times(3)], reverse_complement=True, forward_only=[1])
+    x = hot(["AAAC"])
+    assert ensemble.views(x).tolist() == [[[3, 0]], [[9, 0]], [[0, 3]]]
+    assert ensemble(x).tolist() == [[4, 1]]
+    forms = ensemble.with_members([Times(2), Times(6)])
+    assert forms(x).tolist() == [[8, 2]]
+
+
+def test_a_member_reads_more_positions_than_the_ensemble_has():
+    class Ends(nn.Module):
+        def forward(self, x_BCL):
+            assert x_BCL.shape[2] == 20
+            return x_BCL.sum(dim=(1, 2))[:, None]
+
+    assert Member(Ends(), [0], 20)(hot(["ACG"])).tolist() == [[3]]

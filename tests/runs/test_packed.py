@@ -188,17 +188,93 @@ def test_a_file_above_the_size_limit_is_not_written(small_run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_members_must_agree(small_run, tmp_path):
-    other = tmp_path / "other"
-    shutil.copytree(small_run, other)
-    record = json.loads((other / RECORD).read_text())
-    first, second = record["media"]
-    record["media"] = [second, first]
-    (other / RECORD).write_text(json.dumps(record))
-    with pytest.raises(ValueError, match="the members of an ensemble must agree in both"):
-        pack([small_run, other], tmp_path / "x.safetensors")
+def with_record(run, destination, change):
+    """A copy of a run whose record is changed."""
+    shutil.copytree(run, destination)
+    record = json.loads((destination / RECORD).read_text())
+    change(record)
+    (destination / RECORD).write_text(json.dumps(record))
+    return destination
+
+
+def test_members_predict_their_own_media_in_any_order(small_run, other_run, tmp_path):
+    """The card's media choose columns by name; a member counts only in the media that it has."""
+    tokens = np.random.default_rng(0).integers(4, size=(20, 112), dtype=np.uint8)
+    a, b = (Predictor.load(run).predict_tokens(tokens) for run in (small_run, other_run))
+
+    def renamed(record):
+        assert record["media"] == ["defined", "complex"]
+        record["media"] = ["third", "complex"]
+        record["scale"]["third"] = record["scale"]["defined"]
+
+    third = with_record(other_run, tmp_path / "third", renamed)
+    card = pack([small_run, third], tmp_path / "three.safetensors")
+    assert card.media == ["defined", "complex", "third"]
+    mean, spread = Predictor.load(tmp_path / "three.safetensors").predict_with_spread(tokens)
+    np.testing.assert_allclose(mean, np.stack([a[:, 0], (a + b)[:, 1] / 2, b[:, 0]], 1), rtol=1e-5)
+    np.testing.assert_allclose(spread[:, 1], abs(a - b)[:, 1] / 2, atol=2e-5)
+    assert (spread[:, [0, 2]] == 0).all()
+
+    options = PackOptions(media=("third", "complex"))
+    pack([small_run, third], tmp_path / "two.safetensors", options)
+    two = Predictor.load(tmp_path / "two.safetensors")
+    assert two.media == ["third", "complex"]
+    np.testing.assert_array_equal(two.predict_tokens(tokens), mean[:, [2, 1]])
+    assert "predicts complex" in "\n".join(card_lines(two.card))
+
+
+def test_media_that_no_run_has_are_refused(small_run, tmp_path):
+    def pack_with(*media):
+        pack([small_run], tmp_path / "x.safetensors", PackOptions(media=media))
+
+    with pytest.raises(ValueError, match="no run predicts 'defind'; did you mean 'defined'"):
+        pack_with("complex", "defind")
+
+    def renamed(record):
+        record["media"] = ["x", "y"]
+        record["scale"] |= dict.fromkeys(["x", "y"], record["scale"]["complex"])
+
+    other = with_record(small_run, tmp_path / "other", renamed)
+    with pytest.raises(ValueError, match="other predicts x, y, none of complex"):
+        pack([small_run, other], tmp_path / "x.safetensors", PackOptions(media=("complex",)))
     with pytest.raises(ValueError, match=r"named \*\.safetensors"):
         pack([small_run], tmp_path / "x.bin")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_run_of_one_strand_beside_one_of_both_predicts_one(small_run, other_run, tmp_path):
+    def both(record):
+        record["settings"]["train"]["reverse_complement"] = 0.5
+
+    trained = with_record(other_run, tmp_path / "trained", both)
+    options = PackOptions(reverse_complement=True)
+    card = pack([small_run, trained], tmp_path / "mixed.safetensors", options)
+    assert card.forward_only == (0,)
+    tokens = np.random.default_rng(0).integers(4, size=(20, 112), dtype=np.uint8)
+    a, b = Predictor.load(small_run), Predictor.load(other_run)
+    views = [
+        a.predict_tokens(tokens), b.predict_tokens(tokens),
+        b.predict_tokens(reverse_complement(tokens)),
+    ]  # fmt: skip
+    mean, spread = Predictor.load(tmp_path / "mixed.safetensors").predict_with_spread(tokens)
+    np.testing.assert_allclose(mean, np.mean(views, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(spread, np.std(views, axis=0), atol=2e-5)
+    assert "the given strand alone" in "\n".join(card_lines(card))
+
+
+def test_members_may_read_different_numbers_of_positions(small_run, assay, tmp_path):
+    longer = tmp_path / "longer"
+    train(settings("epochs=1", "model.length=128"), assay, longer)
+    pack([small_run, longer], tmp_path / "both.safetensors")
+    together = Predictor.load(tmp_path / "both.safetensors")
+    assert together.length == 112
+    texts = ["ACGT" * 20, "TTACG" * 15]
+    expected = (
+        Predictor.load(small_run).predict(texts) + Predictor.load(longer).predict(texts)
+    ) / 2
+    np.testing.assert_allclose(together.predict(texts), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="112"):
+        together.predict(["ACGT" * 24])
 
 
 def test_members_must_predict_in_one_unit(small_run, tmp_path):

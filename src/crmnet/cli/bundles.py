@@ -30,8 +30,17 @@ def pack(
     output: Annotated[Path, typer.Option("-o", "--output", help="NAME.safetensors to write.")],
     about: Annotated[str, typer.Option(help="One line on what the model is.")] = "",
     reverse_complement: Annotated[
-        bool, typer.Option("--reverse-complement", help="Average both strands at prediction.")
+        bool,
+        typer.Option(
+            "--reverse-complement",
+            help="Average both strands at prediction. Runs that saw only one in training, beside "
+            "others that saw both, predict one.",
+        ),
     ] = False,
+    medium: Annotated[
+        list[str] | None,
+        typer.Option(help="Output of the model; may be repeated. Default: all of all runs."),
+    ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Store matrices in 16 bits; the card states the error.")
     ] = False,
@@ -46,6 +55,9 @@ def pack(
 ) -> None:
     """Pack one or several runs into one file to share, with a model card inside and beside it.
 
+    Runs may differ in network and media: the prediction of a medium is the mean over the runs that
+    have it.
+
     Examples: `crmnet models pack my-run -o my-model.safetensors` ·
     `crmnet models pack run-1 run-2 run-3 -o yeast.safetensors --half --max-mb 12`
     """
@@ -53,13 +65,17 @@ def pack(
     from crmnet.runs.packed import PackOptions
     from crmnet.runs.packed import pack as run_pack
 
-    options = PackOptions(about, reverse_complement, half, max_mb, tuple(not_for or ()))
+    options = PackOptions(
+        about, reverse_complement, tuple(medium or ()), half, max_mb, tuple(not_for or ())
+    )
     card = run_pack(runs, output, options, overwrite=overwrite)
     size = output.stat().st_size / 1e6
     packed = "1 run" if len(card.members) == 1 else f"{len(card.members)} runs"
     print(f"packed {packed} into {output}, {size:.2f} MB")
-    for medium, error in card.storage_error.items():
-        print(f"16 bits change a member's prediction by at most {error:.2g} ({medium})")
+    for name, error in card.storage_error.items():
+        print(f"16 bits change a member's prediction by at most {error:.2g} ({name})")
+    for number in card.forward_only:
+        print(f"{runs[number]} was not trained on reverse complements: it predicts one strand")
     print(f"next: crmnet models calibrate {output} HELD_OUT")
 
 

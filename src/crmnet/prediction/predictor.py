@@ -28,12 +28,12 @@ from crmnet.data.packed import as_rows
 from crmnet.device import Device, choose_device
 from crmnet.files import PathLike
 from crmnet.models.crmnet.inference_form import for_inference
-from crmnet.models.ensemble import Ensemble, WithSpread
+from crmnet.models.ensemble import Ensemble, Member, WithSpread
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.prediction.module import PlainModule
 from crmnet.prediction.stamp import Stamp, stamp_of, state_of
 from crmnet.runs.model_card import ModelCard
-from crmnet.runs.packed import load_model
+from crmnet.runs.packed import LoadedModel, load_model
 from crmnet.runs.record import RunRecord
 from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions, joined
 
@@ -138,30 +138,14 @@ class Predictor:
         """
         if precision not in DTYPES:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}")
-        networks, records, card = load_model(model)
-        record, where = records[0], choose_device(device)
-        strands = card is not None and card.reverse_complement
-
-        def whole() -> nn.Module:
-            members: list[nn.Module] = []
-            for form, own in zip(networks, records, strict=True):
-                # The ensemble predicts both strands separately, so they count in the spread.
-                if own.settings.train.average_strands and not strands:
-                    form = _on_both_strands(form)
-                scales = [own.scale[medium] for medium in own.media]
-                members.append(Rescaled(form, [s.mean for s in scales], [s.sd for s in scales]))
-            if card is None:
-                return members[0].to(where).eval()
-            together = Ensemble(members, reverse_complement=strands)
-            return together.to(where).eval()
-
-        length = record.settings.model.settings.get("length", sequence.LENGTH)
-        network = whole()
+        loaded, device = load_model(model), choose_device(device)
+        network = _whole(loaded).to(device).eval()
+        card = loaded.card
         return cls(
-            network, record.media, where, batch_size, length,
-            _fast_form(network, where, precision), card, record.units, precision, records,
-            Path(model).resolve().name if card is None else card.name, state_of(network),
-            stamp_of(network),
+            network, loaded.media, device, batch_size, loaded.length,
+            _fast_form(network, device, precision), card, loaded.units, precision,
+            loaded.records, Path(model).resolve().name if card is None else card.name,
+            state_of(network), stamp_of(network),
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -418,13 +402,34 @@ class Predictor:
         return self.units.get(self.media[self.medium_index(medium)])
 
 
+def _whole(loaded: LoadedModel) -> nn.Module:
+    """The network of a run, or the ensemble of a packed model, in the units of its media."""
+    card = loaded.card
+    strands = card is not None and card.reverse_complement
+    members: list[nn.Module] = []
+    for network, record in zip(loaded.networks, loaded.records, strict=True):
+        # The ensemble predicts both strands separately, so they count in the spread.
+        if record.settings.train.average_strands and not strands:
+            network = _on_both_strands(network)
+        scales = [record.scale[medium] for medium in record.media]
+        member: nn.Module = Rescaled(network, [s.mean for s in scales], [s.sd for s in scales])
+        if record.media != loaded.media or record.length != loaded.length:
+            columns = [record.media.index(m) if m in record.media else None for m in loaded.media]
+            member = Member(member, columns, record.length)
+        members.append(member)
+    if card is None:
+        return members[0]
+    return Ensemble(members, reverse_complement=strands, forward_only=card.forward_only)
+
+
 def _fast_form(model: nn.Module, device: torch.device, precision: Precision) -> nn.Module:
     """A copy of a model with the inference form of each of its networks, in evaluation mode."""
 
     def form(part: nn.Module) -> nn.Module:
         if isinstance(part, Ensemble):
-            members = [form(member) for member in part.members]
-            return Ensemble(members, reverse_complement=part.reverse_complement)
+            return part.with_members([form(member) for member in part.members])
+        if isinstance(part, Member):
+            return Member(form(part.network), part.own_columns, part.length)
         if isinstance(part, BothStrands):
             return BothStrands(form(part.network))
         if isinstance(part, Rescaled):

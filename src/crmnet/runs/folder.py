@@ -26,7 +26,6 @@ from crmnet.files import PathLike, write_atomically, write_text_atomically
 from crmnet.models import build, configure
 from crmnet.runs.json_files import parse_object, read_text, validate
 from crmnet.runs.record import FORMAT, RunRecord
-from crmnet.sequence import LENGTH
 
 WEIGHTS = "weights.safetensors"
 RECORD = "run.json"
@@ -213,8 +212,7 @@ def _check_predicts(network: nn.Module, record: RunRecord, source: PathLike) -> 
 
 def _predict_one(network: nn.Module, record: RunRecord) -> torch.Tensor:
     """The prediction for a row of A, ``(1, n_media)``."""
-    length = record.settings.model.settings.get("length", LENGTH)
-    x_BCL = torch.zeros(1, 4, length)
+    x_BCL = torch.zeros(1, 4, record.length)
     x_BCL[:, 0] = 1
     with torch.inference_mode():
         found: torch.Tensor = network(x_BCL)

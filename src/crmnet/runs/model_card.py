@@ -7,14 +7,15 @@ needed to build the networks and to judge them. :mod:`crmnet.runs.packed` create
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from crmnet.runs.json_files import check_values
-from crmnet.runs.record import RunRecord
-from crmnet.sequence import ADAPTER_3, ADAPTER_5, LENGTH
+from crmnet.runs.record import RunRecord, check_outputs
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from crmnet.statistics.uncertainty import (
     UNLIKE_FAMILIES,
     Calibration,
@@ -58,6 +59,9 @@ class ModelCard(BaseModel):
     """Records of the packed runs, in order: settings, training data, best epoch."""
     reverse_complement: bool = False
     """Whether predictions are the mean of both strands."""
+    forward_only: tuple[int, ...] = ()
+    """Numbers of the members, from 0, that predict the given strand alone nevertheless, because
+    they were not trained on reverse complements."""
     storage: Literal["float32", "float16"] = "float32"
     storage_error: dict[str, float] = {}
     """Medium → largest change of a member's prediction by 16-bit storage, on random promoters."""
@@ -70,15 +74,32 @@ class ModelCard(BaseModel):
     """Test set → share of its measurements inside the prediction intervals."""
     calibration: Calibration | None = None
 
+    @property
+    def length(self) -> int:
+        """Positions of the input: those of the member that reads the fewest."""
+        return min(record.length for record in self.members)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Medium → unit of its predictions; media whose unit is unknown are left out."""
+        known = {m: unit for record in self.members for m, unit in record.units.items()}
+        return {medium: known[medium] for medium in self.media if medium in known}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if not self.members:
             raise ValueError("members names no network")
+        check_outputs(self.media)
+        for medium in self.media:
+            if not any(medium in record.media for record in self.members):
+                raise ValueError(f"no member predicts {medium!r}, one of the media")
         for number, record in enumerate(self.members, 1):
-            if record.media != self.media:
-                raise ValueError(f"media are not those of member {number}")
-            if _length(record) != _length(self.members[0]):
-                raise ValueError(f"member {number} has another input length than member 1")
+            if not set(record.media) & set(self.media):
+                raise ValueError(f"member {number} predicts none of the media")
+        if not set(self.forward_only) <= set(range(len(self.members))):
+            raise ValueError(
+                f"forward_only names a member that does not exist: {self.forward_only}"
+            )
         for text in (self.name, self.about, *self.not_for):
             check_values(text, "name, about or not_for")
         for name, test in self.tests.items():
@@ -86,10 +107,6 @@ class ModelCard(BaseModel):
         if self.calibration is not None:
             _check_calibration(self.calibration, self.media)
         return self
-
-
-def _length(record: RunRecord) -> Any:
-    return record.settings.model.settings.get("length", LENGTH)
 
 
 def _is_number(value: Any) -> bool:
@@ -149,7 +166,8 @@ def card_lines(card: ModelCard) -> list[str]:
 
 
 def _networks(card: ModelCard) -> list[str]:
-    names = sorted({record.settings.model.name for record in card.members})
+    counts = Counter(record.settings.model.name for record in card.members)
+    networks = ", ".join(f"{count} × {name}" for name, count in sorted(counts.items()))
     averaged = all(member.settings.train.average_strands for member in card.members)
     strands = (
         "both strands, averaged" if card.reverse_complement or averaged else "the given strand"
@@ -161,23 +179,36 @@ def _networks(card: ModelCard) -> list[str]:
         )
         stored += f"; changes predictions by at most {largest}"
     lines = [
-        f"  networks      {len(card.members)} × {', '.join(names)}; {strands}",
+        f"  networks      {networks}; {strands}",
         f"  media         {', '.join(card.media)}",
         f"  input         inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; "
-        f"cut or padded to {card.members[0].settings.model.settings.get('length', 112)}",
+        f"cut or padded to {card.length}",
         f"  weights       {stored}; fingerprint {card.fingerprint[:16]}",
     ]
-    for number, record in enumerate(card.members, 1):
-        data = record.data
-        if "training_rows" not in data:
-            lines.append(f"  member {number}      {data.get('name', 'unknown data')}")
-            continue
-        lines.append(
-            f"  member {number}      recipe {record.settings.recipe}, seed "
-            f"{record.settings.train.seed}: {data['training_rows']:,} rows of {data['name']}, "
-            f"best epoch by {data['validation_rows']:,} rows of {data['validation']}"
-        )
+    for number, record in enumerate(card.members):
+        lines.append(f"  member {number + 1}      {_origin(record)}")
+        if record.media != card.media:
+            lines.append(f"    predicts {', '.join(m for m in card.media if m in record.media)}")
+        if number in card.forward_only:
+            lines.append("    the given strand alone")
+        if "licence" in record.data:
+            title = record.data["licence"].splitlines()[0]
+            lines.append(f"    {title}; its text is in the card (--json)")
+        if "citation" in record.data:
+            lines.append(f"    {record.data['citation']}")
     return lines
+
+
+def _origin(record: RunRecord) -> str:
+    """Where a member's weights come from, in one line."""
+    data = record.data
+    if "training_rows" not in data:
+        return str(data.get("name", "unknown data"))
+    return (
+        f"recipe {record.settings.recipe}, seed {record.settings.train.seed}: "
+        f"{data['training_rows']:,} rows of {data['name']}, best epoch by "
+        f"{data['validation_rows']:,} rows of {data['validation']}"
+    )
 
 
 def _tests(card: ModelCard) -> list[str]:

@@ -65,6 +65,21 @@ class LoadedModel(NamedTuple):
     card: ModelCard | None
     """None for a run folder, which has no card."""
 
+    @property
+    def media(self) -> list[str]:
+        """Names of the outputs."""
+        return self.records[0].media if self.card is None else self.card.media
+
+    @property
+    def length(self) -> int:
+        """Positions of the input."""
+        return self.records[0].length if self.card is None else self.card.length
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Output → unit of its predictions, where it is known."""
+        return self.records[0].units if self.card is None else self.card.units
+
 
 @dataclass(frozen=True)
 class PackOptions:
@@ -73,7 +88,10 @@ class PackOptions:
     about: str = ""
     """One line on what the model is."""
     reverse_complement: bool = False
-    """Whether predictions are the mean of both strands."""
+    """Whether predictions are the mean of both strands. Runs that were not trained on reverse
+    complements, beside others that were, predict the given strand alone."""
+    media: tuple[str, ...] = ()
+    """Outputs of the model; empty means all outputs of all runs, in order."""
     half: bool = False
     """Store matrices in 16 bits; vectors (biases, batch norms) keep 32."""
     max_megabytes: float | None = None
@@ -168,9 +186,9 @@ def pack(
     Raises:
         FileExistsError: If ``path`` exists and ``overwrite`` is False: its calibration would be
             lost.
-        ValueError: If the runs differ in media, unit or input length, one is given twice or is
-            already packed, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the
-            file would be too large.
+        ValueError: If a unit differs between runs, a run predicts none of the media, is given twice
+            or is already packed, a weight does not fit 16 bits, the name is not ``*.safetensors``,
+            or the file would be too large.
     """
     runs, path = as_paths(runs), Path(path)
     options = options or PackOptions()
@@ -178,7 +196,8 @@ def pack(
     _check_runs(runs)
     members = [load_run(run) for run in runs]
     records = [record for _, record in members]
-    _check_alike(runs, records)
+    media = _chosen_media(runs, records, options.media)
+    _check_units(runs, records)
     tensors = {}
     errors: dict[str, float] = {}
     for number, (network, record) in enumerate(members):
@@ -192,14 +211,16 @@ def pack(
     card = ModelCard(
         name=path.stem,
         about=options.about,
-        media=records[0].media,
+        media=media,
         members=records,
         reverse_complement=options.reverse_complement,
+        forward_only=_forward_only(records) if options.reverse_complement else (),
         storage="float16" if options.half else "float32",
-        storage_error=errors,
-        fingerprint=_fingerprint(tensors, records, options.reverse_complement),
+        storage_error={medium: errors[medium] for medium in media if medium in errors},
+        fingerprint="",
         not_for=(*NOT_FOR, *options.not_for),
     )
+    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card)})
     save_packed(path, tensors, card, options.max_megabytes)
     return card
 
@@ -251,7 +272,7 @@ def load_packed(path: PathLike) -> LoadedModel:
     for name in tensors:
         if name.partition(".")[0] not in map(str, range(len(card.members))):
             raise ValueError(f"{path} holds tensor {name!r}, which belongs to no network")
-    if _fingerprint(tensors, card.members, card.reverse_complement) != card.fingerprint:
+    if _fingerprint(tensors, card) != card.fingerprint:
         raise ValueError(f"{path} is damaged: its weights are not those its card was written for")
     networks = []
     for number, record in enumerate(card.members):
@@ -301,26 +322,45 @@ def _check_runs(runs: Sequence[Path]) -> None:
             raise ValueError(f"{run} is given twice; give each run once")
 
 
-def _check_alike(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
-    def media_and_length(record: RunRecord) -> tuple[list[str], int]:
-        return record.media, record.settings.model.settings.get("length", sequence.LENGTH)
-
+def _chosen_media(
+    runs: Sequence[Path], records: Sequence[RunRecord], chosen: Sequence[str]
+) -> list[str]:
+    """Outputs of the packed model, after a check that every run has one of them."""
+    known = list(dict.fromkeys(medium for record in records for medium in record.media))
+    for medium in chosen:
+        if medium not in known:
+            hint = did_you_mean(medium, known) or f"their outputs are {', '.join(known)}"
+            raise ValueError(f"no run predicts {medium!r}; {hint}")
+    media = list(chosen) or known
     for run, record in zip(runs, records, strict=True):
-        if media_and_length(record) != media_and_length(records[0]):
-            (media, length), (first_media, first_length) = map(
-                media_and_length, (record, records[0])
-            )
+        if not set(record.media) & set(media):
             raise ValueError(
-                f"{run} predicts {', '.join(media)} from {length} positions, {runs[0]} "
-                f"{', '.join(first_media)} from {first_length}; the members of an ensemble must "
-                "agree in both"
+                f"{run} predicts {', '.join(record.media)}, none of {', '.join(media)}; leave it "
+                "out, or name its medium"
             )
-        for output in record.units.keys() & records[0].units.keys():
-            if record.units[output] != records[0].units[output]:
+    return media
+
+
+def _check_units(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
+    """Check that all runs predict a medium in the same unit."""
+    first: dict[str, tuple[Path, str]] = {}
+    for run, record in zip(runs, records, strict=True):
+        for output, unit in record.units.items():
+            other, other_unit = first.setdefault(output, (run, unit))
+            if unit != other_unit:
                 raise ValueError(
-                    f"{run} predicts {output} in {record.units[output]}, {runs[0]} in "
-                    f"{records[0].units[output]}; the members of an ensemble must agree"
+                    f"{run} predicts {output} in {unit}, {other} in {other_unit}; the members of "
+                    "an ensemble must agree"
                 )
+
+
+def _forward_only(records: Sequence[RunRecord]) -> tuple[int, ...]:
+    """Numbers of the members that were not trained on reverse complements, if others were."""
+    trained = [
+        bool(r.settings.train.reverse_complement or r.settings.train.average_strands)
+        for r in records
+    ]
+    return tuple(n for n, both in enumerate(trained) if not both) if any(trained) else ()
 
 
 def _stored(value: Tensor, half: bool, name: str) -> Tensor:
@@ -338,8 +378,7 @@ def _storage_error(
 ) -> dict[str, float]:
     """Largest change of a prediction by storage, on random promoters, in each medium's unit."""
     letters = np.random.default_rng(0).integers(4, size=(_PROBES, 80), dtype=np.uint8)
-    length = record.settings.model.settings.get("length", sequence.LENGTH)
-    tokens, _ = sequence.prepare(letters, np.full(_PROBES, 80), "add", length)
+    tokens, _ = sequence.prepare(letters, np.full(_PROBES, 80), "add", record.length)
     x_BCL = sequence.one_hot(torch.from_numpy(tokens))
     restored = build_network(record).eval()
     restored.load_state_dict(
@@ -350,16 +389,16 @@ def _storage_error(
     return {m: c * record.scale[m].sd for m, c in zip(record.media, change, strict=True)}
 
 
-def _fingerprint(
-    tensors: dict[str, Tensor], members: Sequence[RunRecord], reverse_complement: bool
-) -> str:
+def _fingerprint(tensors: dict[str, Tensor], card: ModelCard) -> str:
     """SHA-256 of everything that determines a prediction, and of nothing else."""
-    digest = hashlib.sha256(str(reverse_complement).encode())
-    for record in members:
+    digest = hashlib.sha256(str(card.reverse_complement).encode())
+    for record in card.members:
         scale = [[record.scale[medium].mean, record.scale[medium].sd] for medium in record.media]
         model, loss = record.settings.model, record.settings.train.loss
         relevant = [model.name, model.settings, loss, record.media, scale]
         digest.update(json.dumps(relevant, sort_keys=True).encode())
+    if card.forward_only or any(record.media != card.media for record in card.members):
+        digest.update(json.dumps([card.media, card.forward_only]).encode())
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from crmnet.data.sketch import Sketch
 from crmnet.names import is_control
 from crmnet.runs.settings import Frozen, RunSettings
+from crmnet.sequence import LENGTH
 
 FORMAT = 1
 SKETCH = "training_sketch"
@@ -63,6 +64,12 @@ class RunRecord(Frozen):
         return self
 
     @property
+    def length(self) -> int:
+        """Positions that the network reads."""
+        length: int = self.settings.model.settings.get("length", LENGTH)
+        return length
+
+    @property
     def units(self) -> dict[str, str]:
         """Output → unit of its labels; outputs whose unit is unknown are left out."""
         known = self.data.get("units", {})
@@ -88,7 +95,7 @@ def check_outputs(media: list[str]) -> None:
             raise ValueError(f"media names {medium!r} twice")
 
 
-_TEXTS = ("name", "fingerprint", "validation", "validation_fingerprint")
+_TEXTS = ("name", "fingerprint", "validation", "validation_fingerprint", "licence", "citation")
 _COUNTS = ("training_rows", "validation_rows")
 
 
