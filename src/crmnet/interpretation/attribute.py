@@ -39,8 +39,6 @@ Attributions = npt.NDArray[np.float32]
 METHODS = get_args(Method)
 MASK_BELOW = 0.1
 """Smallest saliency that is drawn (paper, section 2.6)."""
-INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
-"""The insert of a construct with both adapters around 80 bases."""
 
 
 @dataclass(frozen=True)

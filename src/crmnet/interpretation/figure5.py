@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -146,9 +146,9 @@ def figure5(
     """Draw Figure 5 for a set of promoters; writes ``figure5.png`` and ``figure5.tsv``.
 
     A site counts if its middle lies on the insert; of one that reaches into an adapter, saliency is
-    that of its bases on the insert. Expression is measured expression if the file contains it. Otherwise, and for a difference of
-    media, it is predicted; axis and table state which. Motifs without a site are left out and
-    logged.
+    that of its bases on the insert. Expression is measured expression if the file contains it.
+    Otherwise, and for a difference of media, it is predicted; axis and table state which. Motifs
+    without a site are left out and logged.
 
     Args:
         predictor: The model.
@@ -308,7 +308,7 @@ def _write_table(path: Path, rows: Sequence[BarValues], kind: str) -> None:
              for row in rows]  # fmt: skip
     rows_without_nan = [["" if cell != cell else cell for cell in line] for line in cells]
     columns = dict(zip(names, zip(*rows_without_nan, strict=True), strict=True))
-    more = {
+    more: dict[str, list[Any]] = {
         "expression_is": [kind] * len(rows),
         "into_adapter": [row.into_adapter for row in rows],
     }
