@@ -33,8 +33,8 @@ def expression_profile(
         CYCLE * len(lines), lines.items(), strict=False
     ):
         marker = "o" if np.size(centre) == 1 else None
-        line = {"color": colour, "label": literal(medium), "marker": marker}
-        ax.plot(np.asarray(centre), np.asarray(value), **line)
+        x, y = np.asarray(centre), np.asarray(value)
+        ax.plot(x, y, color=colour, label=literal(medium), marker=marker)
         if low is not None and high is not None:
             ax.fill_between(
                 np.asarray(centre), np.asarray(low), np.asarray(high),
