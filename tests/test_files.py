@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from crmnet.files import (
     make_room,
     replacing,
     target_of,
+    temporary_folder,
     write_atomically,
     write_text_atomically,
 )
@@ -259,3 +261,39 @@ def test_replacing_removes_only_known_files_that_were_not_written(tmp_path):
     with pytest.raises(RuntimeError), replacing(tmp_path, names):
         raise RuntimeError
     assert {path.name for path in tmp_path.iterdir()} == left
+
+
+def test_a_temporary_folder_is_removed_also_after_a_kill(tmp_path, monkeypatch):
+    """A killed command left the rows that it had read in /tmp, for ever."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    program = (
+        "import sys, time\nfrom crmnet.files import temporary_folder\n"
+        "with temporary_folder() as folder:\n"
+        "    (folder / 'rows').write_text('x')\n"
+        "    print(folder, flush=True)\n    time.sleep(60)\n"
+    )
+
+    def start():
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+        )  # fmt: skip
+        return process, Path(process.stdout.readline().strip())
+
+    killed, abandoned = start()
+    running, in_use = start()
+    try:
+        assert abandoned.parent == tmp_path and abandoned.exists()
+        killed.kill()
+        killed.communicate()
+        (tmp_path / "crmnet-temporary-link").symlink_to(Path(__file__).parent)
+        with temporary_folder() as folder:
+            assert folder.is_dir() and not abandoned.exists()
+            assert (in_use / "rows").exists()
+    finally:
+        running.kill()
+        running.communicate()
+    with temporary_folder():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["crmnet-temporary-link"]
+    assert Path(__file__).exists()

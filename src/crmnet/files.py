@@ -16,8 +16,9 @@ import shutil
 import stat
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO
@@ -386,9 +387,47 @@ def write_atomically(path: PathLike, write: Callable[[Path], None]) -> None:
             partial.unlink(missing_ok=True)
 
 
+_TEMPORARY = "crmnet-temporary-"
+"""Start of the names of temporary folders."""
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """An empty folder that is removed when the block ends.
+
+    If the process is killed, the folder stays until the next call. It removes all folders of this
+    user whose processes have ended, which their locks show.
+    """
+    place = Path(tempfile.gettempdir())
+    folder = place / f"{_TEMPORARY}{uuid.uuid4().hex}"
+    with locked(folder):  # before the folder exists, so that no other process removes it
+        if is_locked(folder):  # else this file system has no locks
+            _remove_abandoned(place)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(place: Path) -> None:
+    """Remove the temporary folders of processes that were killed, and their locks."""
+    for found in [*place.glob(f"{_TEMPORARY}*"), *place.glob(f".{_TEMPORARY}*.lock")]:
+        folder = place / found.name.removeprefix(".").removesuffix(".lock")
+        with suppress(OSError):  # of another user, or another process has just removed it
+            if found.is_symlink() or found.stat().st_uid != _user():
+                continue
+            with locked(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
 def _write_into(path: Path, write: Callable[[Path], None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "made"
+    with temporary_folder() as folder:
+        made = folder / "made"
         write(made)
         with made.open("rb") as content, named_errors(path), open_stream(path) as stream:
             shutil.copyfileobj(content, stream)

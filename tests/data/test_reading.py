@@ -5,11 +5,13 @@ import gzip
 import io
 import lzma
 import os
+import tracemalloc
 import zipfile
 
 import pytest
 import zstandard
 
+from crmnet.data import lines as lines_module
 from crmnet.data import reading
 from crmnet.data.reading import STDIN, read_blocks
 
@@ -81,7 +83,7 @@ def test_three_columns_without_header_are_refused(tmp_path):
         read(tmp_path, "ACGT\t1\tx\n")
 
 
-@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";", " "])
 def test_row_names_that_r_writes_without_a_header_are_ids(tmp_path, delimiter):
     """Every row was rejected: 3 columns where 2 are expected."""
     table = '"sequence" "expression"\n"p1" "ACGT" 1.5\n"p2" "GGTT" NA\n'.replace(" ", delimiter)
@@ -98,6 +100,35 @@ def test_row_names_that_r_writes_without_a_header_are_ids(tmp_path, delimiter):
     (tmp_path / "numbers").write_text(numbers)
     (block,) = read_blocks(tmp_path / "numbers", ("id", "sequence", "expression"))
     assert block.columns == {"sequence": [b"ACGT"], "expression": [b"1.5"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("gene sequence expression\nYAL1 ACGTA 5.3\n",
+         {"id": [b"YAL1"], "sequence": [b"ACGTA"], "expression": [b"5.3"]}),
+        ('"gene" "x y" "sequence"\n"a b" 1 "ACGTA"\n', {"id": [b"a b"], "sequence": [b"ACGTA"]}),
+        ("ACGTA 5.3\nTTGCA NA\n",
+         {"sequence": [b"ACGTA", b"TTGCA"], "expression": [b"5.3", b"NA"]}),
+    ],
+)  # fmt: skip
+def test_tables_that_r_writes_with_spaces_are_read(tmp_path, text, columns):
+    """Each line was taken for a sequence, header included."""
+    (tmp_path / "t").write_text(text)
+    (block,) = read_blocks(tmp_path / "t", ("id", "sequence", "expression"))
+    assert block.columns == columns and not block.skipped
+
+
+def test_tables_with_spaces_that_cannot_be_read_are_called_so(tmp_path):
+    with pytest.raises(ValueError, match=r"file, line 1: columns are separated by several spaces;"):
+        read(tmp_path, "   sequence expression\n1    ACGTA       5.30\n")
+    with pytest.raises(ValueError, match="2 columns and no header with a known column name"):
+        read(tmp_path, '"x" "y"\n"ACGTA" 5.3\n')
+    (tmp_path / "named").write_text('"x" "y"\n"1" "ACGTA" 5.3\n')
+    (block,) = read_blocks(tmp_path / "named", ("sequence",), {"sequence": "x"})
+    assert block.columns == {"sequence": [b"ACGTA"]}
+    _, columns, _ = read(tmp_path, "ACGT ACGT\n")  # letters with a space are a line, as before
+    assert columns == {"sequence": ["ACGT ACGT"]}
 
 
 def test_lines_that_end_in_a_delimiter_have_no_row_names(tmp_path):
@@ -343,6 +374,33 @@ def test_a_line_that_would_fill_the_memory_is_named(tmp_path, monkeypatch, text)
     monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
     with pytest.raises(ValueError, match=r"file, line \d: the line is longer than"):
         read(tmp_path, text)
+
+
+def test_a_record_that_would_fill_the_memory_is_named(tmp_path, monkeypatch):
+    """Lines had a limit, but a record of many lines had none."""
+    monkeypatch.setattr(lines_module, "MAX_RECORD", 1000)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+    whole = ">short\nACGT\n>chrX\n" + f"{'A' * 50}\n" * 20
+    _, columns, _ = read(tmp_path, whole)
+    assert [len(text) for text in columns["sequence"]] == [4, 1000]
+    with pytest.raises(
+        ValueError, match=r"file, line 3: the sequence of 'chrX' is longer than 1,000 bases; split"
+    ):
+        read(tmp_path, whole + "A\n")
+
+
+def test_a_wrapped_record_takes_memory_of_its_own_size(tmp_path):
+    """Each line was kept as an object, which takes 40 bytes for one base."""
+    reader = lines_module.FastaReader(lines_module.Layout("fasta"))
+    chunk = b"A\n" * 100_000
+    reader.read(b">x\n", 1)
+    tracemalloc.start()
+    for n in range(20):
+        reader.read(chunk, 2 + n)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(reader.finish().columns["sequence"][0]) == 2_000_000
+    assert most < 30_000_000
 
 
 def test_a_workbook_is_called_so(tmp_path):

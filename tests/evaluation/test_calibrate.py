@@ -20,7 +20,7 @@ from crmnet.evaluation.score_sets import score_file
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import column_names, predict_file, unit_lines
 from crmnet.runs import packed as packed_files
-from crmnet.runs.folder import load_tensors
+from crmnet.runs.folder import load_record, load_tensors
 from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, bundled, load_card, pack
 from crmnet.runs.record import RunRecord
@@ -329,3 +329,74 @@ def test_a_test_set_of_training_rows_is_marked_in_the_card(small_run, assay, tmp
     assert f"NOT A TEST: the model was trained on {n:,} of these rows" in "\n".join(
         card_lines(load_card(path))
     )
+
+
+@pytest.fixture
+def part_of_training(small_run, assay, tmp_path):
+    """A data set of 150 rows that the run was trained on: another set by its fingerprint."""
+    record = load_record(small_run)
+    rows = choose_data(record.settings.train, assay).rows
+    return copy_rows(assay, np.sort(rows)[:150], tmp_path / "part")
+
+
+def test_a_test_set_of_some_training_rows_is_marked_in_the_card(
+    small_run, part_of_training, tmp_path, caplog
+):
+    """Only complete training sets were found: a good r of training rows stood in the card."""
+    path = tmp_path / "m.safetensors"
+    pack([small_run], path)
+    card = calibrate(path, tests=[part_of_training.path], options=OPTIONS)
+    assert (
+        "warning: the model was trained on rows of part: about 100 % of its inserts" in caplog.text
+    )
+    for one in card.tests.values():
+        assert one["trained_on_about"] == one["n"]
+    n = card.tests["part:complex"]["n"]
+    lines = "\n".join(card_lines(load_card(path)))
+    assert f"NOT A CLEAN TEST: the model was trained on about {n:,} of these rows" in lines
+
+
+def test_held_out_rows_that_are_training_rows_are_refused(
+    small_run, part_of_training, held_out, tmp_path, caplog
+):
+    path = tmp_path / "m.safetensors"
+    pack([small_run], path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"trained on rows of part: .* too narrow: .* --without"):
+        calibrate(path, part_of_training.path, options=OPTIONS)
+    assert path.read_bytes() == before
+    card = calibrate(path, held_out.path, tests=[held_out.path], options=OPTIONS)
+    assert "trained on" not in caplog.text
+    assert not any("trained_on_about" in one for one in card.tests.values())
+
+
+def test_a_record_without_a_sketch_is_not_checked_and_says_so(
+    small_run, part_of_training, tmp_path, caplog
+):
+    caplog.set_level("INFO")
+    shutil.copytree(small_run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["data"]["training_sketch"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    path = tmp_path / "m.safetensors"
+    pack([tmp_path / "run"], path)
+    calibrate(path, tests=[part_of_training.path], options=OPTIONS)
+    assert "part: not checked for rows that the model was trained on" in caplog.text
+
+
+def test_evaluate_warns_of_some_training_rows(
+    small_run, part_of_training, held_out, assay, crmnet, caplog
+):
+    def logged(model, data):
+        caplog.clear()
+        assert crmnet("evaluate", model, data.path, "--resamples", 10)[0] == 0
+        return caplog.text
+
+    caplog.set_level("INFO")
+    assert "warning: the model was trained on part: about 100 %" in logged(
+        small_run, part_of_training
+    )
+    for other in (held_out, assay):  # the complete training set has a warning of its own
+        found = logged(small_run, other)
+        assert "about" not in found and "not checked" not in found
+    assert "part: not checked for rows that the model" in logged("yeast-fast", part_of_training)

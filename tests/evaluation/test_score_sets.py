@@ -23,6 +23,7 @@ class GCCounter:
     """Stands for a predictor: ``defined`` is the number of G and C, ``complex`` twice that."""
 
     media = ("defined", "complex")
+    records = ()
 
     def predict_tokens(self, tokens):
         gc = np.isin(tokens, [1, 2]).sum(axis=1, dtype=np.float32)
@@ -393,3 +394,10 @@ def test_the_540_random_promoters_among_the_training_rows_are_found():
         rows = TrainingRows(training.tokens, training.name, "exact")
         scored = score_table(SHARED / "data" / "evolution" / "Random_complex.csv", training=rows)
     assert int(scored.seen.rows.sum()) == 540
+
+
+def test_an_id_that_would_fill_every_output_is_named(tmp_path):
+    rows = "".join(f"{'i' * n}\t{n}\t{n}\n" for n in (1, 2, 5000))
+    (tmp_path / "t.tsv").write_text("id\tmeasured\tpredicted\n" + rows)
+    with pytest.raises(ValueError, match="line 4: the id has 5,000 characters; at most 1,000"):
+        score_table(tmp_path / "t.tsv")

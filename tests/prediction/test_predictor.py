@@ -340,9 +340,9 @@ def test_every_way_to_change_weights_is_seen(small_run, change):
 def test_weights_are_read_completely_only_if_something_changed(small_run, monkeypatch):
     """A checksum of all weights took 8 ms in each call of ``predict`` with ``yeast``."""
     predictor = Predictor.load(small_run)
-    calls, complete = [], predictor_module._state
+    calls, complete = [], predictor_module.state_of
     monkeypatch.setattr(
-        predictor_module, "_state", lambda model: calls.append(1) or complete(model)
+        predictor_module, "state_of", lambda model: calls.append(1) or complete(model)
     )
     fast = predictor.fast
     for _ in range(3):

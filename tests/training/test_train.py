@@ -1,6 +1,7 @@
 """Training through its public function, with a network that trains in seconds."""
 
 import csv
+import json
 import math
 import os
 import signal
@@ -16,16 +17,28 @@ from safetensors.torch import load_file
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.sketch import Sketch
 from crmnet.data.subset import copy_rows
 from crmnet.files import WriteError, locked
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.prediction.predictor import Predictor
-from crmnet.runs.folder import HISTORY, STATE, WEIGHTS, load_record, save_record
-from crmnet.runs.settings import TrainSettings
+from crmnet.runs.folder import (
+    HISTORY,
+    STATE,
+    WEIGHTS,
+    build_network,
+    build_trainable,
+    load_record,
+    save_record,
+)
+from crmnet.runs.record import RunRecord
+from crmnet.runs.settings import TrainSettings, resolve
 from crmnet.sequence import decode
+from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.training import train as module
 from crmnet.training.optimiser import learning_rate
 from crmnet.training.resume import load_state
+from crmnet.training.rows import choose_data
 from crmnet.training.train import Diverged, is_main_process, train
 from support import TINY, settings
 
@@ -242,6 +255,64 @@ def test_a_second_process_may_not_train_into_the_same_run(assay, tmp_path):
         with pytest.raises(WriteError, match="another process is writing"):
             train(settings("epochs=1"), assay, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "text", "problem"),
+    [
+        ("satori", "model.pool=200", r"do not give a network: .*; change model.pool=200"),
+        ("deepatt", "model.pool=500", r"leave nothing for layer .*; change model.pool=500"),
+        ("danq", "model.pool=200", r"leave nothing for layer .*; change model.pool=200"),
+    ],
+)
+def test_settings_that_fail_in_the_forward_pass_are_named(assay, tmp_path, recipe, text, problem):
+    """Training ended with a traceback of torch, or with the name of a layer."""
+    with pytest.raises(ValueError, match=rf"{problem} \(default \d+\)$"):
+        train(resolve(recipe, [text, "device=cpu"]), assay, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_test_of_the_forward_pass_changes_nothing(assay):
+    record = load_record_like(assay)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        before = torch.get_rng_state()
+        tested = build_trainable(record, seed=5)
+        assert torch.equal(torch.get_rng_state(), before)
+    plain = build_network(record, seed=5)
+    assert all(module.training for module in tested.modules())
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, tested.state_dict()[name]), name
+
+
+def load_record_like(assay):
+    """The record of a run that is about to be trained."""
+    chosen = choose_data(settings().train, assay)
+    return RunRecord(
+        settings=module._with_outputs(settings(), chosen.outputs), media=chosen.outputs,
+        scale=chosen.scale, data=chosen.summary(None, None), versions={},
+    )  # fmt: skip
+
+
+def test_a_run_of_an_earlier_version_without_a_sketch_is_resumed(assay, tmp_path):
+    run = tmp_path / "run"
+    train(settings("epochs=1"), assay, run)
+    record = json.loads((run / "run.json").read_text())
+    assert record["data"].pop("training_sketch")
+    record["finished"] = False
+    (run / "run.json").write_text(json.dumps(record))
+    again = train(settings("epochs=1"), assay, run, resume=True)
+    assert again.finished and "training_sketch" in again.data
+
+
+def test_the_sketch_of_a_fine_tuned_run_holds_the_rows_of_both(assay, small_run, tmp_path):
+    other = simulate(AssayOptions(200, seed=9), tmp_path / "other")
+    train(settings("epochs=1"), other, tmp_path / "run", start=small_run)
+    found = Sketch.from_text(load_record(tmp_path / "run").data["training_sketch"])
+    before = Sketch.from_text(load_record(small_run).data["training_sketch"])
+    rows = choose_data(settings().train, other, base=load_record(small_run)).rows
+    own = Sketch.of(other.tokens, rows)
+    np.testing.assert_array_equal(found.hashes, before.merged(own).hashes)
 
 
 def test_a_resumed_run_removes_what_a_kill_left(assay, tmp_path):

@@ -189,17 +189,31 @@ def parse_fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
     return words[0] if words else b"", found
 
 
-class FastaReader:
-    """Reads FASTA: a sequence may span several lines and several chunks."""
+MAX_RECORD = 1 << 28
+"""Bases of the longest sequence of a FASTA record, in several lines; human chromosome 1 fits. A
+longer one would fill the memory."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.roles = tuple(layout.positions)
-        self.line, self.name, self.parts = 0, b"", list[bytes]()
+
+class FastaReader:
+    """Reads FASTA: a sequence may span several lines and several chunks.
+
+    Args:
+        layout: Of the file.
+        file: Its name in errors.
+    """
+
+    def __init__(self, layout: Layout, file: str = "FASTA") -> None:
+        self.roles, self.file = tuple(layout.positions), file
+        self.line, self.name, self.sequence = 0, b"", bytearray()
         self.count = 0
         self.fields: dict[str, bytes] = {}
 
     def read(self, chunk: bytes, first_line: int) -> Block:
-        """Sequences that end in a chunk whose first line has number ``first_line``."""
+        """Sequences that end in a chunk whose first line has number ``first_line``.
+
+        Raises:
+            ValueError: If a sequence is longer than :data:`MAX_RECORD`.
+        """
         block = self._empty()
         for line_number, line in enumerate(chunk.split(b"\n")[:-1], first_line):
             if line.startswith(b">"):
@@ -207,8 +221,16 @@ class FastaReader:
                 self.line = line_number
                 self.name, self.fields = parse_fasta_header(line)
             elif line.strip() and not line.startswith(b";"):
-                self.parts.append(line.strip())
+                self.sequence += line.strip()
+                if len(self.sequence) > MAX_RECORD:
+                    self._refuse_long()
         return block
+
+    def _refuse_long(self) -> None:
+        raise ValueError(
+            f"{self.file}, line {self.line}: the sequence of {shortened(self.name)!r} is longer "
+            f"than {MAX_RECORD:,} bases; split it into several records, or check the file"
+        )
 
     def finish(self) -> Block:
         """The last sequence, after the last chunk."""
@@ -224,7 +246,7 @@ class FastaReader:
             self.count += 1
             block.lines.append(self.line)
             block.columns["id"].append(self.name or str(self.count).encode())
-            block.columns["sequence"].append(b"".join(self.parts))
+            block.columns["sequence"].append(bytes(self.sequence))
             for role in self.roles:
                 block.columns[role].append(self.fields.get(role, b""))
-        self.line, self.name, self.parts = 0, b"", []
+        self.line, self.name, self.sequence = 0, b"", bytearray()

@@ -8,7 +8,6 @@ nothing is downloaded here.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -21,8 +20,9 @@ from crmnet.data.lines import TOO_LONG
 from crmnet.data.reading import STDIN, read_blocks
 from crmnet.data.registry import DataCard, cards, find_card
 from crmnet.data.rejections import rejection_summary, rejections
+from crmnet.data.sequences import check_id
 from crmnet.data.validate import Source
-from crmnet.files import PathLike, as_paths
+from crmnet.files import PathLike, as_paths, temporary_folder
 from crmnet.sequence import LENGTH
 
 log = logging.getLogger("crmnet")
@@ -82,7 +82,8 @@ def _source(card: DataCard, path: Path, medium: str | None) -> Source:
 def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dataset]:
     """Open a data set folder, a file of rows, or a public data set.
 
-    A file is ingested into a temporary folder, which is removed when the block ends.
+    A file is ingested into a temporary folder (:func:`crmnet.files.temporary_folder`), which is
+    removed when the block ends.
 
     Args:
         path: Folder, file, or name of a public data set.
@@ -99,9 +100,9 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
         return
     is_public = is_known(path)
     source = public_source(str(path)) if is_public else path
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         name = str(path) if is_public else path.name.split(".")[0]
-        dataset = ingest([source], Path(folder) / name, options)
+        dataset = ingest([source], folder / name, options)
         for line in rejection_summary(dataset.manifest):
             log.info("%s: %s", dataset.name, line)
         yield dataset
@@ -141,6 +142,7 @@ def row_ids(
         names = block.columns.get("id", [b""] * len(block))
         for line, name in zip(block.lines, names, strict=True):
             count += 1
+            check_id(name, source.path, line)
             text = name.decode(errors="replace") or str(count)
             if line not in rejected:
                 ids.append(text)

@@ -85,6 +85,8 @@ def read_blocks(
 class OpenText:
     """An opened file: its layout and its text below the header."""
 
+    file: str
+    """Its name in messages."""
     layout: Layout
     chunks: Iterator[tuple[int, bytes]]
     """Chunks of complete lines, each with the line number of its first line."""
@@ -105,7 +107,11 @@ def open_text(
             header_line = _first_text_line(first)
             first = first.split(b"\n", header_line)[header_line]
             first_line = header_line + 1
-        yield OpenText(layout, _with_line_numbers(itertools.chain([first], chunks), first_line))
+        yield OpenText(
+            display_name(path),
+            layout,
+            _with_line_numbers(itertools.chain([first], chunks), first_line),
+        )
 
 
 def _without_separator_line(first: bytes) -> tuple[bytes, bytes]:
@@ -134,7 +140,7 @@ def count_lines(chunk: bytes) -> int:
 def blocks_of(text: OpenText) -> Iterator[Block]:
     """Read an opened file line by line; yields its blocks."""
     fasta = text.layout.kind == "fasta"
-    reader = FastaReader(text.layout) if fasta else LineReader(text.layout)
+    reader = FastaReader(text.layout, text.file) if fasta else LineReader(text.layout)
     for first_line, chunk in text.chunks:
         yield reader.read(chunk, first_line)
     last = reader.finish()
@@ -314,7 +320,12 @@ def detect_layout(
         _, fields_found = parse_fasta_header(line)
         labels = [r for r in roles if r in fields_found and r not in ("id", "sequence")]
         return Layout("fasta", positions=dict.fromkeys(labels, 0))
-    delimiter = delimiter or _delimiter_of(line)
+    delimiter = delimiter or _delimiter_of(line, names)
+    if delimiter == b" " and b"  " in b" " + line:
+        raise ValueError(
+            f"{file}, line {_first_text_line(first)}: columns are separated by several spaces; "
+            r"write the table with tabs, in R with write.table(…, sep = '\t', row.names = FALSE)"
+        )
     fields = tuple(split_fields(line, delimiter))
     fields = _with_row_names(fields, first, delimiter)
     header = [name.decode(errors="replace").strip().lower() for name in fields]
@@ -336,7 +347,7 @@ def detect_layout(
             f"{file}, line 1: without a header the first column must be the sequence; add a header "
             f"such as 'id{delimiter.decode()}sequence'"
         )
-    if len(fields) == 2:
+    if len(fields) == 2 and (delimiter != b" " or _is_dna(fields[0])):
         positions = {"sequence": 0, "expression": 1}
         return Layout("table", delimiter, None, {r: positions[r] for r in positions if r in roles})
     raise ValueError(
@@ -346,10 +357,16 @@ def detect_layout(
     )
 
 
-def _delimiter_of(line: bytes) -> bytes:
-    """The delimiter of a line: a tab, else a comma, or ``;`` where commas are in the numbers."""
+def _delimiter_of(line: bytes, names: Mapping[str, str]) -> bytes:
+    """The delimiter of a line: a tab, else a comma, or ``;`` where commas are in the numbers.
+
+    Without these, it is a space if the line is the header of a table that R wrote, with quotes or
+    a column name, or a sequence and a number.
+    """
     if b"\t" in line:
         return b"\t"
+    if not any(mark in line for mark in (b",", b";")):
+        return b" " if b" " in line.strip() and _has_columns(line, names) else b""
     if b";" in line and b"," in line:
         known = {name.encode() for role in COLUMN_NAMES.values() for name in role}
         columns = [field.strip(b' "').lower() for field in line.split(b";")]
@@ -358,6 +375,18 @@ def _delimiter_of(line: bytes) -> bytes:
         if sequence_first or len(known & set(columns)) > len(known & set(commas)):
             return b";"
     return b"," if b"," in line else b";" if b";" in line else b""
+
+
+def _has_columns(line: bytes, names: Mapping[str, str]) -> bool:
+    """Whether the words of a line are columns."""
+    words = line.split()
+    known = {name for role in COLUMN_NAMES.values() for name in role}
+    known |= {name.lower() for name in names.values()}
+    if any(word.strip(b'"').decode(errors="replace").lower() in known for word in words):
+        return True
+    if all(len(word) > 1 and word.startswith(b'"') and word.endswith(b'"') for word in words):
+        return True
+    return len(words) == 2 and _is_dna(words[0]) and is_number(words[1])
 
 
 _SAMPLE = 2000

@@ -143,6 +143,7 @@ def _row_ids(block: Block, path: Path, before: int) -> list[str]:
         return [str(number) for number in range(before + 1, before + len(block) + 1)]
     ids = []
     for line, text in zip(block.lines, block.columns["id"], strict=True):
+        check_id(text, path, line)
         try:
             ids.append(text.decode())
         except UnicodeDecodeError:
@@ -150,12 +151,16 @@ def _row_ids(block: Block, path: Path, before: int) -> list[str]:
                 f"{display_name(path)}, line {line}: id {shortened(text)!r} is not "
                 "UTF-8; save the file as UTF-8"
             ) from None
-        if len(text) > MAX_ID:
-            raise ValueError(
-                f"{display_name(path)}, line {line}: the id has {len(text):,} characters; at "
-                f"most {MAX_ID:,} are read"
-            )
     return ids
+
+
+def check_id(text: bytes, path: PathLike, line: int) -> None:
+    """Raise ValueError for an id that is longer than :data:`MAX_ID`."""
+    if len(text) > MAX_ID:
+        raise ValueError(
+            f"{display_name(path)}, line {line}: the id has {len(text):,} characters; at most "
+            f"{MAX_ID:,} are read: {shortened(text, 20)}"
+        )
 
 
 def prepare_block(

@@ -28,10 +28,11 @@ from crmnet.data.ingest import IngestOptions
 from crmnet.data.opening import is_known, opened, rows_left_out
 from crmnet.data.splits import hold_out
 from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
+from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike, as_paths
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import predict_file
-from crmnet.runs.model_card import TRAINED_ON, ModelCard
+from crmnet.runs.model_card import TRAINED_ON, TRAINED_ON_ABOUT, ModelCard
 from crmnet.runs.packed import check_name, is_bundled, packed_file, write_with_card
 from crmnet.sequence import Tokens
 from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_for, summarise
@@ -132,7 +133,7 @@ def calibrate(
             training set itself, the families that all members held out are used.
         tests: Test sets; a set replaces an earlier set of the same name. Rows that members were
             trained on are left out; if all rows are such rows, all are scored, and the card says
-            so.
+            so. If the set is not the training set but shares rows with it, the card says so, too.
         native: Native promoters, as a data set or as any file that can be predicted.
         output: Packed file to write; None writes the model's own file.
         overwrite: Replace ``output`` if it exists.
@@ -140,9 +141,10 @@ def calibrate(
 
     Raises:
         FileExistsError: If ``output`` exists and may not be overwritten.
-        ValueError: If the model is not packed; if no rows are unseen; if there are too few families
-            for the level; if held-out rows lack a medium whose intervals would then be lost; or if
-            native promoters are given and the card has no intervals.
+        ValueError: If the model is not packed; if no rows are unseen; if held-out rows are training
+            rows; if there are too few families for the level; if held-out rows lack a medium whose
+            intervals would then be lost; or if native promoters are given and the card has no
+            intervals.
     """
     held_out = None if held_out is None else Path(held_out)
     native = None if native is None else Path(native)
@@ -159,7 +161,9 @@ def calibrate(
     assert card is not None  # a packed file has one
     if held_out is not None:
         with opened(held_out, _reading(predictor)) as dataset:
-            found = _calibration(predictor, unseen(dataset, card), options)
+            rows = unseen(dataset, card)
+            _refuse_training_rows(rows, card)
+            found = _calibration(predictor, rows, options)
         if card.calibration is not None:
             _refuse_lost_intervals(card.calibration, found, held_out)
             found = found.model_copy(
@@ -188,6 +192,27 @@ def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path
             f"{held_out} has no rows of {' or '.join(lost)}, whose intervals would be lost; "
             "give held-out rows of every medium"
         )
+
+
+MOST_SHARED = 0.01
+"""Largest estimated share of training inserts among held-out rows that give intervals."""
+
+
+def _refuse_training_rows(dataset: Dataset, card: ModelCard) -> None:
+    """Refuse held-out rows that hold training rows; warn if there are few."""
+    overlap = training_overlap(card.members, dataset)
+    if overlap.share > MOST_SHARED:
+        raise ValueError(
+            f"the model was trained on rows of {dataset.name}: {overlap.sentence()}; intervals "
+            "would be too narrow: leave these rows out with `crmnet data split DATA -o CLEAN "
+            "--without TRAINING-DATA`"
+        )
+    if overlap.share:
+        log.warning(
+            "warning: the model was trained on rows of %s: %s", dataset.name, overlap.sentence()
+        )
+    else:
+        log_if_not_checked(overlap, dataset)
 
 
 def trained_on(dataset: Dataset, card: ModelCard) -> npt.NDArray[np.bool_]:
@@ -343,9 +368,13 @@ def _with_test(
     summary = summarise(
         [one.scored for one in found], resamples=options.resamples, seed=options.seed
     )
-    if seen:
-        for one in found:
-            summary["sets"][one.scored.name][TRAINED_ON] = len(one.scored.measured)
+    share = 0.0 if seen else _share_trained_on(dataset, card)
+    for one in found:
+        n, test = len(one.scored.measured), summary["sets"][one.scored.name]
+        if seen:
+            test[TRAINED_ON] = n
+        elif share:
+            test[TRAINED_ON_ABOUT] = max(1, round(share * n))
     measured = dict(card.coverage)
     if card.calibration is not None:
         for one in found:
@@ -359,6 +388,19 @@ def _with_test(
     return card.model_copy(
         update={"tests": {**card.tests, **summary["sets"]}, "coverage": measured}
     )
+
+
+def _share_trained_on(dataset: Dataset, card: ModelCard) -> float:
+    """Estimated share of a test set's inserts that a member was trained on; warns of it."""
+    overlap = training_overlap(card.members, dataset)
+    if overlap.share:
+        log.warning(
+            "warning: the model was trained on rows of %s: %s; results on these rows show how well "
+            "they were learned; the card says so", dataset.name, overlap.sentence(),
+        )  # fmt: skip
+    else:
+        log_if_not_checked(overlap, dataset)
+    return overlap.share
 
 
 def coverage(

@@ -29,8 +29,9 @@ from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of
 from crmnet.data.numbers import is_missing
 from crmnet.data.opening import opened, row_ids, rows_left_out
-from crmnet.data.sequences import SequenceBlock, prepare_block, read_checked, to_number
+from crmnet.data.sequences import SequenceBlock, check_id, prepare_block, read_checked, to_number
 from crmnet.data.splits import Kinship, families, families_of, family_rule
+from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
@@ -207,11 +208,25 @@ def score_model(
             "%s: data ingest cut %s constructs at %s bases; they are scored as they were cut",
             dataset.name, f"{cut:,}", LENGTH,
         )  # fmt: skip
+    if training is None:
+        _warn_of_training_rows(predictor, dataset)
     rows = LabelledRows.of(
         dataset, name, by=by, words=words, training=known, left_out=left_out, ids=ids
     )
     found = score_media(rows, predictor, predicted)
     return [one.scored for one in found if medium in (None, one.medium)]
+
+
+def _warn_of_training_rows(predictor: Predictor, dataset: Dataset) -> None:
+    """Warn if a sample shows that the model was trained on rows of a data set."""
+    overlap = training_overlap(predictor.records, dataset)
+    if overlap.share:
+        log.warning(
+            "warning: the model was trained on %s: %s; --against TRAINING-DATA finds all of them",
+            dataset.name, overlap.sentence(),
+        )  # fmt: skip
+    else:
+        log_if_not_checked(overlap, dataset)
 
 
 def data_roles(model: PathLike, predictor: Predictor) -> dict[str, str]:
@@ -400,7 +415,9 @@ def read_score_table(
             given_family or text or line
             for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
         ]
-        ids += [name.decode(errors="replace") for name in block.columns.get("id", [])]
+        for name, line in zip(block.columns.get("id", []), block.lines, strict=False):
+            check_id(name, path, line)
+            ids.append(name.decode(errors="replace"))
         lines += block.lines
         texts += [text or b"N" for text in block.columns.get("sequence", [])]
     return ScoreTable(

@@ -11,11 +11,8 @@ Evaluation, explanation, design and the server use a :class:`Predictor` for all 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +31,10 @@ from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.ensemble import Ensemble, WithSpread
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.prediction.module import PlainModule
+from crmnet.prediction.stamp import Stamp, stamp_of, state_of
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import load_model
+from crmnet.runs.record import RunRecord
 from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions, joined
 
 BATCH_SIZE = 256
@@ -101,6 +100,8 @@ class Predictor:
     """Output → unit of its predictions, if the training data state one."""
     precision: Precision = "fp32"
     """Of the arithmetic of :attr:`fast`."""
+    records: Sequence[RunRecord] = ()
+    """Records of the members; empty if made by hand."""
     name: str | None = None
     """Of the packed or bundled model, or the run folder; None if made by hand."""
     built_from: list[int] | None = None
@@ -158,9 +159,9 @@ class Predictor:
         network = whole()
         return cls(
             network, record.media, where, batch_size, length,
-            _fast_form(network, where, precision), card, record.units, precision,
-            Path(model).resolve().name if card is None else card.name, _state(network),
-            _stamp(network),
+            _fast_form(network, where, precision), card, record.units, precision, records,
+            Path(model).resolve().name if card is None else card.name, state_of(network),
+            stamp_of(network),
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -313,9 +314,9 @@ class Predictor:
         """:attr:`fast`, made again if :attr:`model` has changed; :attr:`model` without it."""
         if self.fast is None:
             return self.model
-        if self.built_from is not None and self.stamp != (stamp := _stamp(self.model)):
+        if self.built_from is not None and self.stamp != (stamp := stamp_of(self.model)):
             self.stamp = stamp
-            if self.built_from != (state := _state(self.model)):
+            if self.built_from != (state := state_of(self.model)):
                 self.fast = _fast_form(self.model, self.device, self.precision)
                 self.built_from, self.changed = state, True
         return self.fast
@@ -431,61 +432,6 @@ def _fast_form(model: nn.Module, device: torch.device, precision: Precision) -> 
         return for_inference(part, device, DTYPES[precision])
 
     return form(model).to(device).eval()
-
-
-class Stamp(NamedTuple):
-    """What :func:`_stamp` reads of a model; cheap to compute."""
-
-    tensors: list[tuple[int, int]]
-    """Address and version counter of each tensor."""
-    contents: int
-    """Checksum of the values."""
-
-
-LARGEST_CHECKED = 1024
-"""Largest number of values of a tensor that the checksum of a stamp reads one by one."""
-
-
-@torch.inference_mode()
-def _stamp(model: nn.Module) -> Stamp:
-    """A stamp that differs if a tensor was changed or replaced; 7 times as fast as :func:`_state`.
-
-    Addresses and version counters show every change except one through ``.data`` that stays in
-    place. Therefore the values are read as well: small tensors completely, and of a large one the
-    product with random numbers.
-    """
-    modules = list(model.modules())
-    tensors = [
-        tensor
-        for module in modules
-        for tensor in itertools.chain(module._parameters.values(), module._buffers.values())
-        if tensor is not None
-    ]
-    flat = [tensor.detach().reshape(-1).float() for tensor in tensors]
-    read = [values for values in flat if len(values) <= LARGEST_CHECKED]
-    large = [values for values in flat if len(values) > LARGEST_CHECKED]
-    if large:
-        factors = _factors(max(map(len, large)), large[0].device)
-        read.append(torch.stack([torch.dot(values, factors[: len(values)]) for values in large]))
-    contents = torch.cat(read).cpu().numpy() if read else np.zeros(0, np.float32)
-    versions = [0 if tensor.is_inference() else tensor._version for tensor in tensors]
-    places = [(tensor.data_ptr(), n) for tensor, n in zip(tensors, versions, strict=True)]
-    return Stamp(places, zlib.crc32(contents.tobytes()))
-
-
-@lru_cache(maxsize=4)
-def _factors(size: int, device: torch.device) -> Tensor:
-    """Random numbers, the same in every call."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(size, generator=generator).to(device)
-
-
-def _state(model: nn.Module) -> list[int]:
-    """A checksum of each tensor of a model."""
-    return [
-        zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        for tensor in model.state_dict().values()
-    ]
 
 
 def _on_both_strands(network: nn.Module) -> nn.Module:

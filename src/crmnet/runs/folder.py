@@ -14,6 +14,7 @@ safetensors, settings as JSON; nothing is pickled. Weights that do not fit exact
 from __future__ import annotations
 
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from crmnet.files import PathLike, write_atomically, write_text_atomically
-from crmnet.models import build
+from crmnet.models import build, configure
 from crmnet.runs.json_files import parse_object, read_text, validate
 from crmnet.runs.record import FORMAT, RunRecord
 from crmnet.sequence import LENGTH
@@ -35,6 +36,15 @@ LARGEST_RECORD = 10_000_000
 """Largest size of ``run.json`` and of a card, in bytes."""
 MOST_PARAMETERS = 1_000_000_000
 """Largest number of parameters of a network that is built: 4 GB."""
+COMPUTING_FAILS = (
+    ValueError,
+    RuntimeError,
+    TypeError,
+    ArithmeticError,
+    AssertionError,
+    LookupError,
+)
+"""What torch raises if settings of a network do not fit together."""
 
 
 def save_record(run: PathLike, record: RunRecord) -> None:
@@ -85,6 +95,57 @@ def build_network(record: RunRecord, seed: int = 0) -> nn.Module:
         return _build(record)
 
 
+def build_trainable(record: RunRecord, seed: int = 0) -> nn.Module:
+    """:func:`build_network`, after a test that the network computes predictions.
+
+    Raises:
+        ValueError: As :func:`build_network`, or if the network fails in its forward pass. The
+            message names the setting to change.
+    """
+    try:
+        return _build_tested(record, seed)
+    except ValueError as error:
+        faulty = _faulty_settings(record)
+        advice = f"; change {' or '.join(faulty)}" if faulty else ""
+        raise ValueError(f"{error}{advice}") from error
+
+
+def _build_tested(record: RunRecord, seed: int = 0) -> nn.Module:
+    network = build_network(record, seed)
+    network.eval()  # a forward pass then changes no buffer and draws no random number
+    try:
+        found = _predict_one(network, record)
+    except COMPUTING_FAILS as error:
+        first = str(error).partition("\n")[0]
+        raise ValueError(f"the settings of the model do not give a network: {first}") from error
+    network.train()
+    if found.shape != (1, len(record.media)):
+        raise ValueError(
+            f"the settings of the model give {tuple(found.shape)[1:]} outputs for "
+            f"{len(record.media)} media"
+        )
+    return network
+
+
+def _faulty_settings(record: RunRecord) -> list[str]:
+    """Settings of the model without which it would compute, each with value and default."""
+    model = record.settings.model
+    defaults = {**asdict(configure(model.name)), "n_media": len(record.media)}
+    faulty = []
+    for key, value in model.settings.items():
+        default = list(found) if isinstance(found := defaults[key], tuple) else found
+        if value == default:
+            continue
+        other = model.model_copy(update={"settings": {**model.settings, key: default}})
+        settings = record.settings.model_copy(update={"model": other})
+        try:
+            _build_tested(record.model_copy(update={"settings": settings}))
+        except ValueError:
+            continue
+        faulty.append(f"model.{key}={value} (default {default})")
+    return faulty
+
+
 def _build(record: RunRecord) -> nn.Module:
     name, settings = record.settings.model.name, record.settings.model.settings
     return build(name, soft_bins=record.settings.train.predicts_bins, **settings)
@@ -96,14 +157,7 @@ def _outline(record: RunRecord) -> nn.Module:
         with torch.random.fork_rng(devices=[]), torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about layers without weights; see check_size
             return _build(record)
-    except (
-        ValueError,
-        RuntimeError,
-        TypeError,
-        ArithmeticError,
-        AssertionError,
-        LookupError,
-    ) as error:
+    except COMPUTING_FAILS as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"the settings of the model do not give a network: {first}") from error
 
@@ -148,17 +202,23 @@ def restore(record: RunRecord, tensors: dict[str, torch.Tensor], source: PathLik
 
 def _check_predicts(network: nn.Module, record: RunRecord, source: PathLike) -> None:
     """Check that a network gives one finite number for each medium, for a row of A."""
-    length = record.settings.model.settings.get("length", LENGTH)
-    x_BCL = torch.zeros(1, 4, length)
-    x_BCL[:, 0] = 1
     try:
-        with torch.inference_mode():
-            found = network(x_BCL)
-    except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        found = _predict_one(network, record)
+    except COMPUTING_FAILS as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"{source}: the network cannot predict: {first}") from error
     if found.shape != (1, len(record.media)) or not bool(torch.isfinite(found).all()):
         raise ValueError(f"{source} is damaged: its network does not predict finite numbers")
+
+
+def _predict_one(network: nn.Module, record: RunRecord) -> torch.Tensor:
+    """The prediction for a row of A, ``(1, n_media)``."""
+    length = record.settings.model.settings.get("length", LENGTH)
+    x_BCL = torch.zeros(1, 4, length)
+    x_BCL[:, 0] = 1
+    with torch.inference_mode():
+        found: torch.Tensor = network(x_BCL)
+    return found
 
 
 def is_run(path: PathLike) -> bool:

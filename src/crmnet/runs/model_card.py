@@ -41,6 +41,9 @@ NOT_FOR = (
 TRAINED_ON = "trained_on"
 """Key of a test: how many of its rows the model was trained on, if the test has such rows."""
 
+TRAINED_ON_ABOUT = "trained_on_about"
+"""The same, estimated from a sample of the rows (:mod:`crmnet.evaluation.seen`)."""
+
 
 class ModelCard(BaseModel):
     """Everything about a packed model except its weights."""
@@ -187,6 +190,11 @@ def _tests(card: ModelCard) -> list[str]:
         if test.get(TRAINED_ON):
             lines.append(
                 f"    NOT A TEST: the model was trained on {test[TRAINED_ON]:,} of these rows"
+            )
+        elif test.get(TRAINED_ON_ABOUT):
+            lines.append(
+                "    NOT A CLEAN TEST: the model was trained on about "
+                f"{test[TRAINED_ON_ABOUT]:,} of these rows"
             )
     return lines
 

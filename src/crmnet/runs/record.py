@@ -12,10 +12,13 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from crmnet.data.sketch import Sketch
 from crmnet.names import is_control
 from crmnet.runs.settings import Frozen, RunSettings
 
 FORMAT = 1
+SKETCH = "training_sketch"
+"""Key of ``data``: a sketch of the inserts of the training rows (:mod:`crmnet.data.sketch`)."""
 
 
 class Scale(Frozen):
@@ -42,8 +45,9 @@ class RunRecord(Frozen):
     scale: dict[str, Scale]
     """Output → unit in which the network was trained."""
     data: dict[str, Any]
-    """Training and validation data: names, fingerprints, units and numbers of rows, and the run to
-    start from, if any; see :meth:`crmnet.training.rows.TrainData.summary`."""
+    """Training and validation data: names, fingerprints, units and numbers of rows, a sketch of the
+    training rows, and the run to start from, if any; see
+    :meth:`crmnet.training.rows.TrainData.summary`."""
     versions: dict[str, str]
     best: BestEpoch | None = None
     """None before the first epoch ends."""
@@ -96,6 +100,11 @@ def _check_data(data: dict[str, Any]) -> None:
     for key in _COUNTS:
         if type(data.get(key, 0)) is not int or data.get(key, 0) < 0:
             raise ValueError(f"data.{key} must be a number of rows; got {data[key]!r:.60}")
+    if SKETCH in data:
+        try:
+            Sketch.from_text(data[SKETCH])
+        except ValueError as error:
+            raise ValueError(f"data.{SKETCH}: {error}") from None
     if "training_rows" in data:
         for key in ("name", "validation", "validation_rows"):
             if key not in data:

@@ -23,7 +23,7 @@ from crmnet.runs.folder import (
     load_tensors,
     save_record,
 )
-from crmnet.runs.record import RunRecord
+from crmnet.runs.record import SKETCH, RunRecord
 
 
 def save_state(path: PathLike, state: dict[str, Any]) -> None:
@@ -138,8 +138,13 @@ def check_unchanged(run: PathLike, record: RunRecord) -> None:
 def _unnamed(
     old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Descriptions of data, without the names of data sets and runs whose contents are the same."""
+    """Descriptions of data, without the names of data sets and runs whose contents are the same.
+
+    The sketch of the training rows is left out: fingerprints and settings determine it, and records
+    of earlier versions have none.
+    """
     one, other = dict(old), dict(new)
+    one.pop(SKETCH, None), other.pop(SKETCH, None)
     for name, content in (("name", "fingerprint"), ("validation", "validation_fingerprint")):
         if content in one and one[content] == other.get(content):
             one.pop(name, None), other.pop(name, None)

@@ -19,10 +19,11 @@ from crmnet.arrays import Integers
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
+from crmnet.data.sketch import Sketch
 from crmnet.data.splits import families, hold_out
 from crmnet.files import PathLike
 from crmnet.runs.packed import weights_file
-from crmnet.runs.record import RunRecord, Scale
+from crmnet.runs.record import SKETCH, RunRecord, Scale
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import TOP_BIN
 
@@ -65,11 +66,18 @@ class TrainData:
             ),
             "validation_fingerprint": self.validation.fingerprint,
             "validation_rows": len(self.validation_rows),
+            SKETCH: self._sketch(base).to_text(),
         }
         if start is not None:
             weights = hashlib.sha256(weights_file(start).read_bytes()).hexdigest()
             summary["start"] = {"run": start.name, "weights_sha256": weights}
         return summary
+
+    def _sketch(self, base: RunRecord | None) -> Sketch:
+        """Sketch of the training rows, and of those of the run to start from if it has one."""
+        own = Sketch.of(self.data.tokens, self.rows)
+        before = None if base is None else base.data.get(SKETCH)
+        return own if before is None else own.merged(Sketch.from_text(before))
 
 
 def choose_data(

@@ -34,7 +34,7 @@ from crmnet.models.layers import count_parameters, has_marks
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.runs.folder import (
     RECORD,
-    build_network,
+    build_trainable,
     load_record,
     load_run,
     load_strictly,
@@ -77,7 +77,8 @@ def train(
 
     Raises:
         FileExistsError: If ``run`` already holds a run and ``resume`` is False.
-        ValueError: If settings or data differ from those of the run to resume, there are too few
+        ValueError: If the settings give no network that computes; if settings or data differ from
+            those of the run to resume, there are too few
             validation rows, or the device does not support the settings.
         Diverged: If the loss becomes NaN or infinite.
         WriteError: If another process is training into ``run``, or the disk is full.
@@ -95,7 +96,7 @@ def train(
         data=train_data.summary(base_record, start),
         versions=versions(),
     )
-    network = build_network(record, seed=s.seed)
+    network = build_trainable(record, seed=s.seed)
     if s.mark_singletons and not has_marks(network):
         raise ValueError(
             f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
