@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: timing in rounds, and results with machine, date and command."""
+"""What the benchmark scripts share: timing in rounds, and results with machine and date."""
 
 from __future__ import annotations
 

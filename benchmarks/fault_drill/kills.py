@@ -43,9 +43,8 @@ def kills(material: Material, scale: float, rng: random.Random) -> PartResult:
             part.count(f"{name}, undisturbed", "not usable", f"status {ended.status}", ended)
         else:
             commands[name] = undisturbed
-            part.notes[f"{name}: files not compared"] = sorted(
-                undisturbed.names - set(undisturbed.same)
-            )
+            if different := undisturbed.names - set(undisturbed.same):
+                part.notes[f"{name}: files not compared"] = sorted(different)
     for number in range(max(len(commands), round(KILLS * scale))):
         name = list(commands)[number % len(commands)]
         _kill_once(material, part, name, commands[name], rng)

@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from crmnet.data.dataset import Dataset
+from crmnet.data.ingest import ingest
 from crmnet.runs.folder import RECORD, WEIGHTS, build_network
 from crmnet.runs.packed import pack
 from crmnet.runs.record import RunRecord, Scale, versions
@@ -41,6 +42,8 @@ class Material:
         self.promoters = self._file("promoters.tsv", table(self.inserts[:20]))
         self.rows = self._file("rows.tsv", labelled(self.inserts))
         self.many_rows = self._file("many_rows.tsv", labelled(inserts))
+        self.complex_data = folder / "complex_data"
+        ingest([self.many_rows], self.complex_data)
         self.random_run = self._random_run()
         self.packed = folder / "small.safetensors"
         pack([self.random_run], self.packed)
@@ -128,7 +131,7 @@ def writing_commands(material: Material) -> dict[str, list[object]]:
         "predict --part-rows": ["predict", model, promoters, "-o", "out.tsv", "--part-rows", 3],
         "motifs scan": ["motifs", "scan", promoters, "-o", "out.tsv"],
         "models pack": ["models", "pack", model, "-o", "out.safetensors"],
-        "models calibrate": ["models", "calibrate", material.packed, data,
+        "models calibrate": ["models", "calibrate", material.packed, material.complex_data,
                              "-o", "out.safetensors", *quick],
         "models export": ["models", "export", model, "--torch-export", "-o", "out.pt2"],
         "models export --onnx": ["models", "export", model, "--onnx", "-o", "out.onnx"],

@@ -1,4 +1,8 @@
 import json
+import resource
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -68,4 +72,19 @@ def test_a_file_with_other_predictions_is_not_written(predictor, tmp_path, monke
     monkeypatch.setattr("crmnet.prediction.export.TOLERANCE", -1.0)
     with pytest.raises(ValueError, match="differs from PyTorch"):
         export_program(predictor, tmp_path / "m.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_ends_an_export_in_one_line(small_run, tmp_path):
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+
+    words = ["models", "export", small_run, "--torch-export", "-o", "m.pt2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "crmnet", *words], cwd=tmp_path, preexec_fn=limit,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("crmnet: error: m.pt2 cannot be written: file too large")
     assert not list(tmp_path.iterdir())

@@ -12,6 +12,7 @@ adapters, and N at the end of rows shorter than L. All other bytes count as N.
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
 import warnings
@@ -140,9 +141,11 @@ def export_program(predictor: Predictor, path: PathLike, *, reads: Input = "oneh
         model, lambda batch: module(batch).numpy(), example, "the program"
     )
 
+    serialised = io.BytesIO()  # PyTorch ends the process if it cannot write to the disk
+    torch.export.save(program, serialised)
+
     def write(partial: Path) -> None:
-        with partial.open("wb") as file:
-            torch.export.save(program, file)
+        partial.write_bytes(serialised.getbuffer())
 
     write_atomically(path, write)
     return difference
