@@ -1,4 +1,5 @@
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -88,3 +89,13 @@ def test_a_full_disk_ends_an_export_in_one_line(small_run, tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("crmnet: error: m.pt2 cannot be written: file too large")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_telemetry_of_onnxruntime_is_off(tmp_path):
+    """With telemetry, the import alone writes a device id into the cache of the user."""
+    code = "from crmnet.prediction.export import import_onnx; import_onnx()"
+    kept = {
+        k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    subprocess.run([sys.executable, "-c", code], check=True, env={**kept, "HOME": str(tmp_path)})
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
