@@ -10,7 +10,7 @@ from pathlib import Path
 from crmnet.runs.folder import RECORD
 from fault_drill.corruption import HOSTILE_VALUES, mutated, scrambled
 from fault_drill.hostile_models import fault_of_model
-from fault_drill.material import Material, labelled, predictions, table
+from fault_drill.material import MOTIF, Material, labelled, predictions, table
 from fault_drill.processes import Ended, run
 from fault_drill.results import PartResult
 
@@ -19,7 +19,7 @@ KINDS = ("sequences", "sequences", "motifs", "run.json", "settings")
 MOTIFS = {
     "MEME": b"MEME version 4\n\nALPHABET= ACGT\n\nMOTIF A a\nletter-probability matrix: alength= 4 "
     b"w= 3\n0.7 0.1 0.1 0.1\n0.1 0.7 0.1 0.1\n0.1 0.1 0.1 0.7\n",
-    "JASPAR": b">M1 a\nA [ 3 4 0 ]\nC [ 3 0 0 ]\nG [ 0 0 9 ]\nT [ 4 6 1 ]\n",
+    "JASPAR": MOTIF.encode(),
     "HOMER": b">ACG\ta\t6.5\n0.7\t0.1\t0.1\t0.1\n0.1\t0.7\t0.1\t0.1\n0.1\t0.1\t0.1\t0.7\n",
     "TRANSFAC": b"AC M1\nID a\nP0 A C G T\n01 7 1 1 1 A\n02 1 7 1 1 C\n03 1 1 1 7 T\nXX\n//\n",
 }

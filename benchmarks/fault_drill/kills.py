@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import signal
+import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +48,18 @@ def kills(material: Material, scale: float, rng: random.Random) -> PartResult:
             commands[name] = undisturbed
             if different := undisturbed.names - set(undisturbed.same):
                 part.notes[f"{name}: files not compared"] = sorted(different)
-    for number in range(max(len(commands), round(KILLS * scale))):
-        name = list(commands)[number % len(commands)]
+    for name in itertools.islice(_in_turn(commands), max(len(commands), round(KILLS * scale))):
         _kill_once(material, part, name, commands[name], rng)
     return part
+
+
+def _in_turn(commands: dict[str, Undisturbed]) -> Iterator[str]:
+    """Names of the commands in turn, for ever; slow commands come every third time."""
+    typical = statistics.median(command.seconds for command in commands.values())
+    for number in itertools.count():
+        for name, command in commands.items():
+            if number % 3 == 0 or command.seconds < 4 * typical:
+                yield name
 
 
 def _undisturbed(material: Material, words: list[object]) -> tuple[Undisturbed | None, Ended]:

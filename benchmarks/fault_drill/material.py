@@ -30,6 +30,10 @@ TINY = [
 SET_TINY = [word for text in TINY for word in ("--set", text)]
 
 
+MOTIF = ">M1 a\nA [ 3 4 0 ]\nC [ 3 0 0 ]\nG [ 0 0 9 ]\nT [ 4 6 1 ]\n"
+"""A motif of three positions, as a JASPAR file."""
+
+
 class Material:
     """A folder with everything that the cases read."""
 
@@ -42,6 +46,7 @@ class Material:
         self.promoters = self._file("promoters.tsv", table(self.inserts[:20]))
         self.rows = self._file("rows.tsv", labelled(self.inserts))
         self.many_rows = self._file("many_rows.tsv", labelled(inserts))
+        self.motifs = self._file("motifs.jaspar", MOTIF)
         self.complex_data = folder / "complex_data"
         ingest([self.many_rows], self.complex_data)
         self.random_run = self._random_run()
@@ -130,6 +135,7 @@ def writing_commands(material: Material) -> dict[str, list[object]]:
         "predict to Parquet": ["predict", model, promoters, "-o", "out.parquet"],
         "predict --part-rows": ["predict", model, promoters, "-o", "out.tsv", "--part-rows", 3],
         "motifs scan": ["motifs", "scan", promoters, "-o", "out.tsv"],
+        "motifs match": ["motifs", "match", material.motifs, "-o", "out.tsv"],
         "models pack": ["models", "pack", model, "-o", "out.safetensors"],
         "models calibrate": ["models", "calibrate", material.packed, material.complex_data,
                              "-o", "out.safetensors", *quick],
