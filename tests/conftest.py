@@ -5,6 +5,7 @@ import sys
 
 # Before torch is imported. With pytest-xdist each process of the tests has one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime sends usage data otherwise
 
 import pytest
 import torch
