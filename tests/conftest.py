@@ -9,8 +9,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 import pytest
 import torch
 
+from crmnet.process import start_fast
 from support import settings
 
+start_fast()  # without searches for garbage among the objects of imported modules
 torch.set_num_threads(min(int(os.environ["OMP_NUM_THREADS"]), torch.get_num_threads()))
 
 
