@@ -10,8 +10,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime sends usage d
 import pytest
 import torch
 
+from crmnet.process import start_fast
 from support import settings
 
+start_fast()  # without searches for garbage among the objects of imported modules
 torch.set_num_threads(min(int(os.environ["OMP_NUM_THREADS"]), torch.get_num_threads()))
 
 
