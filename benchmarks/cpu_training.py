@@ -13,14 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from measuring import add_output, best_of_rounds, write_result
 from torch.nn import functional
 
-from crmnet.benchmark import describe_machine
 from crmnet.models import build
 from crmnet.models.crmnet.training_form import training_forward
 from crmnet.sequence import one_hot
@@ -59,43 +57,25 @@ def main() -> None:
     parser.add_argument("--model", default="crmnet", help="network to train")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds, after a warm-up round")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results"),
-        help="folder for the JSON file",
-    )
+    add_output(parser)
     options = parser.parse_args()
     steps = {name: make_step(options.model, options.batch_size, *f) for name, f in FORMS.items()}
-    clock: dict[str, list[float]] = {name: [] for name in steps}
-    processor: dict[str, list[float]] = {name: [] for name in steps}
-    for round_ in range(options.rounds + 1):
-        for name, step in steps.items():
-            start = time.perf_counter(), time.process_time()
-            step()
-            if round_:  # the first round is the warm-up
-                clock[name].append(time.perf_counter() - start[0])
-                processor[name].append(time.process_time() - start[1])
+    best = best_of_rounds(steps, options.rounds, warm_up=1)
+    plain = best["plain fp32"]
     rows = {
         name: {
-            "seconds": round(min(clock[name]), 4),
-            "cpu_seconds": round(min(processor[name]), 4),
-            "times_plain": round(min(clock["plain fp32"]) / min(clock[name]), 2),
-            "times_plain_cpu": round(min(processor["plain fp32"]) / min(processor[name]), 2),
+            "seconds": round(seconds.wall, 4),
+            "cpu_seconds": round(seconds.cpu, 4),
+            "times_plain": round(plain.wall / seconds.wall, 2),
+            "times_plain_cpu": round(plain.cpu / seconds.cpu, 2),
         }
-        for name in steps
+        for name, seconds in best.items()
     }
-    result = {
-        "machine": describe_machine(torch.device("cpu")),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": f"python benchmarks/cpu_training.py --model {options.model} "
-        f"--batch-size {options.batch_size} --rounds {options.rounds}",
-        "forms": rows,
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"cpu_training_{options.model}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    command = (
+        f"python benchmarks/cpu_training.py --model {options.model} "
+        f"--batch-size {options.batch_size} --rounds {options.rounds}"
+    )
+    write_result(options.output, f"cpu_training_{options.model}", command, forms=rows)
     print(json.dumps(rows, indent=2))
 
 

@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from crmnet.data.dataset import Dataset
-from crmnet.interpretation.attribute import INSERT, AttributeOptions, attribute
-from crmnet.interpretation.discovery import read_attributions
+from crmnet.interpretation.attribute import AttributeOptions, attribute
+from crmnet.interpretation.discovery import aligned_inserts, read_attributions
+from crmnet.interpretation.inserts import find_inserts
 from crmnet.motifs.contrast import extremes, rank_within_strata
 from crmnet.motifs.discover import (
     DiscoveredMotif,
@@ -35,6 +36,7 @@ from crmnet.motifs.discover import (
 )
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import match
+from crmnet.motifs.programs import AttributedConstructs
 from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.prediction.predictor import Predictor
 from crmnet.simulation.cell import FACTORS
@@ -83,14 +85,15 @@ def summary(found: list[DiscoveredMotif], shares: dict[str, tuple[float, float]]
 def of_attributions(options: argparse.Namespace) -> list[DiscoveredMotif]:
     """Motifs from a network's attributions, which are read from a file or computed."""
     if options.attributions:
-        tokens, values, _ = read_attributions(options.attributions)
+        attributed = read_attributions(options.attributions)
     else:
         predictor = Predictor.load(options.run, device="cpu")
         tokens = np.array(Dataset.open(options.dataset).tokens[: options.promoters])
         how = AttributeOptions(options.method)
         found = attribute(predictor, tokens, medium=options.medium, options=how)
-        values = found.values.sum(axis=1)
-    return attributed_motifs(tokens[:, INSERT], values[:, INSERT])
+        attributed = AttributedConstructs(tokens, found.values.sum(axis=1), None)
+    aligned, where = aligned_inserts(attributed)
+    return attributed_motifs(aligned.tokens[:, where], aligned.values[:, where])
 
 
 def main() -> None:
@@ -108,7 +111,8 @@ def main() -> None:
     options = parser.parse_args()
     data = Dataset.open(options.dataset)
     rows = np.nonzero(np.asarray(data.medium) == data.media.index(options.medium))[0]
-    inserts = np.array(data.tokens[rows])[:, INSERT]
+    tokens = np.array(data.tokens[rows])
+    inserts = find_inserts(tokens).cut_tokens(tokens)
     expression = np.array(data.labels[rows], dtype=float)
     family = np.array(data.family[rows])
     top, bottom = extremes(rank_within_strata(expression, inserts), family, options.n)

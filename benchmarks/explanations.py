@@ -26,7 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from crmnet.data.dataset import Dataset
-from crmnet.interpretation.attribute import INSERT, METHODS, AttributeOptions, attribute, randomised
+from crmnet.interpretation.attribute import METHODS, AttributeOptions, attribute, randomised
+from crmnet.interpretation.inserts import Inserts, find_inserts
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import N_TOKEN
 from crmnet.simulation.cell import MEDIA, Cell
@@ -38,15 +39,16 @@ SPAN = 7
 RESAMPLES = 200
 
 
-def true_sites(dataset: Path, rows: int, medium: str) -> list[tuple[int, int, int, float]]:
-    """Row, start and end on the insert, and effect of each site in the first ``rows`` promoters."""
+def true_sites(dataset: Path, inserts: Inserts, medium: str) -> list[tuple[int, int, int, float]]:
+    """Row, start and end on the insert, and effect of each site in the first promoters."""
     found = []
     with (dataset / "truth" / "sites.tsv").open(newline="") as file:
         for site in csv.DictReader(file, delimiter="\t"):
             row = int(site["id"][1:])
-            if row < rows:
-                start = max(int(site["start"]) - INSERT.start, 0)
-                end = min(int(site["end"]) - INSERT.start, 80)
+            if row < len(inserts.start):
+                first = int(inserts.start[row])
+                start = max(int(site["start"]) - first, 0)
+                end = min(int(site["end"]) - first, int(inserts.lengths[row]))
                 found.append((row, start, end, float(site[f"effect_{medium}"])))
     return found
 
@@ -122,7 +124,7 @@ def main() -> None:
     options = parser.parse_args()
     predictor = Predictor.load(options.run, device="cpu")
     tokens = np.array(Dataset.open(options.dataset).tokens[: options.n])
-    sites = true_sites(options.dataset, options.n, options.medium)
+    sites = true_sites(options.dataset, find_inserts(tokens), options.medium)
     lines = [
         f"{options.n} promoters, {sum(abs(s[3]) >= LEAST for s in sites)} of {len(sites)} sites "
         f"with an effect of at least {LEAST} bins.",
@@ -141,7 +143,7 @@ def main() -> None:
             for beyond in (False,) if method == "masked" else forms:
                 how = AttributeOptions(method, beyond_composition=beyond)
                 found = attribute(model, tokens, medium=options.medium, options=how)
-                score = with_interval(found.values.sum(axis=1)[:, INSERT], sites)
+                score = with_interval(found.inserts.cut(found.values.sum(axis=1)), sites)
                 gap = "–" if found.delta is None else f"{np.abs(found.delta).max():.2g}"
                 lines.append(
                     f"| {name} | {method} | {'removed' if beyond else 'kept'} | "

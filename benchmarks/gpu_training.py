@@ -22,9 +22,9 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from measuring import add_output
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
@@ -48,13 +48,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows on the device")
     parser.add_argument("--steps", type=int, default=50, help="timed steps")
     parser.add_argument("--eager", action="store_true", help="do not compile")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results"),
-        help="folder for the JSON file and the profiles",
-    )
+    add_output(parser, "folder for the JSON file and the profiles")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     rows = []

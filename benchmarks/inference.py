@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import add_output, best_of_rounds, write_result
 from torch import Tensor
 
-from crmnet.benchmark import describe_machine
 from crmnet.models import build
 from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.runs.folder import load_run
@@ -59,50 +59,33 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="run folder; its network replaces --model")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results"),
-        help="folder for the JSON file",
-    )
+    add_output(parser)
     options = parser.parse_args()
     network = load_run(options.run)[0].eval() if options.run else fresh(options.model)
     name_of_network = options.run.name if options.run else options.model
     compared = forms(network)
     x_BCL = _random(options.batch_size)
-    clock: dict[str, list[float]] = {name: [] for name in compared}
-    processor: dict[str, list[float]] = {name: [] for name in compared}
     with torch.inference_mode():
         predicted = {name: form(x_BCL).float().numpy() for name, form in compared.items()}
-        for _ in range(options.rounds):
-            for name, form in compared.items():
-                start = time.perf_counter(), time.process_time()
-                form(x_BCL)
-                clock[name].append(time.perf_counter() - start[0])
-                processor[name].append(time.process_time() - start[1])
-    plain = predicted["plain"]
+        calls = {name: partial(form, x_BCL) for name, form in compared.items()}
+        best = best_of_rounds(calls, options.rounds)
+    plain, plain_best = predicted["plain"], best["plain"]
     rows = {
         name: {
-            "sequences_per_second": round(options.batch_size / min(clock[name]), 1),
-            "sequences_per_cpu_second": round(options.batch_size / min(processor[name]), 1),
-            "times_plain": round(min(clock["plain"]) / min(clock[name]), 2),
-            "times_plain_cpu": round(min(processor["plain"]) / min(processor[name]), 2),
+            "sequences_per_second": round(options.batch_size / seconds.wall, 1),
+            "sequences_per_cpu_second": round(options.batch_size / seconds.cpu, 1),
+            "times_plain": round(plain_best.wall / seconds.wall, 2),
+            "times_plain_cpu": round(plain_best.cpu / seconds.cpu, 2),
             "largest_difference": float(np.abs(predicted[name] - plain).max()),
             "r": float(np.corrcoef(predicted[name][:, 0], plain[:, 0])[0, 1]),
         }
-        for name in compared
+        for name, seconds in best.items()
     }
-    result = {
-        "machine": describe_machine(torch.device("cpu")),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": f"python benchmarks/inference.py {'--run' if options.run else '--model'} "
-        f"{name_of_network} --batch-size {options.batch_size} --rounds {options.rounds}",
-        "forms": rows,
-    }
-    options.output.mkdir(parents=True, exist_ok=True)
-    name = f"inference_{name_of_network}.json"
-    (options.output / name).write_text(json.dumps(result, indent=2) + "\n")
+    command = (
+        f"python benchmarks/inference.py {'--run' if options.run else '--model'} "
+        f"{name_of_network} --batch-size {options.batch_size} --rounds {options.rounds}"
+    )
+    write_result(options.output, f"inference_{name_of_network}", command, forms=rows)
     print(json.dumps(rows, indent=2))
 
 

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from measuring import add_output
 
 from crmnet.process import peak_resident
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
@@ -98,13 +99,7 @@ def main() -> None:
         required=True,
         help="folder for temporary files, 7 GB for 30 M rows; it is deleted",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results"),
-        help="folder for the JSON file",
-    )
+    add_output(parser)
     parser.add_argument("--ingest", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ingest:

@@ -18,9 +18,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
+from measuring import add_output, write_result
 
-from crmnet.benchmark import describe_machine
 from crmnet.data.dataset import BIN_UNIT, Dataset
 from crmnet.data.loader import DatasetRows, RowBatches
 
@@ -41,13 +40,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=51_339_035, help="rows of the data set")
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--batches", type=int, default=3000, help="timed batches")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("benchmarks/results"),
-        help="folder for the JSON file",
-    )
+    add_output(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         rows = DatasetRows(dataset(Path(scratch), options.rows), ["complex"])
@@ -61,19 +54,18 @@ def main() -> None:
         for _, batch in zip(range(options.batches), sampler, strict=False):
             count += len(rows[batch].labels)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
+    command = (
+        f"python benchmarks/input_path.py --rows {options.rows} "
+        f"--batch-size {options.batch_size} --batches {options.batches}"
+    )
     result = {
-        "machine": describe_machine(torch.device("cpu")),
-        "date": time.strftime("%Y-%m-%d"),
-        "command": f"python benchmarks/input_path.py --rows {options.rows} "
-        f"--batch-size {options.batch_size} --batches {options.batches}",
         "rows": options.rows,
         "batch_size": options.batch_size,
         "sequences_per_second": round(count / seconds),
         "sequences_per_cpu_second": round(count / cpu_seconds),
         "permutation_cpu_seconds_per_epoch": round(permutation, 2),
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "input_path.json").write_text(json.dumps(result, indent=2) + "\n")
+    write_result(options.output, "input_path", command, **result)
     print(json.dumps(result, indent=2))
 
 

@@ -18,9 +18,8 @@ import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.splits import hold_out
-from crmnet.sequence import ADAPTER_5, LETTERS
+from crmnet.sequence import LETTERS, inserts
 
-INSERT = slice(len(ADAPTER_5), len(ADAPTER_5) + 80)
 PENALTY = 30.0
 
 Floats = npt.NDArray[np.float64]
@@ -28,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 def counts(tokens: npt.NDArray[np.uint8], k: int) -> Floats:
     """Counts of each k-mer on both strands, ``(N, 4**k)``; words with N are not counted."""
-    insert = tokens[:, INSERT].astype(np.int64)
+    insert = inserts(tokens)[0].astype(np.int64)
     found = np.zeros((len(insert), 4**k + 1))
     for strand in (insert, np.where(insert < 4, 3 - insert, insert)[:, ::-1]):
         windows = np.lib.stride_tricks.sliding_window_view(strand, k, axis=1)

@@ -5,12 +5,15 @@ import sys
 
 # Before torch is imported. With pytest-xdist each process of the tests has one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime sends usage data otherwise
 
 import pytest
 import torch
 
+from crmnet.process import start_fast
 from support import settings
 
+start_fast()  # without searches for garbage among the objects of imported modules
 torch.set_num_threads(min(int(os.environ["OMP_NUM_THREADS"]), torch.get_num_threads()))
 
 

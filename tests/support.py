@@ -87,6 +87,13 @@ def write_lines(path, *lines, header=HEADER, end="\n"):
     return path
 
 
+def write_rows(path, rows, header="sequence expression medium family"):
+    """Write a table of rows, which are tuples of values; the names in ``header`` by blanks."""
+    return write_lines(
+        path, *("\t".join(map(str, row)) for row in rows), header="\t".join(header.split())
+    )
+
+
 def ingest_rows(files, destination, **options):
     """Ingest; by default without adapters and with any number of rejected rows."""
     from crmnet.data.ingest import IngestOptions, ingest

@@ -18,6 +18,7 @@ from crmnet.files import (
     is_stream,
     locked,
     make_room,
+    replacing,
     target_of,
     temporary_folder,
     write_atomically,
@@ -241,6 +242,25 @@ def test_a_full_disk_names_the_file_and_leaves_no_part(tmp_path, size):
         f"{out} cannot be written: file too large; free some space, or choose another disk\n"
     )
     assert listed(tmp_path) == []
+
+
+def test_replacing_removes_only_known_files_that_were_not_written(tmp_path):
+    names = ("page-#.png", "table.tsv", "note+.txt")
+    for name in ("page-1.png", "page-2.png", "page-30.png", "page-x.png", "page-2.pngx",
+                 "table.tsv", "table_tsv", "note+.txt", "noteee.txt"):  # fmt: skip
+        (tmp_path / name).write_text("same")
+    (tmp_path / "page-4.png").mkdir()
+    with replacing(tmp_path, names):
+        write_text_atomically(tmp_path / "page-1.png", "same")
+        write_text_atomically(tmp_path / "table.tsv", "same")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {
+        "page-1.png", "page-x.png", "page-2.pngx", "page-4.png", "table.tsv", "table_tsv",
+        "noteee.txt",
+    }  # fmt: skip
+    with pytest.raises(RuntimeError), replacing(tmp_path, names):
+        raise RuntimeError
+    assert {path.name for path in tmp_path.iterdir()} == left
 
 
 def test_a_temporary_folder_is_removed_also_after_a_kill(tmp_path, monkeypatch):

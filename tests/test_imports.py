@@ -12,7 +12,15 @@ pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 ORDER = [
     ("choices",),  # named choices of options; imports nothing
-    ("arrays", "sequence", "names", "files", "process", "device"),  # DNA as arrays; this machine
+    (
+        "arrays",
+        "compiled",
+        "sequence",
+        "names",
+        "files",
+        "process",
+        "device",
+    ),  # DNA as arrays; this machine
     ("perturb",),  # edited sequences, still without a model
     ("data",),  # rows on disk
     ("models",),  # networks, which read what data holds

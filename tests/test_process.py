@@ -1,5 +1,6 @@
 """How the command starts and ends, and the peak memory that a process reports."""
 
+import functools
 import os
 import pstats
 import subprocess
@@ -107,10 +108,15 @@ def test_the_status_under_head_is_0(words):
     assert not done.stderr
 
 
+@functools.cache
+def in_utf_8(words):
+    return shell(f"crmnet {words}", PYTHONIOENCODING="utf-8")
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
 @pytest.mark.parametrize("words", ["models show yeast", "evaluate --help"])
 def test_every_terminal_gets_the_whole_text(words, encoding):
-    expected = shell(f"crmnet {words}", PYTHONIOENCODING="utf-8")
+    expected = in_utf_8(words)
     done = shell(f"crmnet {words}", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.count(b"\n") == expected.stdout.count(b"\n") > 5

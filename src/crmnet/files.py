@@ -176,6 +176,37 @@ def check_outputs(
         check_free(output, overwrite)
 
 
+def outputs_in(folder: PathLike, names: Iterable[str]) -> list[Path]:
+    """Paths in a folder that have one of the names, in which ``#`` stands for a whole number."""
+    folder = Path(folder)
+    patterns = [re.escape(name).replace(r"\#", r"\d+") for name in names]
+    known = re.compile("|".join(patterns) or r"(?!)")
+    return [path for path in sorted(folder.glob("*")) if known.fullmatch(path.name)]
+
+
+@contextmanager
+def replacing(folder: PathLike, names: Iterable[str]) -> Iterator[None]:
+    """Remove what an earlier run left in a folder and the block did not write again.
+
+    Nothing is removed if the block fails. Files with other names stay.
+
+    Args:
+        folder: The folder that the block writes into.
+        names: Names of the command's files, as for :func:`outputs_in`.
+    """
+    before = {path: _version(path) for path in outputs_in(folder, names) if path.is_file()}
+    yield
+    for path, version in before.items():
+        if path.is_file() and not is_stream(path) and _version(path) == version:
+            path.unlink()
+
+
+def _version(path: Path) -> tuple[int, int, int]:
+    """Differs after :func:`write_atomically`, which makes a new file."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
 def check_source_stays(source: PathLike, destination: PathLike) -> None:
     """Check that writing ``destination`` does not replace its own input, ``source``.
 

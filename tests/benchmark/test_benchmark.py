@@ -51,9 +51,11 @@ def small_matrices(monkeypatch):
     monkeypatch.setattr(machine, "MATRIX_SIZES", {"cpu": (32,), "gpu": (32,)})
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def result():
-    return benchmark(options(precisions=("fp32", "fp16")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine, "MATRIX_SIZES", {"cpu": (32,), "gpu": (32,)})
+        return benchmark(options(precisions=("fp32", "fp16")))
 
 
 def table_rows(text):

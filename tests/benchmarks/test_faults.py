@@ -1,9 +1,13 @@
+import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from fault_drill.material import Material, writing_commands
+
+from crmnet.cli import COMMANDS
 
 pytestmark = pytest.mark.slow
 
@@ -19,3 +23,17 @@ def test_hostile_models_and_fuzzed_inputs_end_in_one_line(tmp_path):
     assert {name: part["faults"] for name, part in parts.items()} == {"models": {}, "fuzz": {}}
     assert parts["models"]["cases"] == 5
     assert parts["fuzz"]["cases"] == 15
+
+
+def test_every_command_that_writes_is_in_the_drill(tmp_path):
+    def commands(table, words=()):
+        for name, entry in table.items():
+            if isinstance(entry, dict):
+                yield from commands(entry, (*words, name))
+            elif "output" in inspect.signature(entry).parameters:
+                yield (*words, name)
+
+    drilled = {tuple(words[:2]) for words in writing_commands(Material(tmp_path)).values()}
+    drilled |= {words[:1] for words in drilled}
+    not_drilled = {("models", "import-keras")}  # needs TensorFlow
+    assert set(commands(COMMANDS)) - drilled == not_drilled

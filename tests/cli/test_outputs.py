@@ -151,3 +151,43 @@ def test_two_processes_do_not_write_one_output(place, crmnet):
             status, _, err = crmnet(*line.split())
         assert (status, "another process is writing out" in err) == (2, True), err
         assert not Path("out").exists()
+
+
+OLD = {
+    "explain run rows.tsv --medium complex --method gradient --first 2 --page 1 --format svg": [
+        "attributions.npz", "sites.tsv", "logos-2.svg", "logos-3.svg", "logos-12.png",
+        "figure5.pdf", "figure5.tsv", "planted.png", "planted.tsv", "pairs.tsv",
+    ],
+    "motifs discover rows.tsv -n 20 --plain": ["motifs.meme", "motifs.tsv", "motifs.png"],
+    "evaluate --predictions predictions.tsv --resamples 10": ["metrics.json", "scatter.png"],
+    "compare run --data data --resamples 10": ["compare.csv", "compare.png"],
+    "data check data": ["check.json", "check.png"],
+}  # fmt: skip
+"""Command → names of its own files, some of which this run does not write."""
+NOT_ITS_OWN = ["logos-notes.txt", "logos-1.png.bak", "my-logos-3.svg", "attributions.txt", "sites"]
+
+
+@pytest.mark.parametrize("line", OLD)
+def test_an_overwritten_folder_holds_what_this_run_wrote_and_the_users_files(place, crmnet, line):
+    for name in [*OLD[line], *NOT_ITS_OWN]:
+        (place / "out").mkdir(exist_ok=True)
+        (place / "out" / name).write_text("old")
+    status, _, err = crmnet(*line.split(), "-o", "out", "--overwrite")
+    assert status == 0, err
+    old = {path.name for path in (place / "out").iterdir() if path.read_bytes() == b"old"}
+    assert old == set(NOT_ITS_OWN)
+    status, _, err = crmnet(*line.split(), "-o", "new")
+    assert status == 0, err
+    assert {p.name for p in (place / "new").iterdir()} == {
+        path.name for path in (place / "out").iterdir()
+    } - set(NOT_ITS_OWN)
+
+
+def test_a_failed_run_removes_nothing(place, crmnet):
+    (place / "out").mkdir()
+    for name in ("figure5.tsv", "logos-7.png"):
+        (place / "out" / name).write_text("old")
+    before = contents(place)
+    status, _, _ = crmnet("explain", "run", "rows.tsv", "--medium", "x", "-o", "out", "--overwrite")
+    assert status == 2
+    assert contents(place) == before

@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -235,21 +233,3 @@ def test_the_block_size_does_not_change_the_data_set(tmp_path, monkeypatch):
         fingerprints.add(ingest([tmp_path / "rows.tsv"], tmp_path / "set", options).fingerprint)
     assert len(fingerprints) == 1
     assert len(Dataset.open(tmp_path / "set")) == 60
-
-
-UNCACHED = """
-from numba.core.caching import CacheImpl, FunctionCache
-CacheImpl._locator_classes = []
-FunctionCache._impl_class._locator_classes = []
-import numba
-try:
-    numba.njit(cache=True)(lambda x: x)
-except RuntimeError:
-    import crmnet.data.fast_parser
-    print("imported")
-"""
-
-
-def test_a_place_without_a_writable_cache_is_no_obstacle():
-    done = subprocess.run([sys.executable, "-c", UNCACHED], capture_output=True, text=True)
-    assert done.stdout == "imported\n", done.stderr

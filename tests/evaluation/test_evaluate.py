@@ -10,6 +10,7 @@ from torch import nn
 from crmnet import Dataset, Predictor, evaluate
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from support import write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -38,9 +39,7 @@ ROWS = [
 
 def rows_file(path, columns=4):
     names = ["sequence", "expression", "medium", "family"]
-    lines = ["\t".join(map(str, row[:columns])) for row in [names, *ROWS]]
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    return write_rows(path, [row[:columns] for row in ROWS], " ".join(names[:columns]))
 
 
 @pytest.fixture

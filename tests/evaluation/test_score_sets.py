@@ -12,7 +12,7 @@ from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import opened
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
-from support import SHARED, needs_shared
+from support import SHARED, needs_shared, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -44,12 +44,6 @@ ROWS = [
     ("AAAA", 0, "defined", "z"),
     ("CCCC", 8, "complex", "z"),
 ]
-
-
-def write_rows(path, rows, header="sequence expression medium family"):
-    lines = [header.split(), *rows]
-    path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
-    return path
 
 
 def two_media(folder, rows=ROWS):

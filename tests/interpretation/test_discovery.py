@@ -92,6 +92,32 @@ def test_attributions_are_taken_from_the_insert_of_each_row():
     assert found is same and where == slice(17, 97)
 
 
+def test_the_inserts_of_explain_are_taken_where_it_found_them(crmnet, small_run, tmp_path):
+    """Of 60 bases with adapters, 60 without, and 60 with an N at either end."""
+    bases = "ACGTTGCAAC" * 6
+    texts = [bases, f"{bases[1:]}A", f"N{bases[2:]}N"]
+    (tmp_path / "s.txt").write_text("\n".join(texts) + "\n")
+    for flanks, first in (("auto", 17), ("none", 0)):
+        status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "--medium", "complex",
+                                "--method", "gradient", "--flanks", flanks, "--draw", 0,
+                                "-o", tmp_path / flanks)  # fmt: skip
+        assert status == 0, err
+        read = read_attributions(tmp_path / flanks / "attributions.npz")
+        found, where = aligned_inserts(read)
+        assert (where.start, where.stop) == (first, first + 60)
+        assert decode(found.tokens[:, where], [60] * 3) == texts
+    two = [bases[:50], bases]
+    (tmp_path / "t.txt").write_text("\n".join(two) + "\n")
+    status, _, err = crmnet("explain", small_run, tmp_path / "t.txt", "--medium", "complex",
+                            "--method", "gradient", "--draw", 0, "-o", tmp_path / "t")  # fmt: skip
+    assert status == 0, err
+    read = read_attributions(tmp_path / "t" / "attributions.npz")
+    found, where = aligned_inserts(read)
+    assert decode(found.tokens[:, where]) == two
+    np.testing.assert_array_equal(found.values[0, :50], read.values[0, 17:67])
+    assert not found.values[0, 50:].any() and found.hypothetical.shape == (2, 4, 60)
+
+
 def test_discover_needs_expression(crmnet, tmp_path):
     (tmp_path / "s.txt").write_text("ACGTACGT\n")
     status, _, err = crmnet("motifs", "discover", tmp_path / "s.txt", "-o", tmp_path / "m")

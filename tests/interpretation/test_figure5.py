@@ -172,3 +172,61 @@ def test_the_command_draws_it(crmnet, small_run, assay, tmp_path):
     for row in table:
         if int(row["promoters"]) >= 5:
             assert float(row["expression_low"]) <= float(row["expression"])
+
+
+def test_a_site_that_reaches_into_an_adapter_counts_with_its_bases_on_the_insert():
+    saliency = np.array([[1.0, 3, 5, 0], [2, 0, 0, 0], [0, 0, 4, 0]])
+    # Bases -1 to 1 of the first promoter, 1 to 2 of the second, whose insert has 2 bases, and 1 to
+    # 3 of the third, the only one completely on its insert.
+    found = hits([0, 1, 2], [-1, 0, 1], [2, 3, 4], ["+", "+", "-"])
+    _, motif = site_statistics(saliency, np.array([3.0, 6, 12]), [("M", found)], 0, [4, 2, 4])
+    assert (motif.promoters, motif.into_adapter) == (3, 2)
+    assert motif.saliency[0] == pytest.approx((1 + 3 + 2 + 0 + 0 + 4 + 0) / (2 + 2 + 3))
+    assert motif.expression[0] == pytest.approx(7)
+    # Windows of three: means 3 and 8/3; the insert of two bases, 1; 4/3 and 4/3.
+    assert motif.random_saliency == pytest.approx((2 * 17 / 6 + 2 * 1 + 3 * 4 / 3) / 7)
+
+
+def test_sites_with_their_middle_on_the_insert_are_counted(tmp_path, caplog):
+    """Adapters end in ATC and begin with GGTT: of the site's twelve bases 3, 4 or 9 are theirs."""
+    site = "ATCCGGAAGGTT"
+    motif = Motif("M", "M1", (np.arange(4)[:, None] == encode([site])[0]) * 20.0 + 0.1)
+    filling = "CTCT" * 20
+    inserts = [
+        filling[:30] + site + filling[:38],  # completely on the insert
+        "CGGAAGGTT" + filling[:71],  # 3 bases on the 5' adapter
+        filling[:72] + "ATCCGGAA",  # 4 bases on the 3' adapter
+        filling[:52] + "ATCCGGAA",  # the same in an insert of 60 bases
+        filling,
+    ]
+    tokens = prepare(*encode(inserts), "add")[0]
+    predictor = Predictor(Letters(), ["complex"], torch.device("cpu"))
+    found = figure5(predictor, Promoters(list("abcde"), tokens, None), tmp_path,
+                    motifs=[FigureMotif(motif)], picture="svg")  # fmt: skip
+    assert [(row.promoters, row.into_adapter) for row in found] == [(5, 0), (4, 3)]
+    # The prediction counts G, so saliency is 1 at each G: 4, 4, 2 and 2 of 12, 9, 8 and 8 bases.
+    # The mask keeps all of them.
+    assert found[1].saliency[0] == pytest.approx((4 + 4 + 2 + 2) / (12 + 9 + 8 + 8))
+    table = rows(tmp_path / "figure5.tsv")
+    assert [row["into_adapter"] for row in table] == ["0", "3"]
+
+
+def test_a_site_in_the_adapter_does_not_count(tmp_path):
+    motif = Motif("M", "M1", (np.arange(4)[:, None] == encode(["TTCACATCCTCT"])[0]) * 20.0 + 0.1)
+    tokens = prepare(*encode(["CTCT" * 20]), "add")[0]
+    predictor = Predictor(Letters(), ["complex"], torch.device("cpu"))
+    with pytest.raises(ValueError, match="none of the motifs has a site"):
+        figure5(predictor, Promoters(["a"], tokens, None), tmp_path, motifs=[FigureMotif(motif)])
+
+
+def test_the_example_marks_a_site_that_reaches_into_the_adapter():
+    figure_motif = FigureMotif(Motif("M", "D1", np.eye(4) * 9 + 1))
+    _, axes = plt.subplots(2)
+    values = np.zeros((1, 4, 80), dtype=np.float32)
+    rows = Rows(["361"], values, np.array([80]), np.array([1]))
+    _example(axes, "A", figure_motif, hits([0], [-1], [3], ["+"]), rows)
+    title = axes[0].get_title(loc="left") or axes[0].get_title()
+    assert title.endswith("promoter 361 († reaches into the adapter)")
+    (span,) = [p for p in axes[0].patches if p.get_width() > 1]
+    assert (span.get_x(), span.get_width()) == (0, 3)
+    plt.close("all")

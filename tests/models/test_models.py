@@ -90,17 +90,21 @@ def test_output_has_one_finite_value_per_medium(network):
 
 def test_every_parameter_gets_a_gradient(name):
     # In a new network all hidden units of a gate may be 0 by chance, so that some parameter has no
-    # gradient; hence three networks. The bias of the keys never has one: it shifts all scores of a
-    # query alike, which the softmax ignores.
-    without = []
+    # gradient; hence up to three networks. The bias of the keys never has one: it shifts all scores
+    # of a query alike, which the softmax ignores.
+    always: set[str] = set()
     for seed in range(3):
         torch.manual_seed(seed)
         network = build(name, n_media=2)
         network.train()(promoters(4)).square().sum().backward()
-        named = network.named_parameters()
-        without.append({n for n, p in named if p.grad is None or not p.grad.any()})
-    always = set.intersection(*without)
-    assert [name for name in always if not name.endswith("attend.key.bias")] == []
+        without = {
+            n for n, p in network.named_parameters()
+            if not n.endswith("attend.key.bias") and (p.grad is None or not p.grad.any())
+        }  # fmt: skip
+        always = always & without if seed else without
+        if not always:
+            return
+    raise AssertionError(always)
 
 
 def test_saved_weights_give_the_same_predictions(network, name, tmp_path):
@@ -294,18 +298,20 @@ def test_config_is_frozen():
     assert isinstance(CRMnet(CRMnetConfig(**TINY_WIDTHS)), torch.nn.Module)
 
 
+# At these widths, all blocks of these networks would take too long for a test of training.
+FEW_BLOCKS = {"crmnet": {"transformer_blocks": 1}, "dream-attn": {"channels": 16, "blocks": 1}}
+
+
 def test_every_network_can_overfit_64_rows(name):
     torch.manual_seed(0)
-    # At these widths, the paired transformer blocks of crmnet would take too long for a test.
-    narrow = {} if name == "crmnet-small" else NARROW.get(name, {}) | (
-        {"transformer_blocks": 1} if name == "crmnet" else {}
-    )  # fmt: skip
+    narrow = {} if name == "crmnet-small" else NARROW.get(name, {}) | FEW_BLOCKS.get(name, {})
     network = build(name, soft_bins=False, **narrow)
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     x, y = promoters(64), torch.randn(64, 1)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    rate = 1e-3 if name in ("crmnet-small", "deepatt", "dream-rnn") else 3e-3
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
     for _ in range(400):
         optimiser.zero_grad()
         loss = torch.nn.functional.mse_loss(network(x), y)

@@ -1,4 +1,9 @@
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -69,3 +74,28 @@ def test_a_file_with_other_predictions_is_not_written(predictor, tmp_path, monke
     with pytest.raises(ValueError, match="differs from PyTorch"):
         export_program(predictor, tmp_path / "m.pt2")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_ends_an_export_in_one_line(small_run, tmp_path):
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+
+    words = ["models", "export", small_run, "--torch-export", "-o", "m.pt2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "crmnet", *words], cwd=tmp_path, preexec_fn=limit,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("crmnet: error: m.pt2 cannot be written: file too large")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_telemetry_of_onnxruntime_is_off(tmp_path):
+    """With telemetry, the import alone writes a device id into the cache of the user."""
+    code = "from crmnet.prediction.export import import_onnx; import_onnx()"
+    kept = {
+        k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    subprocess.run([sys.executable, "-c", code], check=True, env={**kept, "HOME": str(tmp_path)})
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]

@@ -262,3 +262,22 @@ def test_an_explanation_of_a_long_sequence_is_refused(crmnet, small_run, counter
     assert "give the part that counts, at most 82 bases" in error
     with pytest.raises(ValueError, match="sequence number 1 has 1,000 bases"):
         attribute(counter, [LONG], medium="complex")
+
+
+@pytest.mark.parametrize("more", [(), ("--part-rows", 2)])
+def test_windows_are_not_called_sequences(small_run, tmp_path, crmnet, monkeypatch, more):
+    """Of two sequences, "added adapters to 12 of 12 sequences" was printed."""
+    file = tmp_path / "in.fa"
+    file.write_text(f">long\n{LONG}\n>short\n{'ACGT' * 20}\n")
+    words = ("predict", small_run, file)
+    if not more:
+        monkeypatch.setattr("crmnet.prediction.table.WINDOWS", 3)  # several blocks of a sequence
+        for output in ("t.tsv", "t.bedgraph"):
+            status, _, error = crmnet(*words, "--tile", 100, "-o", tmp_path / output)
+            assert status == 0 and error.splitlines()[:2] == [
+                "12 windows of 2 sequences", "added adapters to 12 of 12 windows",
+            ]  # fmt: skip
+    status, _, error = crmnet(*words, "--window", "last", *more, "-o", tmp_path / "w.tsv")
+    assert status == 0 and "2 windows of 2 sequences\nadded adapters to 2 of 2 windows" in error
+    file.write_text(f">long\n{LONG}\n")
+    assert "1 window of 1 sequence\n" in crmnet(*words, "--window", "first")[2]

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmnet.models import build
-from crmnet.runs.folder import RECORD, WEIGHTS, load_run, load_strictly, save_record, save_weights
+from crmnet.runs.folder import (
+    RECORD,
+    WEIGHTS,
+    load_run,
+    load_strictly,
+    load_tensors,
+    save_record,
+    save_weights,
+)
+from crmnet.runs.packed import load_card
 from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
 from crmnet.training.resume import load_state, save_state
@@ -40,6 +49,14 @@ def test_weights_are_readable_for_all_users(run):
     other = run / "other"
     other.touch()
     assert (run / WEIGHTS).stat().st_mode == other.stat().st_mode
+
+
+def test_weights_that_cannot_be_opened_are_not_called_missing(tmp_path):
+    (tmp_path / WEIGHTS).symlink_to(WEIGHTS)  # nobody can open it, not even root
+    with pytest.raises(OSError, match="symbolic links"):
+        load_tensors(tmp_path / WEIGHTS)
+    with pytest.raises(OSError, match="symbolic links"):
+        load_card(tmp_path / WEIGHTS)
 
 
 def test_missing_folder_record_or_weights_are_named(run, tmp_path):

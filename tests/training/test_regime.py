@@ -47,6 +47,14 @@ def complex_only(assay, tmp_path_factory):
     return ingest([folder / "rows.tsv"], folder / "set", IngestOptions(media=("complex",)))
 
 
+@pytest.fixture(scope="module")
+def pooled(assay, tmp_path_factory):
+    """A run with one output for both media."""
+    run = tmp_path_factory.mktemp("pooled") / "pretrained"
+    train(settings("epochs=1", "pool_media=true"), assay, run)
+    return run
+
+
 # -- rates ------------------------------------------------------------------------------------
 
 
@@ -106,13 +114,13 @@ def test_fine_tuning_starts_from_the_pre_trained_metrics(assay, complex_only, tm
     assert tuned.data["start"]["run"] == "pretrained"
 
 
-def test_fine_tuning_trains_all_weights(assay, complex_only, tmp_path):
-    record = train(settings("epochs=1", "pool_media=true"), assay, tmp_path / "pretrained")
+def test_fine_tuning_trains_all_weights(pooled, complex_only, tmp_path):
+    model = load_record(pooled).settings.model
     train(
-        resolve("demo", [*training_only(), "epochs=1"], model=record.settings.model),
-        complex_only, tmp_path / "tuned", start=tmp_path / "pretrained",
+        resolve("demo", [*training_only(), "epochs=1"], model=model),
+        complex_only, tmp_path / "tuned", start=pooled,
     )  # fmt: skip
-    a = load_file(tmp_path / "pretrained" / WEIGHTS)
+    a = load_file(pooled / WEIGHTS)
     b = load_state(tmp_path / "tuned" / STATE)["state_dict"]
     changed = [n for n in a if not torch.equal(a[n], b[f"network.{n}"])]
     assert len(changed) > 0.9 * len(a)  # a unit that is never active learns nothing
@@ -120,12 +128,11 @@ def test_fine_tuning_trains_all_weights(assay, complex_only, tmp_path):
 
 @pytest.mark.parametrize("more", [(), ("ema=0.9", "workers=1")])
 def test_an_interrupted_fine_tuning_resumes_to_the_same_weights(
-    assay, complex_only, tmp_path, monkeypatch, more
+    pooled, complex_only, tmp_path, monkeypatch, more
 ):
-    record = train(settings("epochs=1", "pool_media=true"), assay, tmp_path / "pretrained")
     changes = [*training_only(), "epochs=2", *more]
-    tuning = resolve("demo", changes, model=record.settings.model)
-    whole = train(tuning, complex_only, tmp_path / "whole", start=tmp_path / "pretrained")
+    tuning = resolve("demo", changes, model=load_record(pooled).settings.model)
+    whole = train(tuning, complex_only, tmp_path / "whole", start=pooled)
 
     class Killed(Exception):
         pass
@@ -136,10 +143,8 @@ def test_an_interrupted_fine_tuning_resumes_to_the_same_weights(
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(RunFolder, "on_train_epoch_start", die)
-        train(tuning, complex_only, tmp_path / "cut", start=tmp_path / "pretrained")
-    resumed = train(
-        tuning, complex_only, tmp_path / "cut", start=tmp_path / "pretrained", resume=True
-    )
+        train(tuning, complex_only, tmp_path / "cut", start=pooled)
+    resumed = train(tuning, complex_only, tmp_path / "cut", start=pooled, resume=True)
     assert resumed.best == whole.best
     a, b = (load_file(tmp_path / run / WEIGHTS) for run in ("whole", "cut"))
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -172,9 +177,8 @@ def training_only():
     return [s for s in TINY if s.partition("=")[0] in TrainSettings.model_fields]
 
 
-def test_a_pooled_model_is_evaluated_on_either_medium(assay, tmp_path):
-    train(settings("epochs=1", "pool_media=true"), assay, tmp_path / "run")
-    predictor = Predictor.load(tmp_path / "run")
+def test_a_pooled_model_is_evaluated_on_either_medium(assay, pooled):
+    predictor = Predictor.load(pooled)
     assert {s.name.partition(":")[2] for s in score_model(predictor, assay)} == set(assay.media)
     a, b = (predictor.predict(["ACGT" * 20], medium=m) for m in ("complex", "defined"))
     assert a == b
@@ -432,18 +436,47 @@ def history(run):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("launcher", ["plain", "torchrun"])
-def test_two_processes_equal_one_with_the_same_global_batch(assay: Dataset, tmp_path, launcher):
+RATES = {"learning_rate": 0.002, "start_learning_rate": 0.0002, "final_learning_rate": 0.00001}
+DOUBLE = str(Path(__file__).with_name("train_in_double.py"))
+
+
+def in_double(data, run, *more, program=(DOUBLE,)):
+    """Train in double precision and return what was printed."""
+    return run_quietly(command(data, run, *PLAIN, "epochs=2", *more, program=program)).stdout
+
+
+@pytest.fixture(scope="module")
+def one_process(assay: Dataset, tmp_path_factory):
     # 483 rows are ten steps of 48 and one of 3: 2 for one process, 1 for the other.
-    common = [*PLAIN, "epochs=2", "scale_learning_rate=false"]
-    one, two = tmp_path / "one", tmp_path / "two"
-    double = str(Path(__file__).with_name("train_in_double.py"))
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    shared = [double] if launcher == "plain" else [*torchrun, double]
-    run_quietly(command(assay.path, one, *common, "batch_size=48", program=[double]))
-    parallel = command(assay.path, two, *common, "batch_size=24", "devices=2", program=shared)
-    done = run_quietly(parallel)
-    assert done.stdout.count("run:") == 1  # one of them reports
+    run = tmp_path_factory.mktemp("one") / "run"
+    rates = [f"{name}={rate}" for name, rate in RATES.items()]
+    in_double(assay.path, run, *rates, "batch_size=48")
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_processes(assay: Dataset, tmp_path_factory):
+    """Half of the rates, which grow with the number of devices."""
+    run = tmp_path_factory.mktemp("two") / "run"
+    rates = [f"{name}={rate / 2}" for name, rate in RATES.items()]
+    return run, in_double(assay.path, run, *rates, "batch_size=24", "devices=2")
+
+
+@pytest.fixture(scope="module")
+def torchrun(assay: Dataset, tmp_path_factory):
+    """The rates of one process."""
+    run = tmp_path_factory.mktemp("torchrun") / "run"
+    rates = [f"{name}={rate}" for name, rate in RATES.items()]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", DOUBLE]
+    changes = [*rates, "batch_size=24", "devices=2", "scale_learning_rate=false"]
+    return run, in_double(assay.path, run, *changes, program=launcher)
+
+
+@pytest.mark.parametrize("launcher", ["plain", "torchrun"])
+def test_two_processes_equal_one_with_the_same_global_batch(one_process, request, launcher):
+    one = one_process
+    two, printed = request.getfixturevalue({"plain": "two_processes"}.get(launcher, launcher))
+    assert printed.count("run:") == 1  # one of them reports
     assert load_record(one).data["training_rows"] == 483
     a, b = load_file(one / WEIGHTS), load_file(two / WEIGHTS)
     assert a["head.0.weight"].dtype == torch.float64
@@ -454,7 +487,8 @@ def test_two_processes_equal_one_with_the_same_global_batch(assay: Dataset, tmp_
             assert float(after[metric]) == pytest.approx(float(before[metric]), abs=1e-9)
 
 
-def test_rates_grow_with_the_number_of_devices(assay: Dataset, tmp_path):
-    run_quietly(command(assay.path, tmp_path / "run", "epochs=1", "devices=2"))
-    rate = float(history(tmp_path / "run")[0]["learning_rate"])
-    assert rate == pytest.approx(2 * 0.002)  # the warm-up is the whole epoch
+def test_rates_grow_with_the_number_of_devices(two_processes):
+    run, _ = two_processes
+    assert load_record(run).settings.train.learning_rate == 0.001
+    rate = float(history(run)[0]["learning_rate"])
+    assert rate == pytest.approx(2 * 0.001)  # the warm-up is the first epoch

@@ -338,13 +338,15 @@ def test_divergence_is_an_error(assay, tmp_path):
         train(made, assay, tmp_path / "run")
 
 
-def test_resume_after_kill_9_equals_an_uninterrupted_run(assay, tmp_path):
+def test_resume_after_kill_9_equals_an_uninterrupted_run(crmnet, assay, tmp_path):
     sets = [part for text in (*TINY, "epochs=5") for part in ("--set", text)]
-    command = [sys.executable, "-m", "crmnet", "train", "demo", "--data", str(assay.path), *sets]
+    words = ["train", "demo", "--data", str(assay.path), *sets]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True)
+    status, _, err = crmnet(*words, "-o", whole)
+    assert status == 0, err
 
-    process = subprocess.Popen([*command, "-o", str(killed)], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "crmnet", *words, "-o", str(killed)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while _epochs(killed) < 2 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
@@ -353,7 +355,8 @@ def test_resume_after_kill_9_equals_an_uninterrupted_run(assay, tmp_path):
     assert 2 <= _epochs(killed) < 5
     assert not load_record(killed).finished
 
-    subprocess.run([*command, "-o", str(killed), "--resume"], check=True, capture_output=True)
+    status, _, err = crmnet(*words, "-o", killed, "--resume")
+    assert status == 0, err
     assert load_record(killed).finished
     a, b = load_file(whole / WEIGHTS), load_file(killed / WEIGHTS)
     assert all(torch.equal(a[name], b[name]) for name in a)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from crmnet.choices import Method, PictureFormat
+from crmnet.choices import Method, PictureFormat, Window
 from crmnet.cli.options import (
     DeviceOption,
     FlanksOption,
@@ -24,8 +24,23 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-NAMES = ("attributions.*", "sites.tsv", "logos-*", "figure5.*", "planted.*", "pairs.tsv")
-"""Files that the command writes."""
+    from crmnet.data.sequences import Promoters
+    from crmnet.interpretation.tiles import Tiles
+    from crmnet.prediction.predictor import Predictor
+
+FORMATS = get_args(PictureFormat)
+TABLES = ("sites.tsv", "figure5.tsv", "planted.tsv", "pairs.tsv")
+NAMES = (
+    *[f"attributions.{kind}" for kind in ("npz", "tsv", "bedgraph")],
+    *TABLES,
+    *[f"{name}.{kind}" for name in ("logos-#", "figure5", "planted") for kind in FORMATS],
+)
+"""Files that the command writes; # stands for a number."""
+REMEDY = (
+    "pass --window last or --window first to explain one end, or --tile 20 for the mean over "
+    "windows along it"
+)
+"""Advice about a sequence that is too long for the network."""
 INCOMPLETE = 0.2
 """Largest gap, in bins, between attributions and prediction without a warning."""
 
@@ -91,6 +106,21 @@ def explain(
     ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffled references.")] = 0,
     flanks: FlanksOption = "auto",
+    window: Annotated[
+        Window | None,
+        typer.Option(
+            help="Of a sequence that is too long for the network, explain the 80 bases at this end."
+        ),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="STEP",
+            help="Of a sequence that is too long for the network, explain windows of 80 bases, one "
+            "every STEP bases, and write the mean of each base over the windows that contain it.",
+        ),
+    ] = None,
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
     device: DeviceOption = "auto",
@@ -105,7 +135,8 @@ def explain(
     """
     columns = sequence_columns(column)
     check_folder(output, NAMES, [model, file, motifs], overwrite)
-    from crmnet.data.sequences import read_promoters
+    _check_tile(tile, window, figure5, plant)
+    from crmnet.files import outputs_in, replacing
     from crmnet.interpretation.attribute import AttributeOptions, unit_of
     from crmnet.interpretation.explain import explain as run_explain
     from crmnet.interpretation.explain import labelled_motifs
@@ -113,56 +144,107 @@ def explain(
     from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    promoters = read_promoters(
-        file, flanks=flanks, length=predictor.length, columns=columns, iupac=iupac
-    )
-    for line in promoters.preparation.messages(predictor.length):
-        print(line, file=sys.stderr)
-    if plant:
-        from crmnet.interpretation.marginalise import check_sites
+    reading: dict[str, Any] = {"flanks": flanks, "columns": columns, "iupac": iupac}
+    some: Promoters | Tiles
+    if tile is None:
+        promoters = _read(file, predictor, window, reading)
+        if plant:
+            from crmnet.interpretation.marginalise import check_sites
 
-        check_sites(promoters.tokens, plant)
-    if (repeated := len(promoters.ids) - len(set(promoters.ids))) > 0:
-        print(f"warning: {repeated:,} of {len(promoters.ids):,} ids repeat an earlier one; they "
-              "get a number (_2, _3, …)", file=sys.stderr)  # fmt: skip
+            check_sites(promoters.tokens, plant)
+        _say_repeats(promoters.ids)
+        some, total = promoters.first(first), len(promoters.ids)
+    else:
+        some, total = _read_tiles(file, predictor, tile, first, reading)
+    if first < total:
+        print(f"explaining the first {first:,} of {total:,} promoters; change this with --first",
+              file=sys.stderr)  # fmt: skip
     options = AttributeOptions(
         method, beyond_composition=not keep_composition, shuffles=shuffles, seed=seed
     )
     named = labelled_motifs(motifs) if motifs else None
-    some = promoters.first(first)
-    if len(some.ids) < len(promoters.ids):
-        print(f"explaining the first {first:,} of {len(promoters.ids):,} promoters; change this "
-              "with --first", file=sys.stderr)  # fmt: skip
-    found = run_explain(
-        predictor, some, output, media=(medium, minus), options=options, motifs=named,
-        drawing=LogoOptions(format, page, draw, own_scale),
-    )  # fmt: skip
+    media = (medium, minus)
+    with replacing(output, NAMES):
+        found = run_explain(
+            predictor, some, output, media=media, options=options, motifs=named,
+            drawing=LogoOptions(format, page, draw, own_scale),
+        )  # fmt: skip
+        if figure5:
+            from crmnet.interpretation.figure5 import figure5 as run_figure5
+            from crmnet.interpretation.figure5 import top_motifs
+
+            run_figure5(
+                predictor, promoters, output, media=media, motifs=top_motifs(motifs),
+                picture=format, seed=seed,
+            )  # fmt: skip
+        if plant:
+            from crmnet.interpretation.marginalise import plant as run_plant
+
+            run_plant(
+                predictor, promoters.tokens, plant, output, media=media, picture=format, seed=seed
+            )
     if found.delta is not None:
-        _say_completeness(abs(found.delta), unit_of(predictor, medium, minus), method)
-    unit = unit_of(predictor, medium, minus) or "the unit of expression"
+        _say_completeness(abs(found.delta), unit_of(predictor, *media), method)
+    unit = unit_of(predictor, *media) or "the unit of expression"
     print(f"positions count from 1 on the sequences as given; attributions and effects are in "
           f"{unit}", file=sys.stderr)  # fmt: skip
-    pages = -(-min(draw, len(some.ids)) // page)
+    pages = len(outputs_in(output, [f"logos-#.{format}"]))
     logos = f", logos-1.{format}{' …' * (pages > 1)}" * (pages > 0)
     print(f"written: {output}/attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")
     if figure5:
-        from crmnet.interpretation.figure5 import figure5 as run_figure5
-        from crmnet.interpretation.figure5 import top_motifs
-
-        run_figure5(
-            predictor, promoters, output, media=(medium, minus), motifs=top_motifs(motifs),
-            picture=format, seed=seed,
-        )  # fmt: skip
         print(f"written: {output}/figure5.{format}, figure5.tsv")
     if plant:
-        from crmnet.interpretation.marginalise import plant as run_plant
-
-        run_plant(
-            predictor, promoters.tokens, plant, output, media=(medium, minus),
-            picture=format, seed=seed,
-        )  # fmt: skip
         pairs = ", pairs.tsv" * (len(plant) > 1)
         print(f"written: {output}/planted.tsv, planted.{format}{pairs}")
+
+
+def _check_tile(
+    tile: int | None, window: Window | None, figure5: bool, plant: list[str] | None
+) -> None:
+    if tile is None:
+        return
+    if window is not None:
+        raise ValueError("--window takes one window of a sequence and --tile all; give one")
+    for option, given in (("--figure5", figure5), ("--plant", bool(plant))):
+        if given:
+            raise ValueError(
+                f"{option} needs promoters, not windows along a sequence; leave out --tile, or "
+                "give --window instead"
+            )
+
+
+def _read(
+    file: Path, predictor: Predictor, window: Window | None, reading: dict[str, Any]
+) -> Promoters:
+    from crmnet.data.sequences import read_promoters
+
+    promoters = read_promoters(
+        file, length=predictor.length, window=window, remedy=REMEDY, **reading
+    )
+    for line in promoters.preparation.messages(predictor.length):
+        print(line, file=sys.stderr)
+    return promoters
+
+
+def _read_tiles(
+    file: Path, predictor: Predictor, step: int, first: int, reading: dict[str, Any]
+) -> tuple[Tiles, int]:
+    from crmnet.interpretation.tiles import read_tiles
+    from crmnet.sequence import insert_window
+
+    tiles = read_tiles(file, step, first=first, length=predictor.length, **reading)
+    _say_repeats(tiles.promoters.ids)
+    width = insert_window(predictor.length, reading["flanks"])
+    print(f"attributions of a sequence that is too long for the network are the mean over the "
+          f"windows of {width} bases, one every {step}, that contain the base "
+          f"({len(tiles.row):,} windows in all)", file=sys.stderr)  # fmt: skip
+    return tiles, tiles.total
+
+
+def _say_repeats(ids: list[str]) -> None:
+    if (repeated := len(ids) - len(set(ids))) > 0:
+        print(f"warning: {repeated:,} of {len(ids):,} ids repeat an earlier one; they get a number "
+              "(_2, _3, …)", file=sys.stderr)  # fmt: skip
 
 
 def _say_completeness(gap: npt.NDArray[np.float32], unit: str | None, method: Method) -> None:

@@ -76,6 +76,7 @@ def discover(
     """
     names = ("motifs.meme", "motifs.tsv", "motifs.png")
     check_folder(output, names, [file, attributions, motifs], overwrite)
+    from crmnet.files import replacing
     from crmnet.interpretation.discovery import DiscoverySources, discover_motifs
     from crmnet.motifs.discover import DiscoverOptions
 
@@ -83,9 +84,10 @@ def discover(
     columns = sequence_columns(column)
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
     sources = DiscoverySources(attributions, _named(motifs), engine)
-    found = discover_motifs(
-        file, output, options, sources, flanks=flanks, columns=columns, iupac=iupac
-    )
+    with replacing(output, names):
+        found = discover_motifs(
+            file, output, options, sources, flanks=flanks, columns=columns, iupac=iupac
+        )
     print("\n".join(found))
     picture = ", motifs.png" * (output / "motifs.png").exists()
     print(f"written: {output}/motifs.meme, motifs.tsv{picture}")

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from crmnet import choices
-from crmnet.files import check_outputs
+from crmnet.files import check_outputs, outputs_in
 from crmnet.process import discard_output
 
 FlanksOption = Annotated[
@@ -156,7 +156,7 @@ def check_folder(
 
     Args:
         output: The folder, which may hold other files; None if nothing is written.
-        names: Names of the files; ``*`` stands for anything.
+        names: Names of the files, as for :func:`crmnet.files.outputs_in`.
         inputs: As for :func:`check_file`.
         overwrite: Whether the files may be replaced.
     """
@@ -164,8 +164,7 @@ def check_folder(
         return
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"{output} is a file; name a folder with -o")
-    found = [path for name in names for path in sorted(output.glob(name))]
-    check_outputs(found, inputs, overwrite)
+    check_outputs(outputs_in(output, names), inputs, overwrite)
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:

@@ -130,7 +130,7 @@ def predict(
     from crmnet.data.reading import check_is_no_sequence
     from crmnet.prediction.predictor import Predictor
     from crmnet.prediction.profile import check_picture, is_bedgraph
-    from crmnet.prediction.table import Reading, unit_lines
+    from crmnet.prediction.table import Reading, unit_lines, windows_line
 
     check_is_no_sequence(file)
     reading = Reading(flanks, window, tile, sequence_columns(column), iupac)
@@ -148,7 +148,7 @@ def predict(
     wanted = list(dict.fromkeys(medium)) if medium else predictor.media
     for name in wanted:
         predictor.medium_index(name)
-    done = sequence.Preparation()
+    done, read = sequence.Preparation(), None
     if place is not None:
         from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
@@ -156,13 +156,16 @@ def predict(
             file, output, tuple(wanted), flanks, part_rows or PART_ROWS, window, reading.columns,
             iupac, digits, overwrite,
         )  # fmt: skip
-        with Counter("sequences") as counter:
+        with Counter("windows" if reading.by_window else "sequences") as counter:
             done = predict_sharded(predictor, job, place, counter)
     elif tile is not None and (plot is not None or is_bedgraph(output)):
-        done = _profile(predictor, file, output, reading, wanted, plot, digits)
+        done, read = _profile(predictor, file, output, reading, wanted, plot, digits)
     else:
-        done = _table(predictor, file, output, reading, wanted, digits)
-    for line in (*done.messages(predictor.length), *unit_lines(predictor, wanted)):
+        done, read = _table(predictor, file, output, reading, wanted, digits)
+    if reading.by_window:  # of parts, each sequence has one window
+        print(windows_line(done.total, done.total if read is None else read), file=sys.stderr)
+    rows = "windows" if reading.by_window else "sequences"
+    for line in (*done.messages(predictor.length, rows), *unit_lines(predictor, wanted)):
         print(line, file=sys.stderr)
     if reading.by_window:
         print("start, end: bases of the given sequence, from 1", file=sys.stderr)
@@ -176,13 +179,17 @@ def _table(
     media: list[str],
     digits: choices.Digits,
     tracks: Tracks | None = None,
-) -> Preparation:
-    """Write the table block by block; ``tracks`` collects the windows of a profile."""
+) -> tuple[Preparation, int]:
+    """Write the table block by block; ``tracks`` collects the windows of a profile.
+
+    Returns:
+        What was done to the rows, and the number of sequences.
+    """
     from crmnet import sequence
     from crmnet.prediction.table import column_names, for_reading, predict_file, table_columns
     from crmnet.reports.tables import TableWriter
 
-    done = sequence.Preparation()
+    done, read = sequence.Preparation(), 0
     names = column_names(predictor, media, by_window=reading.by_window)
     with (
         reader_may_leave(),
@@ -194,9 +201,9 @@ def _table(
             table.write(for_reading(columns, output, digits))
             if tracks is not None:
                 tracks.add(answered)
-            done += answered.preparation
+            done, read = done + answered.preparation, read + answered.sequences
             counter(done.total)
-    return done
+    return done, read
 
 
 def _profile(
@@ -207,8 +214,8 @@ def _profile(
     media: list[str],
     plot: Path | None,
     digits: choices.Digits,
-) -> Preparation:
-    """Write a profile as bedGraph or table, and its picture."""
+) -> tuple[Preparation, int]:
+    """Write a profile as bedGraph or table, and its picture; returns as :func:`_table`."""
     from crmnet import sequence
     from crmnet.prediction.profile import (
         MOST_PANELS,
@@ -219,23 +226,23 @@ def _profile(
     )
     from crmnet.prediction.table import predict_file
 
-    tracks, done = Tracks(), sequence.Preparation()
+    tracks, done, read = Tracks(), sequence.Preparation(), 0
     if is_bedgraph(output):
         with Counter("windows") as counter:
             for answered in predict_file(predictor, file, reading=reading):
                 tracks.add(answered)
-                done += answered.preparation
+                done, read = done + answered.preparation, read + answered.sequences
                 counter(done.total)
         write_bedgraph(output, predictor, tracks.finished(), media)
     else:
-        done = _table(predictor, file, output, reading, media, digits, tracks)
+        done, read = _table(predictor, file, output, reading, media, digits, tracks)
     if plot is not None:
         found = tracks.finished()
         save_profile(plot, predictor, found, media)
         if len(found) > MOST_PANELS:
             print(f"{plot} shows the first {MOST_PANELS} of {len(found):,} sequences",
                   file=sys.stderr)  # fmt: skip
-    return done
+    return done, read
 
 
 def _place(part_rows: int | None, rank: str | None) -> ProcessRank | None:

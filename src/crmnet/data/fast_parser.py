@@ -8,15 +8,14 @@ Letters and adapters come from :mod:`crmnet.sequence`; the compiled code takes t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
+from crmnet.compiled import compiled
 from crmnet.data.lines import Layout
 from crmnet.data.reading import count_lines
 from crmnet.sequence import Lengths, Tokens
@@ -35,14 +34,6 @@ _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 """Codes of the bytes ``\\n``, ``\\r`` and ``"``."""
 _TENS = 10.0 ** np.arange(23)
 """Powers of ten that float64 holds exactly."""
-
-
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile ``function``; the result is kept on disk where numba finds a writable folder."""
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # a read-only installation, and no home to write to
-        return numba.njit(nogil=True)(function)
 
 
 class _SequenceRules(NamedTuple):
@@ -141,7 +132,7 @@ def parse_rows(
     return ParsedRows(tokens, lengths, labels, state, with_n, unparsed)
 
 
-@_compiled
+@compiled
 def _parse_lines(
     text: Any, delimiter: int, width: int, sequence_column: int, label_column: int, cut_long: bool,
     rules: Any, tokens: Any, lengths: Any, labels: Any, state: Any, with_n: Any, starts: Any,
@@ -182,7 +173,7 @@ def _parse_lines(
     starts[len(state)] = offset
 
 
-@_compiled
+@compiled
 def _read_letters(text: Any, offset: int, bases: Any, rules: Any) -> Any:
     """Fill ``bases`` with tokens up to the first byte that is not a letter; return their number."""
     size = 0
@@ -202,7 +193,7 @@ def _read_letters(text: Any, offset: int, bases: Any, rules: Any) -> Any:
     return size
 
 
-@_compiled
+@compiled
 def _is_missing(bases: Any, rules: Any) -> Any:
     """Whether the letters are those of ``NA`` or ``nan``, which stand for a missing value."""
     size = len(bases)
@@ -214,7 +205,7 @@ def _is_missing(bases: Any, rules: Any) -> Any:
     )
 
 
-@_compiled
+@compiled
 def _has_adapters(bases: Any, rules: Any) -> Any:
     """Whether :func:`crmnet.sequence.prepare` finds both adapters, with no N outside them."""
     size = len(bases)
@@ -228,7 +219,7 @@ def _has_adapters(bases: Any, rules: Any) -> Any:
     return _count_mismatches(end, rules.adapter_3) <= rules.mismatches
 
 
-@_compiled
+@compiled
 def _count_mismatches(bases: Any, adapter: Any) -> Any:
     count = np.uint8(0)  # one byte, like the bases, so that this compiles to vector code
     for position in range(len(adapter)):
@@ -236,7 +227,7 @@ def _count_mismatches(bases: Any, adapter: Any) -> Any:
     return count
 
 
-@_compiled
+@compiled
 def _any_n(bases: Any, rules: Any) -> Any:
     any_n = np.uint8(0)
     for position in range(len(bases)):
@@ -244,7 +235,7 @@ def _any_n(bases: Any, rules: Any) -> Any:
     return any_n > 0
 
 
-@_compiled
+@compiled
 def _read_decimal(text: Any, offset: int) -> Any:
     """Read digits with or without a point.
 

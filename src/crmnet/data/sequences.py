@@ -205,6 +205,36 @@ def prepare_block(
     return tokens[:, : int(sequence.sequence_lengths(tokens).max(initial=0))], done
 
 
+def prepare_windows(
+    block: SequenceBlock,
+    path: PathLike,
+    parts: Sequence[Sequence[sequence.Stretch]],
+    flanks: sequence.Flanks = "auto",
+    length: int = sequence.LENGTH,
+    iupac: sequence.Iupac = "error",
+) -> tuple[sequence.Tokens, sequence.Lengths, sequence.Preparation]:
+    """Tokens of windows of a block's sequences, and where these lie in them.
+
+    Args:
+        block: From :func:`read_sequences`.
+        path: The file, for error messages.
+        parts: Windows of each sequence, from :func:`crmnet.sequence.windows`.
+        flanks: As for :func:`crmnet.sequence.prepare`.
+        length: Positions of each row.
+        iupac: As for :func:`prepare_block`.
+
+    Returns:
+        Tokens ``(N, length)``, :func:`crmnet.sequence.window_spans`, and what was done.
+    """
+    texts = block.sequences
+    if iupac == "n":
+        texts = [sequence.iupac_as_n(text) for text in texts]
+    tokens, done = sequence.window_constructs(
+        texts, parts, block_names(block, path), flanks=flanks, length=length
+    )
+    return tokens, sequence.window_spans(texts, parts, flanks), done
+
+
 def block_names(block: SequenceBlock, path: PathLike) -> list[str]:
     """Names of the sequences of a block in messages: id, file and line."""
     file = display_name(path)
@@ -219,6 +249,8 @@ def read_promoters(
     columns: Mapping[str, str] | None = None,
     iupac: sequence.Iupac = "error",
     cut: bool = False,
+    window: sequence.Window | None = None,
+    remedy: str | None = None,
     measured: bool = True,
     only_measured: bool = False,
 ) -> Promoters:
@@ -235,6 +267,9 @@ def read_promoters(
         columns: As for :func:`read_sequences`.
         iupac: As for :func:`prepare_block`.
         cut: As for :func:`prepare_block`.
+        window: The end that is read of a sequence that is too long, which is logged; see
+            :func:`crmnet.sequence.windows`. None means that ``cut`` decides.
+        remedy: As for :func:`prepare_block`.
         measured: Read the expression; False ignores it.
         only_measured: Leave out rows without a measurement, unless no row has one.
 
@@ -244,13 +279,21 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts, given, preparation = [], [], sequence.Preparation()
+    parts, given, preparation, shortened_rows = [], [], sequence.Preparation(), 0
     missing: list[int] = []
     for block in read_sequences(path, expression=measured, columns=columns):
-        tokens, done = prepare_block(block, path, flanks, length, iupac=iupac, cut=cut)
+        if window is None or length is None:
+            tokens, done = prepare_block(
+                block, path, flanks, length, iupac=iupac, cut=cut, remedy=remedy
+            )
+            spans = sequence.given_spans(block.sequences, flanks)
+        else:
+            own = [sequence.windows(text, window, flanks, length) for text in block.sequences]
+            tokens, spans, done = prepare_windows(block, path, own, flanks, length, iupac)
+            shortened_rows += sum(not part.whole for (part,) in own)
         ids += block.ids
         parts.append(tokens)
-        given.append(sequence.given_spans(block.sequences, flanks))
+        given.append(spans)
         preparation += done
         before = len(ids) - len(block.ids)
         for row, text in enumerate(block.expression or [], before):
@@ -258,6 +301,12 @@ def read_promoters(
                 missing.append(row)
             else:
                 expression.append(to_number(text, path, block.lines[row - before], "expression"))
+    if shortened_rows:
+        log.info(
+            "%s: %s of %s sequences are too long for the network; of these the %s %s bases are "
+            "read", display_name(path), f"{shortened_rows:,}", f"{len(ids):,}", window,
+            sequence.insert_window(length or sequence.LENGTH, flanks),
+        )  # fmt: skip
     promoters = Promoters(ids, _stack(parts), None, preparation, np.concatenate(given))
     if missing and expression:
         _report_missing([ids[row] for row in missing], len(ids), path, only_measured)

@@ -39,8 +39,6 @@ Attributions = npt.NDArray[np.float32]
 METHODS = get_args(Method)
 MASK_BELOW = 0.1
 """Smallest saliency that is drawn (paper, section 2.6)."""
-INSERT = slice(len(sequence.ADAPTER_5), len(sequence.ADAPTER_5) + 80)
-"""The insert of a construct with both adapters around 80 bases."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +139,7 @@ def attribute(
     method: str | None = None,
     options: AttributeOptions = DEFAULTS,
     given: npt.ArrayLike | None = None,
+    window: sequence.Window | None = None,
 ) -> Attribution:
     """Attribute the predictions of sequences to their bases.
 
@@ -154,6 +153,8 @@ def attribute(
         options: Method and its settings.
         given: ``(B, 2)``, where the given sequences lie in tokens, as
             :func:`crmnet.sequence.given_spans` returns it. None: the tokens are what was given.
+        window: The end of a text that is explained if the text is too long for the network, as for
+            :meth:`Predictor.prepare`; positions are those of the complete text.
 
     Raises:
         ValueError: If a medium or method is not known, or a sequence cannot be read.
@@ -165,8 +166,10 @@ def attribute(
         tokens = sequence.as_tokens(cast(npt.ArrayLike, sequences))
     else:
         texts = sequence.as_list(cast(sequence.Texts, sequences))
-        tokens = predictor.prepare(texts)
-        given = sequence.given_spans(texts)
+        tokens = predictor.prepare(texts, window=window)
+        parts = [sequence.windows(text, window or "first", "auto", predictor.length)
+                 for text in texts]  # fmt: skip
+        given = sequence.window_spans(texts, parts)
     inserts = find_inserts(tokens, given)
     inside = inserts.inside(tokens.shape[1])
     weights = output_weights(predictor, medium, minus)

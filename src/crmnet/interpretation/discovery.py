@@ -22,7 +22,7 @@ from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
 from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN, literal
 from crmnet.files import PathLike, write_text_atomically
-from crmnet.interpretation.attribute import INSERT
+from crmnet.interpretation.inserts import find_inserts
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import find_families
 from crmnet.motifs.discover import (
@@ -182,27 +182,22 @@ def aligned_inserts(
 ) -> tuple[programs.AttributedConstructs, slice]:
     """Constructs whose inserts lie at the same positions, and these positions.
 
-    Inserts of another length than INSERT, or without an adapter, are moved to the left end; shorter
-    ones are padded with N, whose attribution is 0.
+    Inserts at different positions are moved to the left end; shorter ones are padded with N, whose
+    attribution is 0.
     """
-    inserts, lengths = sequence.inserts(attributed.tokens)
-    found_5, _ = sequence.find_adapters(attributed.tokens)
-    start = np.where(found_5, len(sequence.ADAPTER_5), 0)
-    if ((start == INSERT.start) & (start + lengths == INSERT.stop)).all():
-        return attributed, INSERT
-    width = int(lengths.max(initial=1))
-    along = np.arange(width)
-    exists = along < lengths[:, None]
-    columns = np.where(exists, start[:, None] + along, 0)
-    values = np.where(exists, np.take_along_axis(attributed.values, columns, axis=1), 0)
+    inserts = find_inserts(attributed.tokens)
+    if attributed.inserts is not None:
+        inserts = inserts._replace(start=attributed.inserts[:, 0], stop=attributed.inserts[:, 1])
+    spans = np.unique(np.stack([inserts.start, inserts.stop], axis=1), axis=0)
+    if len(spans) == 1:
+        return attributed, slice(int(spans[0, 0]), int(spans[0, 1]))
     hypothetical = attributed.hypothetical
-    if hypothetical is not None:
-        picked = np.take_along_axis(hypothetical, columns[:, None], axis=2)
-        hypothetical = np.where(exists[:, None], picked, np.float32(0))
-    return (
-        programs.AttributedConstructs(inserts[:, :width], values.astype(np.float32), hypothetical),
-        slice(0, width),
+    moved = programs.AttributedConstructs(
+        inserts.cut_tokens(attributed.tokens),
+        inserts.cut(attributed.values),
+        None if hypothetical is None else inserts.cut(hypothetical),
     )
+    return moved, slice(0, moved.tokens.shape[1])
 
 
 def name_motifs(
@@ -296,8 +291,9 @@ def read_attributions(path: PathLike) -> programs.AttributedConstructs:
         hypothetical: npt.NDArray[np.float32] | None = None
         if "hypothetical" in arrays.files:
             hypothetical = arrays["hypothetical"]
+        inserts = arrays["inserts"] if "inserts" in arrays.files else None
         return programs.AttributedConstructs(
-            arrays["tokens"], arrays["values"].sum(axis=1), hypothetical
+            arrays["tokens"], arrays["values"].sum(axis=1), hypothetical, inserts
         )
 
 

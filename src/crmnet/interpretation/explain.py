@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.arrays import Floats
+from crmnet.arrays import Floats, Integers
 from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import Site
 from crmnet.figures.style import STYLE
@@ -47,6 +48,7 @@ from crmnet.interpretation.logos import (
     supported_sites,
 )
 from crmnet.interpretation.marginalise import site_effects
+from crmnet.interpretation.tiles import Tiles
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.match import is_certain
@@ -64,7 +66,7 @@ TITLE_ID = 30
 
 def explain(
     predictor: Predictor,
-    promoters: Promoters,
+    promoters: Promoters | Tiles,
     folder: PathLike,
     *,
     media: tuple[str | None, str | None] = (None, None),
@@ -92,7 +94,8 @@ def explain(
 
     Args:
         predictor: The model.
-        promoters: Promoters to explain.
+        promoters: Promoters to explain, or windows along longer sequences, whose attributions are
+            averaged.
         folder: Output folder, made if it does not exist.
         media: Medium to explain, and a medium to subtract.
         options: Method and settings.
@@ -100,32 +103,59 @@ def explain(
         drawing: Format and size of the logos.
     """
     folder = Path(folder)
-    promoters = promoters._replace(ids=distinct_ids(promoters.ids))
-    found = attribute(
-        predictor, promoters.tokens, medium=media[0], minus=media[1], options=options,
-        given=promoters.given,
-    )  # fmt: skip
+    tiles = promoters if isinstance(promoters, Tiles) else None
+    read = promoters.windows if isinstance(promoters, Tiles) else promoters
+    shown = promoters.promoters if isinstance(promoters, Tiles) else promoters
+    shown = shown._replace(ids=distinct_ids(shown.ids))
+    of_read = attribute(
+        predictor, read.tokens, medium=media[0], minus=media[1], options=options, given=read.given
+    )
+    found = tiles.average(of_read) if tiles else of_read
     motifs = yeast_motifs() if motifs is None else motifs
-    write_attributions(folder, promoters, found)
-    sites = _find_sites(predictor, promoters.tokens, found, motifs, media, options.seed)
-    _write_sites(folder / "sites.tsv", promoters, motifs, sites, found.inserts)
-    drawn = _drawn_sites(sites, found.inserts)
-    titles = _titles(predictor, promoters.first(drawing.max_logos), media)
-    values, lengths = found.inserts.cut(found.values), found.inserts.lengths
-    panels = [
-        LogoPanel(
-            title, values[row, :, : lengths[row]], drawn.get(row, []),
-            int(found.inserts.numbers(row)[0]),
-        )
-        for row, title in enumerate(titles)
-        if lengths[row]
-    ]  # fmt: skip
+    write_attributions(folder, shown, found)
+
+    def effect_of(places: Integers) -> Floats:
+        here = tiles.on_windows(of_read.inserts, places) if tiles else places
+        weights = output_weights(predictor, *media)
+        return site_effects(predictor, read.tokens, here, weights, options.seed)
+
+    sites = _find_sites(shown.tokens, found, motifs, effect_of)
+    _write_sites(folder / "sites.tsv", shown, motifs, sites, found.inserts)
+    if tiles:
+        titles = _window_titles(predictor, shown.ids, tiles, media, drawing.max_logos)
+    else:
+        titles = _titles(predictor, shown.first(drawing.max_logos), media)
+    panels = _panels(titles, found, _drawn_sites(sites, found.inserts))[: drawing.max_logos]
     with matplotlib.rc_context(STYLE):
         for page, first in enumerate(range(0, len(panels), drawing.per_page), 1):
-            shown = panels[first : first + drawing.per_page]
-            figure = logo_page(shown, unit_of(predictor, *media), drawing.own_scale)
+            on_page = panels[first : first + drawing.per_page]
+            figure = logo_page(on_page, unit_of(predictor, *media), drawing.own_scale)
             save_figure(figure, folder / f"logos-{page}.{drawing.format}")
     return found
+
+
+def _panels(
+    titles: Sequence[str], found: Attribution, drawn: dict[int, list[Site]]
+) -> list[LogoPanel]:
+    """A logo of each insert, or several for one that is longer than a network reads."""
+    panels = []
+    values, lengths = found.inserts.cut(found.values), found.inserts.lengths.tolist()
+    for row, title in enumerate(titles):
+        number = int(found.inserts.start[row] - found.inserts.origin[row]) + 1
+        many = 1 if lengths[row] <= sequence.LENGTH else -(-lengths[row] // sequence.INSERT)
+        ends = np.linspace(0, lengths[row], many + 1).round().astype(int).tolist()
+        for first, stop in pairwise(ends):
+            if first == stop:
+                continue
+            where = f", bases {number + first}–{number + stop - 1}" if many > 1 else ""
+            sites = [
+                site._replace(start=max(site.start, first) - first, end=min(site.end, stop) - first)
+                for site in drawn.get(row, [])
+                if 2 * first <= site.start + site.end < 2 * stop or many == 1
+            ]
+            panel = LogoPanel(title + where, values[row, :, first:stop], sites, number + first)
+            panels.append(panel)
+    return panels
 
 
 class NamedSites(NamedTuple):
@@ -144,19 +174,18 @@ class NamedSites(NamedTuple):
 
 
 def _find_sites(
-    predictor: Predictor,
     tokens: sequence.Tokens,
     found: Attribution,
     motifs: Sequence[Motif],
-    media: tuple[str | None, str | None],
-    seed: int,
+    effect_of: Callable[[Integers], Floats],
 ) -> NamedSites:
+    """``effect_of`` takes row, first position and one past the last, ``(S, 3)``."""
     inserts = found.inserts
     hits = insert_sites(tokens, inserts, motifs, SITES)
     start = np.maximum(hits.start, inserts.start[hits.row])
     end = np.minimum(hits.end, inserts.stop[hits.row])
     places = np.stack([hits.row, start, end], axis=1)
-    effect = site_effects(predictor, tokens, places, output_weights(predictor, *media), seed)
+    effect = effect_of(places)
     observed = found.hypothetical is None
     values = found.values if found.hypothetical is None else found.hypothetical
     agree = agreement(values, tokens, motifs, hits, observed)
@@ -254,6 +283,27 @@ def _titles(
     if promoters.expression is None or media[1]:  # a file holds one medium, never a difference
         return titles
     return [f"{t}, measured {m:.2f}" for t, m in zip(titles, promoters.expression, strict=True)]
+
+
+def _window_titles(
+    predictor: Predictor,
+    ids: Sequence[str],
+    tiles: Tiles,
+    media: tuple[str | None, str | None],
+    most: int,
+) -> list[str]:
+    """As :func:`_titles`; a sequence of several windows has no prediction, but their number."""
+    titles = []
+    for row, name in enumerate(ids[:most]):
+        own = np.nonzero(tiles.row == row)[0]
+        if len(own) == 1:
+            one = tiles.windows.take(own)._replace(ids=[name])
+            titles += _titles(predictor, one, media)
+        else:
+            titles.append(
+                f"{_short(name)}    mean of {len(own):,} windows in {media_label(predictor, media)}"
+            )
+    return titles
 
 
 def _short(name: str) -> str:

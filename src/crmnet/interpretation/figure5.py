@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -27,12 +27,13 @@ from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.files import PathLike
 from crmnet.interpretation.attribute import AttributeOptions, attribute, unit_of
 from crmnet.interpretation.explain import media_label, predict_difference, read_discovery
-from crmnet.interpretation.logos import WIDTH, site_sums
+from crmnet.interpretation.inserts import Inserts
+from crmnet.interpretation.logos import INTO_ADAPTER, WIDTH, insert_sites, site_sums
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
 from crmnet.motifs.match import NAMED, match
 from crmnet.motifs.pwm import Motif
-from crmnet.motifs.scan import Hits, ScanOptions, find_sites
+from crmnet.motifs.scan import Hits, ScanOptions
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
@@ -85,6 +86,8 @@ class BarValues(NamedTuple):
     name: str
     promoters: int
     """Number of promoters with a site."""
+    into_adapter: int
+    """Number of these promoters with a site that reaches into an adapter."""
     saliency: MeanInterval
     """Mean saliency at the sites; intervals are bootstrapped over promoters."""
     random_saliency: float
@@ -142,9 +145,10 @@ def figure5(
 ) -> list[BarValues]:
     """Draw Figure 5 for a set of promoters; writes ``figure5.png`` and ``figure5.tsv``.
 
-    Expression is measured expression if the file contains it. Otherwise, and for a difference of
-    media, it is predicted; axis and table state which. Motifs without a site are left out and
-    logged.
+    A site counts if its middle lies on the insert; of one that reaches into an adapter, saliency is
+    that of its bases on the insert. Expression is measured expression if the file contains it.
+    Otherwise, and for a difference of media, it is predicted; axis and table state which. Motifs
+    without a site are left out and logged.
 
     Args:
         predictor: The model.
@@ -170,7 +174,7 @@ def figure5(
     )  # fmt: skip
     inserts = attribution.inserts
     values = inserts.cut(attribution.values)
-    hits = _sites(inserts.cut_tokens(promoters.tokens), motifs)
+    hits = _sites(promoters.tokens, inserts, motifs)
     unit = unit_of(predictor, *media) or "expression"
     # A file contains measurements in one medium, not differences of two media.
     measured = promoters.expression if media[1] is None else None
@@ -192,9 +196,17 @@ def figure5(
     return rows
 
 
-def _sites(inserts: Tokens, motifs: Sequence[FigureMotif]) -> list[tuple[FigureMotif, Hits]]:
-    """The motifs that have sites, and their sites."""
-    sites = find_sites(inserts, [motif.motif for motif in motifs], ScanOptions())
+def _sites(
+    tokens: Tokens, inserts: Inserts, motifs: Sequence[FigureMotif]
+) -> list[tuple[FigureMotif, Hits]]:
+    """The motifs that have sites, and their sites.
+
+    Positions count from the first base of the insert. Those in an adapter are below 0, or beyond
+    the length of the insert.
+    """
+    sites = insert_sites(tokens, inserts, [motif.motif for motif in motifs], ScanOptions())
+    first = inserts.start[sites.row]
+    sites = sites._replace(start=sites.start - first, end=sites.end - first)
     present = set(sites.motif.tolist())
     if not present:
         raise ValueError("none of the motifs has a site in these promoters; give more promoters")
@@ -217,7 +229,8 @@ def site_statistics(
     Args:
         saliency: ``(B, L)`` saliency of each base.
         expression: ``(B,)``.
-        hits: Name of each motif, and its sites on the same coordinates.
+        hits: Name of each motif, and its sites on the same coordinates; a site may begin before 0
+            or end beyond the promoter's length, in an adapter.
         seed: Seed of the bootstrap.
         lengths: ``(B,)`` number of positions of each promoter; None means L.
 
@@ -229,10 +242,12 @@ def site_statistics(
     lengths = ones * saliency.shape[1] if lengths is None else np.asarray(lengths, dtype=float)
     mean_interval = partial(_bootstrap_ratio, seed=seed)
     mean_saliency = mean_interval(saliency.sum(1), lengths)
-    rows = [BarValues("all", len(saliency), mean_saliency, np.nan, mean_interval(expression, ones))]
+    mean_expression = mean_interval(expression, ones)
+    rows = [BarValues("all", len(saliency), 0, mean_saliency, np.nan, mean_expression)]
     for name, motif_hits in hits:
         covered = np.zeros(saliency.shape, dtype=bool)
-        for row, start, end in zip(motif_hits.row, motif_hits.start, motif_hits.end, strict=True):
+        inside, reaches = _on_insert(motif_hits, lengths)
+        for row, start, end in zip(inside.row, inside.start, inside.end, strict=True):
             covered[row, start:end] = True
         with_site = covered.any(axis=1)
         count = covered.sum(1)[with_site]
@@ -242,6 +257,7 @@ def site_statistics(
             BarValues(
                 name,
                 len(count),
+                len(np.unique(motif_hits.row[reaches])),
                 mean_interval((saliency * covered).sum(1)[with_site], count),
                 float((random_saliency * count).sum() / count.sum()),
                 mean_interval(expression[with_site], ones[with_site]),
@@ -250,11 +266,23 @@ def site_statistics(
     return rows
 
 
+def _on_insert(hits: Hits, lengths: npt.ArrayLike) -> tuple[Hits, npt.NDArray[np.bool_]]:
+    """The part of each site on its insert, and which sites reach into an adapter."""
+    stop = np.asarray(lengths, dtype=np.int64)[hits.row]
+    inside = hits._replace(start=np.maximum(hits.start, 0), end=np.minimum(hits.end, stop))
+    return inside, (hits.start < 0) | (hits.end > stop)
+
+
 def _random_saliency(saliency: Floats, width: int, lengths: Floats) -> Floats:
-    """Mean saliency over all windows of this width in each promoter, ``(B,)``."""
-    windows = np.lib.stride_tricks.sliding_window_view(saliency, width, axis=1).mean(axis=2)
-    exists = np.arange(windows.shape[1]) <= lengths[:, None] - width
-    means: Floats = (windows * exists).sum(axis=1) / exists.sum(axis=1)
+    """Mean saliency over all windows of this width in each promoter, ``(B,)``.
+
+    A promoter that is shorter than the window is one window.
+    """
+    width = min(width, saliency.shape[1])
+    sums = np.lib.stride_tricks.sliding_window_view(saliency, width, axis=1).sum(axis=2)
+    fitting = np.minimum(width, lengths)
+    exists = np.arange(sums.shape[1]) <= (lengths - fitting)[:, None]
+    means: Floats = (sums * exists).sum(axis=1) / exists.sum(axis=1) / fitting
     return means
 
 
@@ -280,8 +308,12 @@ def _write_table(path: Path, rows: Sequence[BarValues], kind: str) -> None:
              for row in rows]  # fmt: skip
     rows_without_nan = [["" if cell != cell else cell for cell in line] for line in cells]
     columns = dict(zip(names, zip(*rows_without_nan, strict=True), strict=True))
-    with TableWriter(path, [*names, "expression_is"]) as table:
-        table.write({**columns, "expression_is": [kind] * len(rows)})
+    more: dict[str, list[Any]] = {
+        "expression_is": [kind] * len(rows),
+        "into_adapter": [row.into_adapter for row in rows],
+    }
+    with TableWriter(path, [*names, *more]) as table:
+        table.write({**columns, **more})
 
 
 class Rows(NamedTuple):
@@ -321,16 +353,25 @@ def _example(
     rows: Rows,
 ) -> None:
     """Draw the promoter with the most salient site of the motif, above the logos of the motifs."""
-    best = int(np.argmax(site_sums(rows.values.sum(axis=1), hits)))
+    inside, reaches = _on_insert(hits, rows.lengths)
+    best = int(np.argmax(site_sums(rows.values.sum(axis=1), inside)))
     row, start, end = int(hits.row[best]), int(hits.start[best]), int(hits.end[best])
     strand = str(hits.strand[best])
     logo_axes, length = axes[0], int(rows.lengths[row])
     logo(logo_axes, rows.values[row, :, :length])
     number_positions(logo_axes, length, int(rows.first[row]))
-    logo_axes.axvspan(start, end, color=GREY, alpha=0.25, linewidth=0, zorder=0)
+    logo_axes.axvspan(
+        int(inside.start[best]),
+        int(inside.end[best]),
+        color=GREY,
+        alpha=0.25,
+        linewidth=0,
+        zorder=0,
+    )
     name = rows.ids[row] if len(rows.ids[row]) <= MAX_ID else f"{rows.ids[row][: MAX_ID - 1]}…"
     promoter = f"promoter {name}" if name.isdecimal() else name
-    where = f"{'plus' if strand == '+' else 'minus'} strand of {promoter}"
+    mark = f" ({INTO_ADAPTER} reaches into the adapter)" if reaches[best] else ""
+    where = f"{'plus' if strand == '+' else 'minus'} strand of {promoter}{mark}"
     logo_axes.set_title(f"{letter}   {figure_motif.title}, {where}", fontsize=9, parse_math=False)
     logo_axes.set_ylabel("saliency", fontsize=7)
     drawn_motifs = [(figure_motif.motif, start)]

@@ -168,6 +168,9 @@ class AttributedConstructs(NamedTuple):
     """``(B, L)``, for the observed base."""
     hypothetical: npt.NDArray[np.floating] | None
     """``(B, 4, L)``, for each possible base; None if not available."""
+    inserts: Integers | None = None
+    """``(B, 2)``, first and one past the last position of each insert; None means what lies between
+    the adapters that are recognised."""
 
 
 def modisco_motifs(

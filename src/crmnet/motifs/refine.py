@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from crmnet.arrays import Booleans, Integers
+from crmnet.compiled import compiled
 from crmnet.motifs.pwm import Matrix, Motif
 from crmnet.motifs.residual import Residuals
 from crmnet.motifs.scan import STEPS_PER_BIT, ScanOptions, grid_scores, p_values
@@ -62,7 +62,7 @@ def best_scores(tokens: npt.ArrayLike, motif: Motif) -> tuple[Matrix, Integers, 
     return score, start, is_reverse
 
 
-@njit(cache=True)
+@compiled
 def _best_sites(
     tokens: Tokens, matrix: npt.NDArray[np.float32], reverse_matrix: npt.NDArray[np.float32]
 ) -> tuple[Matrix, Integers, Booleans]:  # pragma: no cover - compiled

@@ -12,8 +12,10 @@ adapters, and N at the end of rows shorter than L. All other bytes count as N.
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,14 +77,7 @@ def export_onnx(predictor: Predictor, path: PathLike, *, reads: Input = "onehot"
         OSError: As :func:`crmnet.files.make_room`.
     """
     path = Path(path)
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401  (needed by torch.onnx, whose own error is unclear)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"ONNX needs {error.name}, which only this command uses: pip install 'crmnet[export]'"
-        ) from error
+    onnx, onnxruntime = import_onnx()
     if path.suffix == ".pt2":
         raise ValueError(
             f"*.pt2 is for programs of torch.export; name the ONNX file *.onnx; got {path}"
@@ -114,6 +109,25 @@ def export_onnx(predictor: Predictor, path: PathLike, *, reads: Input = "onehot"
     return difference
 
 
+def import_onnx() -> tuple[Any, Any]:
+    """The modules onnx and onnxruntime, the latter without its telemetry.
+
+    Raises:
+        ModuleNotFoundError: If onnx, onnxscript or onnxruntime is not installed.
+    """
+    # Since 1.32, onnxruntime stores a device id and sends usage data unless this is set.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401  (needed by torch.onnx, whose own error is unclear)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"ONNX needs {error.name}, which only this command uses: pip install 'crmnet[export]'"
+        ) from error
+    return onnx, onnxruntime
+
+
 def export_program(predictor: Predictor, path: PathLike, *, reads: Input = "onehot") -> float:
     """Write a program of ``torch.export`` (``.pt2``), which runs without crmnet.
 
@@ -140,9 +154,11 @@ def export_program(predictor: Predictor, path: PathLike, *, reads: Input = "oneh
         model, lambda batch: module(batch).numpy(), example, "the program"
     )
 
+    serialised = io.BytesIO()  # PyTorch ends the process if it cannot write to the disk
+    torch.export.save(program, serialised)
+
     def write(partial: Path) -> None:
-        with partial.open("wb") as file:
-            torch.export.save(program, file)
+        partial.write_bytes(serialised.getbuffer())
 
     write_atomically(path, write)
     return difference

@@ -72,6 +72,8 @@ class PredictedBlock(NamedTuple):
     """First base of each window in the given sequence, from 1; None if rows are no windows."""
     end: npt.NDArray[np.int64] | None = None
     """Last base of each window."""
+    sequences: int = 0
+    """Number of sequences of the file whose first row is in this block."""
 
 
 def predict_file(
@@ -112,12 +114,13 @@ def predict_block(
             sequence.windows(text, reading.window, reading.flanks, predictor.length)
             for text in block.sequences
         ]
-        return _predict_windows(predictor, path, block, reading, parts)
+        found = _predict_windows(predictor, path, block, reading, parts)
+        return found._replace(sequences=len(block.ids))
     tokens, preparation = prepare_block(
         block, path, reading.flanks, predictor.length, iupac=reading.iupac, remedy=REMEDY
     )
     expression, trust = _assess(predictor, tokens, block_names(block, path))
-    return PredictedBlock(block.ids, expression, preparation, trust)
+    return PredictedBlock(block.ids, expression, preparation, trust, sequences=len(block.ids))
 
 
 def _assess(predictor: Predictor, tokens: sequence.Tokens, names: Sequence[str]) -> Assessed:
@@ -138,7 +141,8 @@ def _profiles(
         parts = sequence.windows(text, reading.tile, reading.flanks, predictor.length)
         for first in range(0, len(parts), WINDOWS):
             some = parts[first : first + WINDOWS]
-            yield _predict_windows(predictor, path, one, reading, [some])
+            found = _predict_windows(predictor, path, one, reading, [some])
+            yield found._replace(sequences=int(first == 0))
 
 
 def _predict_windows(
@@ -166,6 +170,14 @@ def _predict_windows(
     start = np.array([part.start + 1 for part in flat], dtype=np.int64)
     end = np.array([part.stop for part in flat], dtype=np.int64)
     return PredictedBlock(ids, expression, preparation, trust, start, end)
+
+
+def windows_line(windows: int, sequences: int) -> str:
+    """How many windows of how many sequences were predicted."""
+    return (
+        f"{windows:,} window{'s' * (windows != 1)} of {sequences:,} "
+        f"sequence{'s' * (sequences != 1)}"
+    )
 
 
 def column_names(

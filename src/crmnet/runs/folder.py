@@ -241,8 +241,24 @@ def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
     return restore(record, load_tensors(run / WEIGHTS), run / WEIGHTS), record
 
 
+def check_readable(path: PathLike) -> None:
+    """Open a file, because safetensors reports every error of opening as a missing file.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    with Path(path).open("rb"):
+        pass
+
+
 def load_tensors(path: PathLike) -> dict[str, torch.Tensor]:
-    """All tensors of a safetensors file."""
+    """All tensors of a safetensors file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is damaged.
+    """
+    check_readable(path)
     try:
         return load_file(path)
     except (SafetensorError, KeyError, TypeError, RuntimeError, OverflowError) as error:

@@ -39,6 +39,7 @@ from crmnet.runs.folder import (
     LARGEST_RECORD,
     WEIGHTS,
     build_network,
+    check_readable,
     is_run,
     load_record,
     load_run,
@@ -244,8 +245,10 @@ def load_card(path: PathLike) -> ModelCard:
     """The card in the header of a packed file.
 
     Raises:
+        OSError: If the file cannot be read.
         ValueError: If the file is not a packed model, or if its format is unknown to this version.
     """
+    check_readable(path)
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(CARD)

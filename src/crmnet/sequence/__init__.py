@@ -36,7 +36,13 @@ from crmnet.sequence.assay import (
     LENGTH,
     TOP_BIN,
 )
-from crmnet.sequence.long_sequences import Stretch, insert_window, window_constructs, windows
+from crmnet.sequence.long_sequences import (
+    Stretch,
+    insert_window,
+    window_constructs,
+    window_spans,
+    windows,
+)
 from crmnet.sequence.preparation import Preparation, constructs, given_spans, prepare, too_long
 from crmnet.sequence.shuffles import shuffle
 from crmnet.sequence.strands import other_strand, reverse_complement
@@ -100,5 +106,6 @@ __all__ = [
     "shuffle",
     "too_long",
     "window_constructs",
+    "window_spans",
     "windows",
 ]

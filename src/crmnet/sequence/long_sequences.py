@@ -10,8 +10,8 @@ import numpy as np
 from crmnet.choices import Flanks, Window
 from crmnet.sequence.adapters import insert_span
 from crmnet.sequence.assay import ADAPTER_3, ADAPTER_5, INSERT, LENGTH
-from crmnet.sequence.preparation import Preparation, constructs
-from crmnet.sequence.tokens import N_TOKEN, Tokens
+from crmnet.sequence.preparation import Preparation, constructs, given_spans
+from crmnet.sequence.tokens import N_TOKEN, Lengths, Texts, Tokens, as_list
 
 
 class Stretch(NamedTuple):
@@ -101,3 +101,28 @@ def window_constructs(
             tokens[rows], group_report = constructs(texts, labels, flanks=add, length=length)
             report += group_report
     return tokens, report
+
+
+def window_spans(
+    sequences: Texts, parts: Sequence[Sequence[Stretch]], flanks: Flanks = "auto"
+) -> Lengths:
+    """:func:`given_spans` of the windows of sequences, in the order of :func:`window_constructs`.
+
+    Args:
+        sequences: The sequences.
+        parts: Windows of each sequence, from :func:`windows`.
+        flanks: As for :func:`prepare`.
+
+    Returns:
+        ``(N, 2)``: where the first base of the complete sequence lies on the window's construct,
+        below 0 if the window begins later, and one past its last base.
+    """
+    texts = as_list(sequences)
+    complete = given_spans(texts, flanks)
+    left = 0 if flanks == "none" else len(ADAPTER_5)
+    spans = [
+        tuple(complete[row]) if part.whole else (left - part.start, left - part.start + len(text))
+        for row, (text, own) in enumerate(zip(texts, parts, strict=True))
+        for part in own
+    ]
+    return np.array(spans, dtype=np.int64).reshape(-1, 2)

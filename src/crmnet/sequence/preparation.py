@@ -47,26 +47,31 @@ class Preparation:
         counts, others = asdict(self), asdict(other)
         return Preparation(**{key: counts[key] + others[key] for key in counts})
 
-    def messages(self, length: int = LENGTH) -> list[str]:
-        """Sentences that describe what was done; lost bases are a warning."""
+    def messages(self, length: int = LENGTH, rows: str = "sequences") -> list[str]:
+        """Sentences that describe what was done; lost bases are a warning.
+
+        Args:
+            length: Positions of the network's input.
+            rows: What was counted: ``sequences``, or ``windows`` of sequences.
+        """
         lines = []
         if self.adapters_added:
-            lines.append(f"added adapters to {self.adapters_added:,} of {self.total:,} sequences")
+            lines.append(f"added adapters to {self.adapters_added:,} of {self.total:,} {rows}")
         if self.adapters_kept:
-            lines.append(f"kept the adapters of {self.adapters_kept:,} of {self.total:,} sequences")
+            lines.append(f"kept the adapters of {self.adapters_kept:,} of {self.total:,} {rows}")
         if self.one_adapter_only:
             lines.append(
                 f"{self.one_adapter_only:,} of these have only one adapter; the other is not added"
             )
         if self.padding_removed:
             lines.append(
-                f"removed N padding outside the adapters from {self.padding_removed:,} sequences"
+                f"removed N padding outside the adapters from {self.padding_removed:,} {rows}"
             )
         if self.with_n:
-            lines.append(f"{self.with_n:,} sequences contain N (unknown bases)")
+            lines.append(f"{self.with_n:,} {rows} contain N (unknown bases)")
         if self.cut:
             lines.append(
-                f"WARNING: {self.cut:,} sequences are longer than {length} bases and were "
+                f"WARNING: {self.cut:,} {rows} are longer than {length} bases and were "
                 "cut at the end"
             )
         return lines
