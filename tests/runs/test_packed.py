@@ -18,7 +18,7 @@ from crmnet.runs.settings import resolve
 from crmnet.sequence import decode, one_hot, reverse_complement
 from crmnet.statistics.metrics import score
 from crmnet.training.train import train
-from support import SHARED, needs_shared
+from support import SHARED, needs_shared, settings
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,15 @@ from crmnet.data.dataset import BIN_UNIT
 from crmnet.files import PathLike
 from crmnet.models import build
 from crmnet.models.crmnet.published import published_state, read_saved_model
-from crmnet.models.zoo.published import CONFIG, MEAN, SD, deepatt_state, read_keras_file
+from crmnet.models.zoo.published import (
+    CITATION,
+    CONFIG,
+    LICENCE,
+    MEAN,
+    SD,
+    deepatt_state,
+    read_keras_file,
+)
 from crmnet.runs.folder import load_strictly, save_record, save_weights
 from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import RunSettings, resolve
@@ -43,7 +51,7 @@ def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRe
     if run.exists():
         raise FileExistsError(f"{run} exists; choose another name")
     read = _read_deepatt if saved_model.is_file() else _read_crmnet
-    settings, state, scale = read(saved_model)
+    settings, state, scale, origin = read(saved_model)
     network = build(settings.model.name, **settings.model.settings)
     load_strictly(network, state, saved_model)
     record = RunRecord(
@@ -53,6 +61,7 @@ def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRe
         data={
             "name": f"published weights, read from {saved_model.name}",
             "units": {medium: BIN_UNIT},
+            **origin,
         },
         versions=versions(),
         finished=True,
@@ -63,10 +72,16 @@ def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRe
     return record
 
 
-def _read_crmnet(folder: Path) -> tuple[RunSettings, dict[str, Tensor], Scale]:
-    return resolve("paper-complex"), published_state(read_saved_model(folder)), Scale()
+Weights = tuple[RunSettings, dict[str, Tensor], Scale, dict[str, str]]
+"""Settings of the network, its state, the scale of its output, and what the record says of it."""
 
 
-def _read_deepatt(file: Path) -> tuple[RunSettings, dict[str, Tensor], Scale]:
+def _read_crmnet(folder: Path) -> Weights:
+    origin = {"citation": "Ding et al. 2023, Front. Big Data 6:1113402"}
+    return resolve("paper-complex"), published_state(read_saved_model(folder)), Scale(), origin
+
+
+def _read_deepatt(file: Path) -> Weights:
     settings = resolve("deepatt", [f"model.{key}={value}" for key, value in asdict(CONFIG).items()])
-    return settings, deepatt_state(read_keras_file(file)), Scale(mean=MEAN, sd=SD)
+    origin = {"citation": CITATION, "licence": LICENCE}
+    return settings, deepatt_state(read_keras_file(file)), Scale(mean=MEAN, sd=SD), origin

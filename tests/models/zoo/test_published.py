@@ -61,6 +61,7 @@ def test_the_published_predictions_are_reproduced(tmp_path):
 
     record = import_published(WEIGHTS, tmp_path / "run", "complex")
     assert record.units == {"complex": "sorting bin"}
+    assert "MIT" in record.data["licence"] and "2022" in record.data["citation"]
     table = pl.read_csv(PREDICTIONS)
     bare = table["sequence"].str.strip_chars_start("N")
     predicted = Predictor.load(tmp_path / "run", device="cpu").predict(bare, flanks="none")
