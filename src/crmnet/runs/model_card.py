@@ -192,7 +192,7 @@ def _networks(card: ModelCard) -> list[str]:
         if number in card.forward_only:
             lines.append("    the given strand alone")
         if "licence" in record.data:
-            title = record.data["licence"].splitlines()[0]
+            title = record.data["licence"].partition(":")[0]
             lines.append(f"    {title}; its text is in the card (--json)")
         if "citation" in record.data:
             lines.append(f"    {record.data['citation']}")
