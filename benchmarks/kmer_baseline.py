@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def counts(tokens: npt.NDArray[np.uint8], k: int) -> Floats:
-    """Counts of each k-mer on both strands, ``(N, 4**k)``; words with N are not counted."""
+    """Counts of each k-mer on both strands, ``(N, 4**k)``; k-mers with N are not counted."""
     insert = inserts(tokens)[0].astype(np.int64)
     found = np.zeros((len(insert), 4**k + 1))
     for strand in (insert, np.where(insert < 4, 3 - insert, insert)[:, ::-1]):

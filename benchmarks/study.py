@@ -107,7 +107,7 @@ def datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset, Dataset]:
     ])  # fmt: skip
     if not is_dataset(folder / "train"):
         shared = find_leaks(measured, held_out).rows("words")
-        logging.info("removed %d training rows that share words with the random set", shared.sum())
+        logging.info("removed %d training rows that share k-mers with the random set", shared.sum())
         split(measured, folder / "train", None, keep=np.nonzero(~shared)[0])
     return Dataset.open(folder / "train"), native, held_out
 

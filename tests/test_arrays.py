@@ -16,7 +16,7 @@ from crmnet.interpretation.attribute import paper_mask, without_composition
 from crmnet.motifs.contrast import exact_p, extremes
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import find_sites
-from crmnet.perturb import cross, put, substitute
+from crmnet.perturb import cross, plant_site, substitute
 from crmnet.statistics.metrics import Scored, bootstrap, estimate, score, within_pearson
 from crmnet.statistics.uncertainty import conformal_quantile, fit_expected_error
 
@@ -102,7 +102,7 @@ def test_contrasts(column):
 
 def test_tokens(table, tokens):
     np.testing.assert_array_equal(families_of(table, "sequence"), families_of(tokens, "sequence"))
-    edited = put(table, [3, 3], 5)
+    edited = plant_site(table, [3, 3], 5)
     assert (edited[:, 5:7] == 3).all()
     np.testing.assert_array_equal(edited[:, 7:], tokens[:, 7:])
     cut = backwards([0, 1, 2, 3, 4, 5])

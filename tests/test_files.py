@@ -17,7 +17,7 @@ from crmnet.files import (
     is_locked,
     is_stream,
     locked,
-    make_room,
+    make_parent_folder,
     replacing,
     target_of,
     temporary_folder,
@@ -55,12 +55,12 @@ def test_a_folder_is_not_replaced_by_a_file(tmp_path):
 def test_a_path_through_a_file_is_an_error(tmp_path):
     (tmp_path / "file").write_text("old")
     with pytest.raises(NotADirectoryError, match=r"file is a file, not a folder"):
-        make_room(tmp_path / "file" / "below" / "table.tsv")
+        make_parent_folder(tmp_path / "file" / "below" / "table.tsv")
 
 
 def test_standard_output_needs_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    make_room(Path("-"))
+    make_parent_folder(Path("-"))
     assert not list(tmp_path.iterdir())
 
 

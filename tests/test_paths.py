@@ -10,7 +10,7 @@ import pytest
 
 from crmnet import Dataset, Predictor, evaluate, simulate, train
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.data.opening import opened
+from crmnet.data.opening import open_data
 from crmnet.data.reading import display_name
 from crmnet.data.sequences import read_promoters
 from crmnet.data.validate import Source
@@ -98,7 +98,7 @@ def test_files_of_sequences_and_of_rows(kind, tmp_path):
     for number, files in enumerate((kind(file), [kind(file)], Source(kind(file)), [Path(file)])):
         data = ingest(files, kind(tmp_path / f"set{number}"), IngestOptions(flanks="none"))
         np.testing.assert_array_equal(data.labels, [3, 5, 7])
-    with opened(kind(file)) as data:
+    with open_data(kind(file)) as data:
         assert data.name == "rows"
 
 

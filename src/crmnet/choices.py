@@ -12,16 +12,16 @@ Flanks = Literal["auto", "add", "none"]
 """How to treat the adapters around an insert; see :func:`crmnet.sequence.prepare`."""
 
 Window = Literal["first", "last"]
-"""Which end of a sequence is read that is longer than a network's input; see
+"""Which end of a sequence is read if it is longer than a network's input; see
 :func:`crmnet.sequence.windows`."""
 
 Iupac = Literal["error", "n"]
-"""What to do about letters that stand for several bases: refuse them, or read them as N."""
+"""How to treat letters that stand for several bases: ``error`` refuses them, ``n`` reads N."""
 
 Digits = Literal["rounded", "full"]
-"""Digits of numbers in a table of text; see :mod:`crmnet.prediction.table`."""
+"""Digits of numbers in a text table; see :mod:`crmnet.prediction.table`."""
 
-Kinship = Literal["family", "sequence", "homology"]
+FamilyRule = Literal["family", "sequence", "homology"]
 """How families of rows are defined: ``family`` uses the families in the data set, or the sequence
 if it has none; ``sequence`` joins copies of one sequence; ``homology`` joins inserts that share a
 k-mer (see :mod:`crmnet.data.homology`)."""

@@ -1,6 +1,7 @@
 """Chooses the device to compute on, and tests whether it supports bfloat16.
 
-Takes a name and returns a :class:`torch.device`; prediction, training and the benchmark use it.
+:func:`choose_device` takes a name and returns a :class:`torch.device`, for prediction, training and
+the benchmark.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import torch
 
 Device = str | int | torch.device
 """Argument for a device: a name that torch knows, the number of a GPU, or a torch.device."""
+TRAINING_NAMES = r"^(auto|cpu|mps|tpu|cuda(:\d{1,3})?)$"
+"""Pattern of the names that the setting ``train.device`` accepts."""
 
 
 def choose_device(device: Device = "auto") -> torch.device:

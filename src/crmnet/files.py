@@ -33,7 +33,8 @@ PathLike = str | os.PathLike[str]
 STDOUT = Path("-")
 OWN_FILES = ("*.npy", "*.safetensors", "run.json", "history.csv", "manifest.json", "rejected.tsv")
 """Names of the files of run folders and data sets."""
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a full disk, a full quota and a file that is too large."""
 
 
 class WriteError(OSError):
@@ -47,7 +48,7 @@ def as_paths(paths: PathLike | Iterable[PathLike]) -> list[Path]:
     return [Path(path) for path in paths]
 
 
-def make_room(path: PathLike) -> None:
+def make_parent_folder(path: PathLike) -> None:
     """Create the folder for the file ``path``; standard output and streams need none.
 
     Raises:
@@ -79,9 +80,9 @@ def make_folder(folder: PathLike, output: PathLike | None = None) -> None:
     """
     folder = Path(folder)
     name = "" if output is None else f"{output} cannot be written: "
-    for part in (folder, *folder.parents):
-        if part.exists() and not part.is_dir():
-            raise NotADirectoryError(f"{folder} cannot be a folder: {part} is a file")
+    for parent in (folder, *folder.parents):
+        if parent.exists() and not parent.is_dir():
+            raise NotADirectoryError(f"{folder} cannot be a folder: {parent} is a file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,7 +94,7 @@ def make_folder(folder: PathLike, output: PathLike | None = None) -> None:
 
 
 def target_of(path: PathLike) -> Path:
-    """The path that is written when ``path`` is: a link is followed, also before its end exists.
+    """The file that is written if ``path`` is a link to it, also if it does not exist yet.
 
     Raises:
         ValueError: If a link leads back to itself.
@@ -128,10 +129,10 @@ def open_stream(path: PathLike) -> BinaryIO:
 
 def _descriptor(path: PathLike) -> int | None:
     """Number of the open file that /dev/stdout, /dev/fd/N or /proc/self/fd/N names."""
-    found = re.fullmatch(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)", str(path))
-    if found is None or not os.path.exists(path):
+    match = re.fullmatch(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)", str(path))
+    if match is None or not os.path.exists(path):
         return None
-    return {"stdout": 1, "stderr": 2}.get(found[1] or "", int(found[2] or 0))
+    return {"stdout": 1, "stderr": 2}.get(match[1] or "", int(match[2] or 0))
 
 
 def check_free(path: PathLike, overwrite: bool) -> None:
@@ -156,18 +157,18 @@ def check_outputs(
 
     Args:
         outputs: Files to write, and folders to replace as a whole.
-        inputs: Files and folders that are read; None and names that are no path are left out.
+        inputs: Files and folders that are read; None, and a name without a file, are ignored.
         overwrite: Whether existing outputs may be replaced. An input is not replaced in any case.
 
     Raises:
         FileExistsError: If an output exists and ``overwrite`` is False.
-        IsADirectoryError: As :func:`make_room`.
-        NotADirectoryError: As :func:`make_room`.
+        IsADirectoryError: As :func:`make_parent_folder`.
+        NotADirectoryError: As :func:`make_parent_folder`.
         ValueError: If an output is an input, holds an input, or is a part of an input.
     """
     outputs = as_paths(outputs)
-    given = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
-    sources = [Path(path) for path in given if path is not None]
+    all_inputs = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    sources = [Path(path) for path in all_inputs if path is not None]
     for output in outputs:
         if output != STDOUT and not is_stream(output):
             for source in sources:
@@ -239,7 +240,7 @@ _HELD: set[int] = set()
 
 
 @contextmanager
-def locked(path: PathLike, *, wait: float = 0.0, what: str | None = None) -> Iterator[None]:
+def locked(path: PathLike, *, wait: float = 0.0, title: str | None = None) -> Iterator[None]:
     """Hold the lock of the output ``path``, ``.NAME.lock`` beside it, while the block runs.
 
     The operating system releases the lock when the process ends, also if it is killed. A file
@@ -248,7 +249,7 @@ def locked(path: PathLike, *, wait: float = 0.0, what: str | None = None) -> Ite
     Args:
         path: The output; its folder exists.
         wait: Seconds to wait for another process to release the lock.
-        what: What the error says is being written; None means ``path``.
+        title: Name of the output in the error; None means ``path``.
 
     Raises:
         WriteError: If another process holds the lock.
@@ -258,7 +259,8 @@ def locked(path: PathLike, *, wait: float = 0.0, what: str | None = None) -> Ite
     descriptor = _take(lock, wait)
     if descriptor is None:
         raise WriteError(
-            f"another process is writing {what or path}; wait until it ends, or choose another name"
+            f"another process is writing {title or path}; wait until it ends, or choose another "
+            "name"
         )
     try:
         yield
@@ -332,7 +334,7 @@ def named_errors(path: PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = isinstance(error, OSError) and error.errno in NO_ROOM
+        full = isinstance(error, OSError) and error.errno in NO_SPACE
         if isinstance(error, WriteError) or not (full or "No space left" in str(error)):
             raise
         name = "standard output" if Path(path) == STDOUT else path
@@ -350,7 +352,7 @@ def partial_of(path: PathLike) -> Path:
 
 
 def remove_partials(folder: PathLike) -> None:
-    """Remove what killed writes left in a folder; the caller holds the folder's lock."""
+    """Remove temporary files of killed processes; the caller holds the folder's lock."""
     for pattern in (".*.partial", ".*.lock"):
         for path in Path(folder).glob(pattern):
             if path.is_file():
@@ -364,14 +366,14 @@ def write_atomically(path: PathLike, write: Callable[[Path], None]) -> None:
     device, pipe or socket receives the bytes of the complete temporary file.
 
     Raises:
-        OSError: As :func:`make_room`.
+        OSError: As :func:`make_parent_folder`.
         WriteError: If the disk is full, or another process is writing ``path``.
     """
     path = Path(path)
     if is_stream(path):
         _write_into(path, write)
         return
-    make_room(path)
+    make_parent_folder(path)
     path = target_of(path)
     partial = partial_of(path)
     with locked(path), named_errors(path):
@@ -427,9 +429,9 @@ def _user() -> int:
 
 def _write_into(path: Path, write: Callable[[Path], None]) -> None:
     with temporary_folder() as folder:
-        made = folder / "made"
-        write(made)
-        with made.open("rb") as content, named_errors(path), open_stream(path) as stream:
+        complete_file = folder / "made"
+        write(complete_file)
+        with complete_file.open("rb") as content, named_errors(path), open_stream(path) as stream:
             shutil.copyfileobj(content, stream)
 
 

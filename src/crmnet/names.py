@@ -1,7 +1,7 @@
-"""Names as they are shown: suggestions for mistyped ones, escapes for control characters.
+"""Names in messages: suggestions for mistyped names, escapes for control characters.
 
-Takes an unknown name and all valid names, and returns a suggestion. Error messages about unknown
-networks, settings, media and data sets end with it.
+:func:`did_you_mean` takes an unknown name and all valid names, and returns a suggestion. Error
+messages about unknown networks, settings, media and data sets end with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def is_control(character: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text in which escapes, as in Python, stand for control characters."""
+    """The text with its control characters written as Python escapes."""
     return "".join(
         character.encode("unicode_escape").decode() if is_control(character) else character
         for character in text

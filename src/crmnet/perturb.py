@@ -1,8 +1,8 @@
 """Edits of sequences: planted sites, substitutions, deletions, crosses of two sequences.
 
-Takes tokens and returns edited copies; no model is involved.
+The functions take tokens and return edited copies; they need no model.
 :mod:`crmnet.interpretation.marginalise` plants sites in background sequences, and
-:mod:`crmnet.data.unmeasured` makes new promoters with the other edits.
+:mod:`crmnet.data.unmeasured` derives new promoters by the other edits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crmnet.sequence import N_TOKEN, Tokens, as_tokens, reverse_complement
 
 
-def put(tokens: npt.ArrayLike, site: npt.ArrayLike, start: int, strand: str = "+") -> Tokens:
+def plant_site(tokens: npt.ArrayLike, site: npt.ArrayLike, start: int, strand: str = "+") -> Tokens:
     """Plant a site: copies ``(B, L)`` of the sequences with the site written over their bases.
 
     Args:

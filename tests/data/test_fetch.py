@@ -14,7 +14,7 @@ from crmnet.data import fetch as fetch_module
 from crmnet.data import registry
 from crmnet.data.fetch import Offline, cached, fetch, find_in
 from crmnet.data.ingest import IngestOptions
-from crmnet.data.opening import opened
+from crmnet.data.opening import open_data
 from crmnet.data.registry import DataCard, Origin, WrongChecksum
 from crmnet.sequence import decode, inserts
 
@@ -272,7 +272,7 @@ def test_cards_select_and_trim_rows(server, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "cards", lambda: {"some-rows": card})
     monkeypatch.setattr("crmnet.data.opening.cards", lambda: {"some-rows": card})
     monkeypatch.setenv("CRMNET_DATA", str(tmp_path))
-    with opened(Path("some-rows"), IngestOptions(max_rejected=0.5)) as dataset:
+    with open_data(Path("some-rows"), IngestOptions(max_rejected=0.5)) as dataset:
         assert decode(*inserts(dataset.tokens)) == [insert, insert[::-1]]
         assert dataset.labels.tolist() == [5, 7]
         assert dataset.manifest["rejected"] == {

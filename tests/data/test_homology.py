@@ -1,4 +1,4 @@
-"""Families by shared words: connected by either strand and by chains, never by adapters."""
+"""Families by shared k-mers: connected by either strand and by chains, never by adapters."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmnet.data import homology
-from crmnet.data.homology import WordOptions, homology_families, insert_kmers
+from crmnet.data.homology import KmerOptions, homology_families, insert_kmers
 from crmnet.sequence import (
     ADAPTER_3,
     ADAPTER_5,
@@ -29,17 +29,17 @@ def constructs(inserts):
 
 def groups(tokens, **options):
     """Families as a set of sets of row numbers."""
-    family = homology_families(tokens, WordOptions(**options)).tolist()
+    family = homology_families(tokens, KmerOptions(**options)).tolist()
     return {frozenset(np.nonzero(np.array(family) == f)[0].tolist()) for f in family}
 
 
 def test_only_words_of_the_insert_count():
     (insert,) = random_inserts(1)
-    words, counted = insert_kmers(constructs([insert]), WordOptions(20))
+    words, counted = insert_kmers(constructs([insert]), KmerOptions(20))
     assert words.shape == counted.shape == (1, 112 - 20 + 1)
-    # An insert of 80 has 61 words; it begins after the 17 bases of the adapter.
+    # An insert of 80 has 61 k-mers; it begins after the 17 bases of the adapter.
     assert np.nonzero(counted[0])[0].tolist() == list(range(17, 17 + 61))
-    bare, bare_counted = insert_kmers(encode([insert])[0], WordOptions(20))
+    bare, bare_counted = insert_kmers(encode([insert])[0], KmerOptions(20))
     assert (words[counted] == bare[bare_counted]).all()
 
 
@@ -47,7 +47,7 @@ def test_only_words_of_the_insert_count():
 def test_equal_letters_give_equal_words_on_either_strand(k):
     inserts = random_inserts(30, seed=1, length=60)
     complement = str.maketrans("ACGT", "TGCA")
-    words, _ = insert_kmers(encode(inserts)[0], WordOptions(k))
+    words, _ = insert_kmers(encode(inserts)[0], KmerOptions(k))
     expected = {}
     for row, text in enumerate(inserts):
         for start in range(60 - k + 1):
@@ -154,4 +154,4 @@ def test_shuffled_sequences_are_not_relatives():
 @pytest.mark.parametrize("k", [7, 32])
 def test_other_word_lengths_are_errors(k):
     with pytest.raises(ValueError, match=f"k must be 8 to 31 bases; got {k}"):
-        WordOptions(k)
+        KmerOptions(k)

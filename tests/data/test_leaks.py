@@ -5,7 +5,7 @@ import pytest
 
 from crmnet.data import leaks
 from crmnet.data.dataset import Dataset
-from crmnet.data.homology import WordOptions
+from crmnet.data.homology import KmerOptions
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import TrainingRows, copies, find_leaks
 from crmnet.sequence import N_TOKEN, encode, prepare, reverse_complement
@@ -32,7 +32,7 @@ def rows(found):
 def test_unrelated_sets_share_nothing():
     found = find_leaks(dataset_of(inserts(500)), dataset_of(inserts(300, seed=1)))
     assert not found.rows("words").any()
-    assert [rows(kind) for kind in (found.exact, found.near, found.words)] == [([], [])] * 3
+    assert [rows(kind) for kind in (found.exact, found.near, found.common_kmers)] == [([], [])] * 3
 
 
 def test_training_rows_find_the_test_rows_seen_at_each_level():
@@ -40,7 +40,7 @@ def test_training_rows_find_the_test_rows_seen_at_each_level():
     train[5], train[6] = test[2], reverse_complement(test[7:8])[0]  # copies
     train[8] = test[4]
     train[8, [3, 50]] ^= 1  # two bases away
-    train[9, :25] = test[0, :25]  # shares words of 20
+    train[9, :25] = test[0, :25]  # shares k-mers of 20
     rows = {"exact": [2, 7], "near": [2, 4, 7], "words": [0, 2, 4, 7]}
     tokens, others = dataset_of(train).tokens, dataset_of(test, "none").tokens
     for level, wanted in rows.items():
@@ -97,11 +97,10 @@ def test_shifted_parts_are_found_by_their_words():
     train[4, 29] = (test[9, 69] + 1) % 4
     train[4, 9] = (test[9, 49] + 1) % 4
     found = find_leaks(dataset_of(train), dataset_of(test))
-    assert rows(found.words) == ([3], [8])
+    assert rows(found.common_kmers) == ([3], [8])
     assert not found.rows("near").any()
-    assert rows(find_leaks(dataset_of(train), dataset_of(test), words=WordOptions(19)).words) == (
-        [3, 4], [8, 9]
-    )  # fmt: skip
+    shorter = find_leaks(dataset_of(train), dataset_of(test), kmers=KmerOptions(19))
+    assert rows(shorter.common_kmers) == ([3, 4], [8, 9])
 
 
 def test_levels_include_those_before_them():
@@ -137,7 +136,7 @@ def test_sets_without_words_can_be_compared():
     # On its other strand ACGTT is three bases away from itself.
     found = find_leaks(one, dataset_of(short, "none"), 2)
     assert (rows(found.exact), rows(found.near)) == (([0], [0]), ([0], [1]))
-    assert rows(found.words) == ([], [])
+    assert rows(found.common_kmers) == ([], [])
 
 
 def test_mismatches_have_limits():

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from crmnet.data.homology import WordOptions
+from crmnet.data.homology import KmerOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import TrainingRows
-from crmnet.data.opening import all_opened
+from crmnet.data.opening import open_all_data
 from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.compare import compare
 from crmnet.evaluation.score_sets import score_model
@@ -41,7 +41,7 @@ def test_all_models_have_the_families_of_the_first(tmp_path, crmnet):
         rows = "".join(f"{s},{i},{i + i % 2}\n" for i, s in enumerate(tiles))
         (tmp_path / f"{model}.csv").write_text(f"sequence,measured,predicted\n{rows}")
     tables = [PredictionTable(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
-    (found,) = align({}, [], tables, by="homology", words=WordOptions(20, min_triplets=1))
+    (found,) = align({}, [], tables, by="homology", kmers=KmerOptions(20, min_triplets=1))
     assert {s.families_by for s in found.models.values()} == {"homology"}
     assert [len(set(s.family.tolist())) for s in found.models.values()] == [3, 3]
     result = compare(found, resamples=20)
@@ -56,7 +56,7 @@ def test_rows_that_training_data_hold_are_left_out_for_all(tmp_path, crmnet):
     files = [table(tmp_path / f"{m}.csv", order) for m, order in (("a", range(5)), ("b", range(4)))]
     tables = [PredictionTable(file.stem, "s", file) for file in files]
     (tmp_path / "trained.tsv").write_text(f"sequence\texpression\n{INSERTS[1]}\t3\n")
-    with all_opened([tmp_path / "trained.tsv"], ["complex"], IngestOptions()) as (trained,):
+    with open_all_data([tmp_path / "trained.tsv"], ["complex"], IngestOptions()) as (trained,):
         training = TrainingRows(trained.tokens, trained.name)
         (found,) = align({}, [], tables, without=[training])
     assert (found.left_out, found.seen, found.without) == (1, 1, "trained")
@@ -152,7 +152,7 @@ def test_runs_and_tables_are_aligned_on_a_file(small_run, tmp_path, crmnet):
     (tmp_path / "s.tsv").write_text("sequence\texpression\n" + measured)
     answers = table(tmp_path / "a.csv", [3, 1, 0, 2, 4])
     predictor = Predictor.load(small_run, device="cpu")
-    with all_opened([tmp_path / "s.tsv"], ["complex"], IngestOptions()) as datasets:
+    with open_all_data([tmp_path / "s.tsv"], ["complex"], IngestOptions()) as datasets:
         (found,) = align({"run": predictor}, datasets, [PredictionTable("table", "s", answers)])
     np.testing.assert_allclose(
         found.models["run"].predicted, predictor.predict(INSERTS, medium="complex"), rtol=1e-5

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from crmnet.data.homology import WordOptions
+from crmnet.data.homology import KmerOptions
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import TrainingRows
-from crmnet.data.opening import opened
+from crmnet.data.opening import open_data
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
 from support import SHARED, needs_shared, write_rows
@@ -265,7 +265,7 @@ def test_tiles_are_relatives_by_homology_alone(tmp_path, by, rule, relatives):
 def test_shorter_words_make_more_relatives_and_given_families_are_kept(tmp_path):
     options = IngestOptions(media=("defined",))
     path = tile_rows(tmp_path, family=True)
-    (scored,) = score_file(GCCounter(), path, options, by="homology", words=WordOptions(21))
+    (scored,) = score_file(GCCounter(), path, options, by="homology", kmers=KmerOptions(21))
     assert first_of_family(scored) == [0, 1, 2, 2]
     (scored,) = score_file(GCCounter(), path, options)
     assert (first_of_family(scored), scored.families_by) == ([0, 0, 0, 0], "family")
@@ -384,7 +384,7 @@ def test_a_model_without_a_record_of_its_data_is_evaluated(crmnet, small_run, as
 @needs_shared
 def test_the_540_random_promoters_among_the_training_rows_are_found():
     hq = SHARED / "data" / "hq" / "complex_train.tsv.gz"
-    with opened(hq) as training:
+    with open_data(hq) as training:
         rows = TrainingRows(training.tokens, training.name, "exact")
         scored = score_table(SHARED / "data" / "evolution" / "Random_complex.csv", training=rows)
     assert int(scored.seen.rows.sum()) == 540

@@ -14,7 +14,7 @@ from crmnet.interpretation.marginalise import (
     single_effects,
     site_bases,
 )
-from crmnet.perturb import put
+from crmnet.perturb import plant_site
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import decode, encode, prepare
 
@@ -42,18 +42,18 @@ def grounds(text="A"):
 def test_put_by_hand():
     tokens = encode(["AAAAAA"])[0]
     site = encode(["CNG"])[0][0]
-    assert decode(put(tokens, site, 2)) == ["AACAGA"]
-    assert decode(put(tokens, encode(["CCG"])[0][0], 0, "-")) == ["CGGAAA"]
+    assert decode(plant_site(tokens, site, 2)) == ["AACAGA"]
+    assert decode(plant_site(tokens, encode(["CCG"])[0][0], 0, "-")) == ["CGGAAA"]
     assert decode(tokens) == ["AAAAAA"]
     with pytest.raises(ValueError, match="does not fit"):
-        put(tokens, site, 4)
+        plant_site(tokens, site, 4)
     with pytest.raises(ValueError, match="strand"):
-        put(tokens, site, 0, "x")
+        plant_site(tokens, site, 0, "x")
 
 
 def test_single_effects_by_hand():
     found = single_effects(predictor(), grounds(), "GAG", [1], step=20)
-    assert found.where == [(s, p) for s in "+-" for p in (0, 20, 40, 60)]
+    assert found.positions == [(s, p) for s in "+-" for p in (0, 20, 40, 60)]
     # GAG brings two G, its complement CTC none.
     np.testing.assert_allclose(found.mean, [2] * 4 + [0] * 4)
     np.testing.assert_allclose(found.low, found.mean)
@@ -61,11 +61,11 @@ def test_single_effects_by_hand():
 
 def test_pair_effects_are_the_difference_from_the_sum():
     plain = pair_effects(predictor(), grounds(), ("GAG", "GAG"), [1], gaps=[0, 10, 75])
-    assert [w for w in plain.where if w[0] == "++"] == [("++", 0), ("++", 10)]  # 75 has no room
+    assert [w for w in plain.positions if w[0] == "++"] == [("++", 0), ("++", 10)]  # 75 has no room
     np.testing.assert_allclose(plain.mean, 0)
     both = pair_effects(predictor(), grounds(), ("GG", "CC"), [1], gaps=[5])
     # Turned round, either is the other: ++ and -- have both, +- and -+ the same one twice.
-    assert [w[0] for w in both.where] == ["++", "+-", "-+", "--"]
+    assert [w[0] for w in both.positions] == ["++", "+-", "-+", "--"]
     np.testing.assert_allclose(both.mean, [10, 0, 0, 10])
 
 
@@ -124,7 +124,7 @@ def test_each_insert_gets_the_site_at_its_own_place():
     places = Predictor(Places(), ["complex"], torch.device("cpu"))
     found = single_effects(places, mixed, "GGGG", [1], step=28)
     # The shortest insert has 60 bases; it begins at 17, and the one without adapters at 0.
-    assert [p for s, p in found.where if s == "+"] == [0, 28, 56]
+    assert [p for s, p in found.positions if s == "+"] == [0, 28, 56]
     np.testing.assert_allclose(found.mean[:3], [8.5, 36.5, 64.5])
 
 

@@ -178,7 +178,7 @@ def test_the_command_refuses_tiles_and_draws(crmnet, small_run, tmp_path):
         (["--plot", picture], "give --tile STEP"),
         (["--tile", 5, "--plot", tmp_path / "p.txt"], "pictures are written as"),
         (["--tile", 5, "--window", "last"], "give one"),
-        (["--tile", 5, "--part-rows", 5, "-o", table], "takes no --part-rows"),
+        (["--tile", 5, "--part-rows", 5, "-o", table], "cannot be combined with --part-rows"),
     ):
         status, _, error = crmnet(*words, *more)
         assert status == 2 and message in error

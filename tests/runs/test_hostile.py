@@ -163,7 +163,7 @@ CARDS = [
     ("tests", {"x": {"n": 1, "families": 1, "pearson": 3}}, "tests.x.pearson must hold value"),
     ("members.0.settings.model.settings.transformer_blocks", 10**9, "at most 64"),
     ("storage", "int3", "storage"),
-    ("fingerprint", "0", "weights are not those"),
+    ("fingerprint", "0", "weights do not belong"),
     ("calibration", {"level": 2}, "calibration"),
     ("surprise", 1, "surprise: extra inputs"),
 ]

@@ -153,7 +153,7 @@ def test_a_packed_model_is_not_overwritten_nor_packed_again(small_run, other_run
     assert path.read_bytes() == before
     pack([other_run], path, overwrite=True)
     assert path.read_bytes() != before
-    with pytest.raises(ValueError, match="is packed already; give the run folders"):
+    with pytest.raises(ValueError, match="is already packed; give the run folders"):
         pack([path], tmp_path / "n.safetensors")
     with pytest.raises(ValueError, match="is given twice"):
         pack([small_run, small_run], tmp_path / "n.safetensors")
@@ -294,7 +294,7 @@ def test_damaged_files_are_named(small_run, tmp_path):
     tensors = load_tensors(path)
     name = next(name for name, t in tensors.items() if t.is_floating_point())
     packed_files.save_packed(path, {**tensors, name: tensors[name] + 1}, card)
-    with pytest.raises(ValueError, match="weights are not those its card was written for"):
+    with pytest.raises(ValueError, match="its weights do not belong to its card"):
         load_packed(path)
     save_file(tensors, path)
     with pytest.raises(ValueError, match="has no card"):

@@ -1,9 +1,9 @@
 """Table 1 of the paper on this machine: time of a training step and throughput of inference.
 
-Takes the name of a network, batch sizes, precisions and numbers of devices and returns a
-:class:`BenchmarkResult`; :mod:`crmnet.benchmark.report` saves it. A step is the same as in
-:mod:`crmnet.training.train`, on random sequences: one-hot encoding on the device, forward pass,
-Huber loss, backward pass, Adam. Reading rows and validation are not included.
+``crmnet benchmark`` passes the name of a network, batch sizes, precisions and numbers of devices.
+The result is a :class:`BenchmarkResult`, which :mod:`crmnet.benchmark.report` saves. A step is the
+same as in :mod:`crmnet.training.train`, on random sequences: one-hot encoding on the device,
+forward pass, Huber loss, backward pass, Adam. Reading rows and validation are not included.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Timing of calls, and properties of a device: matrix rate, peak memory, name.
 
-Takes a device and functions or networks and returns numbers and descriptions, for
-:mod:`crmnet.benchmark` and the scripts in ``benchmarks/``.
+The functions take a device, and functions or networks to time. They return numbers and descriptions
+to :mod:`crmnet.benchmark` and to the scripts in ``benchmarks/``.
 """
 
 from __future__ import annotations

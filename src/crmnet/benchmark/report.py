@@ -1,6 +1,6 @@
 """Files of a benchmark: Table 1 as Markdown and JSON, and a figure of the throughput.
 
-Takes a :class:`crmnet.benchmark.BenchmarkResult` and writes a folder, for ``crmnet benchmark``.
+``crmnet benchmark`` passes a :class:`crmnet.benchmark.BenchmarkResult` and the folder to write.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ GPU_BATCH_SIZES = (1024, 4096, 8192, 16384)
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """What to measure: one row for each number of devices × precision × batch size."""
+    """Settings of a benchmark: one row for each number of devices × precision × batch size."""
 
     model: str = "crmnet"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -57,8 +57,8 @@ class BenchmarkOptions:
                 raise ValueError(f"{name} must be at least {minimum}; got {smallest}")
         for precision in self.precisions:
             if precision not in PRECISIONS:
-                known = ", ".join(PRECISIONS)
-                raise ValueError(f"precision must be one of {known}; got {precision!r}")
+                names = ", ".join(PRECISIONS)
+                raise ValueError(f"precision must be one of {names}; got {precision!r}")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ PAPER_ROWS = (
     _paper_row(8_192, "TPU v3", 8, "bf16", (1.353, 10.67, 3.56)),
     _paper_row(16_384, "A100 80G", 8, "fp16", (1.718, 6.76, 2.25)),
 )
-"""Table 1 of the paper: the published network, ``ROWS`` rows an epoch, times as printed."""
+"""Table 1 of the paper: the published network, ``ROWS`` rows per epoch, times as printed."""
 
 
 def timed_row(case: Case, hardware: str, step_s: float, rows: int = ROWS) -> TrainingRow:

@@ -1,6 +1,6 @@
 """Result of a benchmark as JSON and as Markdown, with the paper's rows below those measured here.
 
-Takes a :class:`crmnet.benchmark.rows.BenchmarkResult` and returns text, which
+The functions take a :class:`crmnet.benchmark.rows.BenchmarkResult` and return text, which
 :mod:`crmnet.benchmark.report` writes to files.
 """
 
@@ -80,7 +80,7 @@ def _notes(result: BenchmarkResult) -> list[str]:
         f"- Median of {options.steps} steps after {options.warm_up} warm-up steps, on random "
         "sequences, without reading rows and validation. fp16 and bf16 are mixed precision.",
         f"- An epoch here has {options.rows:,} rows. The paper's rows are as printed there: the "
-        f"published network with {ROWS:,} rows an epoch.",
+        f"published network with {ROWS:,} rows per epoch.",
         f"- Peak memory: {memory_kind}, on the device that uses most.",
     ]
     if rates:

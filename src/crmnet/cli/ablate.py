@@ -1,4 +1,4 @@
-"""``crmnet ablate``."""
+"""``crmnet ablate``: calls :func:`crmnet.studies.ablate.ablate` and writes its report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ablate(
     ] = None,
     resamples: ResamplesOption = 1000,
 ) -> None:
-    """Train CRMnet complete and with parts removed, with several seeds: the paper's Figure 4.
+    """Train complete CRMnet and variants without some parts, with several seeds (paper's Figure 4).
 
     Variants: pre-trained, full, no squeeze-excitation, no transformer, no decoder, additive
     position code. An interrupted command resumes when it is run again.
@@ -47,10 +47,10 @@ def ablate(
     from crmnet.studies.ablate import ablate as run_ablation
 
     check_overrides(settings, {"train.seed": "--seeds"})
-    chosen = [v for v in VARIANTS if not variant or v in (FULL, *variant)]
+    requested = [v for v in VARIANTS if not variant or v in (FULL, *variant)]
     unknown = [v for v in variant or [] if v not in VARIANTS]
     options = AblationOptions(
-        recipe, tuple(settings or []), tuple(range(seeds)), tuple(chosen + unknown)
+        recipe, tuple(settings or []), tuple(range(seeds)), tuple(requested + unknown)
     )
     results = run_ablation(
         options,

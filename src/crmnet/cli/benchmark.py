@@ -1,4 +1,4 @@
-"""``crmnet benchmark``."""
+"""``crmnet benchmark``: calls :func:`crmnet.benchmark.benchmark` and writes its report."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def benchmark(
     """Benchmark training and inference on this machine, next to Table 1 of the paper.
 
     Training: seconds per step, minutes per epoch, hours for 20 epochs, sequences per second, peak
-    memory, and the share of the device's matrix rate. Inference: sequences per second. Rows that do
-    not fit into memory, or that the device cannot compute, stay blank.
+    memory, and the share of the device's matrix rate. Inference: sequences per second. A row stays
+    blank if it does not fit into memory or the device cannot compute it.
 
     Examples: `crmnet benchmark crmnet-small --batch-size 128 -o benchmark` ·
     `crmnet benchmark --batch-size 1024 --batch-size 4096 --precision fp32 --precision bf16`

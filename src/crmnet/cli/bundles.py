@@ -1,4 +1,8 @@
-"""``crmnet models pack / calibrate / distil / export``: prepare trained models for others."""
+"""``crmnet models pack / calibrate / distil / export``: prepare trained models for other users.
+
+The commands call :mod:`crmnet.runs.packed`, :mod:`crmnet.evaluation.calibrate`,
+:mod:`crmnet.prediction.distil` and :mod:`crmnet.prediction.export`.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +53,11 @@ def pack(
     ] = None,
     not_for: Annotated[
         list[str] | None,
-        typer.Option(help="Another use that the model is not for; may be repeated."),
+        typer.Option(help="Another unsuitable use, for the model card; may be repeated."),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Pack one or several runs into one file to share, with a model card inside and beside it.
+    """Pack one or several runs into one file to share; its model card is also written beside it.
 
     Runs may differ in network and media: the prediction of a medium is the mean over the runs that
     have it.
@@ -112,7 +116,7 @@ def calibrate(
     """Add intervals, flags, percentiles and test results to a packed model's card.
 
     Intervals are conformal: they come from held-out families and are scaled by the disagreement of
-    the members. Bundled models are not changed: their figures are recomputed and printed.
+    the members. Bundled models are not changed: their numbers are recomputed and printed.
 
     Examples: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
     · `crmnet models calibrate yeast --test my-promoters -o yeast-here.safetensors`
@@ -159,8 +163,8 @@ def export(
 ) -> None:
     """Export a model for other programs, and check that its predictions are the same.
 
-    The batch size is free. The input is one-hot (batch, 4, 112) float32, channels A C G T, or with
-    --tokens (batch, 112) uint8. ONNX needs `pip install 'crmnet[export]'`.
+    The batch size is variable. The input is one-hot (batch, 4, 112) float32, channels A C G T, or
+    with --tokens (batch, 112) uint8. ONNX needs `pip install 'crmnet[export]'`.
 
     Example: `crmnet models export my-run --onnx -o my-model.onnx`
     """
@@ -251,11 +255,11 @@ def distil(
     predictor = Predictor.load(model, precision=precision)
     with ExitStack() as stack, Counter("labelled promoters") as counter:
         others = [_constructs(path, stack) for path in without or []]
-        made = run_distil(
+        dataset = run_distil(
             predictor, Dataset.open(data), output, options, native=chain, without=others,
             overwrite=overwrite, progress=counter,
         )  # fmt: skip
-    beside = f", beside {len(made) - promoters:,} measured rows" if with_measured else ""
+    beside = f", beside {len(dataset) - promoters:,} measured rows" if with_measured else ""
     print(f"data set: {output}, {promoters:,} promoters labelled by {model}{beside}")
     print(f"next: crmnet train {'yeast' if with_measured else 'yeast-fast'} --data {output} -o RUN")
 
@@ -274,9 +278,9 @@ def _shares(mix: list[str]) -> dict[Any, float]:
 def _constructs(path: Path, stack: ExitStack) -> Any:
     """Constructs of a data set, a public data set (open within ``stack``), or a file."""
     from crmnet.data.dataset import is_dataset
-    from crmnet.data.opening import is_known, opened
+    from crmnet.data.opening import is_public_dataset, open_data
     from crmnet.data.sequences import read_promoters
 
-    if is_dataset(path) or is_known(path):
-        return stack.enter_context(opened(path)).tokens
+    if is_dataset(path) or is_public_dataset(path):
+        return stack.enter_context(open_data(path)).tokens
     return read_promoters(path, length=None, measured=False).tokens

@@ -1,4 +1,4 @@
-"""``crmnet compare``."""
+"""``crmnet compare``: calls :mod:`crmnet.evaluation.align`, ``compare`` and ``compare_report``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from crmnet.cli.options import (
     BatchSizeOption,
     ColumnOption,
     DeviceOption,
-    KinshipOption,
+    FamilyRuleOption,
+    KmerLengthOption,
     LevelOption,
     MaxRejectedOption,
     OverwriteOption,
     ResamplesOption,
-    WordOption,
     check_folder,
     pairs,
 )
@@ -33,8 +33,8 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[NAME=]MODEL...",
-            help="Run folders, packed files or bundled models, with a name if you like. Default: "
-            "the end of the path.",
+            help="Run folders, packed files or bundled models, optionally with a name. Default "
+            "name: the end of the path.",
         ),
     ] = None,
     data: Annotated[
@@ -57,13 +57,13 @@ def compare(
     without: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Training data of a model (data set or file), whose rows are left out; may be "
+            help="Training data of a model (data set or file); its rows are left out. May be "
             "repeated."
         ),
     ] = None,
     level: LevelOption = "near",
-    by: KinshipOption = "family",
-    k: WordOption = 20,
+    by: FamilyRuleOption = "family",
+    k: KmerLengthOption = 20,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
     batch_size: BatchSizeOption = 256,
@@ -73,7 +73,7 @@ def compare(
 ) -> None:
     """Compare models on the same rows: one table and the paper's Figure 3.
 
-    Reports every metric with its interval, and the difference of every pair of models with a paired
+    Reports every metric with its interval, and the difference of every pair of models from a paired
     bootstrap over families. SET is the name of a `--data` file without its suffix, or a new name.
 
     Example: `crmnet compare my-run legnet=other-run --data test.csv -o comparison
@@ -88,10 +88,10 @@ def compare(
     inputs: list[str | Path | None] = [*named.values(), *(data or []), *files, *(without or [])]
     check_folder(output, [f"compare.{kind}" for kind in ("json", "md", "csv", "png")], inputs,
                  overwrite)  # fmt: skip
-    from crmnet.data.homology import WordOptions
+    from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.data.opening import all_opened
+    from crmnet.data.opening import open_all_data
     from crmnet.evaluation.align import align
     from crmnet.evaluation.compare import compare as run_comparison
     from crmnet.prediction.predictor import Predictor
@@ -102,13 +102,13 @@ def compare(
     }
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected, cut=False)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
-    tables, words = [_table(text) for text in predictions or []], WordOptions(k)
+    tables, kmers = [_table(text) for text in predictions or []], KmerOptions(k)
     with (
-        all_opened(data or [], medium or [default], options) as datasets,
-        all_opened(without or [], ["complex"], IngestOptions(advice=False)) as trained,
+        open_all_data(data or [], medium or [default], options) as datasets,
+        open_all_data(without or [], ["complex"], IngestOptions(advice=False)) as trained,
     ):
-        seen = [TrainingRows(d.tokens, d.name, level, words=words) for d in trained]
-        sets = align(predictors, datasets, tables, by=by, words=words, without=seen)
+        seen = [TrainingRows(d.tokens, d.name, level, kmers=kmers) for d in trained]
+        sets = align(predictors, datasets, tables, by=by, kmers=kmers, without=seen)
     results = [run_comparison(aligned, metric, resamples=resamples) for aligned in sets]
     from crmnet.evaluation.compare_report import comparison_markdown, write_comparison
 
@@ -118,17 +118,17 @@ def compare(
 
 
 def _named(texts: list[str]) -> dict[str, str]:
-    """Name → model. Without a given name it is the last part of the path, or as many as differ."""
-    given, models = [], []
+    """Name → model. A model without a name gets the shortest end of its path that is unique."""
+    user_names, models = [], []
     for text in texts:
         name, equals, model = text.partition("=")
-        given.append(name if equals else "")
+        user_names.append(name if equals else "")
         models.append(model if equals else text)
-    parts = [Path(model).parts or (model,) for model in models]
-    most = max(map(len, parts), default=1)
-    for size in range(1, most + 1):
-        short = [str(Path(*own[-size:])) for own in parts]
-        names = [name or own for name, own in zip(given, short, strict=True)]
+    paths = [Path(model).parts or (model,) for model in models]
+    longest = max(map(len, paths), default=1)
+    for size in range(1, longest + 1):
+        ends = [str(Path(*parts[-size:])) for parts in paths]
+        names = [name or end for name, end in zip(user_names, ends, strict=True)]
         if len(set(names)) == len(names):
             return dict(zip(names, models, strict=True))
     repeated = next(name for name in names if names.count(name) > 1)
@@ -139,8 +139,8 @@ def _named(texts: list[str]) -> dict[str, str]:
 def _table(text: str) -> PredictionTable:
     from crmnet.evaluation.align import PredictionTable
 
-    where, equals, path = text.partition("=")
-    model, at, name = where.partition("@")
+    model_at_set, equals, path = text.partition("=")
+    model, at, name = model_at_set.partition("@")
     if not (model and at and name and equals and path):
         raise ValueError(f"--predictions takes NAME@SET=FILE; got {text!r}")
     return PredictionTable(model, name, Path(path))

@@ -1,4 +1,4 @@
-"""``crmnet data``: fetch, create, check and split data sets."""
+"""``crmnet data``: fetch, create, check and split data sets; calls :mod:`crmnet.data`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from crmnet.choices import Kinship
+from crmnet.choices import FamilyRule
 from crmnet.cli.options import (
     ColumnOption,
     Counter,
     FlanksOption,
+    KmerLengthOption,
     LevelOption,
     MaxRejectedOption,
     MismatchOption,
     OverwriteOption,
-    WordOption,
     check_folder,
     pairs,
 )
@@ -63,7 +63,7 @@ def ingest(
     cache: CacheOption = None,
     jobs: Annotated[
         int,
-        typer.Option(min=1, help="Threads that read and parse, besides the one that writes."),
+        typer.Option(min=1, help="Threads that read and parse, besides the writing thread."),
     ] = 1,
     packed: Annotated[
         bool,
@@ -73,9 +73,9 @@ def ingest(
 ) -> None:
     """Convert raw rows of sequence and expression to a data set.
 
-    Columns are found by their names in the header, in any order; without a header, the first is the
-    sequence and the second the expression. Rejected rows are counted by reason and listed with file
-    and line in rejected.tsv. Medium, unit and columns of public data sets are known.
+    Columns are found by their names in the header, in any order. Without a header, the first column
+    is the sequence and the second the expression. Rejected rows are counted by reason and listed
+    with file and line in rejected.tsv. Public data sets need no medium, unit or columns.
 
     Examples: `crmnet data ingest rows.tsv.gz -o my-data` ·
     `crmnet data ingest random-complex --from downloads -o test` ·
@@ -83,7 +83,7 @@ def ingest(
     """
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.ingest import ingest as run_ingest
-    from crmnet.data.opening import is_known, public_source
+    from crmnet.data.opening import is_public_dataset, public_source
     from crmnet.data.rejections import rejection_summary
 
     options = IngestOptions(
@@ -97,21 +97,25 @@ def ingest(
         jobs=jobs,
     )
     sources = [
-        public_source(str(file), cache=cache, folder=folder) if is_known(file) else file
+        public_source(str(file), cache=cache, folder=folder) if is_public_dataset(file) else file
         for file in files
     ]
     with Counter("rows") as counter:
         dataset = run_ingest(sources, output, options, counter)
     for line in rejection_summary(dataset.manifest):
         print(line)
-    for name, found in dataset.manifest["media"].items():
+    for name, labels in dataset.manifest["media"].items():
         print(
-            f"{name}: {found['rows']:,} rows, expression {found['mean']:.2f} ± {found['sd']:.2f} "
-            f"({found['unit']})"
+            f"{name}: {labels['rows']:,} rows, expression {labels['mean']:.2f} ± "
+            f"{labels['sd']:.2f} ({labels['unit']})"
         )
-    if not medium and not any(is_known(file) for file in files) and dataset.media == ["complex"]:
+    if (
+        not medium
+        and not any(is_public_dataset(file) for file in files)
+        and dataset.media == ["complex"]
+    ):
         print(
-            "rows without a medium are taken as complex; --medium sets another one",
+            "rows without a medium get the medium complex; --medium sets another one",
             file=sys.stderr,
         )
     if dataset.manifest["rejected"]:
@@ -156,18 +160,19 @@ def split(
     output: Annotated[Path, typer.Option("-o", "--output", help="Training set to create.")],
     held_out: Annotated[Path | None, typer.Option(help="Held-out set to create.")] = None,
     by: Annotated[
-        Kinship,
+        FamilyRule,
         typer.Option(
-            help="What stays together: copies of one *sequence* (either strand, any medium), rows "
-            "of one given *family*, or *homology*, inserts that share a word of --k bases."
+            help="Which rows stay together: copies of one *sequence* (either strand, any medium), "
+            "rows of one *family* in the data, or by *homology*, rows whose inserts share a k-mer "
+            "of --k bases."
         ),
     ] = "homology",
     fraction: Annotated[float, typer.Option(help="Share of families to hold out.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out families.")] = 0,
-    k: WordOption = 20,
+    k: KmerLengthOption = 20,
     without: Annotated[
         list[Path] | None,
-        typer.Option(help="Leave out rows that this data set or file shares; may be repeated."),
+        typer.Option(help="Leave out rows shared with this data set or file; may be repeated."),
     ] = None,
     level: LevelOption = "near",
     mismatches: MismatchOption = 3,
@@ -175,9 +180,9 @@ def split(
 ) -> None:
     """Split a data set into a training set and a held-out set; no family is in both.
 
-    Both parts store the families that were found, so that training and evaluation use them too.
-    Without `--held-out` nothing is held out: `--without` then keeps all rows that a test set does
-    not share.
+    Both parts store the families, so that training and evaluation use them too. Without
+    `--held-out` no rows are held out: `--without` then keeps all rows that are not shared with a
+    test set.
 
     Examples: `crmnet data split my-data -o my-train --held-out my-test --by homology` ·
     `crmnet data split my-data -o my-train --without Random_complex.csv --level words`
@@ -188,24 +193,26 @@ def split(
     import numpy as np
 
     from crmnet.data.dataset import Dataset
-    from crmnet.data.homology import WordOptions
+    from crmnet.data.homology import KmerOptions
     from crmnet.data.leaks import find_leaks
-    from crmnet.data.opening import opened
+    from crmnet.data.opening import open_data
     from crmnet.data.subset import SplitOptions
     from crmnet.data.subset import split as run_split
 
-    rows, words = Dataset.open(dataset), WordOptions(k)
+    rows, kmers = Dataset.open(dataset), KmerOptions(k)
     keep = np.ones(len(rows), dtype=bool)
     for path in without or []:
-        with opened(path) as others:
-            leaking = find_leaks(rows, others, mismatches, words).rows(level)
+        with open_data(path) as other_set:
+            leaking = find_leaks(rows, other_set, mismatches, kmers).rows(level)
         print(f"left out {leaking.sum():,} rows shared with {path} ({level})")
         keep &= ~leaking
-    options = SplitOptions(fraction, by, seed, words, overwrite)
-    parts = run_split(rows, output, held_out, options, keep=np.nonzero(keep)[0])
-    for part in parts:
-        assert part.family is not None
-        print(f"{part.path}: {len(part):,} rows, {len(np.unique(part.family)):,} families")
+    options = SplitOptions(fraction, by, seed, kmers, overwrite)
+    datasets = run_split(rows, output, held_out, options, keep=np.nonzero(keep)[0])
+    for part_set in datasets:
+        assert part_set.family is not None
+        print(
+            f"{part_set.path}: {len(part_set):,} rows, {len(np.unique(part_set.family)):,} families"
+        )
 
 
 def check(
@@ -219,12 +226,12 @@ def check(
         Path | None, typer.Option("-o", "--output", help="Folder for check.json and check.png.")
     ] = None,
     by: Annotated[
-        Kinship | None,
+        FamilyRule | None,
         typer.Option(
-            help="What makes a family. Default: *homology*, above 4 million rows *sequence*."
+            help="How families are defined. Default: *homology*, above 4 million rows *sequence*."
         ),
     ] = None,
-    k: WordOption = 20,
+    k: KmerLengthOption = 20,
     mismatches: MismatchOption = 3,
     fail_on_leak: Annotated[
         bool, typer.Option("--fail-on-leak", help="Exit with status 1 if rows are shared.")
@@ -235,11 +242,11 @@ def check(
     max_rejected: MaxRejectedOption = 0.01,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Check a data set, and find what it shares with another one.
+    """Check a data set, and find rows that it shares with another one.
 
     Reports lengths, labels, adapters, bases by position, copies and families. With `--against`, it
-    also reports the inserts that both contain on either strand: identical, a few bases apart, or
-    with a common word of `--k` bases.
+    also reports the inserts that both contain on either strand: identical, with a few different
+    bases, or with a common k-mer of `--k` bases.
 
     Examples: `crmnet data check my-data -o checked` ·
     `crmnet data check my-train --against my-test --fail-on-leak`
@@ -248,23 +255,23 @@ def check(
         raise ValueError("--fail-on-leak needs --against DATASET")
     check_folder(output, ("check.json", "check.png"), [dataset, against], overwrite)
     from crmnet.data.check import check as run_check
-    from crmnet.data.homology import WordOptions
+    from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import find_leaks
-    from crmnet.data.opening import opened
+    from crmnet.data.opening import open_data
 
     options = IngestOptions(
         media=(medium,), columns=pairs(column, "--column"), max_rejected=max_rejected
     )
-    words = WordOptions(k)
+    kmers = KmerOptions(k)
     leaks = None
-    with opened(dataset, options) as rows:
-        checked = run_check(rows, by, words)
+    with open_data(dataset, options) as rows:
+        checked = run_check(rows, by, kmers)
         print("\n".join(checked.lines()))
         if against is not None:
-            with opened(against, options) as others:
-                leaks = find_leaks(rows, others, mismatches, words)
-                print("\n".join(leaks.lines(others.name)))
+            with open_data(against, options) as other_set:
+                leaks = find_leaks(rows, other_set, mismatches, kmers)
+                print("\n".join(leaks.lines(other_set.name)))
     if output is not None:
         from crmnet.reports.dataset_page import write_check
 
@@ -331,7 +338,10 @@ def fetch(
     for card in [find_card(name) for name in names]:
         with Counter("bytes") as counter:
             files = run_fetch(
-                card, cache, folder=folder, progress=lambda _name, done, _total: counter(done)
+                card,
+                cache,
+                folder=folder,
+                progress=lambda _name, received, _total: counter(received),
             )
         for file in files:
             print(f"{card.name}: {file} ({size_text(file.stat().st_size)})")

@@ -1,4 +1,4 @@
-"""``crmnet demo``."""
+"""``crmnet demo``: calls :func:`crmnet.studies.demo.demo` and prints what to try next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``crmnet evaluate``."""
+"""``crmnet evaluate``: scores sets (:mod:`crmnet.evaluation.score_sets`) and prints metrics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from crmnet.cli.options import (
     BatchSizeOption,
     ColumnOption,
     DeviceOption,
+    FamilyRuleOption,
     FlanksOption,
-    KinshipOption,
+    KmerLengthOption,
     LevelOption,
     MaxRejectedOption,
     OverwriteOption,
     ResamplesOption,
-    WordOption,
     check_folder,
     pairs,
 )
@@ -42,7 +42,7 @@ def evaluate(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Evaluate this table of measured and predicted values instead."),
+        typer.Option(help="Evaluate this table of measured and predicted values, not a model."),
     ] = None,
     measured: Annotated[
         str | None, typer.Option(help="Column of measured values in that table.")
@@ -54,13 +54,13 @@ def evaluate(
         Path | None,
         typer.Option(
             "--dream-subsets",
-            help="With --predictions for the DREAM 2022 test set: folder with the challenge's "
-            "lists of rows; adds its score.",
+            help="Folder with the lists of rows of the DREAM 2022 challenge; adds its score. Needs "
+            "--predictions for its test set.",
         ),
     ] = None,
     replicates: Annotated[
         Path | None,
-        typer.Option(help="Instead: table with two measurements per row, for the noise ceiling."),
+        typer.Option(help="Table with two measurements per row: print only the noise ceiling."),
     ] = None,
     replicate_columns: Annotated[
         tuple[str, str], typer.Option(help="The two columns of that table.")
@@ -77,13 +77,13 @@ def evaluate(
     against: Annotated[
         Path | None,
         typer.Option(
-            help="Training data of the model (data set or file): also scores separately the rows "
-            "that it contains and those that it does not."
+            help="Training data of the model (data set or file). The rows that it contains and all "
+            "others are also scored separately."
         ),
     ] = None,
     level: LevelOption = "near",
-    by: KinshipOption = "family",
-    k: WordOption = 20,
+    by: FamilyRuleOption = "family",
+    k: KmerLengthOption = 20,
     medium: Annotated[str | None, typer.Option(help="Medium of files without one.")] = None,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
@@ -115,28 +115,30 @@ def evaluate(
     inputs = [model, *(data or []), predictions, dream, replicates, against]
     check_folder(output, names, inputs, overwrite)
     from crmnet.data.dataset import is_dataset
-    from crmnet.data.homology import WordOptions
+    from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.data.opening import opened
+    from crmnet.data.opening import open_data
     from crmnet.evaluation.score_sets import data_roles, score_file, score_table
     from crmnet.prediction.predictor import Predictor
     from crmnet.statistics.metrics import summarise
 
-    told: dict[str, Any] = {"by": by, "words": WordOptions(k)}
+    set_options: dict[str, Any] = {"by": by, "kmers": KmerOptions(k)}
     if replicates is not None:
         first, second = replicate_columns
-        twice = score_table(replicates, measured=first, predicted=second, **told)
-        _print_ceiling(twice, resamples)
+        replicate_pairs = score_table(replicates, measured=first, predicted=second, **set_options)
+        _print_ceiling(replicate_pairs, resamples)
         return
-    rows: Dataset | None = None
+    training_set: Dataset | None = None
     with ExitStack() as stack:
         if against is not None:
-            trained = IngestOptions(max_rejected=max_rejected, advice=False)
-            rows = stack.enter_context(opened(against, trained))
-            told["training"] = TrainingRows(rows.tokens, rows.name, level, words=WordOptions(k))
+            reading = IngestOptions(max_rejected=max_rejected, advice=False)
+            training_set = stack.enter_context(open_data(against, reading))
+            set_options["training"] = TrainingRows(
+                training_set.tokens, training_set.name, level, kmers=KmerOptions(k)
+            )
         if predictions is not None:
-            sets = [score_table(predictions, measured=measured, predicted=predicted, **told)]
+            sets = [score_table(predictions, measured=measured, predicted=predicted, **set_options)]
         else:
             assert model is not None and data is not None
             predictor = Predictor.load(model, device=device, batch_size=batch_size)
@@ -147,9 +149,9 @@ def evaluate(
                 max_rejected=max_rejected,
             )
             if not all(is_dataset(path) for path in data):
-                _say_what_is_assumed(predictor, medium)
-            sets = [s for path in data for s in score_file(predictor, path, options, **told)]
-            _say_what_was_seen(data_roles(model, predictor), data, rows)
+                _report_assumed_medium(predictor, medium)
+            sets = [s for path in data for s in score_file(predictor, path, options, **set_options)]
+            _warn_about_training_data(data_roles(model, predictor), data, training_set)
     for scored in sets:
         if scored.left_out:
             print(f"{scored.name}: {scored.left_out:,} unusable rows are left out", file=sys.stderr)
@@ -172,7 +174,8 @@ def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _say_what_is_assumed(predictor: Predictor, medium: str | None) -> None:
+def _report_assumed_medium(predictor: Predictor, medium: str | None) -> None:
+    """Report the medium of files that name none, if the model has several."""
     if medium is None and len(predictor.media) > 1:
         print(
             f"rows of files without a medium are scored as {predictor.media[0]}; --medium sets "
@@ -181,16 +184,18 @@ def _say_what_is_assumed(predictor: Predictor, medium: str | None) -> None:
         )
 
 
-def _say_what_was_seen(trained: dict[str, str], data: list[Path], against: Dataset | None) -> None:
-    """Warn if a test set is training data, or if ``--against`` is not."""
+def _warn_about_training_data(
+    role_of_data: dict[str, str], data: list[Path], against: Dataset | None
+) -> None:
+    """Warn if a test set is training data, or if the data of ``--against`` are not."""
     from crmnet.data.dataset import Dataset, is_dataset
 
     for path in filter(is_dataset, data):
-        use = trained.get(Dataset.open(path).fingerprint)
-        if use is not None:
-            print(f"warning: {path} is the data set that the model {use}", file=sys.stderr)
-    if against is not None and against.fingerprint not in trained:
-        named = f"other training data than {against.name}" if trained else "no training data"
+        role = role_of_data.get(Dataset.open(path).fingerprint)
+        if role is not None:
+            print(f"warning: {path} is the data set that the model {role}", file=sys.stderr)
+    if against is not None and against.fingerprint not in role_of_data:
+        named = f"other training data than {against.name}" if role_of_data else "no training data"
         print(
             f"note: the model's record names {named}; shared rows are searched in "
             f"{against.name} only",
@@ -204,7 +209,7 @@ def _print_ceiling(scored: Scored, resamples: int) -> None:
     from crmnet.reports.wording import with_interval
     from crmnet.statistics.metrics import noise_ceiling
 
-    found = noise_ceiling(scored, resamples=resamples)
+    ceiling = noise_ceiling(scored, resamples=resamples)
     families, by = len(np.unique(scored.family)), scored.families_by
     print(
         f"{scored.name}: {len(scored.measured):,} rows with two measurements, {families:,} "
@@ -215,11 +220,11 @@ def _print_ceiling(scored: Scored, resamples: int) -> None:
         ("single", "ceiling of r with one replicate"),
         ("mean", "ceiling of r with their mean"),
     ):
-        print(f"  {text:34}{with_interval(vars(found[name]))}")
+        print(f"  {text:34}{with_interval(vars(ceiling[name]))}")
 
 
 def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[str, Any]:
-    """Print the DREAM score; return what metrics.json stores of it."""
+    """Print the DREAM score; return its entry in metrics.json."""
     from crmnet.reports.wording import with_interval
     from crmnet.statistics.dream import dream_score, read_subsets
 
@@ -227,17 +232,17 @@ def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[s
         raise ValueError(
             f"{scored.left_out:,} rows have no value; the DREAM score needs the complete test set"
         )
-    found = dream_score(scored, read_subsets(folder, len(scored.measured)), resamples=resamples)
-    print(f"\nDREAM score: Pearson {with_interval(vars(found.pearson))}, "
-          f"Spearman {with_interval(vars(found.spearman))}")  # fmt: skip
-    for name, part in found.subsets.items():
-        r2, rho = with_interval(vars(part["r2"])), with_interval(vars(part["rho"]))
-        print(f"  {name:20}{part['n']:>8,}  weight {part['weight']:<5} r² {r2}  ρ {rho}")
+    dream = dream_score(scored, read_subsets(folder, len(scored.measured)), resamples=resamples)
+    print(f"\nDREAM score: Pearson {with_interval(vars(dream.pearson))}, "
+          f"Spearman {with_interval(vars(dream.spearman))}")  # fmt: skip
+    for name, subset in dream.subsets.items():
+        r2, rho = with_interval(vars(subset["r2"])), with_interval(vars(subset["rho"]))
+        print(f"  {name:20}{subset['n']:>8,}  weight {subset['weight']:<5} r² {r2}  ρ {rho}")
     return {
-        "pearson_score": vars(found.pearson),
-        "spearman_score": vars(found.spearman),
+        "pearson_score": vars(dream.pearson),
+        "spearman_score": vars(dream.spearman),
         "subsets": {
-            name: {**part, "r2": vars(part["r2"]), "rho": vars(part["rho"])}
-            for name, part in found.subsets.items()
+            name: {**subset, "r2": vars(subset["r2"]), "rho": vars(subset["rho"])}
+            for name, subset in dream.subsets.items()
         },
     }

@@ -1,4 +1,8 @@
-"""``crmnet explain``."""
+"""``crmnet explain``: calls :func:`crmnet.interpretation.explain.explain`.
+
+With ``--figure5`` and ``--plant`` it also calls :mod:`crmnet.interpretation.figure5` and
+:mod:`crmnet.interpretation.marginalise`.
+"""
 
 from __future__ import annotations
 
@@ -81,14 +85,16 @@ def explain(
         bool,
         typer.Option(
             "--figure5",
-            help="Also draw the paper's Figure 5, from all rows of the file (needs expression).",
+            help="Also draw the paper's Figure 5 from all rows of the file. Expression is measured "
+            "if the file has it for all rows, else predicted.",
         ),
     ] = False,
     plant: Annotated[
         list[str] | None,
         typer.Option(
             help="Also plant this factor's consensus (or these bases) into shuffled promoters of "
-            "the file: effect by position and strand; given twice, effect of the pair by gap."
+            "the file, and write the effect by position and strand. If repeated, also the effect "
+            "of each pair by gap."
         ),
     ] = None,
     first: Annotated[
@@ -98,7 +104,7 @@ def explain(
     draw: Annotated[int, typer.Option(min=0, help="Number of logos to draw.")] = 24,
     page: Annotated[int, typer.Option(min=1, help="Logos per page.")] = 6,
     own_scale: Annotated[
-        bool, typer.Option("--own-scale", help="Give each logo on a page a scale of its own.")
+        bool, typer.Option("--own-scale", help="Draw each logo of a page to its own scale.")
     ] = False,
     format: Annotated[PictureFormat, typer.Option(help="File format of all figures.")] = "png",
     shuffles: Annotated[
@@ -128,8 +134,8 @@ def explain(
 ) -> None:
     """Explain predictions base by base: attributions, logos over known sites, tables.
 
-    Explained is the insert of each sequence: what lies between its adapters. Positions count from 1
-    on the sequence as given, in bedGraph from 0.
+    The command explains the insert of each sequence: the bases between its adapters. Positions
+    count from 1 on the given sequence, in bedGraph from 0.
 
     Example: `crmnet explain my-run promoters.fasta --medium complex -o explained`
     """
@@ -145,17 +151,17 @@ def explain(
 
     predictor = Predictor.load(model, device=device)
     reading: dict[str, Any] = {"flanks": flanks, "columns": columns, "iupac": iupac}
-    some: Promoters | Tiles
+    explained: Promoters | Tiles
     if tile is None:
         promoters = _read(file, predictor, window, reading)
         if plant:
             from crmnet.interpretation.marginalise import check_sites
 
             check_sites(promoters.tokens, plant)
-        _say_repeats(promoters.ids)
-        some, total = promoters.first(first), len(promoters.ids)
+        _report_repeated_ids(promoters.ids)
+        explained, total = promoters.first(first), len(promoters.ids)
     else:
-        some, total = _read_tiles(file, predictor, tile, first, reading)
+        explained, total = _read_tiles(file, predictor, tile, first, reading)
     if first < total:
         print(f"explaining the first {first:,} of {total:,} promoters; change this with --first",
               file=sys.stderr)  # fmt: skip
@@ -165,8 +171,8 @@ def explain(
     named = labelled_motifs(motifs) if motifs else None
     media = (medium, minus)
     with replacing(output, NAMES):
-        found = run_explain(
-            predictor, some, output, media=media, options=options, motifs=named,
+        attribution = run_explain(
+            predictor, explained, output, media=media, options=options, motifs=named,
             drawing=LogoOptions(format, page, draw, own_scale),
         )  # fmt: skip
         if figure5:
@@ -183,8 +189,8 @@ def explain(
             run_plant(
                 predictor, promoters.tokens, plant, output, media=media, picture=format, seed=seed
             )
-    if found.delta is not None:
-        _say_completeness(abs(found.delta), unit_of(predictor, *media), method)
+    if attribution.delta is not None:
+        _report_completeness(abs(attribution.delta), unit_of(predictor, *media), method)
     unit = unit_of(predictor, *media) or "the unit of expression"
     print(f"positions count from 1 on the sequences as given; attributions and effects are in "
           f"{unit}", file=sys.stderr)  # fmt: skip
@@ -205,8 +211,8 @@ def _check_tile(
         return
     if window is not None:
         raise ValueError("--window takes one window of a sequence and --tile all; give one")
-    for option, given in (("--figure5", figure5), ("--plant", bool(plant))):
-        if given:
+    for option, is_used in (("--figure5", figure5), ("--plant", bool(plant))):
+        if is_used:
             raise ValueError(
                 f"{option} needs promoters, not windows along a sequence; leave out --tile, or "
                 "give --window instead"
@@ -233,7 +239,7 @@ def _read_tiles(
     from crmnet.sequence import insert_window
 
     tiles = read_tiles(file, step, first=first, length=predictor.length, **reading)
-    _say_repeats(tiles.promoters.ids)
+    _report_repeated_ids(tiles.promoters.ids)
     width = insert_window(predictor.length, reading["flanks"])
     print(f"attributions of a sequence that is too long for the network are the mean over the "
           f"windows of {width} bases, one every {step}, that contain the base "
@@ -241,13 +247,13 @@ def _read_tiles(
     return tiles, tiles.total
 
 
-def _say_repeats(ids: list[str]) -> None:
+def _report_repeated_ids(ids: list[str]) -> None:
     if (repeated := len(ids) - len(set(ids))) > 0:
         print(f"warning: {repeated:,} of {len(ids):,} ids repeat an earlier one; they get a number "
               "(_2, _3, …)", file=sys.stderr)  # fmt: skip
 
 
-def _say_completeness(gap: npt.NDArray[np.float32], unit: str | None, method: Method) -> None:
+def _report_completeness(gap: npt.NDArray[np.float32], unit: str | None, method: Method) -> None:
     """Report how much the sum of attributions and composition differs from the prediction."""
     print(f"completeness: gap of at most {gap.max():.3g} {unit or 'expression'}, {gap.mean():.3g} "
           "on average", file=sys.stderr)  # fmt: skip

@@ -1,4 +1,8 @@
-"""``crmnet models``: networks and their weights."""
+"""``crmnet models list / show / import-keras``: networks and trained models.
+
+:mod:`crmnet.cli.bundles` has the other commands of this group. The tables come from
+:mod:`crmnet.models` and :mod:`crmnet.runs.packed`.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +43,8 @@ def show(
 ) -> None:
     """Show the card of a trained model, or of a network.
 
-    Of a trained model: networks, media, test results, intervals, and what it is not for. Of a
-    network: paper, parameters, input, loss, recipe and settings.
+    The card of a trained model has networks, media, test results, intervals and unsuitable uses.
+    The card of a network has paper, parameters, input, loss, recipe and settings.
 
     Examples: `crmnet models show my-model.safetensors` · `crmnet models show legnet`
     """

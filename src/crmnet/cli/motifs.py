@@ -1,4 +1,8 @@
-"""``crmnet motifs discover``, ``scan`` and ``match``."""
+"""``crmnet motifs discover``, ``scan`` and ``match``.
+
+They call :mod:`crmnet.interpretation.discovery`, :mod:`crmnet.motifs.scan` and
+:mod:`crmnet.motifs.match`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ MotifsOption = Annotated[
     ),
 ]
 SHOWN = 5
-"""Motifs that a message names."""
+"""Number of motifs that a message names."""
 
 
 def discover(
@@ -57,7 +61,7 @@ def discover(
     motifs: MotifsOption = None,
     plain: Annotated[
         bool,
-        typer.Option("--plain", help="Take the ends of expression, without matching composition."),
+        typer.Option("--plain", help="Compare sequences by expression only, at any composition."),
     ] = False,
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
@@ -68,9 +72,9 @@ def discover(
 ) -> None:
     """Find motifs that distinguish high from low promoters, and name them.
 
-    Compares high with low promoters (D) and confirms by a search along the complete ranking (R);
-    both at equal composition, with each family counted once. Writes motifs.meme, motifs.tsv and
-    motifs.png.
+    Compares high with low promoters (ids D1, …), and searches along the complete ranking (ids R1,
+    …), which confirms motifs of the first search. Both compare promoters of equal composition and
+    count each family once. Writes motifs.meme, motifs.tsv and motifs.png.
 
     Example: `crmnet motifs discover train.tsv.gz -n 2000 -o motifs`
     """
@@ -85,10 +89,10 @@ def discover(
     options = DiscoverOptions(n=n, match_composition=not plain, q_value=q_value, seed=seed)
     sources = DiscoverySources(attributions, _named(motifs), engine)
     with replacing(output, names):
-        found = discover_motifs(
+        summary_lines = discover_motifs(
             file, output, options, sources, flanks=flanks, columns=columns, iupac=iupac
         )
-    print("\n".join(found))
+    print("\n".join(summary_lines))
     picture = ", motifs.png" * (output / "motifs.png").exists()
     print(f"written: {output}/motifs.meme, motifs.tsv{picture}")
 
@@ -117,7 +121,7 @@ def scan(
     Example: `crmnet motifs scan promoters.fasta --motifs motifs.meme -o sites.tsv`
     """
     check_file(output, [file, motifs], overwrite)
-    from crmnet.cli.options import reader_may_leave
+    from crmnet.cli.options import exit_on_closed_pipe
     from crmnet.motifs.scan import ScanOptions, scan_file
     from crmnet.reports.sites import POSITIONS, write_sites
     from crmnet.reports.tables import table_kind
@@ -125,10 +129,10 @@ def scan(
     table_kind(output)  # an unknown suffix is an error before the work, not after it
     _check_stdin_once(file, motifs)
     columns = sequence_columns(column, ("id", "sequence"))
-    wanted, options = _named(motifs), ScanOptions(p_value=p_value)
+    searched, options = _named(motifs), ScanOptions(p_value=p_value)
     try:
         ids, hits, reaches, added, best_p = scan_file(
-            file, wanted, options, flanks, columns=columns, iupac=iupac
+            file, searched, options, flanks, columns=columns, iupac=iupac
         )
     except ValueError as error:
         if _holds_motifs(file):
@@ -136,14 +140,16 @@ def scan(
                 f"{file} holds motifs; write crmnet motifs scan SEQUENCES --motifs {file}"
             ) from error
         raise
-    _say_unreachable([m.id for m, p in zip(wanted, best_p, strict=True) if p > p_value], p_value)
+    _report_motifs_without_sites(
+        [m.id for m, p in zip(searched, best_p, strict=True) if p > p_value], p_value
+    )
     if added:
         print(f"added adapters to {added:,} of {len(ids):,} sequences", file=sys.stderr)
     print(POSITIONS, file=sys.stderr)
-    kept = hits.q <= q_value
-    more = {} if flanks == "none" else {"reaches_adapter": reaches[kept]}
-    with reader_may_leave():
-        write_sites(output, ids, wanted, hits.select(kept), more)
+    is_reported = hits.q <= q_value
+    more = {} if flanks == "none" else {"reaches_adapter": reaches[is_reported]}
+    with exit_on_closed_pipe():
+        write_sites(output, ids, searched, hits.select(is_reported), more)
 
 
 def match(
@@ -160,16 +166,16 @@ def match(
 ) -> None:
     """Name motifs after the nearest known ones, with p-, E- and q-values as in TOMTOM.
 
-    The column name is what to call the motif: the name of the match, with a question mark if it is
-    a guess (p of 0.001 or more), or *poly-A/T* or *TATA box*. The column target_name is the name of
-    the match itself.
+    The column name has the name for the motif: that of the match, with a question mark if it is
+    uncertain (p of 0.001 or more), or *poly-A/T* or *TATA box*. The column target_name has the name
+    of the match.
 
     Example: `crmnet motifs match motifs.meme --best 1`
     """
     check_file(output, [file, motifs], overwrite)
     import numpy as np
 
-    from crmnet.cli.options import reader_may_leave
+    from crmnet.cli.options import exit_on_closed_pipe
     from crmnet.motifs.formats import read_motifs
     from crmnet.motifs.match import MIN_INFORMATION, call
     from crmnet.motifs.match import match as match_motifs
@@ -177,24 +183,24 @@ def match(
 
     _check_stdin_once(file, motifs)
     queries, targets = read_motifs(file), _named(motifs)
-    found = match_motifs(queries, targets)
+    matches = match_motifs(queries, targets)
     flat = [query.id for query in queries if query.information.sum() < MIN_INFORMATION]
     if flat:
-        print(f"{_some(flat)}: less than {MIN_INFORMATION:g} bit of information in all columns, so "
-              "no name (p 1)", file=sys.stderr)  # fmt: skip
-    numbers = list(found._fields)
+        print(f"{_first_ids(flat)}: less than {MIN_INFORMATION:g} bit of information in all "
+              "columns, so no name (p 1)", file=sys.stderr)  # fmt: skip
+    numbers = list(matches._fields)
     columns = ["motif", "target", "name", "target_name", *numbers]
-    with reader_may_leave(), TableWriter(output, columns) as table:
+    with exit_on_closed_pipe(), TableWriter(output, columns) as table:
         for row, query in enumerate(queries):
-            order = np.argsort(found.p[row], kind="stable")[:best]
-            names = [call(query, targets[i], float(found.p[row, i])) for i in order]
+            order = np.argsort(matches.p[row], kind="stable")[:best]
+            names = [call(query, targets[i], float(matches.p[row, i])) for i in order]
             table.write(
                 {
                     "motif": [query.id] * len(order),
                     "target": [targets[i].id for i in order],
                     "name": names,
                     "target_name": [targets[i].name for i in order],
-                    **{key: value[row, order] for key, value in found._asdict().items()},
+                    **{key: value[row, order] for key, value in matches._asdict().items()},
                 }
             )
 
@@ -211,14 +217,14 @@ def _check_stdin_once(file: Path, motifs: Path | None) -> None:
         raise ValueError("both files are - and stdin can be read only once; name a file for one")
 
 
-def _say_unreachable(ids: list[str], p_value: float) -> None:
-    """Report motifs of which no sequence of bases is a site: the table holds none of theirs."""
+def _report_motifs_without_sites(ids: list[str], p_value: float) -> None:
+    """Report motifs that cannot have a site: no sequence of bases scores high enough."""
     if ids:
-        print(f"{_some(ids)}: too short or too weak for a site of p {p_value:g} or less; choose a "
-              "larger --p-value to find any", file=sys.stderr)  # fmt: skip
+        print(f"{_first_ids(ids)}: too short or too weak for a site of p {p_value:g} or less; "
+              "choose a larger --p-value to find any", file=sys.stderr)  # fmt: skip
 
 
-def _some(ids: list[str]) -> str:
+def _first_ids(ids: list[str]) -> str:
     """The first few ids, and the number of the others."""
     more = f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else ""
     return ", ".join(ids[:SHOWN]) + more

@@ -1,4 +1,7 @@
-"""What several commands share: options, ``KEY=VALUE`` texts, progress, and broken pipes."""
+"""Parts that several commands share: options, ``KEY=VALUE`` texts, progress, and broken pipes.
+
+Each module of :mod:`crmnet.cli` imports its options from here.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ DeviceOption = Annotated[
     str,
     typer.Option(
         metavar="DEVICE",
-        help="*cpu*, *cuda*, *cuda:1* or *mps*; *auto* takes a GPU if there is one.",
+        help="*cpu*, *cuda*, *cuda:1* or *mps*; *auto* uses a GPU if there is one.",
     ),
 ]
 PrecisionOption = Annotated[
@@ -55,8 +58,8 @@ SequenceColumnOption = Annotated[
 IupacOption = Annotated[
     choices.Iupac,
     typer.Option(
-        help="Letters for several bases, such as R and Y: *error* refuses them, *n* reads them "
-        "as N."
+        help="Letters that stand for several bases, such as R and Y: *error* refuses them, *n* "
+        "reads them as N."
     ),
 ]
 ColumnOption = Annotated[
@@ -69,22 +72,22 @@ ColumnOption = Annotated[
 MaxRejectedOption = Annotated[
     float, typer.Option(help="Reject the file if a larger share of its rows is unusable.")
 ]
-WordOption = Annotated[
-    int, typer.Option("--k", min=8, max=31, help="Length of the words that relatives share.")
+KmerLengthOption = Annotated[
+    int, typer.Option("--k", min=8, max=31, help="Length of the k-mers for homology, in bases.")
 ]
-KinshipOption = Annotated[
-    choices.Kinship,
+FamilyRuleOption = Annotated[
+    choices.FamilyRule,
     typer.Option(
-        help="Which rows are relatives, resampled together for the intervals: *family*, as given "
-        "in the data (else the sequence); *sequence*, copies of one sequence; or *homology*, "
-        "inserts that share a word of --k bases, such as overlapping tiles."
+        help="Which rows form a family; intervals resample families. *family*: as given in the "
+        "data, else *sequence*: copies of one sequence. *homology*: inserts that share a k-mer of "
+        "--k bases, such as overlapping tiles."
     ),
 ]
 LevelOption = Annotated[
     choices.Level,
     typer.Option(
         help="What counts as shared: *exact* copies; *near*, also near-copies; or *words*, also "
-        "inserts with a common word."
+        "inserts with a common k-mer."
     ),
 ]
 MismatchOption = Annotated[
@@ -114,8 +117,8 @@ class Command(TyperCommand):
                 parser.add_option(option, option.opts, option.name, "append", option.nargs)
         values, _, _ = parser.parse_args(list(args))
         for name, option in single.items():
-            if len(given := values.get(name) or []) > 1:
-                first, second = (_as_typed(value) for value in given[:2])
+            if len(repeats := values.get(name) or []) > 1:
+                first, second = (_as_typed(value) for value in repeats[:2])
                 raise ValueError(
                     f"{'/'.join(option.opts)} is given twice, {first} and {second}; give it once"
                 )
@@ -132,7 +135,7 @@ def check_file(
 
     Args:
         output: The file; None if nothing is written.
-        inputs: What the command reads: paths, or names such as those of bundled models.
+        inputs: Inputs of the command: paths, or names such as those of bundled models.
         overwrite: Whether the file may be replaced.
 
     Raises:
@@ -200,7 +203,7 @@ def sequence_columns(
 
 
 @contextmanager
-def reader_may_leave() -> Iterator[None]:
+def exit_on_closed_pipe() -> Iterator[None]:
     """End with status 0 when the reader of a pipe, such as head, closes it early."""
     try:
         yield
@@ -210,7 +213,7 @@ def reader_may_leave() -> Iterator[None]:
 
 
 class Counter:
-    """Progress of work whose total is unknown: a running count on a terminal, else nothing."""
+    """Progress of work with an unknown total: shows a running count, only on a terminal."""
 
     def __init__(self, unit: str) -> None:
         self.unit, self.last = unit, 0.0

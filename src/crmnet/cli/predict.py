@@ -1,4 +1,9 @@
-"""``crmnet predict``."""
+"""``crmnet predict``: loads a :class:`crmnet.prediction.predictor.Predictor` and writes a table.
+
+:mod:`crmnet.prediction.table` computes the columns. With ``--part-rows``
+:mod:`crmnet.prediction.sharded` writes the table, with ``--tile`` :mod:`crmnet.prediction.profile`
+draws profiles.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from crmnet.cli.options import (
     PrecisionOption,
     SequenceColumnOption,
     check_file,
-    reader_may_leave,
+    exit_on_closed_pipe,
     sequence_columns,
 )
 
@@ -62,7 +67,7 @@ def predict(
     window: Annotated[
         choices.Window | None,
         typer.Option(
-            help="Of a sequence that is too long for the network, predict the 80 bases at this end."
+            help="If a sequence is too long for the network, predict the 80 bases at this end."
         ),
     ] = None,
     tile: Annotated[
@@ -82,7 +87,10 @@ def predict(
     iupac: IupacOption = "error",
     digits: Annotated[
         choices.Digits,
-        typer.Option(help="Of numbers in text: 3 decimals, or *full*. Parquet has all digits."),
+        typer.Option(
+            help="Digits of numbers in text: *rounded* to 3 decimals, or *full*. Parquet "
+            "has all digits."
+        ),
     ] = "rounded",
     part_rows: Annotated[
         int | None,
@@ -127,45 +135,48 @@ def predict(
     `torchrun --nproc-per-node 8 -m crmnet predict my-run library.tsv.gz -o predicted.parquet`
     """
     from crmnet import sequence
-    from crmnet.data.reading import check_is_no_sequence
+    from crmnet.data.reading import check_not_a_sequence
     from crmnet.prediction.predictor import Predictor
     from crmnet.prediction.profile import check_picture, is_bedgraph
     from crmnet.prediction.table import Reading, unit_lines, windows_line
 
-    check_is_no_sequence(file)
+    check_not_a_sequence(file)
     reading = Reading(flanks, window, tile, sequence_columns(column), iupac)
-    for option, given in (("--plot", plot is not None), (".bedgraph", is_bedgraph(output))):
-        if given and tile is None:
+    for option, is_used in (("--plot", plot is not None), (".bedgraph", is_bedgraph(output))):
+        if is_used and tile is None:
             raise ValueError(f"{option} shows a profile; give --tile STEP as well")
     if plot is not None:
         check_picture(plot)
         check_file(plot, [file, model], overwrite)
-    place = None if tile is not None and part_rows is None else _place(part_rows, rank)
-    if tile is not None and place is not None:
-        raise ValueError("--tile takes no --part-rows: parts hold whole sequences")
-    check_file(output, [file, model], overwrite or place is not None)
+    process = None if tile is not None and part_rows is None else _process_rank(part_rows, rank)
+    if tile is not None and process is not None:
+        raise ValueError("--tile cannot be combined with --part-rows: parts hold whole sequences")
+    check_file(output, [file, model], overwrite or process is not None)
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
-    wanted = list(dict.fromkeys(medium)) if medium else predictor.media
-    for name in wanted:
+    media = list(dict.fromkeys(medium)) if medium else predictor.media
+    for name in media:
         predictor.medium_index(name)
-    done, read = sequence.Preparation(), None
-    if place is not None:
+    preparation, read = sequence.Preparation(), None
+    if process is not None:
         from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
         job = ShardedJob(
-            file, output, tuple(wanted), flanks, part_rows or PART_ROWS, window, reading.columns,
+            file, output, tuple(media), flanks, part_rows or PART_ROWS, window, reading.columns,
             iupac, digits, overwrite,
         )  # fmt: skip
         with Counter("windows" if reading.by_window else "sequences") as counter:
-            done = predict_sharded(predictor, job, place, counter)
+            preparation = predict_sharded(predictor, job, process, counter)
     elif tile is not None and (plot is not None or is_bedgraph(output)):
-        done, read = _profile(predictor, file, output, reading, wanted, plot, digits)
+        preparation, read = _profile(predictor, file, output, reading, media, plot, digits)
     else:
-        done, read = _table(predictor, file, output, reading, wanted, digits)
+        preparation, read = _table(predictor, file, output, reading, media, digits)
     if reading.by_window:  # of parts, each sequence has one window
-        print(windows_line(done.total, done.total if read is None else read), file=sys.stderr)
+        print(
+            windows_line(preparation.total, preparation.total if read is None else read),
+            file=sys.stderr,
+        )
     rows = "windows" if reading.by_window else "sequences"
-    for line in (*done.messages(predictor.length, rows), *unit_lines(predictor, wanted)):
+    for line in (*preparation.messages(predictor.length, rows), *unit_lines(predictor, media)):
         print(line, file=sys.stderr)
     if reading.by_window:
         print("start, end: bases of the given sequence, from 1", file=sys.stderr)
@@ -189,21 +200,21 @@ def _table(
     from crmnet.prediction.table import column_names, for_reading, predict_file, table_columns
     from crmnet.reports.tables import TableWriter
 
-    done, read = sequence.Preparation(), 0
+    preparation, read = sequence.Preparation(), 0
     names = column_names(predictor, media, by_window=reading.by_window)
     with (
-        reader_may_leave(),
+        exit_on_closed_pipe(),
         Counter("windows" if reading.by_window else "sequences") as counter,
         TableWriter(output, names) as table,
     ):
-        for answered in predict_file(predictor, file, reading=reading):
-            columns = table_columns(predictor, answered, media)
+        for block in predict_file(predictor, file, reading=reading):
+            columns = table_columns(predictor, block, media)
             table.write(for_reading(columns, output, digits))
             if tracks is not None:
-                tracks.add(answered)
-            done, read = done + answered.preparation, read + answered.sequences
-            counter(done.total)
-    return done, read
+                tracks.add(block)
+            preparation, read = preparation + block.preparation, read + block.sequences
+            counter(preparation.total)
+    return preparation, read
 
 
 def _profile(
@@ -226,36 +237,36 @@ def _profile(
     )
     from crmnet.prediction.table import predict_file
 
-    tracks, done, read = Tracks(), sequence.Preparation(), 0
+    tracks, preparation, read = Tracks(), sequence.Preparation(), 0
     if is_bedgraph(output):
         with Counter("windows") as counter:
-            for answered in predict_file(predictor, file, reading=reading):
-                tracks.add(answered)
-                done, read = done + answered.preparation, read + answered.sequences
-                counter(done.total)
+            for block in predict_file(predictor, file, reading=reading):
+                tracks.add(block)
+                preparation, read = preparation + block.preparation, read + block.sequences
+                counter(preparation.total)
         write_bedgraph(output, predictor, tracks.finished(), media)
     else:
-        done, read = _table(predictor, file, output, reading, media, digits, tracks)
+        preparation, read = _table(predictor, file, output, reading, media, digits, tracks)
     if plot is not None:
-        found = tracks.finished()
-        save_profile(plot, predictor, found, media)
-        if len(found) > MOST_PANELS:
-            print(f"{plot} shows the first {MOST_PANELS} of {len(found):,} sequences",
+        profiles = tracks.finished()
+        save_profile(plot, predictor, profiles, media)
+        if len(profiles) > MOST_PANELS:
+            print(f"{plot} shows the first {MOST_PANELS} of {len(profiles):,} sequences",
                   file=sys.stderr)  # fmt: skip
-    return done, read
+    return preparation, read
 
 
-def _place(part_rows: int | None, rank: str | None) -> ProcessRank | None:
-    """This process among those of one job, on a GPU of its own; None to write no parts."""
+def _process_rank(part_rows: int | None, rank: str | None) -> ProcessRank | None:
+    """Rank of this process, after its GPU is selected; None if no parts are written."""
     from crmnet.prediction.sharded import ProcessRank
 
-    place = ProcessRank.from_text(rank) if rank else ProcessRank.from_environment()
-    if place is None:
+    process = ProcessRank.from_text(rank) if rank else ProcessRank.from_environment()
+    if process is None:
         return ProcessRank() if part_rows is not None else None
     import torch
 
     if torch.cuda.is_available():
         torch.cuda.set_device(
-            int(os.environ.get("LOCAL_RANK", place.rank)) % torch.cuda.device_count()
+            int(os.environ.get("LOCAL_RANK", process.rank)) % torch.cuda.device_count()
         )
-    return place
+    return process

@@ -1,4 +1,4 @@
-"""``crmnet train``."""
+"""``crmnet train``: resolves the settings and calls :func:`crmnet.training.train.train`."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def train(
 ) -> None:
     """Train a network and write a run folder.
 
-    After every epoch the folder holds the best weights so far, the history, and the state from
-    which `--resume` continues: it ends with the same weights as an uninterrupted run.
+    After every epoch the folder contains the best weights so far, the history, and the state from
+    which `--resume` continues. A resumed run ends with the same weights as an uninterrupted one.
 
     Examples: `crmnet train small --data my-data -o my-run --set train.epochs=5` ·
     `crmnet train paper-finetune-complex --from pretrained --data complex -o complex-run` ·

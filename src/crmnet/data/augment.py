@@ -1,8 +1,8 @@
 """Augmentation: random changes to training batches that keep the labels valid.
 
-Takes tokens and returns tokens, on the same device. :mod:`crmnet.training.module` calls these
-functions before one-hot encoding, in training only.
-Random numbers come from torch's global generator, which training seeds before every step.
+The functions take the tokens of a batch (:mod:`crmnet.data.loader`) and return tokens, on the same
+device. :mod:`crmnet.training.module` calls them before one-hot encoding, in training only. Random
+numbers come from torch's global generator, which training seeds before every step.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Describes a data set: lengths, labels, adapters, bases by position, copies and families.
 
-Takes an opened data set and returns a :class:`Check`. ``data check`` prints it and writes its
-fields to JSON; :mod:`crmnet.reports.dataset_page` draws it.
+:func:`check` takes an opened data set and returns a :class:`Check`. ``data check`` prints it and
+writes its fields to JSON; :mod:`crmnet.reports.dataset_page` draws it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from crmnet.data.dataset import BIN_UNIT, Dataset
 from crmnet.data.hashes import insert_hashes
-from crmnet.data.homology import WordOptions
-from crmnet.data.splits import Kinship, families, family_rule
+from crmnet.data.homology import KmerOptions
+from crmnet.data.splits import FamilyRule, families, family_rule
 from crmnet.sequence import (
     ADAPTER_MISMATCHES,
     LETTERS,
@@ -69,9 +69,9 @@ class Check:
                     else ""
                 )
             )
-        near = sum(n for length, n in self.construct_lengths.items() if 108 <= length <= 112)
+        usual = sum(n for length, n in self.construct_lengths.items() if 108 <= length <= 112)
         yield (
-            f"lengths: {_range(self.construct_lengths)} with adapters, {near / self.rows:.1%} of "
+            f"lengths: {_range(self.construct_lengths)} with adapters, {usual / self.rows:.1%} of "
             f"110 ± 2; inserts {_range(self.insert_lengths)}"
         )
         for end, counts in self.adapters.items():
@@ -101,13 +101,15 @@ def _range(lengths: dict[int, int]) -> str:
     return f"{min(lengths)} to {max(lengths)}, mostly {max(lengths, key=lambda n: lengths[n])}"
 
 
-def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None = None) -> Check:
+def check(
+    dataset: Dataset, by: FamilyRule | None = None, kmers: KmerOptions | None = None
+) -> Check:
     """Describe a data set; reads one chunk of rows at a time.
 
     Args:
         dataset: The opened data set.
         by: Rule that defines families. None means homology, or above 4 million rows the sequence.
-        words: Which k-mers count for homology.
+        kmers: Which k-mers count for homology.
     """
     constructs = np.zeros(dataset.tokens.shape[1] + 1, dtype=np.int64)
     insert_lengths = constructs.copy()
@@ -150,7 +152,7 @@ def check(dataset: Dataset, by: Kinship | None = None, words: WordOptions | None
             for i, letter in enumerate(LETTERS)
         },
         copies=_copies(dataset),
-        families=_family_sizes(dataset, by, words),
+        families=_family_sizes(dataset, by, kmers),
     )
 
 
@@ -173,9 +175,9 @@ def _copies(dataset: Dataset) -> dict[str, int]:
     }
 
 
-def _family_sizes(dataset: Dataset, by: Kinship, words: WordOptions | None) -> dict[str, Any]:
+def _family_sizes(dataset: Dataset, by: FamilyRule, kmers: KmerOptions | None) -> dict[str, Any]:
     """Value of :attr:`Check.families`."""
-    _, sizes = np.unique(families(dataset, by, words), return_counts=True)
+    _, sizes = np.unique(families(dataset, by, kmers), return_counts=True)
     return {
         "by": family_rule(dataset, by),
         "number": len(sizes),

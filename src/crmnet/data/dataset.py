@@ -1,7 +1,8 @@
 """A data set on disk: tokens and labels as memory-mapped arrays, and a manifest.
 
-:mod:`crmnet.data.ingest` writes these folders; :mod:`crmnet.data.loader` and the commands read
-them. One row is one measurement: a sequence, its expression and the medium.
+:mod:`crmnet.data.ingest` writes these folders (through :mod:`crmnet.data.writer`);
+:mod:`crmnet.data.loader` and the commands read them. One row is one measurement: a sequence, its
+expression and the medium.
 
     DATASET/
       tokens.npy     (N, 112) uint8

@@ -1,9 +1,10 @@
 """Fast parser for ordinary tables: reads millions of rows per second directly from bytes.
 
-Takes a chunk of text and parses every ordinary line: the expected number of columns, no quotes, a
-sequence of ACGTN that is not too long, a label in plain digits. All other lines are returned
-unparsed and go to :mod:`crmnet.data.lines`, so the result is the same as without this module.
-Letters and adapters come from :mod:`crmnet.sequence`; the compiled code takes them as arguments.
+:func:`parse_rows` takes a chunk of text from :mod:`crmnet.data.ingest` and parses every ordinary
+line: the expected number of columns, no quotes, a sequence of ACGTN that is not too long, a label
+in plain digits. It returns all other lines unparsed. :mod:`crmnet.data.validate` gives them to
+:mod:`crmnet.data.lines`, so the result is the same as without this module. Letters and adapters
+come from :mod:`crmnet.sequence`; the compiled code takes them as arguments.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ adapters at its ends, so :func:`crmnet.sequence.prepare` would only cut it. TO_P
 an adapter is missing or the sequence starts or ends with N."""
 
 MAX_PARSED = 1000
-"""Largest number of bases of a construct that is parsed here; longer ones stay unparsed."""
+"""Largest number of bases of a parsed construct; longer ones stay unparsed."""
 
 _BLOCK = 16
 """Number of letters that are looked up together."""

@@ -1,8 +1,9 @@
 """Downloads the files of the registry once, verifies them and keeps them in a cache.
 
-No other module of this folder uses the network. Takes cards (see :mod:`crmnet.data.registry`) and
-returns paths. An interrupted download resumes where it stopped. A file gets its name only when it
-is complete.
+:func:`fetch` takes a card (:mod:`crmnet.data.registry`) and returns the paths of its files;
+:mod:`crmnet.data.opening` reads them from the cache. No other module of this folder uses the
+network. An interrupted download resumes where it stopped. A file gets its name only when it is
+complete.
 
     CACHE/ORIGIN/FILE         the files
     CACHE/ORIGIN/lock.json    checksums of a Zenodo record, as published by Zenodo
@@ -46,7 +47,7 @@ TIMEOUT = 30
 CHUNK_BYTES = 1 << 16
 """Bytes received at a time; an interruption loses at most as many."""
 RECORD_BYTES = 16 << 20
-"""Most bytes that are read of the description of a Zenodo record."""
+"""Largest size of the description of a Zenodo record; a longer one is refused."""
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes received and the total bytes (0 if unknown)."""
 
@@ -103,7 +104,7 @@ def fetch(
     cache: PathLike | None = None,
     *,
     folder: PathLike | None = None,
-    progress: Progress = lambda name, done, total: None,
+    progress: Progress = lambda name, received, total: None,
 ) -> list[Path]:
     """Fetch the file or files of a card into the cache.
 
@@ -127,14 +128,14 @@ def fetch(
     if folder is not None:
         return [_copy(find_in(folder, card), destination / card.file, _expected(card, destination))]
     if card.origin.record:
-        files = _record_files(card, destination)
+        entries = _record_files(card, destination)
         return [
             _download(
-                _Published(name, found["url"], Checksum("md5", found["md5"]), found.get("bytes")),
+                _Published(name, entry["url"], Checksum("md5", entry["md5"]), entry.get("bytes")),
                 destination,
                 progress,
             )
-            for name, found in files.items()
+            for name, entry in entries.items()
         ]
     url = card.origin.url + card.path
     expected = checksum_of(card)
@@ -153,8 +154,8 @@ class _Published(NamedTuple):
 
 
 def _expected(card: DataCard, destination: Path) -> Checksum | None:
-    found = _lock(destination).get(card.file)
-    return checksum_of(card) or (Checksum("md5", found["md5"]) if found else None)
+    entry = _lock(destination).get(card.file)
+    return checksum_of(card) or (Checksum("md5", entry["md5"]) if entry else None)
 
 
 def _copy(source: Path, target: Path, expected: Checksum | None) -> Path:
@@ -174,28 +175,29 @@ def _lock(destination: Path) -> dict[str, Any]:
 
 def _record_files(card: DataCard, destination: Path) -> dict[str, Any]:
     """URL and MD5 of the card's files, from the lock file or, without one, from the Zenodo API."""
-    known = _lock(destination)
-    if not known:
+    entries = _lock(destination)
+    if not entries:
         url = f"{ZENODO_API}{card.origin.record}"
         with _get(url, {}) as response:
-            known = {
-                str(found["key"]): {
-                    "md5": str(found["checksum"]).removeprefix("md5:"),
-                    "bytes": found["size"],
-                    "url": found["links"]["self"],
+            entries = {
+                str(file["key"]): {
+                    "md5": str(file["checksum"]).removeprefix("md5:"),
+                    "bytes": file["size"],
+                    "url": file["links"]["self"],
                 }
-                for found in _json(response, url)["files"]
+                for file in _json(response, url)["files"]
             }
-        _check_names(known, url)
-        write_text_atomically(destination / "lock.json", json.dumps(known, indent=2) + "\n")
-    _check_names(known, destination / "lock.json")
+        _check_names(entries, url)
+        write_text_atomically(destination / "lock.json", json.dumps(entries, indent=2) + "\n")
+    _check_names(entries, destination / "lock.json")
     if card.path == EVERY_FILE:
-        return known
-    if card.path not in known:
+        return entries
+    if card.path not in entries:
         raise FileNotFoundError(
-            f"Zenodo record {card.origin.record} has no file {card.path}; it has {', '.join(known)}"
+            f"Zenodo record {card.origin.record} has no file {card.path}; "
+            f"it has {', '.join(entries)}"
         )
-    return {card.path: known[card.path]}
+    return {card.path: entries[card.path]}
 
 
 def _json(response: requests.Response, url: str) -> Any:
@@ -208,12 +210,12 @@ def _json(response: requests.Response, url: str) -> Any:
     return json.loads(text)
 
 
-def _check_names(names: Iterable[str], where: PathLike) -> None:
-    """Refuse names that are not plain: a file must not be written outside its folder."""
+def _check_names(names: Iterable[str], source: PathLike) -> None:
+    """Refuse names that contain a path, so that no file is written outside its folder."""
     for name in names:
         if name in ("", "lock.json") or name.startswith(".") or re.search(r"[/\\:\x00-\x1f]", name):
             raise ValueError(
-                f"{where} names a file {name!r}, which is not a plain file name; nothing was "
+                f"{source} names a file {name!r}, which is not a plain file name; nothing was "
                 "written"
             )
 
@@ -234,7 +236,7 @@ def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
 
 
 def _download(file: _Published, destination: Path, progress: Progress) -> Path:
-    """Download a file unless it is there; it gets its name when it is complete and verified."""
+    """Download a file unless it exists; it gets its name when it is complete and verified."""
     target = destination / file.name
     with locked(target), named_errors(target):
         if target.is_file():
@@ -243,45 +245,45 @@ def _download(file: _Published, destination: Path, progress: Progress) -> Path:
                 return target
             except WrongChecksum:
                 target.unlink()
-        part = destination / f".{file.name}.part"
-        _resume(file, part, lambda done, total: progress(file.name, done, total))
+        partial = destination / f".{file.name}.part"
+        _resume(file, partial, lambda received, total: progress(file.name, received, total))
         try:
-            verify(part, file.checksum)
+            verify(partial, file.checksum)
         except WrongChecksum:
-            part.unlink()
+            partial.unlink()
             raise WrongChecksum(f"{file.url} is not the published file; try again") from None
-        part.replace(target)
+        partial.replace(target)
     return target
 
 
-def _resume(file: _Published, part: Path, progress: Callable[[int, int], None]) -> None:
-    """Download to ``part``; continues an earlier, interrupted download.
+def _resume(file: _Published, partial: Path, progress: Callable[[int, int], None]) -> None:
+    """Download to ``partial``; continues an earlier, interrupted download.
 
     Raises:
         WrongChecksum: If the server sends more bytes than the published file has.
     """
     url = file.url
-    done = part.stat().st_size if part.exists() else 0
-    with _get(url, {"Range": f"bytes={done}-"} if done else {}) as response:
+    received = partial.stat().st_size if partial.exists() else 0
+    with _get(url, {"Range": f"bytes={received}-"} if received else {}) as response:
         if response.status_code == 416:  # nothing is missing
             return
         if response.status_code != 206:  # the server sends the complete file again
-            done = 0
-        total = done + int(response.headers.get("Content-Length", 0))
+            received = 0
+        total = received + int(response.headers.get("Content-Length", 0))
         try:
-            with part.open("ab" if done else "wb") as output:
+            with partial.open("ab" if received else "wb") as output:
                 for chunk in response.iter_content(CHUNK_BYTES):
-                    done += len(chunk)
-                    if file.bytes is not None and done > file.bytes:
-                        part.unlink()
+                    received += len(chunk)
+                    if file.bytes is not None and received > file.bytes:
+                        partial.unlink()
                         raise WrongChecksum(
                             f"{url} sends more than the {file.bytes:,} bytes of the published "
                             "file; nothing was kept"
                         )
                     output.write(chunk)
-                    progress(done, total)
+                    progress(received, total)
         except requests.RequestException as error:
             raise Offline(
-                f"{url} was interrupted after {done:,} bytes ({type(error).__name__}); run the "
+                f"{url} was interrupted after {received:,} bytes ({type(error).__name__}); run the "
                 "same command again to resume"
             ) from None

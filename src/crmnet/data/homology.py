@@ -1,9 +1,10 @@
 """Families by homology: rows whose inserts share a k-mer (k consecutive bases), on either strand.
 
-Takes tokens and returns a family number for each row. :mod:`crmnet.data.splits` keeps each family
-on one side of a split; :mod:`crmnet.data.leaks` finds the k-mers that two data sets share. k-mers
-of the adapters do not count, because all rows share them. k-mers of low complexity, such as runs of
-A and T, do not count either, because unrelated promoters share them.
+:func:`homology_families` takes the tokens of a data set and returns a family number for each row.
+:mod:`crmnet.data.splits` keeps each family on one side of a split; :mod:`crmnet.data.leaks` finds
+the k-mers that two data sets share. K-mers of the adapters do not count, because all rows share
+them. K-mers of low complexity, such as runs of A and T, do not count either, because unrelated
+promoters share them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ADAPTER_REACH = 4
 
 
 @dataclass(frozen=True)
-class WordOptions:
+class KmerOptions:
     """Which k-mers count for homology."""
 
     k: int = 20
@@ -53,7 +54,7 @@ class WordOptions:
         return round(self.min_triplets * (self.k - 2) / 18)
 
 
-def homology_families(tokens: npt.ArrayLike, options: WordOptions | None = None) -> Hashes:
+def homology_families(tokens: npt.ArrayLike, options: KmerOptions | None = None) -> Hashes:
     """Family number ``(N,)`` of each row ``(N, L)``: rows connected by chains of shared k-mers.
 
     Copies of one insert, on either strand, are always one family, even if they are short or of low
@@ -61,7 +62,7 @@ def homology_families(tokens: npt.ArrayLike, options: WordOptions | None = None)
     other rows or on the order of rows.
     """
     tokens = as_rows(tokens)
-    options = options or WordOptions()
+    options = options or KmerOptions()
     hashes = insert_hashes(tokens)
     n = len(hashes)
     _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
@@ -80,7 +81,7 @@ def homology_families(tokens: npt.ArrayLike, options: WordOptions | None = None)
     return smallest[labels]
 
 
-def insert_kmers(tokens: Tokens, options: WordOptions) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+def insert_kmers(tokens: Tokens, options: KmerOptions) -> tuple[Hashes, npt.NDArray[np.bool_]]:
     """The k-mers of each row ``(N, L)`` as numbers, and which of them count.
 
     Returns:
@@ -94,8 +95,8 @@ def insert_kmers(tokens: Tokens, options: WordOptions) -> tuple[Hashes, npt.NDAr
     bases: Tokens = np.ascontiguousarray(tokens.T) & np.uint8(3)
     excluded = np.ascontiguousarray((tokens == N_TOKEN).T) | _adapter_positions(tokens, bases)
     allowed = ~_any_in_window(excluded, options.k)
-    seen = np.uint64(1) << (bases[:-2] << 4 | bases[1:-1] << 2 | bases[2:]).astype(np.uint64)
-    triplets = np.bitwise_count(_any_in_window(seen, options.k - 2))
+    triplet_bit = np.uint64(1) << (bases[:-2] << 4 | bases[1:-1] << 2 | bases[2:]).astype(np.uint64)
+    triplets = np.bitwise_count(_any_in_window(triplet_bit, options.k - 2))
     forward, reverse = _codes(bases, options.k)
     kmers = _scramble(np.minimum(forward, reverse))
     return kmers.T, (allowed & (triplets >= options.triplets_needed)).T
@@ -136,8 +137,8 @@ def _any_in_window(flags: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
 def _adapter_positions(tokens: Tokens, bases: Tokens) -> npt.NDArray[np.bool_]:
     """Positions ``(L, N)`` near the ends that an 8-mer of the adapters covers.
 
-    It covers parts instead of complete adapters, because truncated adapters and adapters with a
-    deletion are not part of the insert.
+    8-mers also find truncated adapters and adapters with a deletion, which are not part of the
+    insert either.
     """
     width, n = bases.shape
     covered = np.zeros((width, n), dtype=bool)
@@ -148,8 +149,8 @@ def _adapter_positions(tokens: Tokens, bases: Tokens) -> npt.NDArray[np.bool_]:
         codes = codes << np.uint16(2) | bases[offset : offset + len(codes)]
     is_adapter = _adapter_kmers()[codes]
     starts = np.arange(len(codes))[:, None]
-    near = len(sequence.ADAPTER_5) + ADAPTER_REACH - ADAPTER_K
-    is_adapter &= (starts <= near) | (
+    last_start = len(sequence.ADAPTER_5) + ADAPTER_REACH - ADAPTER_K
+    is_adapter &= (starts <= last_start) | (
         starts >= sequence.sequence_lengths(tokens) - len(sequence.ADAPTER_5) - ADAPTER_REACH
     )
     for offset in range(ADAPTER_K):
@@ -169,7 +170,7 @@ def _adapter_kmers() -> npt.NDArray[np.bool_]:
 
 
 def kmer_chunks(
-    tokens: Tokens, options: WordOptions
+    tokens: Tokens, options: KmerOptions
 ) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
     """The k-mers that count, and the row of each, for one chunk of rows after another."""
     for start in range(0, len(tokens), CHUNK):
@@ -179,7 +180,7 @@ def kmer_chunks(
 
 
 def _sorted_parts(
-    tokens: Tokens, options: WordOptions
+    tokens: Tokens, options: KmerOptions
 ) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
     """All k-mers with their rows, sorted, in parts of about :data:`KMERS_AT_ONCE`.
 

@@ -1,9 +1,9 @@
 """Ingestion: reads raw rows, validates and prepares them, and writes a data set, chunk by chunk.
 
-Takes text files of sequences and measured expression (see :mod:`crmnet.data.reading`) and writes a
-:class:`~crmnet.data.dataset.Dataset`. Every rejected row is counted by reason and listed with its
-file and line. Memory does not grow with the number of rows. The folder gets its final name only
-when it is complete.
+:func:`ingest` takes text files of sequences and measured expression (:mod:`crmnet.data.reading`)
+and returns a :class:`~crmnet.data.dataset.Dataset`, with which training and evaluation start. Every
+rejected row is counted by reason and listed with its file and line. Memory does not grow with the
+number of rows. The folder gets its final name only when it is complete.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class IngestOptions:
     media: Sequence[str] = ("complex",)
     """One name for all files, or one for each; a ``medium`` column in a file takes precedence."""
     units: Sequence[str] = ()
-    """Unit of the labels: one for all files, or one for each. Empty means that it follows from the
-    range of each file's labels: ``sorting bin`` within 0-17, else ``unknown``."""
+    """Unit of the labels: one for all files, or one for each. If empty, the unit is ``sorting bin``
+    for a file whose labels are all within 0–17, else ``unknown``."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Role (sequence, expression, medium, family, weight) → column name in the files' headers."""
     flanks: sequence.Flanks = "auto"

@@ -1,9 +1,10 @@
 """Finds rows that two data sets share: copies, near-copies and common k-mers, on either strand.
 
-Takes two opened data sets, or their tokens, and returns flags of rows, and examples. The second
-data set is usually a test set that a model must not have seen. :class:`TrainingRows` finds the
-rows of test sets that are among the training rows. Only inserts are compared, without adapters. All
-rows are compared in memory, which is practical up to about a million rows.
+:func:`find_leaks` takes two opened data sets and returns which rows they share, with examples. The
+second data set is usually a test set that a model must not have seen. ``data check`` and ``data
+split`` use it. :class:`TrainingRows` finds the rows of test sets that are among the training rows,
+for evaluation. Only inserts are compared, without adapters. All rows are compared in memory, which
+is practical up to about a million rows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from crmnet.arrays import Booleans, Integers
 from crmnet.choices import Level
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
-from crmnet.data.homology import WordOptions, kmer_chunks
+from crmnet.data.homology import KmerOptions, kmer_chunks
 from crmnet.data.packed import as_rows
 from crmnet.sequence import Lengths, Tokens, decode, inserts, reverse_complement
 
@@ -51,8 +52,8 @@ class Leaks:
     """The same insert."""
     near: SharedRows
     """Inserts of equal length that differ in 1 to ``mismatches`` bases."""
-    words: SharedRows
-    """Inserts with a common k-mer."""
+    common_kmers: SharedRows
+    """Inserts with a common k-mer; the level ``words``."""
     mismatches: int
     k: int
 
@@ -72,11 +73,11 @@ class Leaks:
         levels = get_args(Level)
         if level not in levels:
             raise ValueError(f"the level must be one of {', '.join(levels)}; got {level!r}")
-        return (self.exact, self.near, self.words)[: levels.index(level) + 1]
+        return (self.exact, self.near, self.common_kmers)[: levels.index(level) + 1]
 
     def as_json(self) -> dict[str, Any]:
         """Counts and examples, for JSON."""
-        kinds = {"exact": self.exact, "near": self.near, "words": self.words}
+        kinds = {"exact": self.exact, "near": self.near, "words": self.common_kmers}
         return {
             "mismatches": self.mismatches,
             "k": self.k,
@@ -95,7 +96,7 @@ class Leaks:
         for shared_rows, relation in (
             (self.exact, "the same insert as"),
             (self.near, f"an insert with 1 to {self.mismatches} mismatches to"),
-            (self.words, f"a k-mer of {self.k} bases in common with"),
+            (self.common_kmers, f"a k-mer of {self.k} bases in common with"),
         ):
             yield (
                 f"{shared_rows.rows.sum():,} rows have {relation} "
@@ -110,7 +111,7 @@ class Leaks:
 
 
 def find_leaks(
-    data: Dataset, against: Dataset, mismatches: int = 3, words: WordOptions | None = None
+    data: Dataset, against: Dataset, mismatches: int = 3, kmers: KmerOptions | None = None
 ) -> Leaks:
     """Compare every row of ``data`` with every row of ``against``.
 
@@ -118,33 +119,33 @@ def find_leaks(
         data: The data set to check, usually a training set.
         against: The data set that must not share rows with it, usually a test set.
         mismatches: Largest number of mismatches of a near-copy.
-        words: Which k-mers count.
+        kmers: Which k-mers count.
 
     Raises:
         ValueError: If ``mismatches`` is not 0 to 10.
     """
-    return find_shared(data.tokens, against.tokens, mismatches, words)
+    return find_shared(data.tokens, against.tokens, mismatches, kmers)
 
 
 def find_shared(
     tokens: npt.ArrayLike,
     against: npt.ArrayLike,
     mismatches: int = 3,
-    words: WordOptions | None = None,
+    kmers: KmerOptions | None = None,
 ) -> Leaks:
     """:func:`find_leaks` for constructs ``(N, L)`` and ``(M, L)``, as data sets hold them."""
     tokens, against = as_rows(tokens), as_rows(against)
     if not 0 <= mismatches <= 10:
         raise ValueError(f"mismatches must be 0 to 10; got {mismatches!r}")
-    words = words or WordOptions()
+    kmers = kmers or KmerOptions()
     exact = _exact_copies(tokens, against)
     near = _near_copies(tokens, against, mismatches)
-    shared = _shared_kmers(tokens, against, words)
+    shared = _shared_kmers(tokens, against, kmers)
     for kind in (exact, near, shared):
         for example in kind.examples:
             row = np.asarray(against[example["against_row"]])[None]
             (example["insert"],) = decode(*inserts(row))
-    return Leaks(exact, near, shared, mismatches, words.k)
+    return Leaks(exact, near, shared, mismatches, kmers.k)
 
 
 class Seen(NamedTuple):
@@ -167,23 +168,23 @@ class TrainingRows:
     level: Level = "near"
     """Similarity at which a row counts as seen."""
     mismatches: int = 3
-    words: WordOptions | None = None
+    kmers: KmerOptions | None = None
 
     def seen(self, tokens: npt.ArrayLike) -> Seen:
         """Which of these constructs ``(M, L)`` are shared with the training rows."""
         tokens = as_rows(tokens)
         if self.level == "exact":
             return Seen(copies(tokens, self.tokens), self.name, self.level)
-        leaks = find_shared(self.tokens, tokens, self.mismatches, self.words)
+        leaks = find_shared(self.tokens, tokens, self.mismatches, self.kmers)
         return Seen(leaks.against_rows(self.level), self.name, self.level)
 
 
 def share_kmers(
-    tokens: npt.ArrayLike, against: npt.ArrayLike, words: WordOptions | None = None
+    tokens: npt.ArrayLike, against: npt.ArrayLike, kmers: KmerOptions | None = None
 ) -> Booleans:
     """Which inserts of ``tokens`` ``(N, L)`` have a k-mer in common with ``against``: ``(N,)``."""
     tokens, against = as_rows(tokens), as_rows(against)
-    return _shared_kmers(tokens, against, words or WordOptions()).rows
+    return _shared_kmers(tokens, against, kmers or KmerOptions()).rows
 
 
 def copies(tokens: npt.ArrayLike, against: npt.ArrayLike) -> Booleans:
@@ -321,7 +322,7 @@ def _segment_hashes(segments: Tokens) -> Hashes:
     return mix((segments.astype(np.uint64) + np.uint64(1)) @ (weights | np.uint64(1)))
 
 
-def _shared_kmers(tokens: Tokens, against: Tokens, options: WordOptions) -> SharedRows:
+def _shared_kmers(tokens: Tokens, against: Tokens, options: KmerOptions) -> SharedRows:
     """Rows with a common k-mer."""
     other_kmers, other_rows = (
         np.concatenate(column)

@@ -1,7 +1,8 @@
 """Splits lines of text into fields: tables, one sequence per line, and FASTA.
 
-Takes chunks of a file whose layout is known (:mod:`crmnet.data.reading` detects it) and returns
-blocks of columns. It checks only the number of fields in a line, not their contents.
+The readers take chunks of a file and its layout, which :mod:`crmnet.data.reading` detects, and
+return blocks of columns. They check the number of fields in a line, not their contents;
+:mod:`crmnet.data.validate` and :mod:`crmnet.data.sequences` do.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ NOT_SELECTED = "not selected"
 HARMLESS_REASONS = ("blank line", "repeated header", NOT_SELECTED)
 """Reasons for skipping a line without losing data."""
 TOO_LONG = "longer than the network reads"
-"""Reason for leaving out a row where constructs are not cut; such rows are counted, not damaged."""
+"""Reason for leaving out a long row if constructs are not cut; such a row is not damaged."""
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "name", "sequence_id", "seq_id"),
@@ -46,13 +47,17 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 
 
 ALSO_IDS = ("gene", "orf", "locus", "locus_tag", "gene_id", "probe", "accession")
-"""Header names that say which of several text columns names the rows of a table without ids."""
+"""Header names of text columns that are preferred as ids if a table has no ``id`` column."""
 
 
-def shortened(text: bytes | str, most: int = 60) -> str:
-    """A text from a file as messages show it: readable, and not longer than ``most`` characters."""
-    whole = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole):,} characters)"
+def shortened(text: bytes | str, max_characters: int = 60) -> str:
+    """A text from a file for a message: readable, with at most ``max_characters`` characters."""
+    full_text = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return (
+        full_text
+        if len(full_text) <= max_characters
+        else f"{full_text[:max_characters]}… ({len(full_text):,} characters)"
+    )
 
 
 @dataclass
@@ -73,8 +78,8 @@ class Block:
         texts = self.columns["sequence"]
         skipped = [
             (line, reason, text)
-            for line, text, kept in zip(self.lines, texts, keep, strict=True)
-            if not kept
+            for line, text, is_kept in zip(self.lines, texts, keep, strict=True)
+            if not is_kept
         ]
         return Block(
             list(itertools.compress(self.lines, keep)),
@@ -94,7 +99,7 @@ class Layout:
     positions: Mapping[str, int] = field(default_factory=dict)
     """Role → index of its column."""
     ids_from: str | None = None
-    """The column that gives the ids if none has an accepted name."""
+    """The column from which ids are read if no column has an accepted name."""
 
     @property
     def width(self) -> int:
@@ -176,17 +181,17 @@ def parse_fasta_header(line: bytes) -> tuple[bytes, dict[str, bytes]]:
 
     A number with a unit of length is not an expression: ``>YAL001C 500 bp upstream``.
     """
-    words = line[1:].split()
-    found: dict[str, bytes] = {}
-    for word in words[1:]:
+    parts = line[1:].split()
+    field_of_role: dict[str, bytes] = {}
+    for word in parts[1:]:
         key, equals, value = word.partition(b"=")
         for role, names in COLUMN_NAMES.items():
             if equals and key.decode(errors="replace").lower() in names:
-                found.setdefault(role, value)
-    if len(words) > 1 and "expression" not in found and is_number(words[1]):
-        if not (len(words) > 2 and words[2].lower().rstrip(b",;") in _UNITS_OF_LENGTH):
-            found["expression"] = words[1]
-    return words[0] if words else b"", found
+                field_of_role.setdefault(role, value)
+    if len(parts) > 1 and "expression" not in field_of_role and is_number(parts[1]):
+        if not (len(parts) > 2 and parts[2].lower().rstrip(b",;") in _UNITS_OF_LENGTH):
+            field_of_role["expression"] = parts[1]
+    return parts[0] if parts else b"", field_of_role
 
 
 MAX_RECORD = 1 << 28

@@ -1,9 +1,9 @@
 """Loads batches of a data set for training and validation.
 
-Takes an opened data set and returns a torch ``DataLoader`` for :mod:`crmnet.training.train`. Seed
-and epoch determine a permutation of all rows, which is cut into batches. A batch is read from the
-memory map with one indexing operation. Batches hold tokens, one byte per position;
-:func:`crmnet.sequence.one_hot` converts them on the device.
+:func:`make_loader` takes an opened data set and returns a torch ``DataLoader`` for
+:mod:`crmnet.training.train`. Seed and epoch determine a permutation of all rows, which is cut into
+batches. A batch is read from the memory map with one indexing operation. It holds tokens, one byte
+per position; :func:`crmnet.sequence.one_hot` converts them on the device.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ class RowBatches(Sampler[Integers]):
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        parts: list[Any] = [slice(None)]
+        masks: list[Any] = [slice(None)]
         if self.strata is not None:
-            parts = [self.strata == c for c in np.unique(self.strata)]
-        self.classes: list[Integers] = [self.rows[part] for part in parts]
+            masks = [self.strata == c for c in np.unique(self.strata)]
+        self.classes: list[Integers] = [self.rows[mask] for mask in masks]
         self.class_weights = [
-            None if self.sampling_weights is None else self.sampling_weights[part] for part in parts
+            None if self.sampling_weights is None else self.sampling_weights[mask] for mask in masks
         ]
         """Sampling weights of the rows of each class, or None."""
         self.rows_per_class = min(len(rows) for rows in self.classes)

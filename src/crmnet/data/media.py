@@ -1,6 +1,7 @@
 """Maps media to outputs of a network.
 
-Takes a medium and the names of the outputs; loading, training and prediction use the index.
+:func:`output_of` takes a medium and the names of the outputs, and returns an index. Loading,
+training, prediction and evaluation use it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Numbers in text files: one strict rule for every command that reads values.
 
-Python's ``float`` also reads ``1_0`` as 10, and NumPy drops NUL bytes; both are damaged fields.
+:mod:`crmnet.data.validate` and :mod:`crmnet.data.sequences` convert the fields of
+:mod:`crmnet.data.reading` with it. Python's ``float`` also reads ``1_0`` as 10, and NumPy drops NUL
+bytes. This module treats both as damaged fields.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 from crmnet.arrays import Floats
 
 MISSING = frozenset({b"", b"na", b"n/a", b"#n/a", b"#na", b"<na>", b"nan", b"none", b"null", b"."})
-"""Texts, in lower case, that stand for a value that is not there, as R, pandas and Excel write."""
+"""Texts, in lower case, that R, pandas and Excel write for a missing value."""
 
 _NUMBER = re.compile(rb"[-+]?((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|inf|infinity)", re.IGNORECASE)
 _PLAIN = b"0123456789+-.eE\n"

@@ -1,8 +1,8 @@
 """Opens a data set folder, a file of rows, or a public data set.
 
-Takes the path or name that a user gives, and returns an opened data set; every command with data as
-input uses it. A public data set is read from the cache, or from a folder that holds its file;
-nothing is downloaded here.
+:func:`open_data` takes the path or name that a user gives, and returns an opened data set. Every
+command that reads data uses it. A public data set is read from the cache, or from a folder that
+contains its file. This module downloads nothing; :mod:`crmnet.data.fetch` does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from crmnet.sequence import LENGTH
 log = logging.getLogger("crmnet")
 
 
-def is_known(path: PathLike) -> bool:
+def is_public_dataset(path: PathLike) -> bool:
     """Whether ``path`` is the name of a public data set and no such file exists."""
     path = Path(path)
     return str(path) in cards() and not path.exists()
@@ -79,7 +79,7 @@ def _source(card: DataCard, path: Path, medium: str | None) -> Source:
 
 
 @contextmanager
-def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dataset]:
+def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dataset]:
     """Open a data set folder, a file of rows, or a public data set.
 
     A file is ingested into a temporary folder (:func:`crmnet.files.temporary_folder`), which is
@@ -87,7 +87,7 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
 
     Args:
         path: Folder, file, or name of a public data set.
-        options: How to read a file; None means the usual way.
+        options: How to read a file; None means the defaults.
 
     Raises:
         FileNotFoundError: If no folder, file or public data set has this name.
@@ -98,7 +98,7 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return
-    is_public = is_known(path)
+    is_public = is_public_dataset(path)
     source = public_source(str(path)) if is_public else path
     with temporary_folder() as folder:
         name = str(path) if is_public else path.name.split(".")[0]
@@ -109,7 +109,7 @@ def opened(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dat
 
 
 def rows_left_out(path: PathLike, dataset: Dataset) -> int:
-    """Number of rows of the file ``path`` that :func:`opened` rejected or skipped.
+    """Number of rows of the file ``path`` that :func:`open_data` rejected or skipped.
 
     0 for a data set folder; its manifest counts the rows rejected at ingestion.
     """
@@ -119,14 +119,14 @@ def rows_left_out(path: PathLike, dataset: Dataset) -> int:
 def row_ids(
     path: PathLike, dataset: Dataset, columns: Mapping[str, str] | None = None
 ) -> list[str] | None:
-    """Id of each row of a data set that :func:`opened` made of the file ``path``.
+    """Id of each row of a data set that :func:`open_data` created from the file ``path``.
 
     Ids are those of the file: FASTA names or its ``id`` column, else numbers of its rows from 1.
-    Rows that are longer than the network reads, and were left out, are named in the log.
+    The log names rows that were left out because they are too long for the network.
 
     Args:
-        path: As given to :func:`opened`; it is read once more.
-        dataset: What it yielded.
+        path: The path passed to :func:`open_data`; the file is read once more.
+        dataset: The data set that :func:`open_data` yielded.
         columns: Role → name of the file's columns.
 
     Returns:
@@ -135,7 +135,9 @@ def row_ids(
     path = Path(path)
     if is_dataset(path) or path == STDIN:
         return None
-    source = public_source(str(path)) if is_known(path) else Source(path, columns=columns or {})
+    source = (
+        public_source(str(path)) if is_public_dataset(path) else Source(path, columns=columns or {})
+    )
     rejected = {int(line): reason for _, line, reason, _ in rejections(dataset)}
     ids, long, count = [], [], 0
     for block in read_blocks(source.path, ("id", "sequence"), _only_ids(source.columns)):
@@ -162,10 +164,10 @@ def _only_ids(columns: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def all_opened(
+def open_all_data(
     paths: PathLike | Sequence[PathLike], media: Sequence[str], options: IngestOptions
 ) -> Iterator[list[Dataset]]:
-    """:func:`opened` for several paths; the data sets stay open until the block ends.
+    """:func:`open_data` for several paths; the data sets stay open until the block ends.
 
     Args:
         paths: Folders, files, or names of public data sets.
@@ -174,7 +176,7 @@ def all_opened(
 
     Raises:
         ValueError: If the number of media differs from the number of paths, or as for
-            :func:`opened`.
+            :func:`open_data`.
     """
     paths = as_paths(paths)
     if len(media) not in (1, len(paths)):
@@ -182,6 +184,6 @@ def all_opened(
     media = list(media) * (len(paths) if len(media) == 1 else 1)
     with ExitStack() as stack:
         yield [
-            stack.enter_context(opened(path, replace(options, media=(medium,))))
+            stack.enter_context(open_data(path, replace(options, media=(medium,))))
             for path, medium in zip(paths, media, strict=True)
         ]

@@ -1,8 +1,8 @@
 """Reads several files concurrently and yields their rows in file order.
 
-Takes one reader per file and yields the rows of the first file, then of the second, and so on.
-Rows that are read early wait on disk, so memory does not grow with the files.
-:mod:`crmnet.data.ingest` uses this if it has several threads.
+:func:`read_concurrently` takes one reader per file and yields the rows of the first file, then of
+the second, and so on. Rows that are read early wait on disk, so memory does not grow with the
+files. :mod:`crmnet.data.ingest` uses it if it has several threads.
 """
 
 from __future__ import annotations
@@ -91,11 +91,11 @@ class _WaitingRows:
         """The rows, as soon as they are available."""
         file: IO[bytes] | None = None
         try:
-            while (item := self.queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
+            while (entry := self.queue.get()) is not None:
+                if isinstance(entry, BaseException):
+                    raise entry
                 file = file or self.path.open("rb")
-                stripped, rejected = item
+                stripped, rejected = entry
                 yield (None if stripped is None else _restore(stripped, file)), rejected
         finally:
             if file is not None:
@@ -108,18 +108,18 @@ def _store(accepted: AcceptedRows, file: IO[bytes]) -> AcceptedRows:
     return replace(accepted, rows=rows, **_write_arrays(accepted, file))
 
 
-def _write_arrays(part: Any, file: IO[bytes]) -> dict[str, Any]:
+def _write_arrays(record: Any, file: IO[bytes]) -> dict[str, Any]:
     """Write all array fields of a dataclass; returns name → empty array."""
     empty = {}
-    for name in _names_of_arrays(part):
-        array = getattr(part, name)
+    for name in _names_of_arrays(record):
+        array = getattr(record, name)
         np.save(file, array, allow_pickle=False)
         empty[name] = np.empty(0, array.dtype)  # a slice would keep the array in memory
     return empty
 
 
-def _names_of_arrays(part: Any) -> list[str]:
-    return [f.name for f in fields(part) if isinstance(getattr(part, f.name), np.ndarray)]
+def _names_of_arrays(record: Any) -> list[str]:
+    return [f.name for f in fields(record) if isinstance(getattr(record, f.name), np.ndarray)]
 
 
 def _restore(stripped: AcceptedRows, file: IO[bytes]) -> AcceptedRows:
@@ -128,5 +128,5 @@ def _restore(stripped: AcceptedRows, file: IO[bytes]) -> AcceptedRows:
     return replace(stripped, rows=rows, **_read_arrays(stripped, file))
 
 
-def _read_arrays(part: Any, file: IO[bytes]) -> dict[str, Any]:
-    return {name: np.load(file, allow_pickle=False) for name in _names_of_arrays(part)}
+def _read_arrays(record: Any, file: IO[bytes]) -> dict[str, Any]:
+    return {name: np.load(file, allow_pickle=False) for name in _names_of_arrays(record)}

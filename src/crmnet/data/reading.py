@@ -1,9 +1,9 @@
 """Reads text files as blocks of columns: FASTA, TSV, CSV or one sequence per line.
 
-Files may be plain, gzip or zstd. Every command that takes a file starts here, whether its rows are
-training data (:mod:`crmnet.data.ingest`) or sequences to predict
-(:mod:`crmnet.prediction.predictor`). This module checks only the format of the file. Each row keeps
-its line number, so that later errors can name it.
+Files may be plain, gzip or zstd. Every command that reads rows from a file starts with this module:
+:mod:`crmnet.data.ingest` reads training data, :mod:`crmnet.data.sequences` sequences to predict.
+This module checks only the format of the file. Each row keeps its line number, so that later errors
+can name it.
 """
 
 from __future__ import annotations
@@ -114,11 +114,11 @@ def open_text(
         )
 
 
-def _without_separator_line(first: bytes) -> tuple[bytes, bytes]:
-    """A first chunk with an empty line in place of ``sep=;``, and the delimiter it names."""
-    start, _, rest = first.partition(b"\n")
-    found = _SEPARATOR_LINE.fullmatch(start)
-    return (b"\n" + rest, found[1]) if found else (first, b"")
+def _without_separator_line(chunk: bytes) -> tuple[bytes, bytes]:
+    """The first chunk with ``sep=;`` replaced by an empty line, and the delimiter it names."""
+    first_line, _, below = chunk.partition(b"\n")
+    separator = _SEPARATOR_LINE.fullmatch(first_line)
+    return (b"\n" + below, separator[1]) if separator else (chunk, b"")
 
 
 def display_name(path: PathLike) -> str:
@@ -143,15 +143,15 @@ def blocks_of(text: OpenText) -> Iterator[Block]:
     reader = FastaReader(text.layout, text.file) if fasta else LineReader(text.layout)
     for first_line, chunk in text.chunks:
         yield reader.read(chunk, first_line)
-    last = reader.finish()
-    if len(last):
-        yield last
+    last_block = reader.finish()
+    if len(last_block):
+        yield last_block
 
 
 def open_bytes(path: PathLike) -> BinaryIO:
     """Open for reading; gzip and zstd are detected by their first bytes, not by the file name."""
     path = Path(path)
-    check_is_no_sequence(path)
+    check_not_a_sequence(path)
     if path == STDIN:
         raw: io.BufferedReader[Any] = io.BufferedReader(io.FileIO(0, closefd=False))
     else:
@@ -182,7 +182,7 @@ def open_bytes(path: PathLike) -> BinaryIO:
     return raw
 
 
-def check_is_no_sequence(path: PathLike) -> None:
+def check_not_a_sequence(path: PathLike) -> None:
     """Raise FileNotFoundError if a sequence was typed where a file is expected."""
     text = str(path)
     if (
@@ -235,12 +235,12 @@ class _ZstdFrames(io.RawIOBase):
 
 def _text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
     """Chunks of complete lines that end in LF, without a byte-order mark."""
-    start, rest, only_cr, lines = True, b"", False, 0
+    at_start, unfinished, only_cr, lines = True, b"", False, 0
     while True:
         try:
             text = stream.read(BLOCK_BYTES)
-            if start:
-                text, start = _without_byte_order_mark(text, path), False
+            if at_start:
+                text, at_start = _without_byte_order_mark(text, path), False
                 only_cr = _ends_lines_with_cr(text)
             if text and not only_cr and not text.endswith(b"\n"):
                 text += stream.readline(MAX_LINE + 1)
@@ -249,19 +249,19 @@ def _text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
                 f"{display_name(path)} is damaged or truncated ({error}); download or compress it "
                 "again"
             ) from error
-        last = not text
+        at_end = not text
         if only_cr:  # classic Mac OS
-            text = rest + text
-            complete = len(text) if last else text.rfind(b"\r") + 1
-            text, rest = text[:complete], text[complete:]
+            text = unfinished + text
+            complete = len(text) if at_end else text.rfind(b"\r") + 1
+            text, unfinished = text[:complete], text[complete:]
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if len(text) > MAX_LINE or len(rest) > MAX_LINE:
+        if len(text) > MAX_LINE or len(unfinished) > MAX_LINE:
             number = lines + 1 + text.count(b"\n")
             raise ValueError(
                 f"{display_name(path)}, line {number}: the line is longer than "
                 f"{MAX_LINE >> 20} MB; break the sequence into lines (FASTA), or check the file"
             )
-        if not text and last:
+        if not text and at_end:
             return
         if text:
             if not text.endswith(b"\n"):
@@ -281,7 +281,7 @@ def _ends_lines_with_cr(text: bytes) -> bool:
 
 def _without_byte_order_mark(chunk: bytes, path: Path) -> bytes:
     sample = chunk[:4096]
-    # A NUL in a row is a damaged row; one in the first line, or many, are another encoding.
+    # A NUL in the first line, or many NULs, mean another encoding; a single one is a damaged row.
     foreign = b"\0" in sample.partition(b"\n")[0] or sample.count(b"\0") > len(sample) // 8
     if chunk.startswith((b"\xff\xfe", b"\xfe\xff")) or foreign:
         raise ValueError(
@@ -302,8 +302,9 @@ def detect_layout(
 
     A first line that holds a known column name is a header. Without a header the first column is
     the sequence and the second the expression. ``file`` is the file's name in messages;
-    ``delimiter`` is known if the file names it. If ids are wanted and no column has an accepted
-    name, a text column with a different value in each row gives them (``Layout.ids_from``).
+    ``delimiter`` is empty unless the file names it. If ids are requested and no column has an
+    accepted name, ids are read from a text column with a different value in each row
+    (``Layout.ids_from``).
     """
     line = next((line for line in first.split(b"\n") if line.strip()), b"")
     if line.startswith(b";"):  # comments before the first record of FASTA
@@ -378,19 +379,19 @@ def _delimiter_of(line: bytes, names: Mapping[str, str]) -> bytes:
 
 
 def _has_columns(line: bytes, names: Mapping[str, str]) -> bool:
-    """Whether the words of a line are columns."""
-    words = line.split()
-    known = {name for role in COLUMN_NAMES.values() for name in role}
-    known |= {name.lower() for name in names.values()}
-    if any(word.strip(b'"').decode(errors="replace").lower() in known for word in words):
+    """Whether the fields of a line that are separated by spaces are columns."""
+    fields = line.split()
+    column_names = {name for role in COLUMN_NAMES.values() for name in role}
+    column_names |= {name.lower() for name in names.values()}
+    if any(word.strip(b'"').decode(errors="replace").lower() in column_names for word in fields):
         return True
-    if all(len(word) > 1 and word.startswith(b'"') and word.endswith(b'"') for word in words):
+    if all(len(word) > 1 and word.startswith(b'"') and word.endswith(b'"') for word in fields):
         return True
-    return len(words) == 2 and _is_dna(words[0]) and is_number(words[1])
+    return len(fields) == 2 and _is_dna(fields[0]) and is_number(fields[1])
 
 
 _SAMPLE = 2000
-"""Rows that tell whether a column names the rows."""
+"""Number of first rows that are examined to find a column of ids."""
 
 
 def _with_ids(layout: Layout, first: bytes) -> Layout:
@@ -400,30 +401,33 @@ def _with_ids(layout: Layout, first: bytes) -> Layout:
     below = first.split(b"\n")[_first_text_line(first) :][: _SAMPLE + 1]
     rows = [split_fields(line, layout.delimiter) for line in below if line.strip()]
     rows = [row for row in rows if len(row) == len(names)]
-    taken = set(layout.positions.values())
-    known = {
-        name for role, own in COLUMN_NAMES.items() if role not in ("id", "sequence") for name in own
+    used = set(layout.positions.values())
+    other_names = {
+        name
+        for role, names_of_role in COLUMN_NAMES.items()
+        if role not in ("id", "sequence")
+        for name in names_of_role
     }
-    found = [
+    candidates = [
         index
         for index, name in enumerate(names)
-        if index not in taken
+        if index not in used
         and name
-        and name.lower() not in known
+        and name.lower() not in other_names
         and _names_rows([row[index].strip() for row in rows])
     ]
-    if not found:
+    if not candidates:
         return layout
     order = [*ALSO_IDS, *COLUMN_NAMES["sequence"]]
     best = min(
-        found,
+        candidates,
         key=lambda i: order.index(names[i].lower()) if names[i].lower() in order else len(order),
     )
     return replace(layout, positions={**layout.positions, "id": best}, ids_from=names[best])
 
 
 def _names_rows(values: list[bytes]) -> bool:
-    """Whether values are texts, all there, all different, and neither numbers nor sequences."""
+    """Whether values can be ids: none is missing, all differ, none is a number or a sequence."""
     if not values or len(set(values)) < len(values) or any(map(is_missing, values)):
         return False
     if all(not value.upper().strip(b"ACGTN") for value in values):
@@ -470,12 +474,12 @@ def _positions(
                 break
         else:
             if role in names or role in required:
-                missing = " or ".join(map(repr, accepted[:3]))
-                there = ", ".join(repr(shortened(name, 30)) for name in header[:12])
-                there += f" and {len(header) - 12:,} more" * (len(header) > 12)
+                accepted_names = " or ".join(map(repr, accepted[:3]))
+                present = ", ".join(repr(shortened(name, 30)) for name in header[:12])
+                present += f" and {len(header) - 12:,} more" * (len(header) > 12)
                 raise ValueError(
-                    f"{file}, line 1: no column {missing}; the columns are {there}; rename one of "
-                    "them"
+                    f"{file}, line 1: no column {accepted_names}; the columns are {present}; "
+                    "rename one of them"
                 )
     return positions
 

@@ -1,7 +1,8 @@
 """Registry of public data sets: source, content, licence and citation of each.
 
-Takes a name and returns a card from ``cards.toml``, next to this module. :mod:`crmnet.data.fetch`
-downloads the files; :mod:`crmnet.data.opening` reads them with the settings of their cards.
+:func:`find_card` takes a name and returns a card from ``cards.toml``, next to this module.
+:mod:`crmnet.data.fetch` downloads the files; :mod:`crmnet.data.opening` reads them with the
+settings of their cards.
 """
 
 from __future__ import annotations

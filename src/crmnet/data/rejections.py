@@ -1,7 +1,7 @@
 """Counts of accepted and rejected rows by file and reason, and the list of rejected rows.
 
-:mod:`crmnet.data.ingest` adds validated rows chunk by chunk. The results are ``rejected.tsv`` and
-entries of the manifest.
+:mod:`crmnet.data.ingest` adds the rows of :mod:`crmnet.data.validate` chunk by chunk. The results
+are ``rejected.tsv`` and entries of the manifest.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def rejection_summary(manifest: Mapping[str, Any]) -> Iterator[str]:
     """Messages for the command line: numbers of accepted, skipped and rejected rows."""
     yield f"accepted {manifest['rows']:,} of {manifest['rows_read']:,} rows"
     for reason, count in manifest["rejected"].items():
-        done = "left out" if reason == TOO_LONG else "rejected"
-        yield f"{'skipped' if reason in HARMLESS_REASONS else done} {count:,}: {reason}"
+        long_or_bad = "left out" if reason == TOO_LONG else "rejected"
+        yield f"{'skipped' if reason in HARMLESS_REASONS else long_or_bad} {count:,}: {reason}"
     yield from sequence.Preparation(**manifest["preparation"]).messages()
 
 

@@ -1,8 +1,9 @@
 """Ids and sequences of a file, block by block, for every command that reads sequences.
 
-Takes FASTA, TSV, CSV or one sequence per line (:mod:`crmnet.data.reading`) and gives ids, line
-numbers and sequences, then prepared tokens. A line that cannot be read is an error that names file
-and line; ingestion (:mod:`crmnet.data.ingest`) counts such lines instead.
+The functions read FASTA, TSV, CSV or one sequence per line (:mod:`crmnet.data.reading`) and return
+ids, line numbers and sequences, or prepared tokens, for prediction and interpretation. A line that
+cannot be read is an error that names file and line. Ingestion (:mod:`crmnet.data.ingest`) counts
+such lines instead.
 """
 
 from __future__ import annotations
@@ -82,13 +83,13 @@ def read_checked(
 
 
 MAX_ID = 1000
-"""Characters of the longest id; a longer one is a damaged line and would fill every output."""
+"""Largest number of characters of an id; a longer one comes from a damaged line."""
 
 NAMED = 5
 """Rows without a measurement that a message names."""
 
 COLUMN_ROLES = ("id", "sequence", "expression")
-"""What ``--column ROLE=NAME`` of a command that reads sequences may name."""
+"""Roles in ``--column ROLE=NAME`` of commands that read sequences."""
 
 
 def read_sequences(
@@ -201,14 +202,14 @@ def prepare_block(
         )
     tokens, lengths = sequence.encode(texts, names)
     adapters = len(sequence.ADAPTER_5) + len(sequence.ADAPTER_3)
-    tokens, done = sequence.prepare(tokens, lengths, flanks, tokens.shape[1] + adapters)
-    return tokens[:, : int(sequence.sequence_lengths(tokens).max(initial=0))], done
+    tokens, preparation = sequence.prepare(tokens, lengths, flanks, tokens.shape[1] + adapters)
+    return tokens[:, : int(sequence.sequence_lengths(tokens).max(initial=0))], preparation
 
 
 def prepare_windows(
     block: SequenceBlock,
     path: PathLike,
-    parts: Sequence[Sequence[sequence.Stretch]],
+    windows: Sequence[Sequence[sequence.Stretch]],
     flanks: sequence.Flanks = "auto",
     length: int = sequence.LENGTH,
     iupac: sequence.Iupac = "error",
@@ -218,7 +219,7 @@ def prepare_windows(
     Args:
         block: From :func:`read_sequences`.
         path: The file, for error messages.
-        parts: Windows of each sequence, from :func:`crmnet.sequence.windows`.
+        windows: Windows of each sequence, from :func:`crmnet.sequence.windows`.
         flanks: As for :func:`crmnet.sequence.prepare`.
         length: Positions of each row.
         iupac: As for :func:`prepare_block`.
@@ -229,10 +230,10 @@ def prepare_windows(
     texts = block.sequences
     if iupac == "n":
         texts = [sequence.iupac_as_n(text) for text in texts]
-    tokens, done = sequence.window_constructs(
-        texts, parts, block_names(block, path), flanks=flanks, length=length
+    tokens, preparation = sequence.window_constructs(
+        texts, windows, block_names(block, path), flanks=flanks, length=length
     )
-    return tokens, sequence.window_spans(texts, parts, flanks), done
+    return tokens, sequence.window_spans(texts, windows, flanks), preparation
 
 
 def block_names(block: SequenceBlock, path: PathLike) -> list[str]:
@@ -279,26 +280,28 @@ def read_promoters(
     """
     ids: list[str] = []
     expression: list[float] = []
-    parts, given, preparation, shortened_rows = [], [], sequence.Preparation(), 0
-    missing: list[int] = []
+    blocks, spans_of_blocks, preparation, shortened_rows = [], [], sequence.Preparation(), 0
+    without_value: list[int] = []
     for block in read_sequences(path, expression=measured, columns=columns):
         if window is None or length is None:
-            tokens, done = prepare_block(
+            tokens, block_preparation = prepare_block(
                 block, path, flanks, length, iupac=iupac, cut=cut, remedy=remedy
             )
             spans = sequence.given_spans(block.sequences, flanks)
         else:
-            own = [sequence.windows(text, window, flanks, length) for text in block.sequences]
-            tokens, spans, done = prepare_windows(block, path, own, flanks, length, iupac)
-            shortened_rows += sum(not part.whole for (part,) in own)
+            windows = [sequence.windows(text, window, flanks, length) for text in block.sequences]
+            tokens, spans, block_preparation = prepare_windows(
+                block, path, windows, flanks, length, iupac
+            )
+            shortened_rows += sum(not window_of_sequence.whole for (window_of_sequence,) in windows)
         ids += block.ids
-        parts.append(tokens)
-        given.append(spans)
-        preparation += done
+        blocks.append(tokens)
+        spans_of_blocks.append(spans)
+        preparation += block_preparation
         before = len(ids) - len(block.ids)
         for row, text in enumerate(block.expression or [], before):
             if is_missing(text):
-                missing.append(row)
+                without_value.append(row)
             else:
                 expression.append(to_number(text, path, block.lines[row - before], "expression"))
     if shortened_rows:
@@ -307,16 +310,17 @@ def read_promoters(
             "read", display_name(path), f"{shortened_rows:,}", f"{len(ids):,}", window,
             sequence.insert_window(length or sequence.LENGTH, flanks),
         )  # fmt: skip
-    promoters = Promoters(ids, _stack(parts), None, preparation, np.concatenate(given))
-    if missing and expression:
-        _report_missing([ids[row] for row in missing], len(ids), path, only_measured)
+    promoters = Promoters(ids, _stack(blocks), None, preparation, np.concatenate(spans_of_blocks))
+    if without_value and expression:
+        _report_missing([ids[row] for row in without_value], len(ids), path, only_measured)
         if only_measured:
-            promoters = promoters.take(np.delete(np.arange(len(ids)), missing))
+            promoters = promoters.take(np.delete(np.arange(len(ids)), without_value))
     complete = bool(expression) and len(expression) == len(promoters.ids)
     return promoters._replace(expression=np.array(expression) if complete else None)
 
 
 def _report_missing(ids: Sequence[str], total: int, path: PathLike, rows_left_out: bool) -> None:
+    """Log rows without a measurement, and whether these rows or all measurements are left out."""
     named = ", ".join(ids[:NAMED]) + ", …" * (len(ids) > NAMED)
     log.info(
         "%s: %s of %s rows have no expression (%s); %s left out", display_name(path),
@@ -325,7 +329,7 @@ def _report_missing(ids: Sequence[str], total: int, path: PathLike, rows_left_ou
 
 
 def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
-    """A field as a number; ValueError names file, line and column, also if it is missing."""
+    """A field as a number; a missing or other value is a ValueError with file, line and column."""
     try:
         if is_missing(text):
             raise ValueError
@@ -337,12 +341,12 @@ def to_number(text: bytes, path: PathLike, line: int, role: str) -> float:
         ) from None
 
 
-def _stack(parts: Sequence[sequence.Tokens]) -> sequence.Tokens:
+def _stack(blocks: Sequence[sequence.Tokens]) -> sequence.Tokens:
     """Rows of all parts, padded with N to the widest part."""
-    width = max(part.shape[1] for part in parts)
+    width = max(block.shape[1] for block in blocks)
     return np.concatenate(
         [
-            np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=sequence.N_TOKEN)
-            for part in parts
+            np.pad(block, ((0, 0), (0, width - block.shape[1])), constant_values=sequence.N_TOKEN)
+            for block in blocks
         ]
     )

@@ -1,7 +1,9 @@
 """Finds families of rows, and selects complete families as a held-out set.
 
-Takes an opened data set and returns row numbers; no data is copied. Families are selected by hash:
-the selection depends only on the rows and the seed, not on the order of the rows.
+:func:`families` takes an opened data set and returns the family of each row; :func:`hold_out`
+returns row numbers. No data are copied. Training, ``data split`` and evaluation use them. Families
+are selected by hash: the selection depends only on the rows and the seed, not on the order of the
+rows.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.choices import Kinship as Kinship  # part of this module's signatures
+from crmnet.choices import FamilyRule as FamilyRule  # part of this module's signatures
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
-from crmnet.data.homology import WordOptions, homology_families
+from crmnet.data.homology import KmerOptions, homology_families
 from crmnet.data.packed import as_rows
 
 
-def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None = None) -> Hashes:
+def families(
+    dataset: Dataset, by: FamilyRule = "family", kmers: KmerOptions | None = None
+) -> Hashes:
     """Family ``(N,)`` of each row; equal numbers mean the same family.
 
     Computed families join copies of a sequence on either strand and in any medium. Families in the
@@ -27,17 +31,17 @@ def families(dataset: Dataset, by: Kinship = "family", words: WordOptions | None
     Args:
         dataset: The opened data set.
         by: Rule that defines families; ``family`` means ``sequence`` if the data has no families.
-        words: Which k-mers count for ``homology``.
+        kmers: Which k-mers count for ``homology``.
 
     Raises:
         ValueError: If ``by`` has another value.
     """
     if by == "family" and dataset.family is not None:
         return np.asarray(dataset.family)
-    return families_of(dataset.tokens, family_rule(dataset, by), words)
+    return families_of(dataset.tokens, family_rule(dataset, by), kmers)
 
 
-def families_of(tokens: npt.ArrayLike, by: Kinship, words: WordOptions | None = None) -> Hashes:
+def families_of(tokens: npt.ArrayLike, by: FamilyRule, kmers: KmerOptions | None = None) -> Hashes:
     """Family ``(N,)`` of each row ``(N, L)`` from its tokens, by ``sequence`` or ``homology``.
 
     Raises:
@@ -45,13 +49,13 @@ def families_of(tokens: npt.ArrayLike, by: Kinship, words: WordOptions | None = 
     """
     tokens = as_rows(tokens)
     if by == "homology":
-        return homology_families(tokens, words)
+        return homology_families(tokens, kmers)
     if by == "sequence":
         return insert_hashes(tokens)
-    raise ValueError(f"families must be by {', '.join(get_args(Kinship))}; got {by!r}")
+    raise ValueError(f"families must be by {', '.join(get_args(FamilyRule))}; got {by!r}")
 
 
-def family_rule(dataset: Dataset, by: Kinship = "family") -> Kinship:
+def family_rule(dataset: Dataset, by: FamilyRule = "family") -> FamilyRule:
     """The rule that applies: ``family`` becomes ``sequence`` if the data set has no families."""
     return "sequence" if by == "family" and dataset.family is None else by
 
@@ -71,7 +75,7 @@ def hold_out(
     fraction: float,
     seed: int = 0,
     *,
-    by: Kinship = "family",
+    by: FamilyRule = "family",
     family: Hashes | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Split the rows into a training set and a held-out set, family by family.

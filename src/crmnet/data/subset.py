@@ -1,7 +1,8 @@
 """Writes a subset of the rows of a data set as a new data set.
 
-Takes an opened :class:`~crmnet.data.dataset.Dataset` and row numbers and writes data set folders.
-``data split`` and distillation use it.
+The functions take an opened :class:`~crmnet.data.dataset.Dataset` and row numbers
+(:mod:`crmnet.data.splits` selects them), and write data set folders. ``data split`` and
+distillation use them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
-from crmnet.data.homology import WordOptions
-from crmnet.data.splits import Kinship, families, hold_out
+from crmnet.data.homology import KmerOptions
+from crmnet.data.splits import FamilyRule, families, hold_out
 from crmnet.data.writer import (
     DatasetWriter,
     EncodedRows,
@@ -157,11 +158,11 @@ class SplitOptions:
 
     fraction: float = 0.1
     """Expected fraction of families that are held out."""
-    by: Kinship = "homology"
+    by: FamilyRule = "homology"
     """Rule that defines families; see :func:`crmnet.data.splits.families`."""
     seed: int = 0
     """Selects the held-out families."""
-    words: WordOptions = field(default_factory=WordOptions)
+    kmers: KmerOptions = field(default_factory=KmerOptions)
     """Which k-mers count for homology."""
     overwrite: bool = False
     """Replace existing data sets."""
@@ -207,15 +208,20 @@ def split(
     for destination in destinations:
         check_source_stays(dataset.path, destination)
         check_destination(destination, options.overwrite)
-    family = families(dataset, options.by, options.words)
-    parts = [np.arange(len(dataset))]
+    family = families(dataset, options.by, options.kmers)
+    rows_of_part = [np.arange(len(dataset))]
     if held_out is not None:
-        parts = list(hold_out(dataset, options.fraction, options.seed, family=family))
+        rows_of_part = list(hold_out(dataset, options.fraction, options.seed, family=family))
     if keep is not None:
-        parts = [rows[np.isin(rows, keep)] for rows in parts]
-    for rows, destination in zip(parts, destinations, strict=True):
+        rows_of_part = [rows[np.isin(rows, keep)] for rows in rows_of_part]
+    for rows, destination in zip(rows_of_part, destinations, strict=True):
         _check_rows(dataset, rows, destination)
     with new_folders(destinations, options.overwrite) as folders:
-        for rows, folder in zip(parts, folders, strict=True):
-            _write(dataset, rows, folder, family, {"split": asdict(options)})
+        for rows, folder in zip(rows_of_part, folders, strict=True):
+            _write(dataset, rows, folder, family, {"split": _manifest_entry(options)})
     return [Dataset.open(destination) for destination in destinations]
+
+
+def _manifest_entry(options: SplitOptions) -> dict[str, Any]:
+    """The options as the manifest stores them; it calls the k-mers ``words``."""
+    return {{"kmers": "words"}.get(key, key): value for key, value in asdict(options).items()}

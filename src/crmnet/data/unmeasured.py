@@ -1,7 +1,7 @@
-"""Promoters that nobody measured, for a model to label: mutants, crosses, random and native-like.
+"""New, unmeasured promoters for a model to label: mutants, crosses, random and native-like ones.
 
-Takes an opened data set and returns tokens of new promoters. :mod:`crmnet.prediction.distil` labels
-them with a model and writes them as a training set.
+:func:`new_promoters` takes the inserts of an opened data set and returns tokens of new promoters.
+:mod:`crmnet.prediction.distil` labels them with a model and writes them as a training set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Kind = Literal["mutants", "crosses", "deletions", "random", "native-like"]
 INSERT_LENGTH = 80
 """Bases of a random or native-like insert."""
 NO_PARENT = -1
-"""Parent of a promoter that is derived from no row."""
+"""Parent of a promoter that is not derived from a row."""
 DERIVED = ("mutants", "crosses", "deletions")
 """Kinds that are derived from rows of the data set."""
 
@@ -160,14 +160,16 @@ def new_promoters(
     kinds = list(recipe.shares)
     shares = np.array([recipe.shares[kind] for kind in kinds])
     counts = rng.multinomial(n, shares / shares.sum())
-    parts = []
+    promoters_of_kind = []
     for kind, count in zip(kinds, counts.tolist(), strict=True):
         if kind in DERIVED:
-            parts.append(_derived(kind, source, count, recipe, rng))
+            promoters_of_kind.append(_derived(kind, source, count, recipe, rng))
         else:
-            parts.append(_from_nothing(kind, count, rng, native))
+            promoters_of_kind.append(_from_nothing(kind, count, rng, native))
     order = rng.permutation(n)
-    return NewPromoters(*(np.concatenate(column)[order] for column in zip(*parts, strict=True)))
+    return NewPromoters(
+        *(np.concatenate(column)[order] for column in zip(*promoters_of_kind, strict=True))
+    )
 
 
 def _from_nothing(
@@ -190,25 +192,25 @@ def _derived(
     """Mutants, crosses or deletions of ``n`` inserts, each chosen at random."""
     if n and not len(source.rows):
         raise ValueError(f"there are no promoters from which {kind} can be derived")
-    chosen = rng.integers(0, max(len(source.rows), 1), n)
-    bases, lengths = source.bases[chosen], source.lengths[chosen]
+    parents = rng.integers(0, max(len(source.rows), 1), n)
+    bases, lengths = source.bases[parents], source.lengths[parents]
     if kind == "mutants":
         bases = substitute(bases, rng.uniform(0, recipe.most_exchanged, n), rng)
     elif kind == "crosses":
-        other = _partners(source.lengths, chosen, rng)
+        other = _partners(source.lengths, parents, rng)
         bases = cross(bases, source.bases[other], rng.integers(0, np.maximum(lengths, 1)))
     else:
         width = np.minimum(rng.integers(1, recipe.longest_deletion + 1, n), lengths)
         bases = delete(bases, rng.integers(0, lengths - width + 1), width)
         lengths = lengths - width
     constructs, _ = prepare(bases, lengths, "add")
-    return NewPromoters(constructs, source.rows[chosen])
+    return NewPromoters(constructs, source.rows[parents])
 
 
-def _partners(lengths: Lengths, chosen: Integers, rng: np.random.Generator) -> Integers:
+def _partners(lengths: Lengths, parents: Integers, rng: np.random.Generator) -> Integers:
     """For each chosen insert, another of the same length (the same one if there is no other)."""
     order = np.argsort(lengths, kind="stable")
     ordered = lengths[order]
-    first = np.searchsorted(ordered, lengths[chosen], side="left")
-    last = np.searchsorted(ordered, lengths[chosen], side="right")
-    return order[rng.integers(first, last)]
+    start = np.searchsorted(ordered, lengths[parents], side="left")
+    stop = np.searchsorted(ordered, lengths[parents], side="right")
+    return order[rng.integers(start, stop)]

@@ -1,8 +1,8 @@
 """Decides which rows become part of a data set and why the others are rejected.
 
-Takes chunks of text or blocks of columns (see :mod:`crmnet.data.reading`). Returns the accepted
-rows, prepared, and (line, reason, text) of each rejected row. :mod:`crmnet.data.ingest` applies it
-to complete files.
+The functions take chunks of text or blocks of columns from :mod:`crmnet.data.reading`. They return
+the accepted rows, prepared, and (line, reason, text) of each rejected row.
+:mod:`crmnet.data.ingest` applies them to complete files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from crmnet.data.numbers import is_missing, parse_numbers
 from crmnet.data.writer import EncodedRows
 
 MAX_SEQUENCE = 10_000
-"""No promoter is longer. A longer line would widen the token array of every row in its block."""
+"""Largest length of a sequence. A longer one would widen the token array of its whole block."""
 
 
 @dataclass(frozen=True)
@@ -113,43 +113,45 @@ def validate_chunk(
     if fast:
         parsed = parse_rows(text, first_line, layout, cut_long=flanks != "add")
         if 2 * len(parsed.unparsed) <= len(parsed.labels):
-            others, rejected = validate_block(reader.read_lines(parsed.unparsed), source, flanks)
-            return _merge(parsed, others, first_line, source, flanks), rejected
+            unparsed_rows, rejected = validate_block(
+                reader.read_lines(parsed.unparsed), source, flanks
+            )
+            return _merge(parsed, unparsed_rows, first_line, source, flanks), rejected
     return validate_block(source.select_and_trim(reader.read(text, first_line)), source, flanks)
 
 
 def _merge(
     parsed: ParsedRows,
-    others: AcceptedRows | None,
+    unparsed_rows: AcceptedRows | None,
     first_line: int,
     source: Source,
     flanks: sequence.Flanks,
 ) -> AcceptedRows:
-    """Rows of the fast parser together with those of the line reader, in the order of lines."""
+    """Joins rows of the fast parser with those of the line reader, in the order of the lines."""
     is_parsed = parsed.state != UNPARSED
     preparation, to_prepare = sequence.Preparation(), np.nonzero(is_parsed)[0]
-    if flanks != "add":  # these rows already are what `prepare` would return
-        ready = parsed.state == PREPARED if flanks == "auto" else is_parsed
-        to_prepare = np.nonzero(is_parsed & ~ready)[0]
+    if flanks != "add":  # the fast parser has prepared these rows
+        is_prepared = parsed.state == PREPARED if flanks == "auto" else is_parsed
+        to_prepare = np.nonzero(is_parsed & ~is_prepared)[0]
         preparation = sequence.Preparation(
-            total=int(ready.sum()),
-            adapters_kept=int(ready.sum()) if flanks == "auto" else 0,
-            cut=int((parsed.lengths[ready] > sequence.LENGTH).sum()),
-            with_n=int((parsed.with_n & ready).sum()),
+            total=int(is_prepared.sum()),
+            adapters_kept=int(is_prepared.sum()) if flanks == "auto" else 0,
+            cut=int((parsed.lengths[is_prepared] > sequence.LENGTH).sum()),
+            with_n=int((parsed.with_n & is_prepared).sum()),
         )
     if len(to_prepare):
-        prepared, done = sequence.prepare(
+        prepared, prepared_counts = sequence.prepare(
             parsed.tokens[to_prepare], parsed.lengths[to_prepare], flanks
         )
         parsed.tokens[to_prepare] = prepared
-        preparation += done
+        preparation += prepared_counts
     tokens, labels, lengths = parsed.tokens, parsed.labels, parsed.lengths
     accepted = is_parsed.copy()
-    if others is not None:
-        rows = others.lines - first_line
-        tokens[rows], labels[rows] = others.rows.tokens, others.rows.labels
-        lengths[rows] = others.original_lengths
-        preparation += others.preparation
+    if unparsed_rows is not None:
+        rows = unparsed_rows.lines - first_line
+        tokens[rows], labels[rows] = unparsed_rows.rows.tokens, unparsed_rows.rows.labels
+        lengths[rows] = unparsed_rows.original_lengths
+        preparation += unparsed_rows.preparation
         accepted[rows] = True
     if not accepted.all():
         tokens, labels, lengths = tokens[accepted], labels[accepted], lengths[accepted]
@@ -192,33 +194,33 @@ def validate_block(block: Block, source: Source, flanks: sequence.Flanks) -> Val
     if weights is not None:
         unusable = ~(np.isfinite(weights) & (weights > 0))
         checks.append((unusable, "weight is not a positive number", block.columns["weight"]))
-    keep = np.ones(len(block), dtype=bool)
+    acceptable = np.ones(len(block), dtype=bool)
     for failed, reason, column in checks:
-        for row in np.nonzero(failed & keep)[0].tolist():
+        for row in np.nonzero(failed & acceptable)[0].tolist():
             message = reason
             if reason == "bad letter":
                 column_number = int(np.argmax(tokens[row] == sequence.INVALID))
                 text = texts[row].decode(errors="replace")
                 message = f"bad letter: {sequence.describe_bad_letter(text, column_number)}"
             rejected.append((block.lines[row], message, column[row]))
-        keep &= ~failed
+        acceptable &= ~failed
     rejected.sort(key=lambda entry: entry[0])
-    if not keep.any():
+    if not acceptable.any():
         return None, rejected
-    kept = np.nonzero(keep)[0]
-    prepared, preparation = sequence.prepare(tokens[kept], lengths[kept], flanks)
-    numbers, names = _pick_media(block, kept, source.medium)
+    accepted = np.nonzero(acceptable)[0]
+    prepared, preparation = sequence.prepare(tokens[accepted], lengths[accepted], flanks)
+    numbers, names = _pick_media(block, accepted, source.medium)
     rows = EncodedRows(
         tokens=prepared,
-        labels=labels[kept],
+        labels=labels[accepted],
         medium=numbers,
         media=names,
-        family=_hashes(block, kept) if "family" in block.columns else None,
-        weight=weights[kept] if weights is not None else None,
+        family=_hashes(block, accepted) if "family" in block.columns else None,
+        weight=weights[accepted] if weights is not None else None,
         units={} if source.unit is None else dict.fromkeys(names, source.unit),
     )
-    lines = np.array(block.lines)[kept]
-    return AcceptedRows(rows, preparation, lengths[kept], lines), rejected
+    lines = np.array(block.lines)[accepted]
+    return AcceptedRows(rows, preparation, lengths[accepted], lines), rejected
 
 
 def _numbers(texts: list[bytes]) -> npt.NDArray[np.float32]:
@@ -230,13 +232,13 @@ def _numbers(texts: list[bytes]) -> npt.NDArray[np.float32]:
 def _construct_lengths(
     tokens: sequence.Tokens, lengths: sequence.Lengths, flanks: sequence.Flanks
 ) -> npt.NDArray[np.int64]:
-    """Bases of each construct, with its adapters, if nothing is cut."""
+    """Length of each construct with its adapters, before it is cut."""
     widest = tokens.shape[1] + len(sequence.ADAPTER_5) + len(sequence.ADAPTER_3)
     return sequence.sequence_lengths(sequence.prepare(tokens, lengths, flanks, widest)[0])
 
 
 def _missing(texts: list[bytes], values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which fields hold no value, instead of one that is not a number."""
+    """Which fields are missing; a text that is not a number is not missing."""
     missing = np.isnan(values)
     for row in np.nonzero(missing)[0].tolist():
         missing[row] = is_missing(texts[row])
@@ -244,23 +246,24 @@ def _missing(texts: list[bytes], values: npt.NDArray[np.float32]) -> npt.NDArray
 
 
 def _pick_media(
-    block: Block, kept: npt.NDArray[np.int64], medium: str
+    block: Block, accepted: npt.NDArray[np.int64], medium: str
 ) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Index of each row's medium in a list of names, and the list."""
     if "medium" not in block.columns:
-        return np.zeros(len(kept), dtype=np.int64), [medium]
+        return np.zeros(len(accepted), dtype=np.int64), [medium]
     named = [
         block.columns["medium"][row].decode(errors="backslashreplace") or medium
-        for row in kept.tolist()
+        for row in accepted.tolist()
     ]
     table = {name: number for number, name in enumerate(dict.fromkeys(named))}
     return np.array([table[name] for name in named], dtype=np.int64), list(table)
 
 
-def _hashes(block: Block, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+def _hashes(block: Block, accepted: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Hash of each row's family name; of its sequence if the row names no family."""
     names, texts = block.columns["family"], block.columns["sequence"]
     digests = [
-        hashlib.blake2b(names[row] or texts[row], digest_size=8).digest() for row in kept.tolist()
+        hashlib.blake2b(names[row] or texts[row], digest_size=8).digest()
+        for row in accepted.tolist()
     ]
     return np.frombuffer(b"".join(digests), dtype=np.uint64)

@@ -1,9 +1,9 @@
-"""Rows → data set folder, block by block: arrays, statistics, fingerprint, manifest last.
+"""Writes a data set folder block by block: arrays, statistics, fingerprint, and the manifest last.
 
-Used by :mod:`crmnet.data.ingest` (rows from text) and :mod:`crmnet.data.subset` (rows of other data
-sets). Memory does not grow with the number of rows. A data set gets its name only when it is
-complete: a killed command leaves a hidden ``.NAME.partial``, which no command reads and the next
-attempt removes.
+:mod:`crmnet.data.ingest` writes rows of text files with it, :mod:`crmnet.data.subset` rows of other
+data sets; :mod:`crmnet.data.dataset` opens the folder. Memory does not grow with the number of
+rows. A data set gets its name only when it is complete. A killed command leaves a hidden folder
+``.NAME.partial``, which no command reads and which the next attempt removes.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def new_folder(destination: PathLike, overwrite: bool = False) -> Iterator[Path]
 def new_folders(destinations: Sequence[PathLike], overwrite: bool = False) -> Iterator[list[Path]]:
     """Temporary folders that become ``destinations`` together, or are removed.
 
-    An interruption never leaves a new folder beside an old one: the old folders go before the first
-    new one gets its name, and come back with the next attempt. What an interrupted attempt left is
-    removed.
+    An interruption never leaves a new folder beside an old one. All old folders are renamed before
+    the first new folder gets its name. The next attempt restores them, and removes the temporary
+    folders of an interrupted attempt.
 
     Raises:
         FileExistsError: See :func:`check_destination`.
@@ -74,7 +74,7 @@ def new_folders(destinations: Sequence[PathLike], overwrite: bool = False) -> It
     with ExitStack() as stack:
         for target, destination in zip(targets, destinations, strict=True):
             make_folder(target.parent, target)
-            stack.enter_context(locked(target, what=str(destination)))
+            stack.enter_context(locked(target, title=str(destination)))
             stack.enter_context(named_errors(destination))
             stack.callback(shutil.rmtree, partial_of(target), ignore_errors=True)
         for target in targets:
@@ -105,7 +105,7 @@ def _old(target: Path) -> Path:
 
 
 def _restore(target: Path) -> None:
-    """Bring back the old folder of an interrupted replacement, or remove it if it is replaced."""
+    """Restore the old folder of an interrupted replacement, or remove it if a new one exists."""
     old = _old(target)
     if target.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -113,14 +113,14 @@ def _restore(target: Path) -> None:
         old.rename(target)
 
 
-def _replace(made: Mapping[Path, Path]) -> None:
-    """Rename complete folders to their targets; old folders there are removed last."""
-    for target in made.values():
+def _replace(targets_of: Mapping[Path, Path]) -> None:
+    """Rename complete temporary folders to their targets; existing targets are removed last."""
+    for target in targets_of.values():
         if target.exists():
             target.rename(_old(target))
-    for partial, target in made.items():
+    for partial, target in targets_of.items():
         partial.rename(target)
-    for target in made.values():
+    for target in targets_of.values():
         shutil.rmtree(_old(target), ignore_errors=True)
 
 
@@ -192,9 +192,9 @@ class DatasetWriter:
         self.digests[name].update(content.data)
         self.columns[name] = None
         if self.packed and name == "tokens":
-            parts = pack(content, self.rows)
-            for part, values in zip(("bases", "lengths", "unknown"), parts, strict=True):
-                self._write(part, np.asarray(values))
+            arrays = pack(content, self.rows)
+            for array, values in zip(("bases", "lengths", "unknown"), arrays, strict=True):
+                self._write(array, np.asarray(values))
         elif self.packed and name == "medium":
             extend_runs(content, self.runs)
         else:
@@ -261,8 +261,8 @@ class DatasetWriter:
         return units.pop()
 
     def _fingerprint(self) -> str:
-        parts = [*self.media, *(digest.hexdigest() for digest in self.digests.values())]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        texts = [*self.media, *(digest.hexdigest() for digest in self.digests.values())]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 class _Source:
@@ -297,9 +297,9 @@ class _LabelStatistics:
         bins = np.clip(np.floor(values / HISTOGRAM_WIDTH), -1e6, 1e6).astype(np.int64)
         lowest = int(bins.min())
         counts = np.bincount(bins - lowest)  # at most 2 million bins, far fewer for real labels
-        found = np.nonzero(counts)[0]
+        filled = np.nonzero(counts)[0]
         self.histogram.update(
-            dict(zip((found + lowest).tolist(), counts[found].tolist(), strict=True))
+            dict(zip((filled + lowest).tolist(), counts[filled].tolist(), strict=True))
         )
 
     def summary(self) -> dict[str, Any]:

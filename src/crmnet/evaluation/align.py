@@ -1,8 +1,9 @@
 """Matches the rows of several models and tables, set by set, so that they can be compared.
 
-Takes models with data sets, and tables of predictions from any source, and gives one
-:class:`AlignedSet` for each set and medium, which :mod:`crmnet.evaluation.compare` scores. Rows are
-matched by sequence. Rows that given training data hold are left out.
+:func:`align` takes models with data sets (scored by :mod:`crmnet.evaluation.score_sets`), and
+tables of predictions from any source. It returns one :class:`AlignedSet` for each set and medium,
+which :mod:`crmnet.evaluation.compare` scores. Rows are matched by sequence. Rows of the training
+data are left out if these data are given.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, sequence_hashes
-from crmnet.data.homology import WordOptions
+from crmnet.data.homology import KmerOptions
 from crmnet.data.leaks import TrainingRows
-from crmnet.data.splits import Kinship
+from crmnet.data.splits import FamilyRule
 from crmnet.evaluation.score_sets import LabelledRows, read_score_table, score_media
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
@@ -69,8 +70,8 @@ def align(
     datasets: Sequence[Dataset],
     tables: Sequence[PredictionTable] = (),
     *,
-    by: Kinship = "family",
-    words: WordOptions | None = None,
+    by: FamilyRule = "family",
+    kmers: KmerOptions | None = None,
     without: Sequence[TrainingRows] = (),
 ) -> list[AlignedSet]:
     """Match the rows of models and tables, set by set and medium by medium.
@@ -83,24 +84,24 @@ def align(
         datasets: Data sets to compare the models on.
         tables: Predictions of other models.
         by: What defines a family; see :func:`crmnet.data.splits.families`.
-        words: Settings of ``homology``.
-        without: Rows that models were trained on; rows that any of these data hold are left out for
-            all models.
+        kmers: Settings of ``homology``.
+        without: Rows that models were trained on. A row that occurs in any of these data is left
+            out for all models.
 
     Raises:
-        ValueError: If a table holds other measurements than its set, or there is nothing to
-            compare.
+        ValueError: If the measurements of a table differ from those of its set, or there is nothing
+            to compare.
     """
     sets: dict[str, dict[str, _Entry]] = {}
     for dataset in datasets:
-        found = _score_dataset(
-            predictors, LabelledRows.of(dataset, by=by, words=words, training=without)
+        entries_of_set = _score_dataset(
+            predictors, LabelledRows.of(dataset, by=by, kmers=kmers, training=without)
         )
-        if repeated := sets.keys() & found.keys():
+        if repeated := sets.keys() & entries_of_set.keys():
             raise ValueError(
                 f"two sets are named {repeated.pop()!r}; rename one, or compare them separately"
             )
-        sets |= found
+        sets |= entries_of_set
     for table in tables:
         entries = sets.setdefault(table.set_name, {})
         if table.model in entries:
@@ -111,7 +112,7 @@ def align(
         if entries:  # the first entry of a set decides its families and the rows left out
             scored = rows.score()
         else:
-            scored = rows.score(by=by, words=words, training=without)
+            scored = rows.score(by=by, kmers=kmers, training=without)
         keys = None if rows.tokens is None else sequence_hashes(rows.tokens)[scored.row]
         entries[table.model] = _Entry(scored, keys)
     aligned = [_align_set(name, entries) for name, entries in sets.items() if entries]
@@ -129,10 +130,12 @@ def _score_dataset(
     keys = sequence_hashes(rows.dataset.tokens)
     for model, predictor in predictors.items():
         predicted = predictor.predict_tokens(rows.dataset.tokens)
-        found = {one.medium: one.scored for one in score_media(rows, predictor, predicted)}
+        scored_media = {
+            score.medium: score.scored for score in score_media(rows, predictor, predicted)
+        }
         for medium in media:
-            if medium in found:
-                entry = _Entry(found[medium], keys[found[medium].row])
+            if medium in scored_media:
+                entry = _Entry(scored_media[medium], keys[scored_media[medium].row])
                 sets[rows.set_name(medium)][model] = entry
             else:
                 log.info("%s does not predict %s and is left out there", model, medium)
@@ -140,26 +143,28 @@ def _score_dataset(
 
 
 def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
-    """The rows that all models have, in the order of the first model."""
+    """The rows that are common to all models, in the order of the first model."""
     _check_matchable(name, entries)
-    first = next(iter(entries))
-    rows = {model: _rows_by_key(entry, entries[first]) for model, entry in entries.items()}
-    shared = [key for key in rows[first] if all(key in known for known in rows.values())]
+    first_model = next(iter(entries))
+    rows = {model: _rows_by_key(entry, entries[first_model]) for model, entry in entries.items()}
+    shared = [
+        key for key in rows[first_model] if all(key in model_rows for model_rows in rows.values())
+    ]
     if len(shared) < MIN_ROWS:
         raise ValueError(
             f"{name}: {' and '.join(entries)} have {len(shared)} rows in common; they are not "
             "predictions for the same set"
         )
-    most = max(len(entry.scored.measured) for entry in entries.values())
-    seen = entries[first].scored.seen
-    unseen = shared if seen is None else [k for k in shared if not seen.rows[rows[first][k]]]
+    most_rows = max(len(entry.scored.measured) for entry in entries.values())
+    seen = entries[first_model].scored.seen
+    unseen = shared if seen is None else [k for k in shared if not seen.rows[rows[first_model][k]]]
     if len(unseen) < MIN_ROWS:
         assert seen is not None
         raise ValueError(
             f"{name}: {seen.data} holds {len(shared) - len(unseen)} of its {len(shared)} rows; "
             f"the other {len(unseen)} are too few to compare models on"
         )
-    taken = {
+    matched = {
         model: replace(
             entry.scored.take(np.array([rows[model][key] for key in unseen])),
             name=name, row=None, seen=None,
@@ -168,8 +173,8 @@ def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
     }  # fmt: skip
     return AlignedSet(
         name,
-        _with_measurements_of(name, taken, first),
-        left_out=most - len(shared),
+        _with_measurements_of(name, matched, first_model),
+        left_out=most_rows - len(shared),
         seen=len(shared) - len(unseen),
         without=None if seen is None else seen.data,
     )
@@ -216,27 +221,30 @@ def _tolerance(reference: Scored) -> float:
 
 
 def _rows_by_key(entry: _Entry, reference: _Entry) -> dict[Any, int]:
-    """Row of each key, in the order of the rows; without sequences, row of row.
+    """Key → row, in the order of the rows; without sequences the key is the row number.
 
-    A key is a sequence and a number, which differs where ``reference`` holds the sequence several
-    times. Measurements of one sequence are matched by their values, not by their order.
+    Otherwise a key is a sequence and a number, which tells apart several measurements of the same
+    sequence in ``reference``. Measurements of one sequence are matched by their values, not by
+    their order.
     """
     if entry.keys is None or reference.keys is None:
         return {row: row for row in range(len(entry.scored.measured))}
-    others, tolerance = _repeats(reference), _tolerance(reference.scored)
+    reference_rows, tolerance = _repeats(reference), _tolerance(reference.scored)
     rows: dict[Any, int] = {}
-    for key, own in _repeats(entry).items():
-        other = others.get(key, [])
-        if len(own) == len(other):
-            numbers = list(range(len(own)))
+    for key, own_rows in _repeats(entry).items():
+        same_in_reference = reference_rows.get(key, [])
+        if len(own_rows) == len(same_in_reference):
+            numbers = list(range(len(own_rows)))
         else:
             numbers = _matched_values(
-                entry.scored.measured[own], reference.scored.measured[other], tolerance
+                entry.scored.measured[own_rows],
+                reference.scored.measured[same_in_reference],
+                tolerance,
             )
         rows |= {
-            (key, number): row for row, number in zip(own, numbers, strict=True) if number >= 0
+            (key, number): row for row, number in zip(own_rows, numbers, strict=True) if number >= 0
         }
-    return dict(sorted(rows.items(), key=lambda found: found[1]))
+    return dict(sorted(rows.items(), key=lambda item: item[1]))
 
 
 def _repeats(entry: _Entry) -> dict[int, list[int]]:
@@ -249,13 +257,13 @@ def _repeats(entry: _Entry) -> dict[int, list[int]]:
     return rows
 
 
-def _matched_values(values: Floats, others: Floats, tolerance: float) -> list[int]:
-    """For each of some sorted values, the place of the same value in others, sorted; −1: none."""
-    places, place = [], 0
+def _matched_values(values: Floats, reference: Floats, tolerance: float) -> list[int]:
+    """For each value, the index of the same value in ``reference``, or −1; both are sorted."""
+    matches, position = [], 0
     for value in values.tolist():
-        while place < len(others) and others[place] < value - tolerance:
-            place += 1
-        found = place < len(others) and others[place] <= value + tolerance
-        places.append(place if found else -1)
-        place += found
-    return places
+        while position < len(reference) and reference[position] < value - tolerance:
+            position += 1
+        is_match = position < len(reference) and reference[position] <= value + tolerance
+        matches.append(position if is_match else -1)
+        position += is_match
+    return matches

@@ -1,6 +1,7 @@
-"""Measures on held-out rows how far a packed model can be trusted, and writes it into its card.
+"""Measures the uncertainty of a packed model on held-out rows, and writes it into its card.
 
-Takes a packed model and data on which it was not trained:
+``crmnet models calibrate`` calls :func:`calibrate` with a packed model (:mod:`crmnet.runs.packed`)
+and data on which it was not trained:
 
 - held-out rows like the training data: prediction intervals, limits for unusual inputs, and wider
   intervals for predictions beyond these limits;
@@ -25,7 +26,7 @@ import numpy.typing as npt
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
-from crmnet.data.opening import is_known, opened, rows_left_out
+from crmnet.data.opening import is_public_dataset, open_data, rows_left_out
 from crmnet.data.splits import hold_out
 from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
 from crmnet.evaluation.seen import log_if_not_checked, training_overlap
@@ -99,7 +100,7 @@ class CalibrationRows:
         """
         spreads = self.spreads or {self.medium: self.spread}
         return np.array(
-            [bool(own) for own in reasons_unlike(familiar, tokens, spreads)], dtype=bool
+            [bool(flags) for flags in reasons_unlike(familiar, tokens, spreads)], dtype=bool
         )
 
     @property
@@ -118,22 +119,23 @@ def calibrate(
     overwrite: bool = False,
     options: CalibrateOptions | None = None,
 ) -> ModelCard:
-    """Add to a packed model's card what the given data show, and write the file again.
+    """Add intervals and test results from the given data to a packed model's card, and save it.
 
     Parts of the card for which no data are given stay as they are, so they can be added one by one.
     New intervals remove the coverage that was measured for the old ones. A bundled model is not
     changed: its new card is returned, and written to ``output`` if that is given.
 
     Data are data set folders, files of rows, or names of public data sets
-    (:func:`crmnet.data.opening.opened`); a file that names no medium is taken as the model's first.
+    (:func:`crmnet.data.opening.open_data`). A file that names no medium is read as rows of the
+    model's first medium.
 
     Args:
         model: A packed file, or the name of a bundled model.
         held_out: Rows like the training data, from families that no member was trained on. For the
             training set itself, the families that all members held out are used.
         tests: Test sets; a set replaces an earlier set of the same name. Rows that members were
-            trained on are left out; if all rows are such rows, all are scored, and the card says
-            so. If the set is not the training set but shares rows with it, the card says so, too.
+            trained on are left out. If members were trained on all rows, all are scored, and the
+            card states this. It also states if another set shares rows with the training set.
         native: Native promoters, as a data set or as any file that can be predicted.
         output: Packed file to write; None writes the model's own file.
         overwrite: Replace ``output`` if it exists.
@@ -160,18 +162,18 @@ def calibrate(
     card = predictor.card
     assert card is not None  # a packed file has one
     if held_out is not None:
-        with opened(held_out, _reading(predictor)) as dataset:
+        with open_data(held_out, _reading(predictor)) as dataset:
             rows = unseen(dataset, card)
             _refuse_training_rows(rows, card)
-            found = _calibration(predictor, rows, options)
+            calibration = _calibration(predictor, rows, options)
         if card.calibration is not None:
-            _refuse_lost_intervals(card.calibration, found, held_out)
-            found = found.model_copy(
+            _refuse_lost_intervals(card.calibration, calibration, held_out)
+            calibration = calibration.model_copy(
                 update={key: getattr(card.calibration, key) for key in ("native", "native_data")}
             )
-        card = card.model_copy(update={"calibration": found, "coverage": {}})
+        card = card.model_copy(update={"calibration": calibration, "coverage": {}})
     for path in as_paths(tests):
-        with opened(path, _reading(predictor)) as dataset:
+        with open_data(path, _reading(predictor)) as dataset:
             left_out = rows_left_out(path, dataset)
             card = _with_test(predictor, card, dataset, options, left_out)
     if native is not None:
@@ -185,8 +187,8 @@ def _reading(predictor: Predictor) -> IngestOptions:
     return IngestOptions(media=(predictor.media[0],), cut=False, advice=False)
 
 
-def _refuse_lost_intervals(before: Calibration, now: Calibration, held_out: Path) -> None:
-    lost = [medium for medium in before.intervals if medium not in now.intervals]
+def _refuse_lost_intervals(before: Calibration, after: Calibration, held_out: Path) -> None:
+    lost = [medium for medium in before.intervals if medium not in after.intervals]
     if lost:
         raise ValueError(
             f"{held_out} has no rows of {' or '.join(lost)}, whose intervals would be lost; "
@@ -282,25 +284,29 @@ def score_with_spread(
     check_media(predictor, dataset)
     expression, spread = predictor.predict_with_spread(dataset.tokens)
     rows = []
-    for found in score_media(LabelledRows.of(dataset, left_out=left_out), predictor, expression):
-        own = spread[found.scored.row].astype(np.float64)
-        spreads = {medium: own[:, m] for m, medium in enumerate(predictor.media)}
-        medium = predictor.media[found.output]
-        rows.append(CalibrationRows(found.scored, medium, spreads[medium], spreads))
+    for medium_score in score_media(
+        LabelledRows.of(dataset, left_out=left_out), predictor, expression
+    ):
+        spread_of_rows = spread[medium_score.scored.row].astype(np.float64)
+        spreads = {medium: spread_of_rows[:, m] for m, medium in enumerate(predictor.media)}
+        medium = predictor.media[medium_score.output]
+        rows.append(CalibrationRows(medium_score.scored, medium, spreads[medium], spreads))
     return rows
 
 
 def _calibration(predictor: Predictor, dataset: Dataset, options: CalibrateOptions) -> Calibration:
     """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
-    found = score_with_spread(predictor, dataset)
+    media_rows = score_with_spread(predictor, dataset)
     tokens = np.asarray(dataset.tokens)
-    intervals = {one.medium: interval(one, options) for one in found}
-    familiar = fit_input_limits(tokens, {one.medium: one.spread for one in found}, options.tail)
+    intervals = {rows.medium: interval(rows, options) for rows in media_rows}
+    familiar = fit_input_limits(
+        tokens, {rows.medium: rows.spread for rows in media_rows}, options.tail
+    )
     unlike = {
-        one.medium: unlike_interval(
-            one, one.flagged(familiar, tokens[one.scored.row]), intervals[one.medium], options
+        rows.medium: unlike_interval(
+            rows, rows.flagged(familiar, tokens[rows.scored.row]), intervals[rows.medium], options
         )
-        for one in found
+        for rows in media_rows
     }
     return Calibration(
         level=options.level,
@@ -348,8 +354,8 @@ def _with_test(
 ) -> ModelCard:
     """The card with the metrics of a test set and the coverage of its intervals.
 
-    Rows that members were trained on are left out. If that leaves none, all are scored, with a
-    warning, and the card says so.
+    Rows that members were trained on are left out. If no other rows remain, all are scored, with a
+    warning, and the card states this.
     """
     trained = int(trained_on(dataset, card).sum())
     seen = trained == len(dataset)
@@ -364,26 +370,26 @@ def _with_test(
             dataset.path, f"{trained:,}", f"{len(dataset) - trained:,}",
         )  # fmt: skip
         dataset, left_out = unseen(dataset, card), left_out + trained
-    found = score_with_spread(predictor, dataset, left_out)
+    media_rows = score_with_spread(predictor, dataset, left_out)
     summary = summarise(
-        [one.scored for one in found], resamples=options.resamples, seed=options.seed
+        [rows.scored for rows in media_rows], resamples=options.resamples, seed=options.seed
     )
     share = 0.0 if seen else _share_trained_on(dataset, card)
-    for one in found:
-        n, test = len(one.scored.measured), summary["sets"][one.scored.name]
+    for rows in media_rows:
+        n, test = len(rows.scored.measured), summary["sets"][rows.scored.name]
         if seen:
             test[TRAINED_ON] = n
         elif share:
             test[TRAINED_ON_ABOUT] = max(1, round(share * n))
     measured = dict(card.coverage)
     if card.calibration is not None:
-        for one in found:
-            if one.medium in card.calibration.intervals:
-                tokens = np.asarray(dataset.tokens[one.scored.row])
-                measured[one.scored.name] = coverage(
-                    one, tokens, card.calibration.intervals[one.medium],
+        for rows in media_rows:
+            if rows.medium in card.calibration.intervals:
+                tokens = np.asarray(dataset.tokens[rows.scored.row])
+                measured[rows.scored.name] = coverage(
+                    rows, tokens, card.calibration.intervals[rows.medium],
                     card.calibration.familiar, options,
-                    card.calibration.unlike_intervals.get(one.medium),
+                    card.calibration.unlike_intervals.get(rows.medium),
                 )  # fmt: skip
     return card.model_copy(
         update={"tests": {**card.tests, **summary["sets"]}, "coverage": measured}
@@ -413,8 +419,8 @@ def coverage(
 ) -> Coverage:
     """Share of measurements inside their intervals, with a 95 % interval resampled by family.
 
-    A flagged row has the interval ``unlike``. If that is None, it counts with the ordinary interval
-    that it would have, although ``predict`` gives it none.
+    A flagged row has the interval ``unlike``. If that is None, the row counts with its ordinary
+    interval, although ``predict`` does not report one.
     """
     half, flagged = interval.half_width(rows.spread), rows.flagged(familiar, tokens)
     if unlike is not None:
@@ -437,10 +443,10 @@ def _share_interval(
 ) -> tuple[float | None, float | None]:
     """Ends of the 95 % interval of a share: that of the mean absolute error of 0/1 rows."""
     shares = Scored("coverage", np.zeros_like(inside), inside, family)
-    found = bootstrap(
+    estimate = bootstrap(
         shares, resamples=resamples_for(len(inside), options.resamples), seed=options.seed
     )["mae"]
-    return (found.low, found.high) if np.isfinite(found.low) else (None, None)
+    return (estimate.low, estimate.high) if np.isfinite(estimate.low) else (None, None)
 
 
 def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCard:
@@ -462,9 +468,9 @@ def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCa
 
 def _predict_native(predictor: Predictor, native: Path) -> tuple[str, Expression]:
     """Name, and predictions ``(N, n_media)``, of a data set or of a file without measurements."""
-    if not (is_dataset(native) or is_known(native)):
+    if not (is_dataset(native) or is_public_dataset(native)):
         blocks = predict_file(predictor, native)
         return native.name, np.concatenate([block.expression for block in blocks])
-    with opened(native) as dataset:
+    with open_data(native) as dataset:
         distinct = np.unique(np.asarray(dataset.tokens), axis=0)
         return dataset.name, predictor.predict_tokens(distinct)

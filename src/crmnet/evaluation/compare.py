@@ -1,7 +1,7 @@
 """Compares several models on the same rows (the paper's Figure 3).
 
-Takes the sets that :mod:`crmnet.evaluation.align` matches. Each pair of models is compared by a
-paired bootstrap over families, so that errors that all models share cancel.
+:mod:`crmnet.evaluation.align` matches the sets. This module compares each pair of models by a
+paired bootstrap over families, so that errors common to all models cancel.
 :mod:`crmnet.evaluation.compare_report` writes and draws the results.
 """
 
@@ -36,8 +36,8 @@ class Difference(Estimate):
     """A metric of one model minus that of another, on the same rows."""
 
     p: float
-    """Two-sided, from the difference divided by its bootstrap standard error, assumed to be normal;
-    the share of resamples beyond 0 is too coarse to be corrected for many pairs."""
+    """Two-sided, from the difference divided by its bootstrap standard error, assumed to be normal.
+    The share of resamples beyond 0 would be too coarse for a correction over many pairs."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Comparison:
         """The model with the best value of :attr:`metric`; None if no model has a value."""
         sign = -1 if self.metric in LOW_IS_GOOD else 1
         values = {
-            model: sign * found[self.metric].value
-            for model, found in self.estimates.items()
-            if math.isfinite(found[self.metric].value)
+            model: sign * estimates[self.metric].value
+            for model, estimates in self.estimates.items()
+            if math.isfinite(estimates[self.metric].value)
         }
         return max(values, key=lambda model: values[model]) if values else None
 
     def against(self, model: str, other: str | None) -> Pair | None:
-        """The pair of two models, with ``model`` first; None for a model and itself or none."""
+        """The pair of two models, with ``model`` first; None if they are the same model."""
         for pair in self.pairs:
             if (pair.a, pair.b) == (model, other):
                 return pair

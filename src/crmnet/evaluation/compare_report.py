@@ -1,6 +1,7 @@
 """Table and figure of a comparison of models (Figure 3 of the paper).
 
-Takes the results of :mod:`crmnet.evaluation.compare` and writes Markdown, CSV, JSON and PNG.
+:func:`write_comparison` writes the results of :mod:`crmnet.evaluation.compare` as Markdown, CSV,
+JSON and PNG, for ``crmnet compare``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 
 from crmnet.evaluation.compare import LOW_IS_GOOD, Comparison
 from crmnet.figures.panels import interval_bars
-from crmnet.figures.style import STYLE, literal
+from crmnet.figures.style import BEST_MODELS, COLOUR_NAMES, STYLE, literal
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
@@ -36,9 +37,9 @@ def write_comparison(folder: PathLike, results: Sequence[Comparison]) -> None:
     with TableWriter(folder / "compare.csv", columns) as table:
         for result in results:
             rows = [
-                (result.name, result.n, result.families, model, name, *vars(found).values())
+                (result.name, result.n, result.families, model, name, *vars(estimate).values())
                 for model, estimates in result.estimates.items()
-                for name, found in estimates.items()
+                for name, estimate in estimates.items()
             ]
             table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
     with matplotlib.rc_context(STYLE):
@@ -57,7 +58,7 @@ def comparison_json(results: Sequence[Comparison]) -> dict[str, Any]:
                 "without": None if r.without is None else {"data": r.without, "rows": r.seen},
                 "resamples": r.resamples,
                 "models": {
-                    model: {name: json_values(vars(found)) for name, found in estimates.items()}
+                    model: {name: json_values(vars(value)) for name, value in estimates.items()}
                     for model, estimates in r.estimates.items()
                 },
                 "pairs": [
@@ -72,13 +73,13 @@ def comparison_json(results: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def comparison_markdown(results: Sequence[Comparison]) -> str:
-    """One table for each set, best model first: metrics with intervals, difference to the best."""
+    """One table for each set, best model first: metrics, and difference from the best model."""
     blocks = []
     for r in results:
         has_families = any(math.isfinite(e[WITHIN].value) for e in r.estimates.values())
         metrics = ESTIMATES if has_families else METRICS
         titles = [METRIC_TITLES[m] for m in metrics]
-        header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference to best", "p"]
+        header = ["model", *titles, f"{METRIC_TITLES[r.metric]}: difference from best", "p"]
         omitted = f", {r.left_out:,} rows left out that not all models have" if r.left_out else ""
         if r.without is not None:
             omitted += f", {r.seen:,} rows left out that {r.without} holds"
@@ -92,13 +93,13 @@ def comparison_markdown(results: Sequence[Comparison]) -> str:
         for model in ranked(r):
             cells = [with_interval(json_values(vars(r.estimates[model][m]))) for m in metrics]
             pair = r.against(model, r.best)
-            last = ["best" if model == r.best else "–", ""]
+            difference_cells = ["best" if model == r.best else "–", ""]
             if pair is not None and math.isfinite(pair.difference.value):
-                last = [
+                difference_cells = [
                     with_interval(json_values(vars(pair.difference))),
                     f"{pair.p_corrected:.2g}",
                 ]
-            lines.append(markdown_row([model, *cells, *last]))
+            lines.append(markdown_row([model, *cells, *difference_cells]))
         blocks.append("\n".join(lines))
     note = "p is two-sided, from a paired bootstrap over families, with Holm's correction over all "
     return "\n\n".join(blocks) + f"\n\n{note}pairs of a set.\n"
@@ -132,12 +133,12 @@ def comparison_page(results: Sequence[Comparison]) -> Figure:
     axes = figure.subplots(high, columns, squeeze=False)
     for ax, r in zip(axes.flat, results, strict=False):
         models = ranked(r)
-        found = [r.estimates[model][r.metric] for model in models]
+        estimates = [r.estimates[model][r.metric] for model in models]
         interval_bars(
             ax,
             models,
-            np.array([e.value for e in found]),
-            np.array([[e.low, e.high] for e in found]),
+            np.array([e.value for e in estimates]),
+            np.array([[e.low, e.high] for e in estimates]),
             np.array([not r.significantly_worse(model) for model in models]),
             f"{METRIC_TITLES[r.metric]}, 95 % interval",
         )
@@ -146,7 +147,8 @@ def comparison_page(results: Sequence[Comparison]) -> Figure:
     for ax in axes.flat[len(results) :]:
         ax.set_visible(False)
     figure.supxlabel(
-        "blue: the best model, and models not significantly different from it "
+        f"{COLOUR_NAMES[BEST_MODELS]}: the best model, and models not significantly different "
+        "from it "
         "(paired bootstrap, Holm, p < 0.05)",
         fontsize=7,
     )

@@ -1,7 +1,8 @@
-"""Evaluate a model on measured promoters: the function behind ``from crmnet import evaluate``.
+"""Evaluates a model on measured promoters: the function of ``from crmnet import evaluate``.
 
-Joins :mod:`crmnet.evaluation.score_sets`, which predicts, and :mod:`crmnet.statistics.metrics`,
-which scores. ``crmnet evaluate`` joins the same two and adds tables, warnings and figures.
+:func:`evaluate` calls :mod:`crmnet.evaluation.score_sets`, which predicts, and then
+:mod:`crmnet.statistics.metrics`, which scores. ``crmnet evaluate`` calls the same two modules and
+adds tables, warnings and figures.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def evaluate(
         model: A predictor, a run folder, a packed file, or the name of a bundled model.
         data: An opened data set, its folder, a text file of sequences and measurements, or the
             name of a public data set that has been fetched.
-        medium: Score the rows of this medium only. A file that names no medium is taken as
-            measured in it. None scores every medium, and takes such a file as measured in the
-            model's first.
+        medium: Score only the rows of this medium; None scores every medium. A file without a
+            ``medium`` column is assumed to be measured in ``medium``, or if that is None, in the
+            model's first medium.
 
     Returns:
         What ``crmnet evaluate`` writes to ``metrics.json``: ``result["sets"][NAME]`` holds ``n``,

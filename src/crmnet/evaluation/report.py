@@ -1,7 +1,7 @@
-"""Files and sentences of an evaluation: metrics, tables, and the scatter plot of Figure 2.
+"""Files and messages of an evaluation: metrics, tables, and the scatter plot of Figure 2.
 
-Takes sets (:mod:`crmnet.evaluation.score_sets`) and their summary
-(:func:`crmnet.statistics.metrics.summarise`).
+``crmnet evaluate`` calls these functions with the scored sets (:mod:`crmnet.evaluation.score_sets`)
+and their summary (:func:`crmnet.statistics.metrics.summarise`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def write_evaluation(folder: PathLike, sets: Sequence[Scored], summary: Mapping[
 
 
 def _all_digits(values: Floats) -> npt.NDArray[np.floating]:
-    """Values as float32 if that changes none of them, so that they are written shortest."""
+    """Values as float32 if no value changes, so that they are written with few digits."""
     single = values.astype(np.float32)
     return single if np.array_equal(single, values, equal_nan=True) else values
 
@@ -76,19 +76,19 @@ def _seen_column(scored: Scored) -> npt.NDArray[np.int64]:
 def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
     columns = ["set", "n", "families", "unit", "metric", "value", "low", "high"]
     with TableWriter(path, columns) as table:
-        for set_name, found in summary["sets"].items():
+        for set_name, result in summary["sets"].items():
             rows = [
                 (
-                    name if part is found else f"{set_name}, {name.strip()}",
-                    part["n"],
-                    part["families"],
-                    found["unit"] or "",
+                    name if subset is result else f"{set_name}, {name.strip()}",
+                    subset["n"],
+                    subset["families"],
+                    result["unit"] or "",
                     metric,
-                    *part[metric].values(),
+                    *subset[metric].values(),
                 )
-                for name, part in _with_parts(set_name, found)
+                for name, subset in _with_parts(set_name, result)
                 for metric in ESTIMATES
-                if metric in part
+                if metric in subset
             ]
             table.write(dict(zip(columns, zip(*rows, strict=True), strict=True)))
 
@@ -96,15 +96,15 @@ def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
 def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     """The metrics with their intervals, as a plain-text table for the terminal."""
     sets = summary["sets"]
-    has_families = any(found[WITHIN]["value"] is not None for found in sets.values())
-    parts = [part for name, found in sets.items() for part in _with_parts(name, found)]
+    has_families = any(result[WITHIN]["value"] is not None for result in sets.values())
+    subsets = [subset for name, result in sets.items() for subset in _with_parts(name, result)]
     metrics = ESTIMATES if has_families else METRICS
-    units = any(found.get("unit") for found in sets.values())
+    units = any(result.get("unit") for result in sets.values())
     rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
-    for name, found in parts:
-        unit = [found.get("unit") or ""] * units
-        values = [with_interval(found[m]) if m in found else "too few rows" for m in metrics]
-        rows.append([name, f"{found['n']:,}", *unit, *values])
+    for name, result in subsets:
+        unit = [result.get("unit") or ""] * units
+        values = [with_interval(result[m]) if m in result else "too few rows" for m in metrics]
+        rows.append([name, f"{result['n']:,}", *unit, *values])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -115,29 +115,29 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _with_parts(name: str, found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """A set; if it marks rows of the training data, also its rows not in them and in them."""
-    against = found.get("against")
+def _with_parts(name: str, result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A set; if its rows were compared with training data, also its unseen and its seen rows."""
+    against = result.get("against")
     if against is None:
-        return [(name, found)]
+        return [(name, result)]
     data = against["data"]
-    parts = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
-    return [(name, found), *parts]
+    subsets = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
+    return [(name, result), *subsets]
 
 
 def leak_lines(summary: Mapping[str, Any]) -> list[str]:
     """One sentence for each set that shares rows with the training data."""
     lines = []
-    for name, found in summary["sets"].items():
-        against = found.get("against")
+    for name, result in summary["sets"].items():
+        against = result.get("against")
         if against and against["seen"]["n"]:
             match = {
                 "exact": "with the same insert",
                 "near": "with the same insert or one a few bases away",
-                "words": "with the same insert, one a few bases away, or one that shares a word",
+                "words": "with the same insert, one a few bases away, or one that shares a k-mer",
             }[against["level"]]
             lines.append(
-                f"{name}: {against['data']} holds {against['seen']['n']:,} of its {found['n']:,} "
+                f"{name}: {against['data']} holds {against['seen']['n']:,} of its {result['n']:,} "
                 f"rows ({match}); only the other {against['unseen']['n']:,} show how good the "
                 "model is on promoters that it has not seen"
             )
@@ -147,9 +147,9 @@ def leak_lines(summary: Mapping[str, Any]) -> list[str]:
 def family_lines(summary: Mapping[str, Any]) -> list[str]:
     """One sentence for each definition of a family, with the sets and their numbers of families."""
     sets_by_rule: dict[str, list[str]] = {}
-    for name, found in summary["sets"].items():
-        if (by := found["families_by"]) is not None:
-            counts = f"{found['families']:,} families of {found['n']:,} rows"
+    for name, result in summary["sets"].items():
+        if (by := result["families_by"]) is not None:
+            counts = f"{result['families']:,} families of {result['n']:,} rows"
             sets_by_rule.setdefault(by, []).append(f"{name} ({counts})")
     units = {by: f"families by {by}" for by in sets_by_rule} | {"row": "rows, taken as unrelated"}
     return [
@@ -179,12 +179,12 @@ def scatter_page(sets: Sequence[Scored], summary: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(3.9 * columns, 4.1 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax, scored in zip(axes.flat, sets, strict=False):
-        found = summary["sets"][scored.name]
+        result = summary["sets"][scored.name]
         density_scatter(ax, scored.measured, scored.predicted)
-        ax.set_title(f"{literal(scored.name)}  (n = {found['n']:,})")
+        ax.set_title(f"{literal(scored.name)}  (n = {result['n']:,})")
         annotate_metrics(
             ax,
-            [f"{METRIC_TITLES[m]} {with_interval(found[m], 3)}" for m in ("pearson", "r2", "mse")],
+            [f"{METRIC_TITLES[m]} {with_interval(result[m], 3)}" for m in ("pearson", "r2", "mse")],
         )
     for ax in axes.flat[len(sets) :]:
         ax.set_visible(False)

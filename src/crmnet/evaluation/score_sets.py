@@ -1,9 +1,9 @@
 """Sets to score: measured and predicted expression, with the family of each row.
 
-Takes a model and a data set, or a table from any source that holds both values, and gives one
-:class:`~crmnet.statistics.metrics.Scored` for each set and medium. This is the only place that
-builds them: :mod:`crmnet.statistics.metrics` scores one set, :mod:`crmnet.evaluation.align` matches
-the sets of several models, and :mod:`crmnet.evaluation.calibrate` adds the spread.
+The functions take a model and a data set, or a table with both values from any source, and return
+one :class:`~crmnet.statistics.metrics.Scored` for each set and medium. Only this module creates
+such sets. Then :mod:`crmnet.statistics.metrics` scores one set, :mod:`crmnet.evaluation.align`
+matches the sets of several models, and :mod:`crmnet.evaluation.calibrate` adds the spread.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ import numpy.typing as npt
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
-from crmnet.data.homology import WordOptions
+from crmnet.data.homology import KmerOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of
 from crmnet.data.numbers import is_missing
-from crmnet.data.opening import opened, row_ids, rows_left_out
+from crmnet.data.opening import open_data, row_ids, rows_left_out
 from crmnet.data.sequences import SequenceBlock, check_id, prepare_block, read_checked, to_number
-from crmnet.data.splits import Kinship, families, families_of, family_rule
+from crmnet.data.splits import FamilyRule, families, families_of, family_rule
 from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
@@ -44,16 +44,16 @@ log = logging.getLogger("crmnet")
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows of a data set to score models on, and what is the same for all models."""
+    """Rows of a data set on which models are scored, with their families and marks."""
 
     dataset: Dataset
     name: str
     family: Hashes
     """``(N,)``; same value, same family."""
-    families_by: Kinship
+    families_by: FamilyRule
     """What defines a family."""
     seen: Seen | None
-    """Which rows training data hold; None if no training data were given."""
+    """Which rows occur in training data; None if no training data were given."""
     left_out: int = 0
     """Rows of the source that could not be used; the first medium reports them."""
     ids: npt.NDArray[Any] | None = None
@@ -65,19 +65,19 @@ class LabelledRows:
         dataset: Dataset,
         name: str | None = None,
         *,
-        by: Kinship = "family",
-        words: WordOptions | None = None,
+        by: FamilyRule = "family",
+        kmers: KmerOptions | None = None,
         training: Sequence[TrainingRows] = (),
         left_out: int = 0,
         ids: Sequence[str] | None = None,
     ) -> LabelledRows:
-        """Find the families of the rows, and the rows that training data hold.
+        """Find the families of the rows, and the rows that occur in training data.
 
         Args:
             dataset: The opened data set.
             name: Name of the set; None means that of the data set.
             by: What defines a family; see :func:`crmnet.data.splits.families`.
-            words: Settings of ``homology``.
+            kmers: Settings of ``homology``.
             training: Rows that models were trained on.
             left_out: Rows of the source that could not be used.
             ids: Id of each row.
@@ -85,7 +85,7 @@ class LabelledRows:
         return cls(
             dataset,
             name or dataset.name,
-            families(dataset, by, words),
+            families(dataset, by, kmers),
             family_rule(dataset, by),
             find_seen(dataset.tokens, training),
             left_out,
@@ -108,14 +108,14 @@ class MediumScore(NamedTuple):
 
 
 def find_seen(tokens: Tokens, training: Sequence[TrainingRows]) -> Seen | None:
-    """Which constructs ``(N, L)`` any of the training data hold; None without training data."""
+    """Which constructs ``(N, L)`` occur in training data; None if there are no training data."""
     if not training:
         return None
-    found = [rows.seen(tokens) for rows in training]
+    by_training_set = [rows.seen(tokens) for rows in training]
     return Seen(
-        np.logical_or.reduce([seen.rows for seen in found]),
-        " and ".join(seen.data for seen in found),
-        found[0].level,
+        np.logical_or.reduce([seen.rows for seen in by_training_set]),
+        " and ".join(seen.data for seen in by_training_set),
+        by_training_set[0].level,
     )
 
 
@@ -134,19 +134,19 @@ def score_media(
         output = _output(predictor, medium)
         if output is None:
             continue
-        here = np.nonzero(np.asarray(data.medium) == number)[0]
+        of_medium = np.nonzero(np.asarray(data.medium) == number)[0]
         scored = Scored(
             rows.set_name(medium),
-            measured=np.asarray(data.labels[here], dtype=np.float64),
-            predicted=predicted[here, output].astype(np.float64),
-            family=rows.family[here],
+            measured=np.asarray(data.labels[of_medium], dtype=np.float64),
+            predicted=predicted[of_medium, output].astype(np.float64),
+            family=rows.family[of_medium],
             left_out=rows.left_out if number == 0 else 0,
-            row=here,
+            row=of_medium,
             unit=data.units[medium],
             predicted_unit=predictor.unit(medium),
             families_by=rows.families_by,
-            seen=None if rows.seen is None else _seen_at(rows.seen, here),
-            ids=None if rows.ids is None else rows.ids[here],
+            seen=None if rows.seen is None else _seen_at(rows.seen, of_medium),
+            ids=None if rows.ids is None else rows.ids[of_medium],
         )
         yield MediumScore(medium, output, scored)
 
@@ -175,8 +175,8 @@ def score_model(
     name: str | None = None,
     *,
     medium: str | None = None,
-    by: Kinship = "family",
-    words: WordOptions | None = None,
+    by: FamilyRule = "family",
+    kmers: KmerOptions | None = None,
     training: TrainingRows | None = None,
     left_out: int = 0,
     ids: Sequence[str] | None = None,
@@ -189,7 +189,7 @@ def score_model(
         name: Name of the set; None means that of the data set.
         medium: Score the rows of this medium only; None scores all media.
         by: What defines a family; see :func:`crmnet.data.splits.families`.
-        words: Settings of ``homology``.
+        kmers: Settings of ``homology``.
         training: Rows that the model was trained on; the sets then mark the rows seen in training.
         left_out: Rows of the source that could not be used; the first set reports them.
         ids: Id of each row.
@@ -202,7 +202,7 @@ def score_model(
         medium = dataset.media[output_of(medium, dataset.media)]
     check_media(predictor, dataset, medium)
     predicted = predictor.predict_tokens(dataset.tokens)
-    known = [training] if training is not None else []
+    training_sets = [training] if training is not None else []
     if cut := dataset.manifest.get("preparation", {}).get("cut", 0):
         log.warning(
             "%s: data ingest cut %s constructs at %s bases; they are scored as they were cut",
@@ -211,10 +211,10 @@ def score_model(
     if training is None:
         _warn_of_training_rows(predictor, dataset)
     rows = LabelledRows.of(
-        dataset, name, by=by, words=words, training=known, left_out=left_out, ids=ids
+        dataset, name, by=by, kmers=kmers, training=training_sets, left_out=left_out, ids=ids
     )
-    found = score_media(rows, predictor, predicted)
-    return [one.scored for one in found if medium in (None, one.medium)]
+    media_scores = score_media(rows, predictor, predicted)
+    return [score.scored for score in media_scores if medium in (None, score.medium)]
 
 
 def _warn_of_training_rows(predictor: Predictor, dataset: Dataset) -> None:
@@ -250,8 +250,8 @@ def score_file(
     options: IngestOptions | None = None,
     *,
     medium: str | None = None,
-    by: Kinship = "family",
-    words: WordOptions | None = None,
+    by: FamilyRule = "family",
+    kmers: KmerOptions | None = None,
     training: TrainingRows | None = None,
 ) -> list[Scored]:
     """Score a model on a data set folder, or on a text file of sequences and measurements.
@@ -260,22 +260,22 @@ def score_file(
         predictor: The model.
         path: A folder made by ``data ingest``, a file that ``data ingest`` accepts, or the name of
             a public data set that has been fetched.
-        options: How to read a file; None takes a file that names no medium as ``medium``, or else
-            as the model's first medium.
+        options: How to read a file. None assumes that a file without a ``medium`` column was
+            measured in ``medium``, or if that is None, in the model's first medium.
         medium: Score the rows of this medium only; None scores all media.
         by: What defines a family.
-        words: Settings of ``homology``.
+        kmers: Settings of ``homology``.
         training: Rows that the model was trained on; the sets then mark the rows seen in training.
 
     Returns:
-        One set for each medium. The first counts the rows of a file that could not be used; rows
-        longer than the network reads are among them, and are named in the log.
+        One set for each medium. The first set counts the rows of a file that could not be used.
+        They include rows that are too long for the network, which the log names.
     """
     options = options or IngestOptions(media=(medium or predictor.media[0],), advice=False)
     options = replace(options, cut=False)
-    with opened(path, options) as dataset:
+    with open_data(path, options) as dataset:
         return score_model(
-            predictor, dataset, medium=medium, by=by, words=words, training=training,
+            predictor, dataset, medium=medium, by=by, kmers=kmers, training=training,
             left_out=rows_left_out(path, dataset), ids=row_ids(path, dataset, options.columns),
         )  # fmt: skip
 
@@ -313,15 +313,15 @@ class ScoreTable:
     def score(
         self,
         *,
-        by: Kinship = "family",
-        words: WordOptions | None = None,
+        by: FamilyRule = "family",
+        kmers: KmerOptions | None = None,
         training: Sequence[TrainingRows] = (),
     ) -> Scored:
         """The rows that have both values, as a set; arguments as for :func:`score_table`."""
         rows = np.nonzero(np.isfinite(self.measured) & np.isfinite(self.predicted))[0]
         family, seen = self.family, None
         if by != "family":
-            family = _families_by_insert(self._needed_tokens(f"grouped by {by}"), by, words)
+            family = _families_by_insert(self._needed_tokens(f"grouped by {by}"), by, kmers)
         if training:
             seen = find_seen(self._needed_tokens("matched with training rows"), training)
         return Scored(
@@ -350,8 +350,8 @@ def score_table(
     *,
     measured: str | None = None,
     predicted: str | None = None,
-    by: Kinship = "family",
-    words: WordOptions | None = None,
+    by: FamilyRule = "family",
+    kmers: KmerOptions | None = None,
     training: TrainingRows | None = None,
 ) -> Scored:
     """Pair the measured and the predicted column of a table from any source.
@@ -360,9 +360,9 @@ def score_table(
         path: TSV or CSV with a header.
         measured: Name of the column of measurements; None finds the usual names.
         predicted: Likewise for the predictions.
-        by: What defines a family. ``family`` takes the family column; a row without one has the
-            family of its sequence, and a row without a sequence is a family of one row.
-        words: Settings of ``homology``.
+        by: What defines a family. ``family`` uses the family column. Without a family, rows of one
+            sequence form a family; a row without a sequence is a family of its own.
+        kmers: Settings of ``homology``.
         training: Rows that the model was trained on; the set then marks the rows seen in training.
 
     Raises:
@@ -370,7 +370,7 @@ def score_table(
             is not a number, naming the line.
     """
     table = read_score_table(path, measured=measured, predicted=predicted)
-    return table.score(by=by, words=words, training=[training] if training is not None else [])
+    return table.score(by=by, kmers=kmers, training=[training] if training is not None else [])
 
 
 def read_score_table(
@@ -382,12 +382,12 @@ def read_score_table(
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
 
-    Arguments and errors as for :func:`score_table`; ``options`` tells whether the command has the
-    options --measured and --predicted, which an error then advises.
+    Arguments and errors are those of :func:`score_table`. ``options`` is True if the command has
+    the options --measured and --predicted, so that an error may advise them.
     """
     path = Path(path)
     names = {"expression": measured, "predicted": predicted}
-    given = {role: name for role, name in names.items() if name is not None}
+    named_columns = {role: name for role, name in names.items() if name is not None}
     roles = ("id", "expression", "predicted", "family", "sequence")
     values: dict[str, list[float]] = {"expression": [], "predicted": []}
     family: list[bytes] = []
@@ -395,7 +395,7 @@ def read_score_table(
     ids: list[str] = []
     lines: list[int] = []
     families_by = "row"
-    for block in read_checked(path, roles, given, required=()):
+    for block in read_checked(path, roles, named_columns, required=()):
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
                 accepted = " or ".join(map(repr, COLUMN_NAMES[role][:3]))
@@ -432,14 +432,14 @@ def read_score_table(
 
 
 def _families_by_insert(
-    tokens: Tokens, by: Kinship, words: WordOptions | None
+    tokens: Tokens, by: FamilyRule, kmers: KmerOptions | None
 ) -> npt.NDArray[np.int64]:
     """Family number of each row by its insert; a row without an insert is a family of one row."""
-    _, number = np.unique(families_of(tokens, by, words), return_inverse=True)
-    known = (inserts(tokens)[0] != N_TOKEN).any(axis=1)
-    return np.where(known, number, len(tokens) + np.arange(len(tokens)))
+    _, number = np.unique(families_of(tokens, by, kmers), return_inverse=True)
+    has_insert = (inserts(tokens)[0] != N_TOKEN).any(axis=1)
+    return np.where(has_insert, number, len(tokens) + np.arange(len(tokens)))
 
 
 def _seen_at(seen: Seen, rows: npt.NDArray[np.int64]) -> Seen:
-    """The same for some of the rows."""
+    """``seen`` for only these rows."""
     return seen._replace(rows=seen.rows[rows])

@@ -1,1 +1,1 @@
-"""Panels and logos: take arrays and draw on matplotlib axes; callers save the figures."""
+"""Panels and logos: the functions draw arrays on matplotlib axes; callers save the figures."""

@@ -1,6 +1,7 @@
 """Sequence logos, in which the height of a letter is its value, and sites below a sequence.
 
-Takes arrays and draws on matplotlib axes. :mod:`crmnet.interpretation` arranges logos into pages.
+The functions draw arrays on matplotlib axes. :mod:`crmnet.interpretation` computes the arrays and
+arranges logos into pages.
 """
 
 from __future__ import annotations
@@ -85,9 +86,9 @@ def logo(ax: Axes, heights: npt.ArrayLike, start: int = 0) -> None:
 
 
 def number_positions(ax: Axes, length: int, first: int = 1, every: int = 10) -> None:
-    """Ticks under the middle of the first and of every tenth letter; the first is number ``first``.
+    """Number the first and every tenth letter below its middle; the first has number ``first``.
 
-    The first is left unnumbered if the next number would touch it.
+    The first letter gets no number if the next number would touch it.
     """
     numbers = np.arange(first, first + length)
     shown = (numbers % every == 0) | ((numbers == first) & (first % every < every - 2))

@@ -1,6 +1,6 @@
-"""Panels about data, training and accuracy. Takes arrays and draws on matplotlib axes.
+"""Panels about data, training and accuracy, drawn on matplotlib axes from arrays.
 
-:mod:`crmnet.reports.dataset_page` and the report modules of the commands arrange panels into pages
+:mod:`crmnet.reports.dataset_page` and the report modules of other folders arrange panels into pages
 and save them.
 """
 
@@ -76,7 +76,7 @@ def _density_at(x: AnyFloats, y: AnyFloats, span: tuple[float, float], bins: int
 
 
 def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
-    """Write lines of text into the upper left corner, where a scatter plot has few points."""
+    """Write lines of text in the upper left corner, where a scatter plot usually has few points."""
     ax.text(
         0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", ha="left",
         fontsize=8, linespacing=1.5,
@@ -196,7 +196,7 @@ def composition_lines(ax: Axes, shares: Mapping[str, Sequence[float]]) -> None:
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, fontsize=8, handlelength=1)
 
 
-def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
+def family_sizes(ax: Axes, sizes: Mapping[int, int], rule: str) -> None:
     """Number of families of each size, both on log axes."""
     ax.plot(
         list(sizes), list(sizes.values()), color=BLUE, marker="o", markersize=3, linestyle="none"
@@ -204,7 +204,7 @@ def family_sizes(ax: Axes, sizes: Mapping[int, int], kinship: str) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set(xlim=(0.8, 1.5 * max(sizes)), ylim=(0.6, 2 * max(sizes.values())))
-    ax.set(xlabel="rows in a family", ylabel="families", title=f"Families (by {kinship})")
+    ax.set(xlabel="rows in a family", ylabel="families", title=f"Families (by {rule})")
 
 
 def interval_bars(
@@ -217,13 +217,13 @@ def interval_bars(
 ) -> None:
     """A metric of several models as horizontal bars with intervals, with the first bar on top.
 
-    If the differences are small compared with the values, the axis does not start at 0 but a little
-    below the shortest bar; its label then gives the start.
+    If the differences are small compared with the values, the axis starts a little below the
+    shortest bar instead of at 0, and its label states the start.
 
     Args:
         ax: Axes to draw on.
         labels: One label for each bar.
-        values: ``(N,)``; NaN gives no bar.
+        values: ``(N,)``; no bar is drawn for NaN.
         intervals: ``(N, 2)``, low and high ends.
         best: ``(N,)``; True for bars in the colour of the best models.
         title: Label of the axis.

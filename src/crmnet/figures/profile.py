@@ -1,4 +1,7 @@
-"""Predicted expression along a sequence: one line a medium, with its interval."""
+"""Predicted expression along a sequence: one line per medium, with its interval.
+
+:mod:`crmnet.prediction.profile` computes the values and saves the figure.
+"""
 
 from __future__ import annotations
 

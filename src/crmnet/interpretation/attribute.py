@@ -1,11 +1,11 @@
 """Attributions: the contribution of each base to a prediction, for any network and medium.
 
-Takes a predictor and sequences, gives ``(B, 4, L)`` in the unit of expression, for the tables,
-logos and motif searches of this folder. All methods take a plain module, one-hot ``(B, 4, L)`` →
-``(B, M)``, and a weight for each output: 1 for one medium, +1 and −1 for the difference of two.
-Attributions are non-zero only at the observed bases of the insert, whatever its length and adapters
-(:mod:`crmnet.interpretation.inserts`); the adapters are the same in every promoter. By default the
-effect of composition is removed (:func:`without_composition`).
+:func:`attribute` takes a predictor and sequences and returns ``(B, 4, L)`` in the unit of
+expression, for the tables, logos and motif searches of this folder. All methods take a plain
+module, one-hot ``(B, 4, L)`` → ``(B, M)``, and a weight for each output: 1 for one medium, +1 and
+−1 for the difference of two. Attributions are non-zero only at the observed bases of the insert, of
+any length and with any adapters (:mod:`crmnet.interpretation.inserts`). By default the effect of
+composition is removed (:func:`without_composition`).
 
     gradient     input × gradient (saliency in the paper)
     masked       the same with the paper's filter: :func:`paper_mask`
@@ -77,8 +77,8 @@ class Attribution(NamedTuple):
     difference between the prediction and the mean prediction of the references. None for methods
     without this property."""
     hypothetical: Attributions | None
-    """``(B, 4, L)`` the same for every possible base at every position of the insert, as TF-MoDISco
-    needs it; None for ``masked``, which is for drawing only."""
+    """``(B, 4, L)``: the attribution that each possible base would have at each position of the
+    insert; TF-MoDISco needs it. None for ``masked``, which is only for drawing."""
     inserts: Inserts
     """Where the insert of each sequence lies."""
 
@@ -147,12 +147,12 @@ def attribute(
         predictor: The model.
         sequences: Inserts or complete constructs as text, as :meth:`Predictor.predict` takes them,
             or tokens ``(B, L)`` from :meth:`Predictor.prepare`.
-        medium: Whose prediction; may be left out where the model has one output.
-        minus: Explain how much more ``medium`` is predicted than this one.
+        medium: The medium whose prediction is explained; None if the model has one output.
+        minus: Explain the prediction for ``medium`` minus that for this medium.
         method: One of :data:`METHODS`; None takes that of the options.
         options: Method and its settings.
-        given: ``(B, 2)``, where the given sequences lie in tokens, as
-            :func:`crmnet.sequence.given_spans` returns it. None: the tokens are what was given.
+        given: ``(B, 2)``, start and end of each given sequence in ``sequences``, from
+            :func:`crmnet.sequence.given_spans`; None if the tokens have no added adapters.
         window: The end of a text that is explained if the text is too long for the network, as for
             :meth:`Predictor.prepare`; positions are those of the complete text.
 
@@ -175,22 +175,28 @@ def attribute(
     weights = output_weights(predictor, medium, minus)
     if options.method == "ism":
         changes = mutagenesis(predictor, tokens, weights, inside)
-        found = LetterAttributions((changes - changes.mean(axis=1, keepdims=True)) * 4 / 3)
+        letter_attributions = LetterAttributions(
+            (changes - changes.mean(axis=1, keepdims=True)) * 4 / 3
+        )
     else:
         network = Combined(predictor.model, weights).to(predictor.device).eval()
         if function := {"integrated": _integrated, "deeplift": _deeplift}.get(options.method):
             shuffled = references(tokens, options, inserts)
-            found = function(network, np.array(tokens), shuffled, options, predictor.batch_size)
+            letter_attributions = function(
+                network, np.array(tokens), shuffled, options, predictor.batch_size
+            )
         else:
-            found = _gradient(network, np.array(tokens), predictor.batch_size)
+            letter_attributions = _gradient(network, np.array(tokens), predictor.batch_size)
     if options.method == "masked":
-        shown = paper_mask(_present(found.plain, tokens), tokens, inside)
-        return Attribution(shown, None, None, inserts)
-    table = found.plain
+        masked = paper_mask(_present(letter_attributions.plain, tokens), tokens, inside)
+        return Attribution(masked, None, None, inserts)
+    values = letter_attributions.plain
     if options.beyond_composition:
-        table = without_composition(table, tokens, inside)
-    table = table * inside[:, None]
-    return Attribution(_present(table, tokens), found.delta, table.astype(np.float32), inserts)
+        values = without_composition(values, tokens, inside)
+    values = values * inside[:, None]
+    return Attribution(
+        _present(values, tokens), letter_attributions.delta, values.astype(np.float32), inserts
+    )
 
 
 def _inside(tokens: sequence.Tokens) -> npt.NDArray[np.bool_]:
@@ -215,12 +221,12 @@ def mutagenesis(
     changes = np.zeros((len(tokens), 4, tokens.shape[1]), dtype=np.float32)
     vector = np.array(weights, dtype=np.float32)
     for row, letters in enumerate(tokens):
-        known = (letters < sequence.N_TOKEN) & inside[row]
-        base, place = np.nonzero((np.arange(4)[:, None] != letters) & known)
-        mutants = np.repeat(letters[None], len(place) + 1, axis=0)
-        mutants[np.arange(len(place)), place] = base
+        is_mutated = (letters < sequence.N_TOKEN) & inside[row]
+        base, position = np.nonzero((np.arange(4)[:, None] != letters) & is_mutated)
+        mutants = np.repeat(letters[None], len(position) + 1, axis=0)
+        mutants[np.arange(len(position)), position] = base
         predicted = predictor.predict_tokens(mutants) @ vector
-        changes[row, base, place] = predicted[:-1] - predicted[-1]
+        changes[row, base, position] = predicted[:-1] - predicted[-1]
     return changes
 
 
@@ -246,10 +252,10 @@ def without_composition(
     table, tokens = np.asarray(table), sequence.as_tokens(tokens)
     inside = _inside(tokens) if inside is None else inside
     centred = table - table.mean(axis=1, keepdims=True)
-    for row, counted in zip(centred, inside & (tokens < sequence.N_TOKEN), strict=True):
-        known = row[:, counted]
-        if known.size:
-            row -= np.median(known, axis=1, keepdims=True)
+    for row, is_known in zip(centred, inside & (tokens < sequence.N_TOKEN), strict=True):
+        known_bases = row[:, is_known]
+        if known_bases.size:
+            row -= np.median(known_bases, axis=1, keepdims=True)
     return centred.astype(np.float32)
 
 
@@ -259,16 +265,16 @@ def paper_mask(
     """The paper's filter of saliency, used in its logos and in Figure 5F (section 2.6).
 
     Values below the mean over the known bases of a sequence are set to 0, then values below 0.1.
-    The adapters are set to 0 too, so that only the insert remains (``inside``, ``(B, L)``; None
-    finds it).
+    Values outside the insert (``inside`` ``(B, L)`` is False; None finds the inserts) are also set
+    to 0.
     """
     values, tokens = np.asarray(values), sequence.as_tokens(tokens)
     inside = _inside(tokens) if inside is None else inside
-    known = tokens < sequence.N_TOKEN
-    along = values.sum(axis=1)
-    mean = along.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    kept = (along >= mean[:, None]) & (along >= MASK_BELOW) & inside
-    return values * kept[:, None, :]
+    is_known = tokens < sequence.N_TOKEN
+    base_values = values.sum(axis=1)
+    mean = base_values.sum(axis=1) / np.maximum(is_known.sum(axis=1), 1)
+    is_drawn = (base_values >= mean[:, None]) & (base_values >= MASK_BELOW) & inside
+    return values * is_drawn[:, None, :]
 
 
 def _present(values: npt.NDArray[np.floating], tokens: sequence.Tokens) -> Attributions:
@@ -293,11 +299,11 @@ def _one_hot(network: nn.Module, tokens: sequence.Tokens) -> Tensor:
 
 
 def _gradient(network: nn.Module, tokens: sequence.Tokens, batch_size: int) -> LetterAttributions:
-    parts = []
+    batches = []
     for start in range(0, len(tokens), batch_size):
         x_BCL = _one_hot(network, tokens[start : start + batch_size])
-        parts.append(gradients(network, x_BCL).cpu().numpy())
-    return LetterAttributions(np.concatenate(parts))
+        batches.append(gradients(network, x_BCL).cpu().numpy())
+    return LetterAttributions(np.concatenate(batches))
 
 
 def references(
@@ -335,8 +341,8 @@ def _integrated(
     delta = np.zeros(len(tokens), dtype=np.float32)
     # Midpoints of equal steps: exact for a quadratic function; neither end is used twice.
     fractions = ((torch.arange(options.steps) + 0.5) / options.steps).to(_device(network))
-    for row, others in enumerate(shuffled):
-        x_BCL, r_RCL = _one_hot(network, tokens[row : row + 1]), _one_hot(network, others)
+    for row, shuffled_row in enumerate(shuffled):
+        x_BCL, r_RCL = _one_hot(network, tokens[row : row + 1]), _one_hot(network, shuffled_row)
         points = r_RCL[:, None] + fractions[None, :, None, None] * (x_BCL - r_RCL)[:, None]
         batches = torch.split(points.flatten(0, 1), batch_size)
         slopes = torch.cat([gradients(network, batch) for batch in batches])
@@ -351,7 +357,7 @@ def _integrated(
 def _predicted(network: nn.Module, x_BCL: Tensor, batch_size: int) -> Tensor:
     """Predictions of a one-output network, ``(B,)``, in batches."""
     with torch.inference_mode():
-        return torch.cat([network(part)[:, 0] for part in torch.split(x_BCL, batch_size)])
+        return torch.cat([network(batch)[:, 0] for batch in torch.split(x_BCL, batch_size)])
 
 
 def _for_every_base(slope_BCL: Tensor, other_BCL: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Motif discovery from a table of sequences and expression to named motifs, tables and logos.
 
-Takes a file, runs all searches of :mod:`crmnet.motifs` for which it has data, names the motifs and
-writes a folder; called by ``crmnet motifs discover``.
+``crmnet motifs discover`` calls :func:`discover_motifs` with a file. It runs all searches of
+:mod:`crmnet.motifs` for which there are data, names the motifs and writes a folder.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class DiscoverySources:
         if self.attributions is not None:
             object.__setattr__(self, "attributions", Path(self.attributions))
         if self.engine not in programs.ENGINES:
-            known = ", ".join(programs.ENGINES)
-            raise ValueError(f"engine must be one of {known}; got {self.engine!r}")
+            names = ", ".join(programs.ENGINES)
+            raise ValueError(f"engine must be one of {names}; got {self.engine!r}")
         if self.engine == "modisco" and self.attributions is None:
             raise ValueError(
                 "TF-MoDISco needs attributions; give --attributions with the attributions.npz of "
@@ -69,10 +69,10 @@ class DiscoverySources:
 
 
 class MotifName(NamedTuple):
-    """What a motif is called, and its best match in the database."""
+    """Name of a motif, and its best match in the database."""
 
     name: str
-    """From :func:`crmnet.motifs.match.call`; a name that is a guess ends in a question mark."""
+    """From :func:`crmnet.motifs.match.call`; an uncertain name ends in a question mark."""
     target: Motif
     p: float
     q: float
@@ -167,12 +167,12 @@ def _run_searches(
     confirmed = confirmed_ids(discovered, ranked)
     discovered += ranked
     if sources.attributions is not None:
-        attributed, where = aligned_inserts(read_attributions(sources.attributions))
+        attributed, insert = aligned_inserts(read_attributions(sources.attributions))
         if program == "modisco":
-            discovered += programs.modisco_motifs(attributed, where, folder / "modisco", options)
+            discovered += programs.modisco_motifs(attributed, insert, folder / "modisco", options)
         else:
             discovered += attributed_motifs(
-                attributed.tokens[:, where], attributed.values[:, where], options
+                attributed.tokens[:, insert], attributed.values[:, insert], options
             )
     return discovered, confirmed
 
@@ -219,10 +219,10 @@ def name_motifs(
     if tomtom is None:
         return names
     by_id = {target.id: target for target in targets}
-    found = programs.tomtom_names(motifs, targets, tomtom)
+    tomtom_matches = programs.tomtom_names(motifs, targets, tomtom)
     for number, motif in enumerate(motifs):
-        if motif.id in found:
-            target, p, q = found[motif.id]
+        if motif.id in tomtom_matches:
+            target, p, q = tomtom_matches[motif.id]
             names[number] = _name(motif, by_id[target], p, q)
     return names
 

@@ -1,7 +1,8 @@
 """Explanations of promoters as files: attributions, tables, logos with sites of known factors.
 
-``crmnet explain`` runs :func:`explain`, which joins :mod:`crmnet.interpretation.attribute`,
-:mod:`crmnet.motifs` and :mod:`crmnet.figures`.
+``crmnet explain`` calls :func:`explain`. It gets the attributions from
+:mod:`crmnet.interpretation.attribute`, finds sites with :mod:`crmnet.motifs.scan`, and draws them
+with :mod:`crmnet.interpretation.logos`.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
 
 SITES = ScanOptions(p_value=2e-4)
-"""What counts as a site of a known factor in ``sites.tsv``."""
+"""Definition of a site of a known factor in ``sites.tsv``."""
 TITLE_ID = 30
-"""Most letters of an id in the title of a logo."""
+"""Largest number of letters of an id in the title of a logo."""
 
 
 def explain(
@@ -78,9 +79,9 @@ def explain(
 
     Writes to ``folder``:
 
-    - ``attributions.npz``: values and hypothetical values ``(B, 4, L)``, tokens, ids, delta, and
-      where each insert lies in its construct (``inserts``) and where the given sequence begins in
-      it (``origin``), counted from 0;
+    - ``attributions.npz``: values and hypothetical values ``(B, 4, L)``, tokens, ids, delta, start
+      and end of each insert in its construct (``inserts``), and the position at which the given
+      sequence begins in it (``origin``), counted from 0;
     - ``attributions.tsv``: one row for each base of the insert;
     - ``attributions.bedgraph``: the same as one track, from 0 and half-open as its format is;
     - ``sites.tsv``: each site with its effect
@@ -89,8 +90,8 @@ def explain(
     - ``logos-1.png``, ``logos-2.png``, …: below each logo the sites that
       :func:`crmnet.interpretation.logos.sites_to_draw` selects.
 
-    Positions count from 1 on the sequences as they were given. Of repeated ids all but the first
-    get a number (:func:`distinct_ids`).
+    Positions count from 1 on the given sequences. A repeated id gets a number
+    (:func:`distinct_ids`).
 
     Args:
         predictor: The model.
@@ -105,33 +106,35 @@ def explain(
     folder = Path(folder)
     tiles = promoters if isinstance(promoters, Tiles) else None
     read = promoters.windows if isinstance(promoters, Tiles) else promoters
-    shown = promoters.promoters if isinstance(promoters, Tiles) else promoters
-    shown = shown._replace(ids=distinct_ids(shown.ids))
+    panels_of_page = promoters.promoters if isinstance(promoters, Tiles) else promoters
+    panels_of_page = panels_of_page._replace(ids=distinct_ids(panels_of_page.ids))
     of_read = attribute(
         predictor, read.tokens, medium=media[0], minus=media[1], options=options, given=read.given
     )
-    found = tiles.average(of_read) if tiles else of_read
+    attribution = tiles.average(of_read) if tiles else of_read
     motifs = yeast_motifs() if motifs is None else motifs
-    write_attributions(folder, shown, found)
+    write_attributions(folder, panels_of_page, attribution)
 
     def effect_of(places: Integers) -> Floats:
         here = tiles.on_windows(of_read.inserts, places) if tiles else places
         weights = output_weights(predictor, *media)
         return site_effects(predictor, read.tokens, here, weights, options.seed)
 
-    sites = _find_sites(shown.tokens, found, motifs, effect_of)
-    _write_sites(folder / "sites.tsv", shown, motifs, sites, found.inserts)
+    sites = _find_sites(panels_of_page.tokens, attribution, motifs, effect_of)
+    _write_sites(folder / "sites.tsv", panels_of_page, motifs, sites, attribution.inserts)
     if tiles:
-        titles = _window_titles(predictor, shown.ids, tiles, media, drawing.max_logos)
+        titles = _window_titles(predictor, panels_of_page.ids, tiles, media, drawing.max_logos)
     else:
-        titles = _titles(predictor, shown.first(drawing.max_logos), media)
-    panels = _panels(titles, found, _drawn_sites(sites, found.inserts))[: drawing.max_logos]
+        titles = _titles(predictor, panels_of_page.first(drawing.max_logos), media)
+    panels = _panels(titles, attribution, _drawn_sites(sites, attribution.inserts))[
+        : drawing.max_logos
+    ]
     with matplotlib.rc_context(STYLE):
-        for page, first in enumerate(range(0, len(panels), drawing.per_page), 1):
-            on_page = panels[first : first + drawing.per_page]
+        for page, first_panel in enumerate(range(0, len(panels), drawing.per_page), 1):
+            on_page = panels[first_panel : first_panel + drawing.per_page]
             figure = logo_page(on_page, unit_of(predictor, *media), drawing.own_scale)
             save_figure(figure, folder / f"logos-{page}.{drawing.format}")
-    return found
+    return attribution
 
 
 def _panels(
@@ -159,13 +162,13 @@ def _panels(
 
 
 class NamedSites(NamedTuple):
-    """The sites of known factors on the inserts, with what the attributions say about them."""
+    """The sites of known factors on the inserts, with their effects and attributions."""
 
     hits: Hits
     """Positions are those of the constructs."""
     names: list[str]
-    """Only the best site of those that overlap has a name without question mark, if the pattern of
-    its attributions is that of its matrix."""
+    """A name has no question mark only if the site is the best of the overlapping sites and its
+    attributions have the pattern of its matrix."""
     drawn: list[int]
     """Numbers of the sites to draw, the best first."""
     effect: Floats
@@ -175,30 +178,30 @@ class NamedSites(NamedTuple):
 
 def _find_sites(
     tokens: sequence.Tokens,
-    found: Attribution,
+    attribution: Attribution,
     motifs: Sequence[Motif],
     effect_of: Callable[[Integers], Floats],
 ) -> NamedSites:
     """``effect_of`` takes row, first position and one past the last, ``(S, 3)``."""
-    inserts = found.inserts
+    inserts = attribution.inserts
     hits = insert_sites(tokens, inserts, motifs, SITES)
     start = np.maximum(hits.start, inserts.start[hits.row])
     end = np.minimum(hits.end, inserts.stop[hits.row])
-    places = np.stack([hits.row, start, end], axis=1)
-    effect = effect_of(places)
-    observed = found.hypothetical is None
-    values = found.values if found.hypothetical is None else found.hypothetical
-    agree = agreement(values, tokens, motifs, hits, observed)
-    along = found.values.sum(axis=1)
-    beyond = share_exceeded(along, hits, inserts.inside(tokens.shape[1]))
-    drawn = sites_to_draw(hits, supported_sites(hits, beyond), agree.explained)
+    spans = np.stack([hits.row, start, end], axis=1)
+    effect = effect_of(spans)
+    observed = attribution.hypothetical is None
+    values = attribution.values if attribution.hypothetical is None else attribution.hypothetical
+    site_agreement = agreement(values, tokens, motifs, hits, observed)
+    base_values = attribution.values.sum(axis=1)
+    beyond = share_exceeded(base_values, hits, inserts.inside(tokens.shape[1]))
+    drawn = sites_to_draw(hits, supported_sites(hits, beyond), site_agreement.explained)
     best = np.isin(np.arange(len(hits.row)), drawn)
-    certain = best & (np.abs(agree.cosine) >= MIN_AGREEMENT)
+    certain = best & (np.abs(site_agreement.cosine) >= MIN_AGREEMENT)
     names = [
-        site_name(motifs[motif].name, bases, sure)
-        for motif, bases, sure in zip(hits.motif, site_bases(tokens, hits), certain, strict=True)
+        site_name(motifs[motif].name, bases, is_sure)
+        for motif, bases, is_sure in zip(hits.motif, site_bases(tokens, hits), certain, strict=True)
     ]
-    return NamedSites(hits, names, drawn, effect, agree, beyond)
+    return NamedSites(hits, names, drawn, effect, site_agreement, beyond)
 
 
 def _write_sites(
@@ -206,17 +209,17 @@ def _write_sites(
 ) -> None:
     """One row for each site; a site that reaches into an adapter ends where the insert ends."""
     hits = sites.hits
-    first, last = inserts.start[hits.row], inserts.stop[hits.row]
+    insert_start, insert_stop = inserts.start[hits.row], inserts.stop[hits.row]
     origin = inserts.origin[hits.row]
-    before, after = hits.start < first, hits.end > last
+    starts_before, ends_after = hits.start < insert_start, hits.end > insert_stop
     columns: dict[str, Any] = {
         "id": [promoters.ids[row] for row in hits.row],
         "motif": [motifs[i].id for i in hits.motif],
         "name": sites.names,
-        "start": np.maximum(hits.start, first) - origin + 1,
-        "end": np.minimum(hits.end, last) - origin,
+        "start": np.maximum(hits.start, insert_start) - origin + 1,
+        "end": np.minimum(hits.end, insert_stop) - origin,
         "strand": hits.strand,
-        "reaches_adapter": np.where(before, "5'", np.where(after, "3'", "")),
+        "reaches_adapter": np.where(starts_before, "5'", np.where(ends_after, "3'", "")),
         "score": hits.score,
         "p": hits.p,
         "q": hits.q,
@@ -234,31 +237,33 @@ def _drawn_sites(sites: NamedSites, inserts: Inserts) -> dict[int, list[Site]]:
     drawn: dict[int, list[Site]] = {}
     for i in sites.drawn:
         row = int(hits.row[i])
-        first, last = int(inserts.start[row]), int(inserts.stop[row])
-        start, end = max(int(hits.start[i]), first), min(int(hits.end[i]), last)
-        mark = INTO_ADAPTER if hits.start[i] < first or hits.end[i] > last else ""
-        site = Site(sites.names[i] + mark, start - first, end - first, str(hits.strand[i]))
+        insert_start, insert_stop = int(inserts.start[row]), int(inserts.stop[row])
+        start, end = max(int(hits.start[i]), insert_start), min(int(hits.end[i]), insert_stop)
+        mark = INTO_ADAPTER if hits.start[i] < insert_start or hits.end[i] > insert_stop else ""
+        site = Site(
+            sites.names[i] + mark, start - insert_start, end - insert_start, str(hits.strand[i])
+        )
         drawn.setdefault(row, []).append(site)
     return drawn
 
 
 def distinct_ids(ids: Sequence[str]) -> list[str]:
-    """The ids, with a number after all but the first of equal ones: ``a``, ``a_2``, ``a_3``."""
-    taken, counts = set(ids), dict.fromkeys(ids, 0)
+    """The ids; a repeated id gets a number: ``a``, ``a_2``, ``a_3``."""
+    used, counts = set(ids), dict.fromkeys(ids, 0)
     distinct = []
     for name in ids:
         counts[name] += 1
-        own = name
-        while counts[name] > 1 and own in taken:
-            own = f"{name}_{counts[name]}"
-            counts[name] += own in taken
-        taken.add(own)
-        distinct.append(own)
+        candidate = name
+        while counts[name] > 1 and candidate in used:
+            candidate = f"{name}_{counts[name]}"
+            counts[name] += candidate in used
+        used.add(candidate)
+        distinct.append(candidate)
     return distinct
 
 
 def track_names(ids: Sequence[str]) -> list[str]:
-    """The ids as bedGraph takes them: without blanks, no comment or header, none twice."""
+    """The ids as names for bedGraph: without blanks, all different, not a comment or a header."""
     names = ["_".join(name.split()) or "_" for name in ids]
     return distinct_ids([
         f"_{name}" if name.startswith("#") or name.lower() in ("track", "browser") else name
@@ -307,14 +312,14 @@ def _window_titles(
 
 
 def _short(name: str) -> str:
-    """An id in a title: long ones are cut, so that the prediction stays visible."""
+    """An id for a title; a long one is shortened, so that the prediction stays visible."""
     return name if len(name) <= TITLE_ID else f"{name[: TITLE_ID - 1]}…"
 
 
 def _intervals(
     predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
 ) -> list[str]:
-    """The prediction interval of each promoter as text, empty where the model gives none."""
+    """The prediction interval of each promoter as text; empty if it has none."""
     calibration = predictor.card.calibration if predictor.card else None
     column = predictor.medium_index(media[0]) if media[0] else 0
     medium = predictor.media[column]
@@ -338,23 +343,23 @@ def media_label(predictor: Predictor, media: tuple[str | None, str | None]) -> s
 def predict_difference(
     predictor: Predictor, tokens: npt.ArrayLike, media: tuple[str | None, str | None]
 ) -> Floats:
-    """Prediction for the first medium, less that for the second if there is one, ``(B,)``."""
+    """Prediction for the first medium, minus that for the second if there is one, ``(B,)``."""
     tokens = sequence.as_tokens(tokens)
     return predictor.predict_tokens(tokens) @ np.array(output_weights(predictor, *media), float)
 
 
-def write_attributions(folder: PathLike, promoters: Promoters, found: Attribution) -> None:
+def write_attributions(folder: PathLike, promoters: Promoters, attribution: Attribution) -> None:
     """Write the values as npz, TSV and bedGraph."""
     folder = Path(folder)
     arrays: dict[str, Any] = {
-        "values": found.values,
+        "values": attribution.values,
         "tokens": promoters.tokens,
         "ids": np.array(promoters.ids),
-        "inserts": np.stack([found.inserts.start, found.inserts.stop], axis=1),
-        "origin": found.inserts.origin,
+        "inserts": np.stack([attribution.inserts.start, attribution.inserts.stop], axis=1),
+        "origin": attribution.inserts.origin,
     }
     for name in ("delta", "hypothetical"):
-        if (array := getattr(found, name)) is not None:
+        if (array := getattr(attribution, name)) is not None:
             arrays[name] = array
 
     def save(path: Path) -> None:
@@ -362,14 +367,14 @@ def write_attributions(folder: PathLike, promoters: Promoters, found: Attributio
             np.savez_compressed(file, **arrays)
 
     write_atomically(folder / "attributions.npz", save)
-    along, inserts = found.values.sum(axis=1), found.inserts
+    base_values, inserts = attribution.values.sum(axis=1), attribution.inserts
     lines = ['track type=bedGraph name="crmnet attribution"']
     tracks = track_names(promoters.ids)
     with TableWriter(folder / "attributions.tsv", ["id", "position", "base", "value"]) as table:
         for row, name in enumerate(promoters.ids):
-            here = slice(int(inserts.start[row]), int(inserts.stop[row]))
-            values, numbers = along[row, here], inserts.numbers(row)
-            letters = [sequence.LETTERS[token] for token in promoters.tokens[row, here]]
+            insert = slice(int(inserts.start[row]), int(inserts.stop[row]))
+            values, numbers = base_values[row, insert], inserts.numbers(row)
+            letters = [sequence.LETTERS[token] for token in promoters.tokens[row, insert]]
             table.write(
                 {"id": [name] * len(values), "position": numbers, "base": letters, "value": values}
             )
@@ -392,18 +397,18 @@ def read_discovery(path: PathLike) -> dict[str, dict[str, str]]:
         return {}
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    known = rows and {"motif", "name", "match_p", "confirmed"} <= set(rows[0])
-    return {row["motif"]: row for row in rows} if known else {}
+    is_discovery = rows and {"motif", "name", "match_p", "confirmed"} <= set(rows[0])
+    return {row["motif"]: row for row in rows} if is_discovery else {}
 
 
 def labelled_motifs(path: PathLike) -> list[Motif]:
-    """The motifs of a file; a discovered motif gets its id, and a known name if that is certain."""
+    """The motifs of a file; a discovered motif is called by its id and, if certain, its name."""
     table = read_discovery(path)
     motifs = []
     for motif in read_motifs(path):
         row = table.get(motif.id)
         if row is not None:
-            known = f" {row['name']}" if is_certain(row["name"], float(row["match_p"])) else ""
-            motif = motif.renamed(motif.id + known, motif.id)
+            known_name = f" {row['name']}" if is_certain(row["name"], float(row["match_p"])) else ""
+            motif = motif.renamed(motif.id + known_name, motif.id)
         motifs.append(motif)
     return motifs

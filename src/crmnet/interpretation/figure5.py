@@ -1,9 +1,9 @@
 """Figure 5 of the paper: saliency at the sites of five motifs, and expression of their promoters.
 
-Takes a model, promoters and motifs, writes the figure and its numbers; called by ``crmnet explain
---figure5``. Panels A–E: for each of five motifs, an example promoter with its saliency above the
-known motif. F: saliency at the sites of each motif, compared with all positions. G: expression of
-the promoters with a site, compared with all promoters.
+``crmnet explain --figure5`` calls :func:`figure5` with a model, promoters and motifs; it writes the
+figure and its numbers. Panels A–E: for each of five motifs, an example promoter with its saliency
+above the known motif. F: saliency at the sites of each motif, compared with all positions. G:
+expression of the promoters with a site, compared with all promoters.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PANELS = 5
 """Number of example panels, A–E."""
 RESAMPLES = 1000
 MAX_ID = 40
-"""Most letters of an id in a title."""
+"""Largest number of letters of an id in a title."""
 MIN_PROMOTERS = 5
 """Fewest promoters for which an interval is given."""
 
@@ -99,17 +99,20 @@ class BarValues(NamedTuple):
 def top_motifs(path: PathLike | None = None) -> list[FigureMotif]:
     """The motifs of the figure: the five of the paper, or up to five of a file.
 
-    From the ``motifs.meme`` of ``crmnet motifs discover`` (with ``motifs.tsv`` in the same folder):
-    the first five that are confirmed (both searches found them) and match a yeast motif of JASPAR.
-    If there are none: the five of the paper. From any other file: the first five.
+    If the file is the ``motifs.meme`` of ``crmnet motifs discover`` (with ``motifs.tsv`` in the
+    same folder), these are the first five that are confirmed (both searches found them) and match a
+    yeast motif of JASPAR; without such motifs, the five of the paper. Of any other file these are
+    the first five.
     """
     if path is not None:
         motifs, table = read_motifs(path), read_discovery(path)
         if not table:
             return [FigureMotif(motif) for motif in motifs[:PANELS]]
-        known = _with_known_motif([m for m in motifs if m.id in table and table[m.id]["confirmed"]])
-        if known:
-            return known[:PANELS]
+        known_motifs = _with_known_motif(
+            [m for m in motifs if m.id in table and table[m.id]["confirmed"]]
+        )
+        if known_motifs:
+            return known_motifs[:PANELS]
         log.info(
             "figure 5: no motif of %s is confirmed and known; using the motifs of the paper", path
         )
@@ -124,12 +127,12 @@ def _with_known_motif(motifs: Sequence[Motif]) -> list[FigureMotif]:
     matches = match(motifs, targets)
     named = []
     for row, (motif, best) in enumerate(zip(motifs, matches.best().tolist(), strict=True)):
-        known = targets[best]
+        target = targets[best]
         if matches.strand[row, best] == "-":
-            known = known.reverse_complement
+            target = target.reverse_complement
         p, offset = float(matches.p[row, best]), int(matches.offset[row, best])
         if p < NAMED:
-            named.append(FigureMotif(motif, known, offset, p))
+            named.append(FigureMotif(motif, target, offset, p))
     return named
 
 
@@ -371,19 +374,21 @@ def _example(
     name = rows.ids[row] if len(rows.ids[row]) <= MAX_ID else f"{rows.ids[row][: MAX_ID - 1]}…"
     promoter = f"promoter {name}" if name.isdecimal() else name
     mark = f" ({INTO_ADAPTER} reaches into the adapter)" if reaches[best] else ""
-    where = f"{'plus' if strand == '+' else 'minus'} strand of {promoter}{mark}"
-    logo_axes.set_title(f"{letter}   {figure_motif.title}, {where}", fontsize=9, parse_math=False)
+    location = f"{'plus' if strand == '+' else 'minus'} strand of {promoter}{mark}"
+    logo_axes.set_title(
+        f"{letter}   {figure_motif.title}, {location}", fontsize=9, parse_math=False
+    )
     logo_axes.set_ylabel("saliency", fontsize=7)
     drawn_motifs = [(figure_motif.motif, start)]
     if figure_motif.known:  # aligned columns are drawn at the same positions
         on_reverse = end + figure_motif.offset - figure_motif.known.width
         left = start - figure_motif.offset if strand == "+" else on_reverse
         drawn_motifs.append((figure_motif.known, left))
-    side, align = (0.995, "right") if start < length / 2 else (0.005, "left")
+    text_x, align = (0.995, "right") if start < length / 2 else (0.005, "left")
     for ax, (motif, left) in zip(axes[1:], drawn_motifs, strict=True):
         motif_logo(ax, (motif if strand == "+" else motif.reverse_complement).counts, left)
         ax.set_xlim(0, length)
-        ax.text(side, 0.95, motif.id, transform=ax.transAxes, fontsize=7, va="top", ha=align,
+        ax.text(text_x, 0.95, motif.id, transform=ax.transAxes, fontsize=7, va="top", ha=align,
                 parse_math=False)  # fmt: skip
 
 

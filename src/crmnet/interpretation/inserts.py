@@ -1,8 +1,8 @@
-"""Where the insert of each promoter lies, in its construct and in the sequence that was given.
+"""Positions of each promoter's insert, in its construct and in the sequence that the user gave.
 
-Takes prepared tokens, gives :class:`Inserts`. Attributions, logos and planted sites use it, because
-inserts differ in length and adapters may be missing. Indices count from 0, as in Python; tables and
-figures count from 1 (:meth:`Inserts.numbers`).
+:func:`find_inserts` takes prepared tokens and returns :class:`Inserts`. Attributions, logos and
+planted sites use it, because inserts differ in length and adapters may be missing. Indices count
+from 0, as in Python; tables and figures count from 1 (:meth:`Inserts.numbers`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from crmnet.sequence import Lengths, Tokens
 
 
 class Inserts(NamedTuple):
-    """The insert of each of B constructs, and its place in the given sequences."""
+    """Positions of the inserts of B constructs, in the constructs and in the given sequences."""
 
     start: Lengths
     """``(B,)`` first position of the insert in the construct."""
     stop: Lengths
     """``(B,)`` one past the last position of the insert in the construct."""
     origin: Lengths
-    """``(B,)`` where the given sequence begins in the construct; below 0 if a part was left out."""
+    """``(B,)``: position in the construct at which the given sequence begins; below 0 if its start
+    was left out."""
 
     @property
     def lengths(self) -> Lengths:
@@ -33,14 +34,14 @@ class Inserts(NamedTuple):
 
     def inside(self, length: int) -> npt.NDArray[np.bool_]:
         """``(B, length)`` True at the positions of the insert."""
-        places = np.arange(length)
-        return (places >= self.start[:, None]) & (places < self.stop[:, None])
+        positions = np.arange(length)
+        return (positions >= self.start[:, None]) & (positions < self.stop[:, None])
 
     def columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Positions of the inserts in their constructs, and which of them exist, ``(B, W)``."""
-        along = np.arange(int(self.lengths.max(initial=0)))
-        exists = along < self.lengths[:, None]
-        return np.where(exists, self.start[:, None] + along, 0), exists
+        offsets = np.arange(int(self.lengths.max(initial=0)))
+        exists = offsets < self.lengths[:, None]
+        return np.where(exists, self.start[:, None] + offsets, 0), exists
 
     def cut(self, values: npt.ArrayLike, fill: float = 0) -> npt.NDArray[Any]:
         """The inserts of ``(B, L)`` or ``(B, 4, L)``, aligned at their first base.
@@ -52,8 +53,8 @@ class Inserts(NamedTuple):
         columns, exists = self.columns()
         if values.ndim == 3:
             columns, exists = columns[:, None], exists[:, None]
-        picked = np.take_along_axis(values, columns, axis=-1)
-        return np.where(exists, picked, values.dtype.type(fill))
+        aligned = np.take_along_axis(values, columns, axis=-1)
+        return np.where(exists, aligned, values.dtype.type(fill))
 
     def cut_tokens(self, tokens: npt.ArrayLike) -> Tokens:
         """The inserts of tokens ``(B, L)``, padded with N: ``(B, W)``."""
@@ -70,12 +71,12 @@ class Inserts(NamedTuple):
 
 
 def find_inserts(tokens: npt.ArrayLike, given: npt.ArrayLike | None = None) -> Inserts:
-    """The insert of each construct: what lies between the adapters that are recognised.
+    """The insert of each construct: the bases between its recognised adapters.
 
     Args:
         tokens: ``(B, L)`` constructs.
-        given: ``(B, 2)`` from :func:`crmnet.sequence.given_spans`. None means that the constructs
-            themselves were given.
+        given: ``(B, 2)``, start and end of each given sequence in its construct, from
+            :func:`crmnet.sequence.given_spans`; None if the user gave complete constructs.
     """
     tokens = sequence.as_tokens(tokens)
     found_5, found_3 = sequence.find_adapters(tokens)

@@ -1,9 +1,9 @@
 """Pages of logos: the attributions of each promoter above its sites of known factors.
 
-Takes attributions and hits of :mod:`crmnet.motifs.scan`, selects the sites that the attributions
-support, gives matplotlib figures; :mod:`crmnet.interpretation.explain` saves them. Attributions and
-hits are on the complete constructs here: a site may reach from the insert into an adapter, where
-attributions are 0.
+The functions take attributions and hits of :mod:`crmnet.motifs.scan`, select the sites that the
+attributions support, and return matplotlib figures, which :mod:`crmnet.interpretation.explain`
+saves. Attributions and hits have positions on the complete constructs: a site may reach from the
+insert into an adapter, where attributions are 0.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LogoOptions:
     max_logos: int = 24
     """Largest number of promoters that are drawn; the others appear only in the tables."""
     own_scale: bool = False
-    """Each logo has a scale of its own; otherwise all on a page have the same."""
+    """Whether each logo has its own scale; otherwise all logos of a page have the same scale."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -106,16 +106,18 @@ def insert_sites(
     widths = np.array([motif.width for motif in motifs])
     hits = hits.select(_middle_inside(inserts, hits.row, hits.start, hits.end))
     q = np.empty(len(hits.row))
-    known = np.concatenate([np.zeros((len(tokens), 1), int), np.cumsum(tokens != N_TOKEN, 1)], 1)
+    known_before = np.concatenate(
+        [np.zeros((len(tokens), 1), int), np.cumsum(tokens != N_TOKEN, 1)], 1
+    )
     rows = np.arange(len(tokens))[:, None]
     for motif in np.unique(hits.motif):
         width = int(widths[motif])
         starts = np.arange(tokens.shape[1] - width + 1)[None]
-        free = known[:, width:] - known[:, : known.shape[1] - width] == width
+        free = known_before[:, width:] - known_before[:, : known_before.shape[1] - width] == width
         tested = free & _middle_inside(inserts, rows, starts, starts + width)
-        of_this = hits.motif == motif
+        of_motif = hits.motif == motif
         strands = 2 if options.both_strands else 1
-        q[of_this] = q_values(hits.p[of_this], int(tested.sum()) * strands)
+        q[of_motif] = q_values(hits.p[of_motif], int(tested.sum()) * strands)
     return hits._replace(q=q).select(np.lexsort((hits.start, hits.row)))
 
 
@@ -154,10 +156,10 @@ def agreement(
         matrix = matrix - matrix.mean(axis=0)
         if observed:
             matrix = matrix * (np.arange(4)[:, None] == tokens[row, start:end])
-        here = table[row, :, start:end]
-        product, size = (here * matrix).sum(), np.linalg.norm(matrix)
-        inside = matrix * here.any(axis=0)
-        norms = np.linalg.norm(here) * np.linalg.norm(inside)
+        site_values = table[row, :, start:end]
+        product, size = (site_values * matrix).sum(), np.linalg.norm(matrix)
+        site_matrix = matrix * site_values.any(axis=0)
+        norms = np.linalg.norm(site_values) * np.linalg.norm(site_matrix)
         explained[i] = product / size if size else 0
         cosine[i] = product / norms if norms else 0
     return Agreement(explained, cosine)
@@ -167,9 +169,9 @@ def site_bases(tokens: Tokens, hits: Hits) -> list[str]:
     """The bases of each site, on its strand."""
     bases = []
     for row, start, end, strand in zip(hits.row, hits.start, hits.end, hits.strand, strict=True):
-        here = tokens[row : row + 1, start:end]
-        here = reverse_complement(here) if strand == "-" else here
-        bases.append("".join(LETTERS[token] for token in here[0]))
+        site = tokens[row : row + 1, start:end]
+        site = reverse_complement(site) if strand == "-" else site
+        bases.append("".join(LETTERS[token] for token in site[0]))
     return bases
 
 
@@ -196,7 +198,7 @@ def site_sums(values: npt.ArrayLike, hits: Hits) -> Floats:
 def share_exceeded(
     values: npt.ArrayLike, hits: Hits, inside: npt.NDArray[np.bool_] | None = None
 ) -> Floats:
-    """How strongly each site stands out in its promoter, ``(H,)`` between 0 and 1.
+    """Rank of each site among the windows of its promoter, ``(H,)`` between 0 and 1.
 
     This is the fraction of all windows of the site's width in the same promoter whose absolute sum
     of the values ``(B, L)`` is smaller than the site's. The column is called ``beyond`` in
@@ -211,10 +213,10 @@ def share_exceeded(
     share = np.empty(len(sizes))
     for width in np.unique(widths):
         all_windows = np.abs(total[:, width:] - total[:, :-width])
-        known = covered[:, width:] - covered[:, :-width]
-        compared = known == width
-        none = ~compared.any(axis=1)
-        compared[none] = known[none] > 0
+        n_inside = covered[:, width:] - covered[:, :-width]
+        compared = n_inside == width
+        has_no_window = ~compared.any(axis=1)
+        compared[has_no_window] = n_inside[has_no_window] > 0
         of_width = np.nonzero(widths == width)[0]
         for chunk in np.array_split(of_width, len(of_width) // CHUNK_SIZE + 1):
             rows = hits.row[chunk]
@@ -240,8 +242,8 @@ def supported_sites(hits: Hits, share: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 def sites_to_draw(hits: Hits, supported: npt.ArrayLike, explained: npt.ArrayLike) -> list[int]:
     """Which hits are drawn: of sites that overlap, the one that explains the attributions best.
 
-    A site is left out if its middle lies on a better site of the same promoter, or the other way
-    round. At most MAX_SITES are drawn below a promoter.
+    A site is left out if it covers the middle of a better site of the same promoter, or if a better
+    site covers its middle. At most MAX_SITES are drawn below a promoter.
 
     Args:
         hits: All sites.
@@ -254,24 +256,24 @@ def sites_to_draw(hits: Hits, supported: npt.ArrayLike, explained: npt.ArrayLike
     size = np.abs(np.asarray(explained))
     drawn: dict[int, list[int]] = {}
     for i in np.lexsort((hits.p, -size)).tolist():
-        others = drawn.setdefault(int(hits.row[i]), [])
-        if not np.asarray(supported)[i] or len(others) >= MAX_SITES:
+        drawn_in_row = drawn.setdefault(int(hits.row[i]), [])
+        if not np.asarray(supported)[i] or len(drawn_in_row) >= MAX_SITES:
             continue
-        if not any(_covers(hits, i, j) or _covers(hits, j, i) for j in others):
-            others.append(i)
-    return [i for others in drawn.values() for i in others]
+        if not any(_covers(hits, i, j) or _covers(hits, j, i) for j in drawn_in_row):
+            drawn_in_row.append(i)
+    return [i for drawn_in_row in drawn.values() for i in drawn_in_row]
 
 
-def _covers(hits: Hits, one: int, other: int) -> bool:
+def _covers(hits: Hits, covering: int, covered: int) -> bool:
     """Whether a site covers the middle of another."""
-    middle = (hits.start[other] + hits.end[other]) / 2
-    return bool(hits.start[one] <= middle <= hits.end[one])
+    middle = (hits.start[covered] + hits.end[covered]) / 2
+    return bool(hits.start[covering] <= middle <= hits.end[covering])
 
 
 def logo_page(panels: Sequence[LogoPanel], unit: str | None, own_scale: bool = False) -> Figure:
     """Logos of several inserts, one below another, each with its sites below.
 
-    All have the same scale, unless ``own_scale``.
+    All logos have the same scale, unless ``own_scale`` is True.
     """
     strip_heights = [
         0.17 * max([0.3, *(row + 1 for row in site_rows(panel.sites))]) for panel in panels

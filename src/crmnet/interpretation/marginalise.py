@@ -1,9 +1,10 @@
 """Effects of motif sites: plants sites into shuffled promoters and averages the predictions.
 
 :func:`single_effects` plants one site at each position, on both strands. :func:`pair_effects`
-plants two sites at each distance and gives their epistasis: the effect of the pair minus the sum of
-the single effects. The mean over many backgrounds removes the influence of all other bases.
-:func:`plant` (``crmnet explain --plant``) writes both as tables and a figure.
+plants two sites at each distance and returns their epistasis: the effect of the pair minus the sum
+of the single effects. The mean over many backgrounds removes the influence of all other bases.
+:func:`plant` (``crmnet explain --plant``) writes both as tables and a figure. :mod:`crmnet.perturb`
+edits the sequences.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from crmnet.files import PathLike
 from crmnet.interpretation.attribute import output_weights, shuffled_inserts, unit_of
 from crmnet.interpretation.inserts import find_inserts
 from crmnet.motifs.jaspar import yeast_motifs
-from crmnet.perturb import put
+from crmnet.perturb import plant_site
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter
@@ -46,9 +47,12 @@ Z = 1.96
 
 
 class Effects(NamedTuple):
-    """Mean changes of the prediction over the backgrounds, with 95 % intervals; one per place."""
+    """Mean changes of the prediction over the backgrounds, with 95 % intervals.
 
-    where: list[tuple[str, int]]
+    There is one value for each strand and position.
+    """
+
+    positions: list[tuple[str, int]]
     """Strand and start on the insert, from 0, of a single site; strands (``++``, ``+-``) and gap of
     a pair."""
     mean: Floats
@@ -57,7 +61,7 @@ class Effects(NamedTuple):
 
 
 def backgrounds(tokens: npt.ArrayLike, n: int, seed: int) -> sequence.Tokens:
-    """``(n, L)`` sampled constructs with shuffled inserts, whose pairs of neighbours are kept."""
+    """``(n, L)`` sampled constructs, with dinucleotide shuffles of their inserts."""
     tokens = sequence.as_tokens(tokens)
     rng = np.random.default_rng(seed)
     sampled = tokens[rng.integers(len(tokens), size=n)]
@@ -75,28 +79,33 @@ def check_sites(tokens: npt.ArrayLike, sites: Sequence[str]) -> None:
     Raises:
         ValueError: If a site or a pair does not fit, or a site is unknown (:func:`site_bases`).
     """
-    room = shortest_insert(tokens)
-    into = f"into an insert of {room} bases, the shortest in the file; give longer promoters"
+    insert_length = shortest_insert(tokens)
+    into = (
+        f"into an insert of {insert_length} bases, the shortest in the file; give longer promoters"
+    )
     widths = [len(site_bases(site)) for site in sites]
     for site, width in zip(sites, widths, strict=True):
-        if width > room:
+        if width > insert_length:
             raise ValueError(f"{shown_site(site)}, a site of {width} bases, does not fit {into}")
-    for (a, wide), (b, other) in itertools.combinations(zip(sites, widths, strict=True), 2):
-        if wide + other > room:
+    for (first_site, first_width), (second_site, second_width) in itertools.combinations(
+        zip(sites, widths, strict=True), 2
+    ):
+        if first_width + second_width > insert_length:
             raise ValueError(
-                f"the pair of {shown_site(a)} and {shown_site(b)}, {wide} and {other} bases, does "
-                f"not fit {into}, or plant the sites one at a time"
+                f"the pair of {shown_site(first_site)} and {shown_site(second_site)}, "
+                f"{first_width} and {second_width} bases, does not fit {into}, or plant the sites "
+                "one at a time"
             )
 
 
 def shown_site(site: str) -> str:
-    """A site as a message names it: long ones are cut."""
+    """A site for messages and titles; a long one is shortened."""
     return site if len(site) <= 20 else f"{site[:17]}..."
 
 
 def single_effects(
     predictor: Predictor,
-    grounds: npt.ArrayLike,
+    background_tokens: npt.ArrayLike,
     site: str,
     weights: Sequence[int],
     step: int = STEP,
@@ -105,60 +114,64 @@ def single_effects(
 
     Args:
         predictor: The model.
-        grounds: ``(B, L)`` from :func:`backgrounds`.
+        background_tokens: ``(B, L)`` from :func:`backgrounds`.
         site: Bases of the site.
         weights: Weights of the model's outputs, as in
             :func:`crmnet.interpretation.attribute.output_weights`.
         step: Bases from one position to the next.
     """
-    grounds = sequence.as_tokens(grounds)
+    background_tokens = sequence.as_tokens(background_tokens)
     letters = sequence.encode([site])[0][0]
-    unchanged = _predict(predictor, grounds, weights)
-    where, changes = [], []
-    first, room = find_inserts(grounds).start, shortest_insert(grounds)
+    unchanged = _predict(predictor, background_tokens, weights)
+    positions, changes = [], []
+    insert_start, insert_length = (
+        find_inserts(background_tokens).start,
+        shortest_insert(background_tokens),
+    )
     for strand in "+-":
-        for start in range(0, room - len(letters) + 1, step):
-            planted = _put(grounds, letters, first + start, strand)
-            where.append((strand, start))
+        for start in range(0, insert_length - len(letters) + 1, step):
+            planted = _plant_each(background_tokens, letters, insert_start + start, strand)
+            positions.append((strand, start))
             changes.append(_predict(predictor, planted, weights) - unchanged)
-    return _effects(where, changes)
+    return _effects(positions, changes)
 
 
 def pair_effects(
     predictor: Predictor,
-    grounds: npt.ArrayLike,
+    background_tokens: npt.ArrayLike,
     sites: tuple[str, str],
     weights: Sequence[int],
     gaps: Sequence[int] = range(0, MAX_GAP + 1, STEP),
 ) -> Effects:
     """Effect of two sites minus the sum of their single effects, by strands and gap.
 
-    The pair lies in the middle of the insert. Each single site lies where it lies in the pair.
-    Gaps for which the insert is too short are left out. Arguments as for :func:`single_effects`.
+    The pair lies in the middle of the insert; each single site has the same position as in the
+    pair. Gaps that are too long for the insert are left out. Arguments are those of
+    :func:`single_effects`.
     """
-    grounds = sequence.as_tokens(grounds)
+    background_tokens = sequence.as_tokens(background_tokens)
     first, second = (sequence.encode([site])[0][0] for site in sites)
-    unchanged = _predict(predictor, grounds, weights)
-    inserts = find_inserts(grounds)
-    room = int(inserts.lengths.min())
-    where, changes = [], []
+    unchanged = _predict(predictor, background_tokens, weights)
+    inserts = find_inserts(background_tokens)
+    insert_length = int(inserts.lengths.min())
+    positions, changes = [], []
     for strands in ("++", "+-", "-+", "--"):
         for gap in gaps:
             width = len(first) + gap + len(second)
-            if width > room:
+            if width > insert_length:
                 continue
             start = inserts.start + (inserts.lengths - width) // 2
             second_start = start + len(first) + gap
-            with_first = _put(grounds, first, start, strands[0])
-            with_second = _put(grounds, second, second_start, strands[1])
-            with_both = _put(with_first, second, second_start, strands[1])
-            one, other, both = (
+            with_first = _plant_each(background_tokens, first, start, strands[0])
+            with_second = _plant_each(background_tokens, second, second_start, strands[1])
+            with_both = _plant_each(with_first, second, second_start, strands[1])
+            first_effect, second_effect, pair_effect = (
                 _predict(predictor, planted, weights)
                 for planted in (with_first, with_second, with_both)
             )
-            where.append((strands, gap))
-            changes.append(both - one - other + unchanged)
-    return _effects(where, changes)
+            positions.append((strands, gap))
+            changes.append(pair_effect - first_effect - second_effect + unchanged)
+    return _effects(positions, changes)
 
 
 def site_effects(
@@ -168,10 +181,10 @@ def site_effects(
     weights: Sequence[int],
     seed: int = 0,
 ) -> Floats:
-    """Effect of each existing site: what the prediction loses if all its bases are replaced.
+    """Effect of each existing site: decrease of the prediction if all its bases are replaced.
 
     This is the prediction minus the mean of the predictions with SUBSTITUTIONS random substitutions
-    of every base of the site, all together. For a site of one base it is in-silico mutagenesis.
+    of all bases of the site. For a site of one base this is in-silico mutagenesis.
 
     Args:
         predictor: The model.
@@ -184,39 +197,39 @@ def site_effects(
         ``(S,)`` in the unit of expression.
     """
     tokens, sites = sequence.as_tokens(tokens), np.asarray(sites, dtype=np.int64).reshape(-1, 3)
-    kinds, which = np.unique(sites, axis=0, return_inverse=True)
-    changed = np.empty(len(kinds))
-    for first in range(0, len(kinds), SITES_AT_ONCE):
+    distinct_sites, index_of_site = np.unique(sites, axis=0, return_inverse=True)
+    changed = np.empty(len(distinct_sites))
+    for first in range(0, len(distinct_sites), SITES_AT_ONCE):
         mutants = [
             _substituted(tokens[row], int(start), int(stop), seed)
-            for row, start, stop in kinds[first : first + SITES_AT_ONCE]
+            for row, start, stop in distinct_sites[first : first + SITES_AT_ONCE]
         ]
         predicted = _predict(predictor, np.concatenate(mutants), weights)
         changed[first : first + len(mutants)] = predicted.reshape(len(mutants), -1).mean(axis=1)
     unchanged = _predict(predictor, tokens, weights)
-    effects: Floats = unchanged[kinds[:, 0]] - changed
-    return effects[which.reshape(-1)]
+    effects: Floats = unchanged[distinct_sites[:, 0]] - changed
+    return effects[index_of_site.reshape(-1)]
 
 
 def _substituted(row: sequence.Tokens, start: int, stop: int, seed: int) -> sequence.Tokens:
-    """Copies of a construct in which other bases stand from ``start`` to ``stop``; N stays N."""
+    """Copies of a construct with other bases from ``start`` to ``stop``; N stays N."""
     rng = np.random.default_rng([seed, start, stop])
     steps = np.tile(np.arange(1, 4, dtype=np.uint8), (stop - start, SUBSTITUTIONS // 3))
     steps = rng.permuted(steps, axis=1).T
     copies = np.repeat(row[None], SUBSTITUTIONS, axis=0)
-    here = copies[:, start:stop]
-    copies[:, start:stop] = np.where(here < sequence.N_TOKEN, (here + steps) % 4, here)
+    bases = copies[:, start:stop]
+    copies[:, start:stop] = np.where(bases < sequence.N_TOKEN, (bases + steps) % 4, bases)
     return copies
 
 
-def _put(
+def _plant_each(
     tokens: sequence.Tokens, site: npt.ArrayLike, starts: sequence.Lengths, strand: str
 ) -> sequence.Tokens:
-    """:func:`crmnet.perturb.put` at a position of its own in each row."""
+    """:func:`crmnet.perturb.plant_site`, with a start for each row."""
     edited = np.array(tokens)
     for start in np.unique(starts):
         rows = starts == start
-        edited[rows] = put(tokens[rows], site, int(start), strand)
+        edited[rows] = plant_site(tokens[rows], site, int(start), strand)
     return edited
 
 
@@ -224,12 +237,12 @@ def _predict(predictor: Predictor, tokens: sequence.Tokens, weights: Sequence[in
     return predictor.predict_tokens(tokens).astype(float) @ np.array(weights, dtype=float)
 
 
-def _effects(where: list[tuple[str, int]], changes: list[Floats]) -> Effects:
+def _effects(positions: list[tuple[str, int]], changes: list[Floats]) -> Effects:
     values = np.array(changes)
     mean = values.mean(axis=1)
-    # Backgrounds are sampled independently, so the standard error of the mean gives the interval.
-    half = Z * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-    return Effects(where, mean, mean - half, mean + half)
+    # Backgrounds are sampled independently, so the interval follows from the standard error.
+    half_width = Z * values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    return Effects(positions, mean, mean - half_width, mean + half_width)
 
 
 def site_bases(site: str) -> str:
@@ -282,14 +295,14 @@ def plant(
     folder = Path(folder)
     bases = [site_bases(site) for site in sites]
     weights = output_weights(predictor, *media)
-    grounds = backgrounds(tokens, BACKGROUNDS, seed)
+    background_tokens = backgrounds(tokens, BACKGROUNDS, seed)
     single = {
-        site: single_effects(predictor, grounds, text, weights)
+        site: single_effects(predictor, background_tokens, text, weights)
         for site, text in zip(sites, bases, strict=True)
     }
     pairs = {
         f"{sites[a]} and {sites[b]}": pair_effects(
-            predictor, grounds, (bases[a], bases[b]), weights
+            predictor, background_tokens, (bases[a], bases[b]), weights
         )
         for a, b in itertools.combinations(range(len(sites)), 2)
     }
@@ -304,21 +317,21 @@ def plant(
 def _write_table(
     path: Path, keys: tuple[str, str, str], effects: Mapping[str, Effects], count_from: int = 0
 ) -> None:
-    """One row for each site (or pair), strand and place; ``keys`` names these three columns.
+    """One row for each site (or pair), strand and position; ``keys`` names these three columns.
 
     Starts count from 1 (``count_from``), gaps from 0.
     """
     with TableWriter(path, [*keys, "effect", "low", "high"]) as table:
-        for name, found in effects.items():
-            strands, places = zip(*found.where, strict=True)
+        for name, effect in effects.items():
+            strands, positions = zip(*effect.positions, strict=True)
             table.write(
                 {
-                    keys[0]: [name] * len(places),
+                    keys[0]: [name] * len(positions),
                     keys[1]: strands,
-                    keys[2]: np.array(places) + count_from,
-                    "effect": found.mean,
-                    "low": found.low,
-                    "high": found.high,
+                    keys[2]: np.array(positions) + count_from,
+                    "effect": effect.mean,
+                    "low": effect.low,
+                    "high": effect.high,
                 }
             )
 
@@ -334,8 +347,8 @@ def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str
         ("gap (bases)", f"beyond the sum ({unit})"),
     )
     for column, (effects, (x, y)) in enumerate(zip((single, pairs), labels, strict=True)):
-        for row, (name, found) in enumerate(effects.items()):
-            _curves(axes[row, column], name, found, 1 - column)
+        for row, (name, effect) in enumerate(effects.items()):
+            _curves(axes[row, column], name, effect, 1 - column)
             axes[row, column].set_xlabel(x)
             axes[row, column].set_ylabel(y, parse_math=False)
         for ax in axes[len(effects) :, column] if effects else ():
@@ -343,15 +356,15 @@ def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str
     return figure
 
 
-def _curves(ax: Axes, name: str, found: Effects, count_from: int) -> None:
-    """Effect by place: one line for each strand, with its interval as a band."""
-    strands = np.array([strand for strand, _ in found.where])
-    places = np.array([place for _, place in found.where]) + count_from
+def _curves(ax: Axes, name: str, effect: Effects, count_from: int) -> None:
+    """Effect by position: one line for each strand, with its interval as a band."""
+    strands = np.array([strand for strand, _ in effect.positions])
+    positions = np.array([position for _, position in effect.positions]) + count_from
     for color, strand in zip(CYCLE, dict.fromkeys(strands.tolist()), strict=False):
         shown = strands == strand
-        ax.plot(places[shown], found.mean[shown], color=color, label=strand, linewidth=1.3)
-        ax.fill_between(places[shown], found.low[shown], found.high[shown], color=color, alpha=0.2,
-                        linewidth=0)  # fmt: skip
+        ax.plot(positions[shown], effect.mean[shown], color=color, label=strand, linewidth=1.3)
+        low, high = effect.low[shown], effect.high[shown]
+        ax.fill_between(positions[shown], low, high, color=color, alpha=0.2, linewidth=0)
     ax.axhline(0, color=GREY, linewidth=0.7)
     ax.set_title(shown_site(name))
     ax.legend(fontsize=7, ncols=4)

@@ -1,6 +1,6 @@
 """Table of networks; each is a plain ``nn.Module``, one-hot ``(B, 4, L)`` → ``(B, n_media)``.
 
-:data:`MODELS` is the table of all networks and :func:`build` makes one of them;
+:data:`MODELS` is the table of all networks and :func:`build` returns a new one.
 :mod:`crmnet.training` trains it and :mod:`crmnet.runs` stores it. A new network needs one file in
 ``zoo/`` and one line in the table; the contract tests then include it automatically.
 """
@@ -57,7 +57,7 @@ class Entry:
     card: NetworkCard
     """Publication, parameters, input, loss and recipe."""
     soft_bins: bool = False
-    """Whether it was published with 18 outputs per medium, one for each sorting bin."""
+    """Whether the published network has 18 outputs per medium, one for each sorting bin."""
     without_bins: Mapping[str, Any] = field(default_factory=dict)
     """Settings that replace the defaults if the outputs are expression instead of bins."""
 
@@ -163,7 +163,7 @@ def build(name: str, *, soft_bins: bool | None = None, **overrides: Any) -> nn.M
     Args:
         name: One of :data:`MODELS`.
         soft_bins: Whether the network has 18 outputs per medium, whose mean bin is the prediction
-            (:class:`~crmnet.models.layers.BinMean`); None means as published.
+            (:class:`~crmnet.models.layers.BinMean`); None means as in the published network.
         **overrides: Settings of its configuration, as in :func:`configure`.
 
     Returns:
@@ -213,12 +213,13 @@ def _checked_one(value: Any, key: str, kind: Any, default: Any) -> Any:
     if kind is float and not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{key} must be a finite number, 0 or more; got {value!r}")
     if kind is int:
-        least = 0 if default == 0 or key.endswith("blocks") else 1
-        most = DEEPEST if key.endswith("blocks") else LONGEST if key == "length" else LARGEST
-        if value < least:
-            raise ValueError(f"{key} must be {'at least 1' if least else '0 or more'}; got {value}")
-        if value > most:
-            raise ValueError(f"{key} must be at most {most:,}; got {value!r:.60}")
+        lowest = 0 if default == 0 or key.endswith("blocks") else 1
+        highest = DEEPEST if key.endswith("blocks") else LONGEST if key == "length" else LARGEST
+        if value < lowest:
+            constraint = "at least 1" if lowest else "0 or more"
+            raise ValueError(f"{key} must be {constraint}; got {value}")
+        if value > highest:
+            raise ValueError(f"{key} must be at most {highest:,}; got {value!r:.60}")
     return value
 
 

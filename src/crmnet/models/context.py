@@ -1,8 +1,9 @@
 """Converts the common input to the input of each published network of the zoo.
 
 The common input is one-hot ``(B, 4, 112)`` with the construct on the left and padding on the right.
-Published networks differ in length, padding, values at N and context. They call these functions in
-their forward pass, so callers give the same input to all networks.
+Published networks differ in length, padding, values at N and context. The networks of
+:mod:`crmnet.models.zoo` call these functions in their forward pass, so callers give the same input
+to all networks.
 """
 
 from __future__ import annotations
@@ -95,9 +96,9 @@ class DreamInput(nn.Module):
 
     Bases of the plasmid fill the positions upstream of the construct, 150 positions in total. Two
     channels, the *marks*, are constant along a row: is_reverse is 1 for the reverse complement, and
-    is_singleton is 1 if a training label comes from a single cell. They are 0 if the input has only
-    four channels. The bases of the input are always the forward strand; rows with is_reverse = 1
-    are reverse-complemented here, plasmid included.
+    is_singleton is 1 if a training label comes from a single cell. Both are 0 if the input has only
+    four channels. The bases of the input are always the forward strand. This module
+    reverse-complements rows with is_reverse = 1, including the plasmid.
 
     Args:
         alphabet: Order of the four channels of bases.

@@ -5,8 +5,8 @@ everything else as linear: products of two values, LSTMs, functions without a mo
 through such a layer are wrong. :func:`for_deeplift` rewrites these layers with the same weights and
 the same results up to rounding, so that every nonlinear step has its rule.
 
-:meth:`crmnet.prediction.predictor.Predictor.module` returns this form, for use with tangermeme and
-captum.
+:mod:`crmnet.prediction.module` wraps this form, for attribution in this package and for tangermeme
+and captum.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ class Attention(nn.Module):
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         q_BHTK, k_BHTK, v_BHTK = (
-            part(x_BTC).unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
+            projection(x_BTC).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.query, self.key, self.value)
         )
         weights_BHTT = self.softmax(self.scores(q_BHTK * self.scale, k_BHTK.transpose(2, 3)))
         return self.output(self.mix(weights_BHTT, v_BHTK).transpose(1, 2).flatten(2))

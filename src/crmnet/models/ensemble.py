@@ -1,8 +1,8 @@
 """Ensembles: mean and standard deviation of predictions over several networks and both strands.
 
-Takes networks ``(B, 4, L)`` → ``(B, M)``, M media. An :class:`Ensemble` has the same input and
-output as one network, so attribution and export treat it like one network.
-:mod:`crmnet.prediction.predictor` makes one from each packed model.
+Members are networks ``(B, 4, L)`` → ``(B, M)`` with M media. An :class:`Ensemble` has the same
+input and output as one network, so attribution and export treat it like one network.
+:mod:`crmnet.prediction.predictor` creates one from the networks of a model.
 
 A *view* is the prediction of one network for one strand. Networks that lack a medium, or read more
 positions, become members through :class:`Member`.
@@ -105,7 +105,7 @@ class Ensemble(nn.Module):
         views = [member(x_BCL) for member in self.members]
         if both := self._on_both_strands():
             other_BCL = other_strand(x_BCL)
-            # A network with marks would take the reverse complement for a forward construct.
+            # A network with marks would treat the reverse complement as a forward construct.
             views += [
                 member(marked_reverse(x_BCL) if has_marks(member) else other_BCL) for member in both
             ]

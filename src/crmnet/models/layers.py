@@ -2,11 +2,11 @@
 
 Layers are plain ``nn.Module``; they take and return activations ``(B, C, L)``, or ``(B, T, C)`` in
 transformers. :mod:`crmnet.models.crmnet` and :mod:`crmnet.models.zoo` build networks from them,
-:mod:`crmnet.training.module` uses the soft-bin loss, and :mod:`crmnet.prediction.predictor` the
-mean over both strands.
+:mod:`crmnet.training.module` uses :class:`BinMean` for the soft-bin loss, and
+:mod:`crmnet.prediction.predictor` uses :class:`BothStrands`.
 
-Shape suffixes: B batch, C channel, L position, T token (a position after down-sampling), H head,
-K width of a head or sorting bin, M medium, U unit of an LSTM.
+Shape suffixes: B batch, C channel, L position, T token (a position after down-sampling), H head, K
+width of a head or sorting bin, M medium, U unit of an LSTM.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class HardSigmoidLSTM(nn.Module):
             self.register_parameter(name, parameter)
 
     def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
-        """Outputs ``(B, L, 2 U)``, and None in place of the last state, which nobody reads."""
+        """Outputs ``(B, L, 2 U)``, and None in place of the last state, which is not used."""
         input_DCG, hidden_DUG = self._both("weight_ih"), self._both("weight_hh")
         x_DBLC = torch.stack([x_BLC, x_BLC.flip(1)])
         inputs_DBLG = x_DBLC @ input_DCG[:, None]
@@ -322,7 +322,7 @@ class BothStrands(nn.Module):
 
 
 def marked_reverse(x_BCL: Tensor) -> Tensor:
-    """Input ``(B, 6, L)`` that asks a network with :func:`has_marks` for the other strand."""
+    """Input ``(B, 6, L)`` for which a network with :func:`has_marks` reads the reverse strand."""
     marks_BCL = torch.zeros_like(x_BCL[:, :2])
     marks_BCL[:, 0] = 1
     return torch.cat([x_BCL, marks_BCL], dim=1)

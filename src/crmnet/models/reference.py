@@ -1,7 +1,7 @@
 """Reference card of a network: publication, parameters, input, loss and recipe.
 
-Each network's module defines one, :data:`crmnet.models.MODELS` lists them all, and
-``crmnet models show NAME`` prints one. A test compares the numbers of parameters with the networks.
+Each network's module defines one, :data:`crmnet.models.MODELS` lists them all, and ``crmnet models
+show NAME`` prints one. A test compares the numbers of parameters with the networks.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class NetworkCard:
 
     paper: str
     parameters: int
-    """Parameters of the network here with default settings and one medium, counted as its authors
-    count."""
+    """Number of parameters of the network in this package, with default settings and one medium,
+    counted in the same way as by its authors."""
     published_parameters: int | None
     """Parameters of the authors' network; None if unknown, or if ours is an adaptation."""
     context: str

@@ -1,5 +1,6 @@
 """Motifs: position weight matrices and their sources.
 
-Takes sequences as token arrays and motif files, gives :class:`crmnet.motifs.pwm.Motif` objects,
-sites and statistics. Needs no network: attributions are arrays from :mod:`crmnet.interpretation`.
+The modules take sequences as token arrays, and motif files. They return
+:class:`crmnet.motifs.pwm.Motif` objects, sites and statistics to :mod:`crmnet.interpretation`. They
+need no network: attributions are arrays here.
 """

@@ -1,12 +1,12 @@
 """Comparison of high and low promoters at equal G + C content, with each family counted once.
 
-Takes tokens, expression and families, gives strata of composition, extreme rows and p-values for
-:mod:`crmnet.motifs.discover`.
+The functions take tokens, expression and families. They return strata of composition, extreme rows
+and p-values to :mod:`crmnet.motifs.discover`.
 
 A plain comparison of high with low promoters is misleading for two reasons. Expression correlates
 with G + C content, so high promoters contain more of every G- and C-rich k-mer. And rows derived
-from one another contain the same k-mers. Therefore sequences are compared within strata of equal
-G + C content, and each family counts once.
+from one another contain the same k-mers. Therefore sequences are compared within strata of equal G
++ C content, and each family counts once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from crmnet.sequence import as_tokens
 N_STRATA = 12
 """Number of G + C classes, which hold about the same number of sequences each."""
 SHARED_BASES = 18
-"""Two sequences are relatives if this many consecutive bases agree at the same position."""
+"""Two sequences are of one family if so many consecutive bases agree at the same position."""
 MIN_TRIPLETS = 6
 """Distinct triplets that the shared bases must contain. Homopolymers and repeats contain fewer and
 occur in unrelated sequences."""
@@ -31,12 +31,12 @@ occur in unrelated sequences."""
 def gc_content(tokens: npt.ArrayLike) -> Matrix:
     """Fraction of G and C among the known bases of each row, ``(B,)``."""
     tokens = as_tokens(tokens)
-    known = np.maximum((tokens < 4).sum(axis=1), 1)
-    return ((tokens == 1) | (tokens == 2)).sum(axis=1) / known
+    n_bases = np.maximum((tokens < 4).sum(axis=1), 1)
+    return ((tokens == 1) | (tokens == 2)).sum(axis=1) / n_bases
 
 
 def composition_strata(tokens: npt.ArrayLike, strata: int = N_STRATA) -> Integers:
-    """Class of G + C content of each row, ``(B,)``, from 0; sizes are as equal as ties allow."""
+    """G + C class of each row, ``(B,)``, from 0; the classes are as equal in size as possible."""
     tokens = as_tokens(tokens)
     if not len(tokens):
         return np.zeros(0, dtype=np.int64)
@@ -48,9 +48,9 @@ def composition_strata(tokens: npt.ArrayLike, strata: int = N_STRATA) -> Integer
 def find_families(tokens: npt.ArrayLike) -> Integers:
     """Family number of each sequence, ``(B,)``.
 
-    Sequences that share SHARED_BASES consecutive bases at the same position belong to one family.
-    Steps of a trajectory and mutants of a fragment do. Two random promoters of 80 bases do in one
-    of a billion pairs.
+    Sequences that share SHARED_BASES consecutive bases at the same position belong to one family,
+    for example the steps of a trajectory or the mutants of a fragment. Of random promoters of 80
+    bases, one pair in a billion shares so many.
     """
     tokens = as_tokens(tokens)
     parent = np.arange(len(tokens))
@@ -134,8 +134,8 @@ def minimum_hypergeometric(hits: npt.ArrayLike) -> tuple[float, int]:
         hits: ``(N,)`` True for hits, in rank order.
 
     Returns:
-        An upper bound of the p-value, and the cutoff (number of top ranks) that gives it. The bound
-        is the smallest hypergeometric tail over all cutoffs, times the number of hits.
+        An upper bound of the p-value, and the cutoff (number of top ranks) at which it is reached.
+        The bound is the smallest hypergeometric tail over all cutoffs, times the number of hits.
     """
     hits = np.asarray(hits)
     n, n_hits = len(hits), int(hits.sum())

@@ -1,11 +1,11 @@
 """De novo motif discovery from sequences and their expression.
 
-Takes tokens, expression and families, gives motifs with p- and q-values;
-:mod:`crmnet.interpretation.discovery` names them and writes the files.
+The functions take tokens, expression and families, and return motifs with p- and q-values.
+:mod:`crmnet.interpretation.discovery` names the motifs and writes the files.
 
 The search is discriminative, like STREME (Bailey 2021), but does not erase the sites of motifs
-already found. Each round takes the k-mer that adds most to a regression on these motifs (largest
-score-test z, :mod:`crmnet.motifs.residual`), makes it a matrix, and refines the matrix on its own
+already found. Each round selects the k-mer that adds most to a regression on these motifs (largest
+score-test z, :mod:`crmnet.motifs.residual`), converts it to a matrix, and refines the matrix on its
 sites. At the end all motifs are polished: each is refined again on the residuals of the others.
 P-values come from held-out sequences. There the sites of stronger motifs are masked, so that
 fragments and variants of a motif are not confirmed.
@@ -143,7 +143,8 @@ class Candidate(NamedTuple):
 
 
 HeldOutTest = Callable[[Booleans, bool], float]
-"""p-value from a mask of held-out sequences with a site, and whether high ones should have more."""
+"""Takes a mask of held-out sequences with a site, and whether to test the high sequences for
+enrichment; returns the p-value."""
 
 
 def differential_motifs(
@@ -269,12 +270,12 @@ def _search(
     p_value: HeldOutTest,
     options: DiscoverOptions,
 ) -> tuple[list[DiscoveredMotif], int]:
-    """Polished candidates with p-values from ``test``, and the number of candidates tried."""
+    """Polished candidates with p-values from ``test``, and the number of all candidates."""
     candidates = _candidates(search, test, options)
-    kept = [c for c in candidates if c.p < MAX_CANDIDATE_P]
+    polished = [c for c in candidates if c.p < MAX_CANDIDATE_P]
     for _ in range(POLISHING_ROUNDS):
-        kept = _polished(kept, search, options)
-    return with_shares(with_p_values(kept, test, p_value), test), len(candidates)
+        polished = _polished(polished, search, options)
+    return with_shares(with_p_values(polished, test, p_value), test), len(candidates)
 
 
 def _candidates(
@@ -284,7 +285,7 @@ def _candidates(
     kmers = KmerIndex(search.tokens, options.min_sequences)
     search_features: list[Matrix] = []
     test_features: list[Matrix] = []
-    kmer_features: list[Matrix] = []  # otherwise a k-mer without a good motif would return
+    kmer_features: list[Matrix] = []  # prevents that a k-mer without a good motif is found again
     candidates: list[Candidate] = []
     failures = 0
     while len(candidates) < options.max_candidates and failures < options.max_failures:
@@ -367,9 +368,9 @@ def with_shares(candidates: Sequence[Candidate], test: LabelledSequences) -> lis
         hits = best_scores(test.tokens, candidate.motif)[0] >= candidate.threshold
         group = test.response > HIGH_RESPONSE if candidate.high else test.response < LOW_RESPONSE
         shares = float(hits[group].mean()), float(hits[~group].mean())
-        where = "high" if candidate.high else "low"
+        direction = "high" if candidate.high else "low"
         motif, threshold, p = candidate.motif, candidate.threshold, candidate.p
-        motifs.append(DiscoveredMotif(motif, threshold, where, p, 1.0, 1.0, *shares))
+        motifs.append(DiscoveredMotif(motif, threshold, direction, p, 1.0, 1.0, *shares))
     return motifs
 
 
@@ -382,17 +383,17 @@ def significant_motifs(
     ``letter`` and a number from 1.
     """
     q = q_values(np.array([entry.p for entry in discovered]), tried)
-    kept = [
+    significant = [
         entry._replace(e=entry.p * tried, q=float(value))
         for entry, value in zip(discovered, q, strict=True)
         if value < options.q_value
     ]
-    kept.sort(key=lambda entry: entry.p)
+    significant.sort(key=lambda entry: entry.p)
     log.info("search %s: %d motifs at q < %g, %d other candidates",
-             letter, len(kept), options.q_value, tried - len(kept))  # fmt: skip
+             letter, len(significant), options.q_value, tried - len(significant))  # fmt: skip
     return [
         entry._replace(
             motif=Motif(entry.motif.consensus, f"{letter}{n}", entry.motif.counts, entry.e)
         )
-        for n, entry in enumerate(kept, 1)
+        for n, entry in enumerate(significant, 1)
     ]

@@ -1,9 +1,10 @@
 """Motif files of MEME, JASPAR, HOMER and TRANSFAC; MEME and JASPAR are also written.
 
-Takes files, gives :class:`crmnet.motifs.pwm.Motif` objects, and turns motifs back into text. MEME
-files hold probabilities and one number of sites. Many JASPAR matrices have a different number of
-sites in each column. :func:`as_meme` writes these numbers as a comment line, which other programs
-skip and from which :func:`read_motifs` restores the exact counts.
+:func:`read_motifs` takes a file and returns :class:`crmnet.motifs.pwm.Motif` objects for scanning,
+naming and discovery; :func:`as_meme` and :func:`as_jaspar` return the text of a file. MEME files
+hold probabilities and one number of sites. Many JASPAR matrices have a different number of sites in
+each column. :func:`as_meme` writes these numbers as a comment line, which other programs skip.
+:func:`read_motifs` restores the exact counts from it.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _read_lines(path: Path) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """The text in one line, and without characters that would steer a terminal."""
+    """The text in one line, without characters that would act on a terminal."""
     text = " ".join(text.split())
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
@@ -117,7 +118,7 @@ def _printable(text: str) -> str:
 def as_meme(motifs: Sequence[Motif], background: Sequence[float] = UNIFORM) -> str:
     """The text of a MEME file (minimal format, version 4) with these motifs."""
     shares = " ".join(f"{base} {share:.6g}" for base, share in zip("ACGT", background, strict=True))
-    parts = [
+    sections = [
         "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\n"
         f"Background letter frequencies\n{shares}\n"
     ]
@@ -127,24 +128,24 @@ def as_meme(motifs: Sequence[Motif], background: Sequence[float] = UNIFORM) -> s
         numbers = " ".join(map(_format_number, totals))
         comment = "" if equal_totals else f"{TOTALS_PREFIX} {numbers}\n"
         rows = "\n".join(" ".join(repr(float(v)) for v in row) for row in (motif.counts / totals).T)
-        parts.append(
+        sections.append(
             f"\nMOTIF {_single_word(motif.id)} {_single_word(motif.name)}\n{comment}"
             f"letter-probability matrix: alength= 4 w= {motif.width} "
             f"nsites= {_format_number(totals.max())} E= {motif.evalue!r}\n{rows}\n"
         )
-    return "".join(parts)
+    return "".join(sections)
 
 
 def as_jaspar(motifs: Sequence[Motif]) -> str:
     """The text of a JASPAR file with the counts of these motifs; the format has no E-values."""
-    parts = []
+    records = []
     for motif in motifs:
         rows = "".join(
             f"{base}  [ {' '.join(map(_format_number, row))} ]\n"
             for base, row in zip("ACGT", motif.counts, strict=True)
         )
-        parts.append(f">{_single_word(motif.id)}\t{_single_word(motif.name)}\n{rows}")
-    return "\n".join(parts)
+        records.append(f">{_single_word(motif.id)}\t{_single_word(motif.name)}\n{rows}")
+    return "\n".join(records)
 
 
 def _format_number(value: float) -> str:
@@ -152,7 +153,7 @@ def _format_number(value: float) -> str:
 
 
 def _single_word(text: str) -> str:
-    """The text itself, checked: ids and names are single words in both formats."""
+    """The text, after a check that it is a single word, as ids and names are in both formats."""
     if not text or re.search(r"\s", text):
         raise ValueError(f"motif ids and names must be single words; got {text!r}")
     return text
@@ -179,8 +180,8 @@ def _read_meme(lines: Sequence[str], file: str) -> list[Motif]:
             if names is None:
                 raise ValueError(f"{file}, line {number}: a MOTIF line must stand above the matrix")
             keys = dict(re.findall(r"(\w+)=\s*(\S+)", line))
-            (evalue,) = _numbers([keys.get("E", "0")], file, number, most=np.inf)
-            (sites,) = _numbers([keys.get("nsites", "0")], file, number, least=0)
+            (evalue,) = _numbers([keys.get("E", "0")], file, number, highest=np.inf)
+            (sites,) = _numbers([keys.get("nsites", "0")], file, number, lowest=0)
             first, (rows, number) = number, _matrix(lines, number, file, keys.get("w"))
             totals = totals or [sites or DEFAULT_SITES] * len(rows)
             if len(totals) != len(rows) or min(totals) <= 0:
@@ -225,7 +226,7 @@ def _matrix(
         number += 1
         if len(fields) != 4:
             raise ValueError(f"{file}, line {number}: expected four numbers; got {len(fields)}")
-        rows.append(_numbers(fields, file, number, least=0))
+        rows.append(_numbers(fields, file, number, lowest=0))
     if not rows or (width is not None and len(rows) != int(width)):
         expected = f"w= {width}" if width else "one for each position"
         raise ValueError(f"{file}, line {header}: the matrix has {len(rows)} rows, not {expected}")
@@ -275,9 +276,9 @@ def _is_homer(header: str, body: Sequence[str], place: str) -> bool:
 def _homer_record(header: str, body: Sequence[tuple[int, str]], file: str, number: int) -> Motif:
     fields = [_printable(field) for field in header.split("\t")]
     consensus = fields[0].split(" ")[0]
-    full = fields[1] if len(fields) > 1 else ""
+    full_name = fields[1] if len(fields) > 1 else ""
     # GATA3(GATA)/iTreg-Gata3-ChIP-Seq(GSE20898)/Homer is a motif of GATA3.
-    name = re.split(r"[(/,]", full)[0].strip() or consensus
+    name = re.split(r"[(/,]", full_name)[0].strip() or consensus
     if not consensus:
         raise ValueError(f"{file}, line {number}: '>' must be followed by a consensus and a name")
     rows = []
@@ -288,12 +289,12 @@ def _homer_record(header: str, body: Sequence[tuple[int, str]], file: str, numbe
                 f"{file}, line {number}: expected the four shares of a position, as HOMER writes "
                 f"them; got {len(values)} fields"
             )
-        rows.append(_numbers(values, file, number, least=0))
+        rows.append(_numbers(values, file, number, lowest=0))
     if not rows:
         raise ValueError(f"{file}, line {number}: {consensus} has no rows")
-    found = re.search(r"\bT:([0-9]+(?:\.[0-9]+)?)\(", header)
-    sites = float(found[1]) if found else 0.0
-    names = full.replace(" ", "_") or consensus, name
+    target_sites = re.search(r"\bT:([0-9]+(?:\.[0-9]+)?)\(", header)
+    sites = float(target_sites[1]) if target_sites else 0.0
+    names = full_name.replace(" ", "_") or consensus, name
     return _of_shares(names, rows, [sites or DEFAULT_SITES] * len(rows), file, number)
 
 
@@ -309,7 +310,7 @@ def _jaspar_record(header: str, body: Sequence[tuple[int, str]], file: str, numb
         base = LETTERS[len(rows)]
         if match is None or (match[1] or base).upper() != base:
             raise ValueError(f"{file}, line {number}: expected a row of counts of {base}")
-        rows.append(_numbers(match[2].split(), file, number, least=0))
+        rows.append(_numbers(match[2].split(), file, number, lowest=0))
         if len({len(row) for row in rows}) != 1:
             raise ValueError(f"{file}, line {number}: the four rows must have the same length")
     if len(rows) < 4:
@@ -336,10 +337,10 @@ def _read_transfac(lines: Sequence[str], file: str) -> list[Motif]:
                 raise ValueError(f"{file}, line {number}: expected {key} A C G T; got {line!r}")
             rows, header, last = [], number, number
         elif rows is not None and re.match(r"\d+\s", line):
-            values = line.split()[1:5]  # behind them may stand the consensus
+            values = line.split()[1:5]  # the consensus may follow
             if len(values) != 4:
                 raise ValueError(f"{file}, line {number}: expected the four counts of a position")
-            rows.append(_numbers(values, file, number, least=0))
+            rows.append(_numbers(values, file, number, lowest=0))
             last = number
         elif re.fullmatch("[A-Z]{2}", key) and text:
             fields.setdefault(key, text)
@@ -376,20 +377,20 @@ def _numbers(
     fields: Sequence[str],
     file: str,
     number: int,
-    least: float = -np.inf,
-    most: float = MAX_COUNT,
+    lowest: float = -np.inf,
+    highest: float = MAX_COUNT,
 ) -> list[float]:
-    """The fields as finite numbers from ``least`` to ``most``."""
+    """The fields as finite numbers from ``lowest`` to ``highest``."""
     values = []
     for field in fields:
         if not re.fullmatch(_NUMBER, field):
             raise ValueError(f"{file}, line {number}: expected numbers; got {_printable(field)!r}")
         value = float(field)
-        if not np.isfinite(value) or value > most:
+        if not np.isfinite(value) or value > highest:
             raise ValueError(
-                f"{file}, line {number}: expected numbers of at most {most:g}; got {field}"
+                f"{file}, line {number}: expected numbers of at most {highest:g}; got {field}"
             )
-        if value < least:
+        if value < lowest:
             raise ValueError(f"{file}, line {number}: no number may be below zero; got {field}")
         values.append(value)
     return values

@@ -1,7 +1,8 @@
 """JASPAR's matrices of yeast factors, read offline from the copy in the package pyjaspar.
 
-Gives :class:`crmnet.motifs.pwm.Motif` objects: release JASPAR2026, CORE collection, *Saccharomyces
-cerevisiae* (taxon 4932). They name motifs, mark sites in logos and drive the simulated cell.
+:func:`yeast_motifs` returns :class:`crmnet.motifs.pwm.Motif` objects: release JASPAR2026, CORE
+collection, *Saccharomyces cerevisiae* (taxon 4932). Discovery names motifs by them, logos mark
+their sites, and the simulated cell (:mod:`crmnet.simulation.cell`) contains 20 of these factors.
 """
 
 from __future__ import annotations

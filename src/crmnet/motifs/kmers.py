@@ -1,9 +1,9 @@
 """Short k-mers that are enriched in high or in low sequences: starting points of a motif search.
 
-Takes tokens and residuals (:mod:`crmnet.motifs.residual`), gives the k-mer with the largest
-score-test z; :mod:`crmnet.motifs.discover` grows it into a motif. K-mers are read on both strands
-and counted once a sequence. Besides 6-, 7- and 8-mers there are pairs of triplets with a gap,
-because many factors bind as dimers.
+:class:`KmerIndex` takes tokens and residuals (:mod:`crmnet.motifs.residual`) and returns the k-mer
+with the largest score-test z. :mod:`crmnet.motifs.discover` grows this k-mer into a motif. K-mers
+are read on both strands and counted once per sequence. Besides 6-, 7- and 8-mers there are pairs of
+triplets with a gap, because many factors bind as dimers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ PATTERNS: tuple[tuple[int, ...], ...] = (
 SEED_PROBABILITY = 0.9
 """Probability of the k-mer's own letter in a column of the initial matrix."""
 FLANK = 4
-"""Uninformative columns on either side of a k-mer, which refinement can fill."""
+"""Number of uninformative columns on either side of a k-mer; refinement can make them informative.
+"""
 
 Occurrences = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
 """Rows, and codes of the k-mers in them; a k-mer is listed once for each row."""
@@ -42,15 +43,15 @@ class Kmer(NamedTuple):
     pattern: int
     """Index into PATTERNS."""
     code: int
-    """Number of the k-mer among all of its pattern."""
+    """Number of the k-mer among all k-mers of its pattern."""
 
     def matrix(self) -> Matrix:
         """``(4, W)`` probabilities of the initial matrix, uninformative columns included."""
         shares = np.full((4, len(self.letters) + 2 * FLANK), 0.25)
-        for place, token in enumerate(self.letters, FLANK):
+        for column, token in enumerate(self.letters, FLANK):
             if token != N_TOKEN:
-                shares[:, place] = (1 - SEED_PROBABILITY) / 3
-                shares[token, place] = SEED_PROBABILITY
+                shares[:, column] = (1 - SEED_PROBABILITY) / 3
+                shares[token, column] = SEED_PROBABILITY
         return shares
 
 
@@ -98,21 +99,21 @@ class KmerIndex:
 
 
 def _occurrences(tokens: Tokens, offsets: tuple[int, ...]) -> Occurrences:
-    places = tokens.shape[1] - offsets[-1]
-    if places < 1:
+    n_starts = tokens.shape[1] - offsets[-1]
+    if n_starts < 1:
         return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    forward = np.zeros((len(tokens), places), dtype=np.int32)
+    forward = np.zeros((len(tokens), n_starts), dtype=np.int32)
     reverse = np.zeros_like(forward)
-    known = np.ones(forward.shape, dtype=bool)
+    has_no_n = np.ones(forward.shape, dtype=bool)
     for number, offset in enumerate(offsets):
-        letter = tokens[:, offset : offset + places].astype(np.int32)
-        known &= letter < N_TOKEN
+        letter = tokens[:, offset : offset + n_starts].astype(np.int32)
+        has_no_n &= letter < N_TOKEN
         forward += letter << (2 * number)
         reverse += (3 - letter) << (2 * (len(offsets) - 1 - number))
-    code = np.sort(np.where(known, np.minimum(forward, reverse), -1), axis=1)
-    new = code >= 0
-    new[:, 1:] &= code[:, 1:] != code[:, :-1]
-    row, place = np.nonzero(new)
+    code = np.sort(np.where(has_no_n, np.minimum(forward, reverse), -1), axis=1)
+    first_in_row = code >= 0
+    first_in_row[:, 1:] &= code[:, 1:] != code[:, :-1]
+    row, place = np.nonzero(first_in_row)
     return row.astype(np.int32), code[row, place]
 
 

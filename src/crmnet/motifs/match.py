@@ -1,19 +1,19 @@
 """Comparison of motifs with a database by TOMTOM's method, to name them.
 
-Takes two lists of motifs, gives p-, E- and q-values for each pair (:class:`Matches`). Two motifs
-are aligned at every offset on both strands, and the Euclidean distances of the aligned columns are
-summed. The null distribution of such a sum comes from the distances between the query's columns
-and all columns of the database (Gupta et al. 2007). The distributions of the columns, in BINS
-steps, are convolved for every range of query columns, so the p-value of an alignment is exact on
-this grid. The p-value of a pair is that of its best alignment, corrected for the number of
+:func:`match` takes two lists of motifs and returns p-, E- and q-values for each pair
+(:class:`Matches`), for :mod:`crmnet.interpretation.discovery` and ``crmnet motifs match``. Two
+motifs are aligned at every offset on both strands, and the Euclidean distances of the aligned
+columns are summed. The null distribution of such a sum comes from the distances between the query's
+columns and all columns of the database (Gupta et al. 2007). The distributions of the columns, in
+BINS steps, are convolved for every range of query columns, so the p-value of an alignment is exact
+on this grid. The p-value of a pair is that of its best alignment, corrected for the number of
 alignments.
 
-:func:`call` turns the best match into a name for people: a question mark says that the name is a
-guess, and a tract of A or T and a TATA box have their own names (:func:`element`), because several
-factors of the database look like them.
+:func:`call` converts the best match to a name for the reader. A question mark means that the name
+is uncertain. A tract of A or T and a TATA box have their own names (:func:`element`), because
+several factors of the database resemble them.
 
-Written in numpy, because the implementation of memelite compiles for most of a minute on first
-use.
+The module uses NumPy, because memelite's implementation compiles for almost a minute on first use.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ MIN_OVERLAP = 5
 """Fewest informative columns of the query in an overlap; motifs with fewer must overlap
 completely."""
 INFORMATIVE = 0.25
-"""Fewest bits of a column that counts as informative. Flat columns resemble the flat columns of any
-other motif, which says nothing about either."""
+"""Fewest bits of a column that counts as informative. Flat columns resemble those of any other
+motif, so their similarity means nothing."""
 MIN_INFORMATION = 1.0
-"""Fewest bits that the query's columns hold in an overlap."""
+"""Fewest bits of the query's columns in an overlap."""
 MAX_WIDTH = 150
 """Widest query; the null distributions of wider ones take gigabytes."""
 NAMED = 1e-3
-"""A motif takes the name of its best match below this p-value; above it the name is a guess."""
+"""A motif gets the name of its best match below this p-value; above it the name is uncertain."""
 POLY_A = "poly-A/T"
 """Name of tracts of A, T, or A followed by T."""
 TATA_BOX = "TATA box"
@@ -74,10 +74,10 @@ class Matches(NamedTuple):
 
 
 def call(query: Motif, target: Motif, p: float) -> str:
-    """What to call a motif whose match with ``target`` has this p-value.
+    """Name of a motif whose match with ``target`` has this p-value.
 
-    This is the name of :func:`element` if there is one, else the target's name, with a question
-    mark if the match is not better than NAMED, and a question mark alone if p is 1.
+    The name is that of :func:`element` if the motif is one. Otherwise it is the target's name, with
+    a question mark if p is NAMED or larger. If p is 1, the name is a question mark.
     """
     if p >= 1:
         return "?"
@@ -85,25 +85,25 @@ def call(query: Motif, target: Motif, p: float) -> str:
 
 
 def is_certain(name: str, p: float) -> bool:
-    """Whether a name of :func:`call`, with the p-value of the match, is no guess."""
+    """Whether a name of :func:`call` is certain, by the p-value of the match."""
     return name in (POLY_A, TATA_BOX) or p < NAMED
 
 
 def element(motif: Motif) -> str | None:
-    """POLY_A or TATA_BOX if that is what the motif is, on either strand; else None."""
+    """POLY_A or TATA_BOX if the motif is one of them, on either strand; else None."""
     information = motif.information
     return _element(motif.counts / motif.counts.sum(axis=0), information, ELEMENT_SHARE)
 
 
 def element_of_bases(bases: str) -> str | None:
-    """POLY_A or TATA_BOX if that is what a site consists of, on either strand; else None."""
+    """POLY_A or TATA_BOX if a site is one of them, on either strand; else None."""
     shares = np.array([[letter == base for letter in bases.upper()] for base in "ACGT"], float)
     return _element(shares, shares.sum(axis=0), ELEMENT_SHARE_OF_BASES)
 
 
-def _element(shares: Matrix, weight: Matrix, least: float) -> str | None:
-    """The element that holds the share ``least`` of the weight of the columns, if there is one."""
-    enough = least * weight.sum()
+def _element(shares: Matrix, weight: Matrix, min_share: float) -> str | None:
+    """The element with at least the share ``min_share`` of the columns' weight, if there is one."""
+    enough = min_share * weight.sum()
     if not enough:
         return None
     for forward, weights in ((shares, weight), (shares[::-1, ::-1], weight[::-1])):
@@ -120,19 +120,19 @@ def _element(shares: Matrix, weight: Matrix, least: float) -> str | None:
 
 
 def _tracts(shares: Matrix) -> list[tuple[int, int]]:
-    """First and one past the last column of runs of A, then T, one of the two TRACT long."""
+    """First and one past the last column of runs of A, then T, with TRACT of one of the two."""
     letters = "".join("AT"[int(t > a)] if max(a, t) >= 0.5 else "." for a, t in shares[[0, 3]].T)
     return [
-        found.span()
-        for found in re.finditer("A*T*", letters)
-        if max(found[0].count("A"), found[0].count("T")) >= TRACT
+        run.span()
+        for run in re.finditer("A*T*", letters)
+        if max(run[0].count("A"), run[0].count("T")) >= TRACT
     ]
 
 
 def match(queries: Sequence[Motif], targets: Sequence[Motif]) -> Matches:
     """Compare motifs with a database.
 
-    Where no overlap of the query holds MIN_INFORMATION, p is 1.
+    If no overlap contains MIN_INFORMATION bits of the query, p is 1.
 
     Raises:
         ValueError: If there are no targets, or a query is wider than MAX_WIDTH.
@@ -185,27 +185,27 @@ def _match_one(
     needed = np.minimum(MIN_OVERLAP, np.minimum(informative[-1], widths))
     query_columns = np.arange(query_width)
     for offset in range(-query_width + 1, int(widths.max())):
-        first = max(0, -offset)
-        last = np.clip(widths - offset, 0, query_width)
-        last = np.maximum(last, first)
-        allowed = informative[last] - informative[first] >= needed
-        allowed &= bits[last] - bits[first] >= MIN_INFORMATION
+        start = max(0, -offset)
+        stop = np.clip(widths - offset, 0, query_width)
+        stop = np.maximum(stop, start)
+        allowed = informative[stop] - informative[start] >= needed
+        allowed &= bits[stop] - bits[start] >= MIN_INFORMATION
         if not allowed.any():
             continue
         total = padded[query_columns, :, query_width + offset + query_columns].sum(axis=0)
         p = np.ones(n_matrices)
-        p[allowed] = tail[first, last[allowed], total[allowed]]
+        p[allowed] = tail[start, stop[allowed], total[allowed]]
         tried += allowed
         better = allowed & (p < best)
         best[better], best_offset[better] = p[better], offset
-        best_overlap[better] = (last - first)[better]
+        best_overlap[better] = (stop - start)[better]
     half = n_matrices // 2
     reverse = (best[half:] < best[:half]).astype(np.int64)
-    chosen = np.arange(half) + half * reverse
+    better_strand = np.arange(half) + half * reverse
     placements = tried[:half] + tried[half:]
-    corrected = -np.expm1(placements * np.log1p(-np.minimum(best[chosen], 1 - 1e-12)))
+    corrected = -np.expm1(placements * np.log1p(-np.minimum(best[better_strand], 1 - 1e-12)))
     corrected = np.where(placements > 0, corrected, 1.0)
-    return corrected, best_offset[chosen], reverse, best_overlap[chosen]
+    return corrected, best_offset[better_strand], reverse, best_overlap[better_strand]
 
 
 def _tails(similarity: npt.NDArray[np.int64]) -> Matrix:

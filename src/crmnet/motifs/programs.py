@@ -1,9 +1,10 @@
 """External programs that find and name motifs: STREME, MEME, TOMTOM and TF-MoDISco.
 
-Takes tokens and groups or attributions, gives motifs like :mod:`crmnet.motifs.discover`; used by
-:mod:`crmnet.interpretation.discovery`. Each program runs in a subprocess if it is installed. Its
-inputs and outputs stay in a folder, and its motifs are read from a MEME file. The programs only
-search; p-values come from held-out sequences, as for this package's own search.
+The functions take tokens and groups, or attributions, and return motifs as
+:mod:`crmnet.motifs.discover` does, to :mod:`crmnet.interpretation.discovery`. Each program runs in
+a subprocess if it is installed. The folder of its inputs and outputs is kept, and its motifs are
+read from a MEME file. The programs only search: p-values come from held-out sequences, as in the
+search of this package.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def find_program(engine: str) -> str:
     """Name of the program to run; for ``meme`` this is STREME if MEME is not installed.
 
     Raises:
-        FileNotFoundError: If the program is not on the PATH; the error tells how to install it.
+        FileNotFoundError: If the program is not on the PATH; the message shows how to install it.
     """
     for program in ("meme", "streme") if engine == "meme" else (engine,):
         if is_installed(program):
@@ -116,7 +117,7 @@ def program_motifs(
     folder: PathLike,
     options: DiscoverOptions,
 ) -> list[DiscoveredMotif]:
-    """Motifs that STREME or MEME finds in either of two groups, with the other as control.
+    """Motifs that STREME or MEME finds in one of two groups, with the other as control.
 
     Args:
         tokens: ``(B, L)`` inserts.
@@ -178,8 +179,8 @@ def modisco_motifs(
 ) -> list[DiscoveredMotif]:
     """Motifs that TF-MoDISco finds; its positive patterns are ``high``, its negative ones ``low``.
 
-    TF-MoDISco does not see the held-out sequences. Score thresholds come from seqlets
-    (:mod:`crmnet.motifs.seqlets`) of the sequences it sees, p-values from those of the others.
+    TF-MoDISco searches only a part of the sequences. Score thresholds come from seqlets
+    (:mod:`crmnet.motifs.seqlets`) of this part, p-values from seqlets of the held-out sequences.
 
     Args:
         attributed: Constructs; attributions of the adapters are treated as 0.
@@ -192,11 +193,11 @@ def modisco_motifs(
     """
     folder = Path(folder)
     order = np.random.default_rng(options.seed).permutation(len(attributed.tokens))
-    seen, unseen = np.split(order, [round(len(order) * (1 - options.held_out))])
-    patterns = _modisco(attributed, seen, insert, folder)
+    search_rows, test_rows = np.split(order, [round(len(order) * (1 - options.held_out))])
+    patterns = _modisco(attributed, search_rows, insert, folder)
     discovered: list[DiscoveredMotif] = []
     n_tested = 0
-    for sign, prefix, where in ((1, "pos", "high"), (-1, "neg", "low")):
+    for sign, prefix, direction in ((1, "pos", "high"), (-1, "neg", "low")):
         of_sign = [motif for motif in patterns if motif.id.startswith(prefix)]
         search, test = (
             seqlets_and_background(
@@ -206,13 +207,13 @@ def modisco_motifs(
                 options.seed,
                 SEQLET_FLANK,
             )
-            for rows in (seen, unseen)
+            for rows in (search_rows, test_rows)
         )
         if not (of_sign and search.response.any() and test.response.any()):
             continue
         candidates = [_as_candidate(motif, search, True, options) for motif in of_sign]
         tested = with_p_values(candidates, test, group_test(test))
-        discovered += [entry._replace(enriched=where) for entry in with_shares(tested, test)]
+        discovered += [entry._replace(enriched=direction) for entry in with_shares(tested, test)]
         n_tested += len(tested)
     return significant_motifs(discovered, n_tested, options, "T")
 

@@ -1,7 +1,7 @@
 """Position weight matrices: counts → probabilities → log-odds, and their scores along sequences.
 
-Takes tokens and counts, gives arrays; the base of the motif modules, independent of files and
-networks.
+All other motif modules use :class:`Motif` and :func:`scan_scores`. They take tokens and counts and
+return arrays, without files and networks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from crmnet.sequence import LETTERS, as_tokens, one_hot
 Matrix = npt.NDArray[np.float64]
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
 MAX_COUNT = 1e12
-"""Largest count of a base in a column; a larger number is no count of sites."""
+"""Largest count of a base in a column; a larger number cannot be a count of sites."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
-"""Refinement of a k-mer or rough matrix into a motif, from the sites that separate high from low.
+"""Refines a k-mer or a rough matrix to the motif whose sites best separate high from low sequences.
 
-Takes tokens and residuals (:mod:`crmnet.motifs.residual`), gives a matrix and its score threshold
-for a site to :mod:`crmnet.motifs.discover`. Scoring is compiled by numba, which takes one or two
-seconds on the first use after installation.
+:func:`refine` takes a matrix, tokens and residuals (:mod:`crmnet.motifs.residual`). It returns a
+better matrix and the score threshold of its sites to :mod:`crmnet.motifs.discover`. numba compiles
+the scoring, which takes one or two seconds on the first use after installation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ N_THRESHOLDS = 40
 MAX_ROUNDS = 7
 """Largest number of refinements of a matrix."""
 PERMISSIVE_ROUNDS = 3
-"""Number of first rounds with the permissive p-value, in which the matrix takes shape."""
+"""Number of first rounds, in which the permissive p-value admits more varied sites."""
 N_SCORE = -20.0
 """Log-odds of an N: so low that no site covers an N."""
 MIN_EDGE_BITS = 0.35
@@ -32,7 +32,7 @@ MIN_EDGE_BITS = 0.35
 STRENGTH_P = 2e-3
 """A site has a strength above 0 if at most this fraction of random k-mers scores as high."""
 SEED_SITES = 20.0
-"""Number of sites that an initial matrix is taken to be made of."""
+"""Number of sites that an initial matrix is assumed to have."""
 
 
 class SiteLimits(NamedTuple):
@@ -44,10 +44,11 @@ class SiteLimits(NamedTuple):
 
 
 SHAPING_LIMITS = SiteLimits(4e-4, 1e-3)
-"""For a new k-mer: a site in one of twenty random promoters. With weaker sites two motifs would
+"""For a new k-mer: one in twenty random promoters has a site. With weaker sites, two motifs would
 merge into one."""
 POLISHING_LIMITS = SiteLimits(1e-3, 1e-3)
-"""For a motif whose competitors are in the regression: here weak sites help more than they blur."""
+"""For a motif whose competitors are already in the regression: weaker sites then add more
+information than noise."""
 
 
 def best_scores(tokens: npt.ArrayLike, motif: Motif) -> tuple[Matrix, Integers, Booleans]:
@@ -106,10 +107,12 @@ def refine(
     limits: SiteLimits,
     min_sequences: int,
 ) -> tuple[Motif, float, float]:
-    """Refine a matrix on its own sites, and keep the version with the largest z.
+    """Refine a matrix round by round, and keep the version with the largest z.
+
+    Each round finds the sites of the matrix and makes the next matrix from them.
 
     Args:
-        start: Initial matrix, with uninformative columns where it may grow.
+        start: Initial matrix; uninformative columns at its edges let the motif grow.
         tokens: ``(B, L)`` sequences.
         residuals: Residuals of these sequences, which the motif should explain.
         limits: Largest p-values of a site.
@@ -122,17 +125,17 @@ def refine(
     tokens = as_tokens(tokens)
     motif = start = _cropped(start, tokens.shape[1])
     best: tuple[float, float, Motif] | None = None
-    before: Integers = np.zeros(0, np.int64)
+    previous_hits: Integers = np.zeros(0, np.int64)
     for step in range(MAX_ROUNDS):
         score, site_start, reverse = best_scores(tokens, motif)
         min_score = score_at_p(motif, limits.p_value)
         threshold = best_threshold(score, residuals, min_sequences, min_score)[1]
-        if step < PERMISSIVE_ROUNDS:  # a k-mer has one spelling: admit sites with another one
+        if step < PERMISSIVE_ROUNDS:  # a k-mer matches itself only: also admit similar sites
             threshold = min(threshold, score_at_p(motif, limits.permissive_p))
         hits = np.nonzero(score >= threshold)[0]
-        if step > PERMISSIVE_ROUNDS and np.array_equal(hits, before):
+        if step > PERMISSIVE_ROUNDS and np.array_equal(hits, previous_hits):
             break
-        before = hits
+        previous_hits = hits
         sites = _sites(tokens[hits], site_start[hits], reverse[hits], motif.width)
         counts = _excess_counts(sites, residuals.residual[hits])
         if counts is None:
@@ -177,7 +180,8 @@ def best_threshold(
 def _excess_counts(sites: Tokens, residual: Matrix) -> Matrix | None:
     """Letter counts at the sites of high sequences minus those of low ones, ``(4, W)``.
 
-    A site is weighted by twice its sequence's residual: 1 if both groups were equally likely.
+    The weight of a site is twice the residual of its sequence, which is 1 if the regression
+    predicts 1/2.
     """
     is_base = sites == np.arange(4)[:, None, None]
     net = (is_base * residual[:, None]).sum(axis=1)
@@ -219,7 +223,7 @@ def widen(motif: Motif, columns: int) -> Motif:
 
 
 def erase(tokens: Tokens, motif: Motif, threshold: float) -> None:
-    """Write N over every site, in place; several passes, because a sequence may have several."""
+    """Replace every site by N, in place; each of four passes erases the best site of a sequence."""
     rows = np.arange(len(tokens))
     for _ in range(4):
         score, start, _ = best_scores(tokens[rows], motif)

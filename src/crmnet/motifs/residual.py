@@ -1,12 +1,13 @@
 """Regression of expression on known motifs, and score tests of features on its residuals.
 
-Takes sequences with a response between 0 and 1 and the site strengths of the motifs found so far,
-gives residuals and z-scores for :mod:`crmnet.motifs.kmers` and :mod:`crmnet.motifs.refine`.
+The functions take sequences with a response between 0 and 1, and the site strengths of the motifs
+found so far. They return residuals and z-scores to :mod:`crmnet.motifs.kmers` and
+:mod:`crmnet.motifs.refine`.
 
 A logistic regression predicts the response from the strengths of these motifs and from the G + C
 stratum. A score test then measures how much a k-mer or a matrix would add to the prediction. A
-fragment or a variant of a motif in the regression adds nothing. Sites need not be erased, which
-would damage the sites of other motifs.
+fragment or a variant of a motif in the regression adds nothing. Therefore sites need not be erased;
+erasing them would damage overlapping sites of other motifs.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Residuals(NamedTuple):
 
 
 def fit_regression(sequences: LabelledSequences, features: Matrix) -> Regression:
-    """Ridge logistic regression of the response on features ``(B, K)``, one intercept a stratum."""
+    """Ridge logistic regression of the response on features ``(B, K)`` and on the strata."""
     strata = int(sequences.stratum.max(initial=0)) + 1
     design = np.hstack([np.eye(strata)[sequences.stratum], features])
     penalty = np.r_[np.full(strata, INTERCEPT_PENALTY), np.full(features.shape[1], SLOPE_PENALTY)]
@@ -115,10 +116,10 @@ def fit_regression(sequences: LabelledSequences, features: Matrix) -> Regression
 def compute_residuals(
     sequences: LabelledSequences, features: Matrix, regression: Regression
 ) -> Residuals:
-    """Residuals of these sequences, which may be others than those of the fit.
+    """Residuals of these sequences; they need not be the sequences of the fit.
 
     ``features`` is ``(B, K)``. The variance is that of a binary response, scaled to the variance of
-    the given response: relative ranks vary less than two groups do.
+    the actual response, because relative ranks vary less than two groups.
     """
     stratum = sequences.stratum
     predicted = _logistic(regression.intercept[stratum] + features @ regression.slope)

@@ -1,6 +1,7 @@
 """Sites of motifs in sequences, with p- and q-values like FIMO.
 
-Takes tokens and motifs, gives :class:`Hits`, for the tables and logos of
+:func:`find_sites` takes tokens and motifs, :func:`scan_file` a file and motifs. They return
+:class:`Hits` for the tables of ``crmnet motifs scan`` and the tables and logos of
 :mod:`crmnet.interpretation`. A score is a sum of log-odds in bits, rounded to a grid of 1/100 bit.
 The p-value of a score is the fraction of random k-mers of the motif's width, under the background,
 that score as high. It is exact on this grid: the distributions of the columns are convolved (Staden
@@ -148,14 +149,14 @@ class ScannedFile(NamedTuple):
 
     ids: list[str]
     hits: Hits
-    """Positions are those of the sequence in the file, also where adapters were added: a site that
-    reaches into an added adapter starts or ends where the sequence does."""
+    """Positions are those of the sequence in the file. A site that reaches into an added adapter
+    starts or ends with the sequence."""
     reaches_adapter: npt.NDArray[np.str_]
     """``5'`` or ``3'`` where a site reaches into this added adapter, else empty."""
     adapters_added: int
     """Number of sequences to which adapters were added."""
     best_p: Matrix
-    """The lowest p-value that any sequence of bases has, for each motif."""
+    """For each motif, the lowest p-value that a site can have."""
 
 
 def scan_file(
@@ -173,8 +174,8 @@ def scan_file(
         path: The file, or ``-`` for standard input.
         motifs: Motifs to search for.
         options: Threshold and background.
-        flanks: As in :func:`crmnet.sequence.prepare`. Sites that lie on an added adapter alone are
-            neither reported nor counted as tests.
+        flanks: As in :func:`crmnet.sequence.prepare`. Sites within an added adapter are neither
+            reported nor counted as tests.
         columns: As for :func:`crmnet.data.sequences.read_sequences`.
         iupac: ``n`` reads letters that stand for several bases as N.
 
@@ -192,11 +193,13 @@ def scan_file(
         has_adapters = np.zeros(len(block.ids), dtype=bool)
         if flanks != "none":
             has_adapters = _get_adapters(block.sequences, flanks)
-        flat, given, of_block = _flatten(block, path, has_adapters)
-        before = len(ADAPTER_5) * has_adapters
-        scanner.add(flat, given - before, given, given + of_block)
+        flat, sequence_starts, block_lengths = _flatten(block, path, has_adapters)
+        adapter_length = len(ADAPTER_5) * has_adapters
+        scanner.add(
+            flat, sequence_starts - adapter_length, sequence_starts, sequence_starts + block_lengths
+        )
         ids += block.ids
-        lengths += of_block.tolist()
+        lengths += block_lengths.tolist()
         added += int(has_adapters.sum())
     hits = scanner.hits()
     stop = np.array(lengths, dtype=np.int64)[hits.row]
@@ -212,8 +215,8 @@ def _get_adapters(sequences: Sequence[bytes], flanks: Flanks) -> npt.NDArray[np.
     left, right = len(ADAPTER_5), len(ADAPTER_3)
     ends = []
     for text in sequences:
-        known = text.strip(b"Nn")
-        ends.append(known[:left].ljust(left, b"N") + known[-right:].rjust(right, b"N"))
+        bases = text.strip(b"Nn")
+        ends.append(bases[:left].ljust(left, b"N") + bases[-right:].rjust(right, b"N"))
     tokens, _ = letters_to_tokens(ends)
     width = np.full(len(ends), left + right)
     found_5, found_3 = find_adapters(tokens, np.zeros_like(width), width)
@@ -225,28 +228,28 @@ def _flatten(
 ) -> tuple[Tokens, Integers, Integers]:
     """Tokens of all sequences with an N between any two, their first positions, their lengths."""
     lengths = np.array([len(text) for text in block.sequences], dtype=np.int64)
-    parts = [
+    texts = [
         ADAPTER_5.encode() + text + ADAPTER_3.encode() if add else text
         for text, add in zip(block.sequences, has_adapters.tolist(), strict=True)
     ]
-    sizes = np.array([len(part) for part in parts], dtype=np.int64)
+    sizes = np.array([len(text) for text in texts], dtype=np.int64)
     starts = np.cumsum(sizes + 1) - sizes - 1
-    (flat,), _ = letters_to_tokens([b"N".join(parts) + b"N"])
+    (flat,), _ = letters_to_tokens([b"N".join(texts) + b"N"])
     bad = np.nonzero(flat == INVALID)[0][:1]
-    wrong = [*(np.searchsorted(starts, bad, "right") - 1), *np.nonzero(lengths == 0)[0][:1]]
-    if wrong:
-        row = int(min(wrong))
+    faulty_rows = [*(np.searchsorted(starts, bad, "right") - 1), *np.nonzero(lengths == 0)[0][:1]]
+    if faulty_rows:
+        row = int(min(faulty_rows))
         name = f"{block.ids[row]} ({display_name(path)}, line {block.lines[row]})"
-        encode([block.sequences[row]], [name])  # the error that all commands give
+        encode([block.sequences[row]], [name])  # raises the error that all commands show
     return flat, starts + len(ADAPTER_5) * has_adapters, lengths
 
 
 class Scanner:
-    """Finds the sites of motifs in sequences that come block by block.
+    """Finds the sites of motifs in sequences that are added block by block.
 
-    Holds the sites, and the scores of CHUNK_SIZE positions at a time. The sequences of a block lie
-    in one line of tokens with an N between any two. No site covers an N, so no site extends over
-    the end of a sequence.
+    Memory holds all sites, and the scores of CHUNK_SIZE positions at a time. The sequences of a
+    block are joined to one array of tokens, with an N between any two. No site covers an N, so no
+    site extends over the end of a sequence.
     """
 
     def __init__(self, motifs: Sequence[Motif], options: ScanOptions = ScanOptions()) -> None:
@@ -276,34 +279,38 @@ class Scanner:
         Args:
             flat: ``(P,)`` tokens with an N after each sequence.
             starts: First position of each sequence in ``flat``, ascending.
-            first: First position that the user gave; before it lies an adapter.
-            stop: One past the last position that the user gave. Windows without any position
-                from ``first`` to ``stop`` are not searched.
+            first: First position of the sequence without an added adapter.
+            stop: One past its last position. Windows without any position from ``first`` to
+                ``stop`` are not searched.
         """
         widest = int(self.widths.max())
         padded = bool((first > starts).any())
         for begin in range(0, len(flat), CHUNK_SIZE):
             size = min(CHUNK_SIZE, len(flat) - begin)
-            piece = flat[begin : begin + size + widest - 1]
-            free = _free_of_n(piece, self.widths, size)
+            tokens = flat[begin : begin + size + widest - 1]
+            free = _free_of_n(tokens, self.widths, size)
             if padded:
                 position = begin + np.arange(size)
-                of = np.searchsorted(starts, position, "right") - 1
-                free &= (position + self.widths[:, None] > first[of]) & (position < stop[of])
+                sequence_of = np.searchsorted(starts, position, "right") - 1
+                free &= (position + self.widths[:, None] > first[sequence_of]) & (
+                    position < stop[sequence_of]
+                )
             strands = 2 if self.options.both_strands else 1
             self.tests += free.sum(axis=1) * strands
-            scores = scan_scores(piece[None], self.kernels)[0, :, :strands, :size]
+            scores = scan_scores(tokens[None], self.kernels)[0, :, :strands, :size]
             is_site = (scores >= self.thresholds[:, None, None]) & free[:, None]
             motif, strand, start = np.nonzero(is_site)
-            found = scores[motif, strand, start].astype(np.float64)
+            site_scores = scores[motif, strand, start].astype(np.float64)
             row = np.searchsorted(starts, begin + start, "right") - 1
-            self.parts.append((row + self.rows, motif, strand, begin + start - first[row], found))
+            self.parts.append(
+                (row + self.rows, motif, strand, begin + start - first[row], site_scores)
+            )
         self.rows += len(starts)
 
     def hits(self) -> Hits:
         """All sites so far, with q-values over all positions so far."""
-        none = np.zeros(0, dtype=np.int64)
-        parts = [(none, none, none, none, np.zeros(0)), *self.parts]
+        empty = np.zeros(0, dtype=np.int64)
+        parts = [(empty, empty, empty, empty, np.zeros(0)), *self.parts]
         row, motif, strand, start, score = map(np.concatenate, zip(*parts, strict=True))
         order = np.lexsort((start, row, motif))
         row, motif, strand, start, score = (
@@ -313,9 +320,9 @@ class Scanner:
         q = np.empty(len(row))
         bounds = np.searchsorted(motif, np.arange(len(self.tables) + 1))
         for number, (lowest, table) in enumerate(self.tables):
-            of_this = slice(bounds[number], bounds[number + 1])
-            p[of_this] = table[score[of_this].astype(np.int64) - lowest]
-            q[of_this] = q_values(p[of_this], int(self.tests[number]))
+            of_motif = slice(bounds[number], bounds[number + 1])
+            p[of_motif] = table[score[of_motif].astype(np.int64) - lowest]
+            q[of_motif] = q_values(p[of_motif], int(self.tests[number]))
         ends = start + self.widths[motif]
         signs = np.array(["+", "-"])[strand]
         return Hits(row, motif, start, ends, signs, score / STEPS_PER_BIT, p, q)
@@ -335,7 +342,7 @@ def q_values(p: npt.ArrayLike, tests: int) -> Matrix:
 
 
 def _free_of_n(tokens: Tokens, widths: Integers, size: int) -> npt.NDArray[np.bool_]:
-    """``(F, size)``: True at starts where a motif fits into the ``(P,)`` tokens and covers no N."""
+    """``(F, size)``: whether a motif that starts here fits into the tokens ``(P,)`` without N."""
     before = np.cumsum(np.concatenate([[0], tokens == N_TOKEN]))
     free = np.zeros((len(widths), size), dtype=bool)
     for number, width in enumerate(widths.tolist()):

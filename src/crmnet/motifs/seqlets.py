@@ -1,8 +1,9 @@
 """Motifs from attributions: k-mers that are enriched where a model attributes most.
 
-Takes inserts and the attribution of each base, gives motifs like :mod:`crmnet.motifs.discover`, for
-:mod:`crmnet.interpretation.discovery`. A *seqlet* is a window whose attributions have a larger sum
-than those of other windows. Motifs are discovered by comparing seqlets with windows of low
+:func:`attributed_motifs` takes inserts and the attribution of each base
+(:mod:`crmnet.interpretation.attribute`). It returns motifs as :mod:`crmnet.motifs.discover` does,
+to :mod:`crmnet.interpretation.discovery`. A *seqlet* is a window whose attributions have a larger
+sum than those of other windows. Motifs are discovered by comparing seqlets with windows of low
 importance.
 """
 
@@ -57,10 +58,10 @@ def extract_seqlets(
     for _ in range(MAX_PER_SEQUENCE):
         best_start = candidates.argmax(axis=1)
         best_sum = candidates[np.arange(len(candidates)), best_start]
-        chosen = np.nonzero(best_sum > limit)[0]
-        rows.append(chosen)
-        starts.append(best_start[chosen])
-        totals.append(best_sum[chosen] * sign)
+        strong = np.nonzero(best_sum > limit)[0]
+        rows.append(strong)
+        starts.append(best_start[strong])
+        totals.append(best_sum[strong] * sign)
         overlapping = np.abs(np.arange(candidates.shape[1]) - best_start[:, None]) < CORE
         candidates[overlapping] = -np.inf
     return Seqlets(*map(np.concatenate, (rows, starts, totals)))

@@ -1,1 +1,5 @@
-"""Prediction: the Predictor, tables of predictions, sharded jobs, export and distillation."""
+"""Prediction: the Predictor, tables of predictions, sharded jobs, export and distillation.
+
+The modules load models from :mod:`crmnet.runs`. Evaluation and interpretation use their
+predictions.
+"""

@@ -1,9 +1,9 @@
 """Distillation: a training set labelled by a model, from which another network learns.
 
-Takes a model and a data set and returns a data set for ``crmnet train``. Its rows are promoters of
-the given data set and new ones (:mod:`crmnet.data.unmeasured`), labelled with the model's
-predictions; the measured rows may stand beside them. A network that is trained on these rows learns
-the model's predictions (Hinton, Vinyals & Dean 2015). There can be more rows than were ever
+:func:`distil` takes a model and a data set and returns a data set for ``crmnet train``. Its rows
+are promoters of the given data set and new ones (:mod:`crmnet.data.unmeasured`), labelled with the
+model's predictions; measured rows may be added. A network that is trained on these rows learns the
+model's predictions (Hinton, Vinyals & Dean 2015). The new data set can have more rows than were
 measured.
 """
 
@@ -38,9 +38,9 @@ from crmnet.sequence import sequence_lengths
 log = logging.getLogger("crmnet")
 
 CHUNK = 1 << 15
-"""New promoters made, compared and labelled at a time."""
+"""Number of new promoters generated, compared and labelled at a time."""
 FEWEST = 1000
-"""Fewest promoters made at a time, of which some are left out."""
+"""Smallest number of promoters generated at a time; some of them may be left out."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ def _label_media(predictor: Predictor, options: DistilOptions) -> list[str]:
 
 
 def _families(promoters: NewPromoters, family: Hashes) -> Hashes:
-    """Family of each promoter: that of its parent, or one of its own."""
-    own = insert_hashes(promoters.tokens)
-    return np.where(promoters.parent == NO_PARENT, own, family[promoters.parent])
+    """Family of each promoter: that of its parent, or a new one if it has no parent."""
+    new_family = insert_hashes(promoters.tokens)
+    return np.where(promoters.parent == NO_PARENT, new_family, family[promoters.parent])
 
 
 def _promoters(
@@ -167,8 +167,8 @@ def _promoters(
     source = Inserts.of(dataset, rows)
     while left:
         n = min(CHUNK, max(left, FEWEST))
-        made = _unrelated(new_promoters(source, n, options.recipe, rng, native), without)
-        tokens, parent = made.tokens[:left], made.parent[:left]
+        unrelated = _unrelated(new_promoters(source, n, options.recipe, rng, native), without)
+        tokens, parent = unrelated.tokens[:left], unrelated.parent[:left]
         left -= len(tokens)
         yield NewPromoters(tokens, parent)
 

@@ -1,7 +1,7 @@
 """Export of a model for other programs, as ONNX or as a program of torch.export.
 
-Takes a :class:`~crmnet.prediction.predictor.Predictor`, writes one file for any batch size, and
-checks that it predicts the same as PyTorch; called by ``crmnet models export``.
+The functions take a :class:`~crmnet.prediction.predictor.Predictor`, write one file for any batch
+size, and check that the file predicts the same as PyTorch. ``crmnet models export`` calls them.
 
 The input is one-hot ``(B, 4, L)`` float32, or bytes ``(B, L)`` uint8, which the exported network
 converts to one-hot. Bytes are tokens (A 0, C 1, G 2, T 3, N 4) or ASCII letters in either case, so
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
-from crmnet.files import PathLike, make_room, write_atomically
+from crmnet.files import PathLike, make_parent_folder, write_atomically
 from crmnet.prediction.predictor import Predictor
 
 Input = Literal["onehot", "tokens"]
@@ -74,7 +74,7 @@ def export_onnx(predictor: Predictor, path: PathLike, *, reads: Input = "onehot"
         ModuleNotFoundError: If onnx, onnxscript or onnxruntime is not installed.
         ValueError: If the name is ``*.pt2``, or the difference exceeds :data:`TOLERANCE`; no file
             is written then.
-        OSError: As :func:`crmnet.files.make_room`.
+        OSError: As :func:`crmnet.files.make_parent_folder`.
     """
     path = Path(path)
     onnx, onnxruntime = import_onnx()
@@ -82,7 +82,7 @@ def export_onnx(predictor: Predictor, path: PathLike, *, reads: Input = "onehot"
         raise ValueError(
             f"*.pt2 is for programs of torch.export; name the ONNX file *.onnx; got {path}"
         )
-    make_room(path)
+    make_parent_folder(path)
     model, example = _exportable_network(predictor, reads)
     with _quiet():
         program = torch.onnx.export(
@@ -138,12 +138,12 @@ def export_program(predictor: Predictor, path: PathLike, *, reads: Input = "oneh
 
     Raises:
         ValueError: If the name is not ``*.pt2``, or the difference exceeds :data:`TOLERANCE`.
-        OSError: As :func:`crmnet.files.make_room`.
+        OSError: As :func:`crmnet.files.make_parent_folder`.
     """
     path = Path(path)
     if path.suffix != ".pt2":
         raise ValueError(f"name the program of torch.export *.pt2; got {path}")
-    make_room(path)
+    make_parent_folder(path)
     model, example = _exportable_network(predictor, reads)
     with _quiet():
         program = torch.export.export(

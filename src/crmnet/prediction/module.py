@@ -1,7 +1,7 @@
-"""A predictor as a plain ``nn.Module``, for libraries that take one.
+"""A predictor as a plain ``nn.Module``, for libraries that work on modules.
 
-:meth:`crmnet.prediction.predictor.Predictor.module` makes it; tangermeme, captum and ledidi take it
-as it is.
+:meth:`crmnet.prediction.predictor.Predictor.module` returns a :class:`PlainModule`. Attribution
+(:mod:`crmnet.interpretation.attribute`), tangermeme, captum and ledidi use it without a wrapper.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class PlainModule(nn.Module):
         """Wrap a network.
 
         Args:
-            network: ``(B, 4, length)`` → ``(B, n_media)``; stays as it is.
-            output: The one output to keep, as ``(B, 1)``; None keeps all.
-            length: Positions that the network sees.
+            network: ``(B, 4, length)`` → ``(B, n_media)``; it is not changed.
+            output: Index of the only output to keep, as ``(B, 1)``; None keeps all.
+            length: Number of positions of the network's input.
             insert_only: The input is inserts, all of one length; adapters and padding are added.
         """
         super().__init__()
@@ -63,8 +63,10 @@ class PlainModule(nn.Module):
 
     def _check(self, x_BCL: Tensor) -> None:
         if self.insert_only:
-            fits, wanted = x_BCL.shape[2:] <= (self._longest,), f"L at most {self._longest}"
+            fits, expected = x_BCL.shape[2:] <= (self._longest,), f"L at most {self._longest}"
         else:
-            fits, wanted = x_BCL.shape[2:] == (self.length,), f"L {self.length}"
+            fits, expected = x_BCL.shape[2:] == (self.length,), f"L {self.length}"
         if x_BCL.ndim != 3 or x_BCL.shape[1] != 4 or not fits:
-            raise ValueError(f"input must be one-hot (B, 4, L), {wanted}; got {tuple(x_BCL.shape)}")
+            raise ValueError(
+                f"input must be one-hot (B, 4, L), {expected}; got {tuple(x_BCL.shape)}"
+            )

@@ -1,8 +1,9 @@
 """Prediction of expression from sequences; handles batches, device and evaluation mode.
 
-Takes a model (a run folder, a packed file or the name of a bundled one) and sequences or tokens,
-gives numbers in the unit of each medium, with their uncertainty if the model is calibrated.
-Evaluation, explanation, design and the server use a :class:`Predictor` for all predictions.
+:meth:`Predictor.load` opens a model (a run folder, a packed file or the name of a bundled one;
+:mod:`crmnet.runs`). A :class:`Predictor` takes sequences or tokens and returns numbers in the unit
+of each medium, with their uncertainty if the model is calibrated. Evaluation and interpretation use
+it for all predictions.
 
     from crmnet import Predictor
     Predictor.load("RUN").predict(["TGCATTTTTTTCACATC..."])
@@ -80,7 +81,7 @@ class Rescaled(nn.Module):
 
 @dataclass(repr=False)
 class Predictor:
-    """A trained model that predicts; made by :meth:`load`."""
+    """A trained model that predicts; :meth:`load` creates it."""
 
     model: nn.Module
     """``(B, 4, 112)`` one-hot → ``(B, n_media)`` in the units of the media; in evaluation mode."""
@@ -89,7 +90,7 @@ class Predictor:
     device: torch.device
     batch_size: int = BATCH_SIZE
     length: int = sequence.LENGTH
-    """Positions that the network sees."""
+    """Number of positions of the network's input."""
     fast: nn.Module | None = None
     """Inference-optimised copy of :attr:`model`, in the requested precision, used for predictions;
     None means :attr:`model`. If the weights of :attr:`model` change, it is made again. Attribution
@@ -99,7 +100,7 @@ class Predictor:
     units: Mapping[str, str] = field(default_factory=dict)
     """Output → unit of its predictions, if the training data state one."""
     precision: Precision = "fp32"
-    """Of the arithmetic of :attr:`fast`."""
+    """Precision of the arithmetic of :attr:`fast`."""
     records: Sequence[RunRecord] = ()
     """Records of the members; empty if made by hand."""
     name: str | None = None
@@ -125,21 +126,21 @@ class Predictor:
 
         Args:
             model: A run folder, a packed file, or the name of a bundled model.
-            device: ``auto`` for the fastest that is there, or whatever :class:`torch.device`
-                takes: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a device itself.
+            device: ``auto`` for the fastest available device, or an argument of
+                :class:`torch.device`: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or a device.
             batch_size: Sequences per forward pass; lower it if memory runs out.
-            precision: ``fp32`` predicts what the network does up to rounding; ``bf16`` computes in
-                bfloat16, faster on processors that can, with some 3 correct digits.
+            precision: ``fp32`` predicts the same as the network up to rounding; ``bf16`` computes
+                in bfloat16, faster on processors that support it, with about 3 correct digits.
 
         Raises:
             FileNotFoundError: If there is no such model.
-            ValueError: If its contents are not a whole, matching model, the precision is unknown,
-                or this machine has no such device.
+            ValueError: If its files are damaged or do not belong together, the precision is
+                unknown, or this machine has no such device.
         """
         if precision not in DTYPES:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}")
         loaded, device = load_model(model), choose_device(device)
-        network = _whole(loaded).to(device).eval()
+        network = _complete_model(loaded).to(device).eval()
         card = loaded.card
         return cls(
             network, loaded.media, device, batch_size, loaded.length,
@@ -235,8 +236,8 @@ class Predictor:
     ) -> sequence.Tokens:
         if not all(isinstance(text, str | bytes) for text in texts):
             sequence.letters_to_tokens(texts)  # names the one that is not text
-        parts = [sequence.windows(text, window, flanks, self.length) for text in texts]
-        return sequence.window_constructs(texts, parts, flanks=flanks, length=self.length)[0]
+        windows = [sequence.windows(text, window, flanks, self.length) for text in texts]
+        return sequence.window_constructs(texts, windows, flanks=flanks, length=self.length)[0]
 
     def profile(
         self,
@@ -260,19 +261,19 @@ class Predictor:
         """
         if not isinstance(text, str | bytes):
             raise ValueError(f"profile takes one sequence as text; got {type(text).__name__}")
-        parts = sequence.windows(text, step, flanks, self.length)
+        windows = sequence.windows(text, step, flanks, self.length)
         expression, trust = [], []
-        for first in range(0, len(parts), WINDOWS):
-            some = parts[first : first + WINDOWS]
+        for first_window in range(0, len(windows), WINDOWS):
+            windows_of_block = windows[first_window : first_window + WINDOWS]
             tokens, _ = sequence.window_constructs(
-                [text], [some], flanks=flanks, length=self.length
+                [text], [windows_of_block], flanks=flanks, length=self.length
             )
             assessed = self.assess_tokens(tokens)
             expression.append(assessed.expression)
             trust.append(assessed.trust)
         return Profile(
-            np.array([part.start + 1 for part in parts]),
-            np.array([part.stop for part in parts]),
+            np.array([part.start + 1 for part in windows]),
+            np.array([part.stop for part in windows]),
             np.concatenate(expression),
             joined(trust),
         )
@@ -357,18 +358,18 @@ class Predictor:
         return expression, spread
 
     def module(self, medium: str | None = None, insert_only: bool = False) -> nn.Module:
-        """The network as a plain ``nn.Module`` that tangermeme, captum and ledidi take as it is.
+        """The network as a plain ``nn.Module``, which tangermeme, captum and ledidi can use.
 
-        It is a copy in evaluation mode on :attr:`device`, gives float32 predictions in the media's
-        units, and lets gradients through to its input. Every layer of the bundled models has a
+        It is a copy in evaluation mode on :attr:`device`. It returns float32 predictions in the
+        media's units, and gradients reach its input. Every layer of the bundled models has a
         DeepLIFT rule in tangermeme.
 
         Args:
             medium: The medium to predict, ``(B, 1)``; None predicts all, ``(B, n_media)``.
             insert_only: The input is one-hot inserts ``(B, 4, L)`` of one length L, such as 80;
-                adapters and padding are added inside. Otherwise it is complete constructs with
-                their padding, ``(B, 4, length)``, all zeros where the base is N. tangermeme's
-                attributions and ledidi take no N, so they need True.
+                the module adds adapters and padding. Otherwise the input is complete constructs
+                with padding, ``(B, 4, length)``, all zeros where the base is N. tangermeme's
+                attributions and ledidi refuse N, so they need True.
 
         Raises:
             ValueError: If the medium is not known.
@@ -394,15 +395,15 @@ class Predictor:
         return digest.hexdigest()
 
     def medium_index(self, medium: str) -> int:
-        """The output that stands for ``medium``."""
+        """Index of the output for ``medium``."""
         return output_of(medium, self.media)
 
     def unit(self, medium: str) -> str | None:
-        """Unit of what is predicted for ``medium``; None if the training data do not state it."""
+        """Unit of the predictions for ``medium``; None if the training data do not state it."""
         return self.units.get(self.media[self.medium_index(medium)])
 
 
-def _whole(loaded: LoadedModel) -> nn.Module:
+def _complete_model(loaded: LoadedModel) -> nn.Module:
     """The network of a run, or the ensemble of a packed model, in the units of its media."""
     card = loaded.card
     strands = card is not None and card.reverse_complement
@@ -447,7 +448,7 @@ def _on_both_strands(network: nn.Module) -> nn.Module:
 
 
 class Profile(NamedTuple):
-    """Predictions along one sequence, one row a window."""
+    """Predictions along one sequence, one row per window."""
 
     start: npt.NDArray[np.int64]
     """``(W,)``, first base of each window in the given sequence, from 1."""

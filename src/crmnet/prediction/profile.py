@@ -1,7 +1,8 @@
 """Profiles of long sequences as bedGraph and as a picture.
 
-Takes the blocks of :func:`crmnet.prediction.table.predict_file` with a step, whose rows are
-windows; gives one :class:`ProfileTrack` a sequence, and writes them.
+:class:`Tracks` collects the windows that :func:`crmnet.prediction.table.predict_file` predicts with
+``--tile``, and returns one :class:`ProfileTrack` per sequence. ``crmnet predict`` writes and draws
+them with the functions below.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_PANELS = 12
-"""Sequences that a picture shows."""
+"""Largest number of sequences in a picture."""
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -51,7 +52,7 @@ def check_picture(path: PathLike) -> None:
 
 
 class Tracks:
-    """Collects blocks of windows into one track a sequence."""
+    """Collects blocks of windows into one track per sequence."""
 
     def __init__(self) -> None:
         self.blocks: list[list[PredictedBlock]] = []
@@ -59,8 +60,8 @@ class Tracks:
     def add(self, block: PredictedBlock) -> None:
         """Append the windows of one sequence, or its next windows."""
         assert block.start is not None
-        last = self.blocks[-1][-1] if self.blocks else None
-        if last is None or last.start is None or block.start[0] <= last.start[-1]:
+        previous = self.blocks[-1][-1] if self.blocks else None
+        if previous is None or previous.start is None or block.start[0] <= previous.start[-1]:
             self.blocks.append([])
         self.blocks[-1].append(block)
 
@@ -68,13 +69,17 @@ class Tracks:
         """The tracks, in the order of the sequences."""
         return [
             ProfileTrack(
-                own[0].ids[0],
-                np.concatenate([block.start for block in own if block.start is not None]),
-                np.concatenate([block.end for block in own if block.end is not None]),
-                np.concatenate([block.expression for block in own]),
-                joined([block.trust for block in own]),
+                blocks_of_sequence[0].ids[0],
+                np.concatenate(
+                    [block.start for block in blocks_of_sequence if block.start is not None]
+                ),
+                np.concatenate(
+                    [block.end for block in blocks_of_sequence if block.end is not None]
+                ),
+                np.concatenate([block.expression for block in blocks_of_sequence]),
+                joined([block.trust for block in blocks_of_sequence]),
             )
-            for own in self.blocks
+            for blocks_of_sequence in self.blocks
         ]
 
 
@@ -96,7 +101,7 @@ def bedgraph_lines(track: ProfileTrack, values: npt.ArrayLike) -> Iterable[str]:
 def write_bedgraph(
     path: PathLike, predictor: Predictor, tracks: Sequence[ProfileTrack], media: Sequence[str]
 ) -> None:
-    """Write one track a medium; see :func:`bedgraph_lines`."""
+    """Write one track per medium; see :func:`bedgraph_lines`."""
     lines = []
     for medium in media:
         index = predictor.medium_index(medium)
@@ -109,7 +114,7 @@ def write_bedgraph(
 def profile_figure(
     predictor: Predictor, tracks: Sequence[ProfileTrack], media: Sequence[str]
 ) -> Figure:
-    """One panel a sequence, for the first :data:`MOST_PANELS`; made within the figures' style."""
+    """One panel per sequence, for the first :data:`MOST_PANELS`; the caller sets the style."""
     from matplotlib.figure import Figure
 
     from crmnet.figures.profile import expression_profile

@@ -1,19 +1,20 @@
 """Prediction of large files by one or more processes, in parts, with resume after interruption.
 
-Takes a predictor and a :class:`ShardedJob`, writes one prediction table; called by ``crmnet
-predict``. While a job runs, its parts are in a folder beside the output:
+:func:`predict_sharded` takes a predictor and a :class:`ShardedJob` and writes one prediction table
+(:mod:`crmnet.prediction.table` computes its columns); ``crmnet predict`` calls it. While a job
+runs, its parts are in a folder beside the output:
 
     OUTPUT.parts/
       job.json                        parameters of the job, and whether the parts are joined
       part-1f0c9a2b-00000000.parquet  predictions for the first rows of the input, and so on
 
-The letters in the name of a part are a hash of the job, so that another job does not use it. Every
-process reads the input and predicts the parts whose number modulo the number of processes is its
-rank. Existing parts are not predicted again, even if the number of processes has changed. When all
-parts exist, the process of rank 0 joins them in order. Processes communicate only through this
-folder. Therefore they may run on several nodes with a shared file system, under ``torchrun`` or
-with their ranks given. Each holds the lock of its rank, so that no second process takes the same
-rank, and rank 0 does not wait for a process that does not run.
+The name of a part contains a hash of the job, so that no other job uses the part. Every process
+reads the input and predicts the parts whose number modulo the number of processes is its rank.
+Existing parts are not predicted again, even if the number of processes has changed. When all parts
+exist, the process of rank 0 joins them in order. Processes communicate only through this folder.
+Therefore they may run on several nodes with a shared file system, under ``torchrun`` or with
+``--rank``. Each process holds the lock of its rank. The lock prevents that a second process gets
+the same rank, and tells rank 0 whether a missing process is still running.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from crmnet.files import (
     is_locked,
     is_stream,
     locked,
-    make_room,
+    make_parent_folder,
     write_atomically,
     write_text_atomically,
 )
@@ -63,8 +64,8 @@ POLL_SECONDS = 0.2
 """Interval at which rank 0 checks for the parts of other processes."""
 ABSENT_SECONDS = 60.0
 """Time without a new part after which rank 0 stops waiting for a process that does not run."""
-SAY_SECONDS = 60.0
-"""Interval at which rank 0 says for what it waits."""
+LOG_SECONDS = 60.0
+"""Interval at which rank 0 logs which parts are missing."""
 
 log = logging.getLogger("crmnet")
 
@@ -152,7 +153,7 @@ def predict_sharded(
     predictor: Predictor,
     job: ShardedJob,
     process: ProcessRank,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda rows: None,
 ) -> sequence.Preparation:
     """Predict the parts of this process; rank 0 then waits for the others and joins all parts.
 
@@ -166,17 +167,17 @@ def predict_sharded(
         Counts of adapters added and other changes to the sequences predicted in this call.
 
     Raises:
-        FileExistsError: If the output exists, of another job, and may not be replaced.
+        FileExistsError: If the output of another job exists and may not be replaced.
         ValueError: If the folder contains parts of another job, or a sequence cannot be read.
-        OSError: As :func:`crmnet.files.make_room`.
+        OSError: As :func:`crmnet.files.make_parent_folder`.
         WriteError: If another process has the same rank, or rank 0 waits for one that does not run.
     """
-    make_room(job.output)
+    make_parent_folder(job.output)
     parameters = _job_parameters(predictor, job)
     job.folder.mkdir(parents=True, exist_ok=True)
-    what = f"{job.output} as rank {process.rank}"
+    title = f"{job.output} as rank {process.rank}"
     try:
-        with locked(_rank_file(job, process.rank), what=what):
+        with locked(_rank_file(job, process.rank), title=title):
             return _predict_parts(predictor, job, parameters, process, progress)
     except FileExistsError:
         with suppress(OSError):  # it holds an earlier job.json
@@ -185,7 +186,7 @@ def predict_sharded(
 
 
 def _rank_file(job: ShardedJob, rank: int) -> Path:
-    """The path whose lock the process of a rank holds; there is no such file."""
+    """Path for the lock of a rank; only the lock file exists, not this file."""
     return job.folder / f"rank-{rank}"
 
 
@@ -199,48 +200,48 @@ def _predict_parts(
     existing = _start_or_resume(job, parameters, process.rank)
     tag = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:8]
 
-    def part(number: int) -> Path:
+    def part_path(number: int) -> Path:
         return job.folder / f"part-{tag}-{number:08d}.parquet"
 
     if existing is None:
         return sequence.Preparation()
     names = column_names(predictor, job.media, by_window=job.window is not None)
-    done, number = sequence.Preparation(), -1
+    preparation, number = sequence.Preparation(), -1
     for number, rows in enumerate(
         _in_parts(read_sequences(job.input, columns=job.columns), job.rows)
     ):
-        path = part(number)
+        path = part_path(number)
         if number % process.world_size != process.rank or path.name in existing:
             continue
         predicted = predict_block(predictor, job.input, rows, job.reading)
         with TableWriter(path, names) as table:
             table.write(table_columns(predictor, predicted, job.media))
-        done += predicted.preparation
-        progress(done.total)
+        preparation += predicted.preparation
+        progress(preparation.total)
     if process.rank == 0:
-        paths = [part(n) for n in range(number + 1)]
+        paths = [part_path(n) for n in range(number + 1)]
         _wait_for(paths, job, process)
         join(paths, job.output, names, job.digits)
         _write_job(job, {**parameters, "joined": True})
         _remove_parts(job)
-    return done
+    return preparation
 
 
 def _wait_for(paths: Sequence[Path], job: ShardedJob, process: ProcessRank) -> None:
-    """Wait for the parts of the other processes, and say so.
+    """Wait for the parts of the other processes, and log which ones are missing.
 
     Raises:
         WriteError: If a process whose parts are missing does not run.
     """
-    progress = said = time.monotonic()
+    last_progress = last_logged = time.monotonic()
     before: list[int] | None = None
     while missing := [number for number, path in enumerate(paths) if not path.exists()]:
         now = time.monotonic()
         ranks = sorted({number % process.world_size for number in missing})
         names = f"rank{'s' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
         if missing != before:
-            progress = now
-        elif now - progress > ABSENT_SECONDS and not any(
+            last_progress = now
+        elif now - last_progress > ABSENT_SECONDS and not any(
             is_locked(_rank_file(job, rank)) for rank in ranks
         ):
             raise WriteError(
@@ -248,8 +249,8 @@ def _wait_for(paths: Sequence[Path], job: ShardedJob, process: ProcessRank) -> N
                 "running; start it, or give the same command another number of processes: "
                 "finished parts are kept"
             )
-        if before is None or now - said > SAY_SECONDS:
-            said = now
+        if before is None or now - last_logged > LOG_SECONDS:
+            last_logged = now
             log.info("waiting for %d parts of %s", len(missing), names)
         before = missing
         time.sleep(POLL_SECONDS)

@@ -1,8 +1,10 @@
-"""Prediction tables: reads the sequences of a file and gives columns, block by block.
+"""Prediction tables: predicts the sequences of a file and returns columns, block by block.
 
-A table has ``id``, with windows ``start`` and ``end``, then for each medium ``expression_<medium>``
-and for a calibrated model ``low_<medium>``, ``high_<medium>`` and ``percentile_<medium>``, at last
-``unlike_training``. Text is rounded for reading; Parquet, and text on request, has all digits.
+``crmnet predict`` and :mod:`crmnet.prediction.sharded` write these columns. The first column is
+``id``; if rows are windows, ``start`` and ``end`` follow. Each medium has ``expression_<medium>``,
+and with a calibrated model also ``low_<medium>``, ``high_<medium>`` and ``percentile_<medium>``.
+The last column of a calibrated model is ``unlike_training``. Numbers in text files are rounded
+unless the user requests all digits. Parquet has all digits.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ class Reading:
 
     flanks: sequence.Flanks = "auto"
     window: sequence.Window | None = None
-    """The end that is read of a sequence that is too long; None refuses it."""
+    """Which end of a sequence that is too long is read; None refuses such a sequence."""
     tile: int | None = None
-    """Bases from window to window of a profile; None makes none."""
+    """Bases from window to window of a profile; None makes no profile."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Role → column name, as for :func:`crmnet.data.sequences.read_sequences`."""
     iupac: sequence.Iupac = "error"
@@ -69,7 +71,7 @@ class PredictedBlock(NamedTuple):
     trust: Trust | None = None
     """None if the model is not calibrated."""
     start: npt.NDArray[np.int64] | None = None
-    """First base of each window in the given sequence, from 1; None if rows are no windows."""
+    """First base of each window in the given sequence, from 1; None if rows are not windows."""
     end: npt.NDArray[np.int64] | None = None
     """Last base of each window."""
     sequences: int = 0
@@ -90,7 +92,7 @@ def predict_file(
     Args:
         predictor: The model.
         path: The file, or ``-``.
-        flanks: As for :func:`crmnet.sequence.prepare`; ``reading`` has its own.
+        flanks: As for :func:`crmnet.sequence.prepare`; not used if ``reading`` is given.
         reading: How to read the sequences; None means without windows.
 
     Raises:
@@ -110,11 +112,11 @@ def predict_block(
 ) -> PredictedBlock:
     """Predict a block of the file ``path``; an error names the file and the row's line."""
     if reading.window is not None:
-        parts = [
+        windows = [
             sequence.windows(text, reading.window, reading.flanks, predictor.length)
             for text in block.sequences
         ]
-        found = _predict_windows(predictor, path, block, reading, parts)
+        found = _predict_windows(predictor, path, block, reading, windows)
         return found._replace(sequences=len(block.ids))
     tokens, preparation = prepare_block(
         block, path, reading.flanks, predictor.length, iupac=reading.iupac, remedy=REMEDY
@@ -137,11 +139,11 @@ def _profiles(
     """Profiles of the sequences of a block, at most :data:`WINDOWS` windows at a time."""
     assert reading.tile is not None
     for row, text in enumerate(block.sequences):
-        one = SequenceBlock([block.ids[row]], [block.lines[row]], [text])
-        parts = sequence.windows(text, reading.tile, reading.flanks, predictor.length)
-        for first in range(0, len(parts), WINDOWS):
-            some = parts[first : first + WINDOWS]
-            found = _predict_windows(predictor, path, one, reading, [some])
+        single = SequenceBlock([block.ids[row]], [block.lines[row]], [text])
+        windows = sequence.windows(text, reading.tile, reading.flanks, predictor.length)
+        for first in range(0, len(windows), WINDOWS):
+            windows_of_block = windows[first : first + WINDOWS]
+            found = _predict_windows(predictor, path, single, reading, [windows_of_block])
             yield found._replace(sequences=int(first == 0))
 
 
@@ -150,25 +152,29 @@ def _predict_windows(
     path: PathLike,
     block: SequenceBlock,
     reading: Reading,
-    parts: list[list[sequence.Stretch]],
+    windows: list[list[sequence.Stretch]],
 ) -> PredictedBlock:
     texts = block.sequences
     if reading.iupac == "n":
         texts = [sequence.iupac_as_n(text) for text in texts]
     names = block_names(block, path)
     tokens, preparation = sequence.window_constructs(
-        texts, parts, names, flanks=reading.flanks, length=predictor.length
+        texts, windows, names, flanks=reading.flanks, length=predictor.length
     )
-    flat = [part for own in parts for part in own]
-    windows = [
-        f"{name}, bases {part.start + 1}–{part.stop}"
-        for name, own in zip(names, parts, strict=True)
-        for part in own
+    all_windows = [window for windows_of_row in windows for window in windows_of_row]
+    window_names = [
+        f"{name}, bases {window.start + 1}–{window.stop}"
+        for name, windows_of_row in zip(names, windows, strict=True)
+        for window in windows_of_row
     ]
-    expression, trust = _assess(predictor, tokens, windows)
-    ids = [name for name, own in zip(block.ids, parts, strict=True) for _ in own]
-    start = np.array([part.start + 1 for part in flat], dtype=np.int64)
-    end = np.array([part.stop for part in flat], dtype=np.int64)
+    expression, trust = _assess(predictor, tokens, window_names)
+    ids = [
+        name
+        for name, windows_of_row in zip(block.ids, windows, strict=True)
+        for _ in windows_of_row
+    ]
+    start = np.array([window.start + 1 for window in all_windows], dtype=np.int64)
+    end = np.array([window.stop for window in all_windows], dtype=np.int64)
     return PredictedBlock(ids, expression, preparation, trust, start, end)
 
 
@@ -189,8 +195,13 @@ def column_names(
     """
     calibration = None if predictor.card is None else predictor.card.calibration
     names = [f"{kind}_{medium}" for medium in media for kind in _kinds(predictor)]
-    where = ["start", "end"] if by_window else []
-    return ["id", *where, *names, *(["unlike_training"] if calibration is not None else [])]
+    position_columns = ["start", "end"] if by_window else []
+    return [
+        "id",
+        *position_columns,
+        *names,
+        *(["unlike_training"] if calibration is not None else []),
+    ]
 
 
 def _kinds(predictor: Predictor) -> list[str]:
@@ -201,7 +212,7 @@ def _kinds(predictor: Predictor) -> list[str]:
 
 
 def unit_lines(predictor: Predictor, media: Sequence[str]) -> Iterator[str]:
-    """What the columns mean: unit of each medium if it is known, interval, percentile and flags."""
+    """Meaning of the columns: unit of each medium if it is known, interval, percentile, flags."""
     for medium in media:
         unit = predictor.unit(medium)
         if unit == BIN_UNIT:

@@ -1,6 +1,7 @@
 """Figures of a data set: labels, lengths, base composition, families.
 
-They are not part of :mod:`crmnet.data.check`, because ``data`` may not import ``figures``.
+``data check`` calls :func:`write_check` with the result of :mod:`crmnet.data.check`. The figures
+are in this folder because ``data`` may not import ``figures``.
 """
 
 from __future__ import annotations
@@ -81,23 +82,23 @@ def many_integer_bins(medium: Mapping[str, Any]) -> bool:
 def manifest_histograms(
     manifest: Mapping[str, Any], bars: int = 48
 ) -> dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Medium → left edges and counts of at most ``bars`` bars, made of the manifest's fine bins.
+    """Medium → left edges and counts of at most ``bars`` bars, from the manifest's fine bins.
 
     If many labels are integer bins, narrow bars would alternate between high and low. Bars are then
     one sorting bin wide and centred on the integers.
     """
     histograms = {}
-    for medium, found in manifest["media"].items():
-        fine = {int(k): v for k, v in found["histogram"]["bins"].items()}
-        width, first = found["histogram"]["width"], min(fine)
-        if many_integer_bins(found):
-            each = round(1 / width)
-            bar = {k: (2 * k + each) // (2 * each) for k in fine}
+    for medium, statistics in manifest["media"].items():
+        fine = {int(k): v for k, v in statistics["histogram"]["bins"].items()}
+        width, first_bin = statistics["histogram"]["width"], min(fine)
+        if many_integer_bins(statistics):
+            bins_per_bar = round(1 / width)
+            bar = {k: (2 * k + bins_per_bar) // (2 * bins_per_bar) for k in fine}
             start, size = min(bar.values()) - 0.5, 1.0
         else:
-            step = max(1, -(-(max(fine) - first + 1) // bars))
-            bar = {k: (k - first) // step for k in fine}
-            start, size = first * width, step * width
+            step = max(1, -(-(max(fine) - first_bin + 1) // bars))
+            bar = {k: (k - first_bin) // step for k in fine}
+            start, size = first_bin * width, step * width
         lowest = min(bar.values())
         counts = np.zeros(max(bar.values()) - lowest + 1)
         for position, count in fine.items():

@@ -1,4 +1,4 @@
-"""Saving of figures."""
+"""Saves figures: every module that draws with :mod:`crmnet.figures` saves through this one."""
 
 from __future__ import annotations
 

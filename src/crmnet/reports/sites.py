@@ -1,7 +1,8 @@
 """The table of motif sites, which ``crmnet explain`` and ``crmnet motifs scan`` write.
 
-In the table positions count from 1 and ``end`` is the last base of a site. In :class:`Hits`, as in
-all arrays, they count from 0 and ``end`` is one past the last base.
+:func:`write_sites` writes the :class:`Hits` of :mod:`crmnet.motifs.scan`. In the table positions
+count from 1 and ``end`` is the last base of a site. In :class:`Hits`, as in all arrays, they count
+from 0 and ``end`` is one past the last base.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from crmnet.reports.tables import TableWriter
 POSITIONS = "positions count from 1 on the sequence as given; end is the last base of the site"
 """What the columns ``start`` and ``end`` mean, for messages and help texts."""
 BLOCK_ROWS = 10_000
-"""Rows that are turned into text at a time."""
+"""Number of rows converted to text at a time."""
 
 
 def write_sites(
@@ -30,7 +31,7 @@ def write_sites(
     hits: Hits,
     more: Mapping[str, npt.ArrayLike] | None = None,
 ) -> None:
-    """Write one row for each hit; POSITIONS says how positions count.
+    """Write one row for each hit; POSITIONS states how positions are counted.
 
     Args:
         path: TSV, or CSV or Parquet by suffix.

@@ -20,7 +20,7 @@ from crmnet.files import (
     PathLike,
     is_stream,
     locked,
-    make_room,
+    make_parent_folder,
     named_errors,
     open_stream,
     partial_of,
@@ -57,11 +57,11 @@ class TableWriter:
 
     Args:
         path: The file, or ``-`` for standard output.
-        names: Of the columns, in order.
+        names: Names of the columns, in order.
 
     Raises:
         ValueError: As :func:`table_kind`.
-        OSError: As :func:`crmnet.files.make_room`, on entering the context.
+        OSError: As :func:`crmnet.files.make_parent_folder`, on entering the context.
         WriteError: If another process is writing the file, or the disk is full.
     """
 
@@ -74,12 +74,12 @@ class TableWriter:
         self.exit = contextlib.ExitStack()
 
     def __enter__(self) -> TableWriter:
-        make_room(self.path)
+        make_parent_folder(self.path)
         self.stream = self.path == STDOUT or is_stream(self.path)
         self.target = self.path if self.stream else target_of(self.path)
         try:
             if not self.stream:
-                self.exit.enter_context(locked(self.target, what=str(self.path)))
+                self.exit.enter_context(locked(self.target, title=str(self.path)))
             if self.kind != "parquet":
                 with named_errors(self.path):
                     self.file = self._open()

@@ -1,4 +1,8 @@
-"""Titles of metrics, and numbers with their intervals, as text."""
+"""Titles of metrics, and numbers with their intervals, as text.
+
+The report modules of :mod:`crmnet.evaluation`, :mod:`crmnet.studies` and :mod:`crmnet.benchmark`
+use them in tables and figures.
+"""
 
 from __future__ import annotations
 

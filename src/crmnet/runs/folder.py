@@ -202,11 +202,11 @@ def restore(record: RunRecord, tensors: dict[str, torch.Tensor], source: PathLik
 def _check_predicts(network: nn.Module, record: RunRecord, source: PathLike) -> None:
     """Check that a network gives one finite number for each medium, for a row of A."""
     try:
-        found = _predict_one(network, record)
+        prediction = _predict_one(network, record)
     except COMPUTING_FAILS as error:
         first = str(error).partition("\n")[0]
         raise ValueError(f"{source}: the network cannot predict: {first}") from error
-    if found.shape != (1, len(record.media)) or not bool(torch.isfinite(found).all()):
+    if prediction.shape != (1, len(record.media)) or not bool(torch.isfinite(prediction).all()):
         raise ValueError(f"{source} is damaged: its network does not predict finite numbers")
 
 
@@ -292,8 +292,8 @@ def check_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], source: 
     Raises:
         ValueError: Naming the tensor, and the shapes if they differ.
     """
-    wanted = network.state_dict()
-    for name, value in wanted.items():
+    expected = network.state_dict()
+    for name, value in expected.items():
         if name not in tensors:
             raise ValueError(f"{source} lacks tensor {name!r} {tuple(value.shape)}")
         if tensors[name].shape != value.shape:
@@ -302,13 +302,13 @@ def check_tensors(network: nn.Module, tensors: dict[str, torch.Tensor], source: 
                 f"the network needs {tuple(value.shape)}"
             )
     for name in tensors:
-        if name not in wanted:
+        if name not in expected:
             raise ValueError(f"{source} holds tensor {name!r}, which the network does not have")
     for name, value in tensors.items():
-        if value.is_floating_point() != wanted[name].is_floating_point() or value.is_complex():
+        if value.is_floating_point() != expected[name].is_floating_point() or value.is_complex():
             raise ValueError(
                 f"{source}: tensor {name!r} is {value.dtype}, the network needs "
-                f"{wanted[name].dtype}"
+                f"{expected[name].dtype}"
             )
         if value.is_floating_point() and not bool(torch.isfinite(value.float()).all()):
             raise ValueError(f"{source} is damaged: tensor {name!r} holds NaN or infinity")

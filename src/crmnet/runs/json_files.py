@@ -1,7 +1,9 @@
-"""Reading JSON and texts that may be damaged or hostile: ``run.json``, cards, recipes.
+"""Reads JSON and texts that may be damaged or hostile: ``run.json``, cards, recipes.
 
-Every error names the file and what is wrong in it. What is returned holds no control characters,
-no number that is not finite, and is not nested deeply, so that it can be checked and shown.
+The modules :mod:`~crmnet.runs.folder`, :mod:`~crmnet.runs.packed` and :mod:`~crmnet.runs.settings`
+read their files through it. Every error names the file and the fault. The result has no control
+characters, only finite numbers and at most :data:`DEEPEST` levels, so other code can safely check
+and print it.
 """
 
 from __future__ import annotations
@@ -17,25 +19,25 @@ from crmnet.files import PathLike
 from crmnet.names import is_control
 
 DEEPEST = 20
-"""Largest number of objects and lists inside one another."""
+"""Largest number of nested objects and lists."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_text(path: PathLike, most: int) -> str:
+def read_text(path: PathLike, max_bytes: int) -> str:
     """Text of a file in UTF-8.
 
     Args:
         path: The file.
-        most: Largest size, in bytes.
+        max_bytes: Largest size of the file.
 
     Raises:
         ValueError: If the file is larger, or if it is not UTF-8.
     """
     path = Path(path)
     with path.open("rb") as file:
-        raw = file.read(most + 1)
-    if len(raw) > most:
-        raise ValueError(f"{path} is damaged: it is larger than {most:,} bytes")
+        raw = file.read(max_bytes + 1)
+    if len(raw) > max_bytes:
+        raise ValueError(f"{path} is damaged: it is larger than {max_bytes:,} bytes")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -48,20 +50,20 @@ def parse_object(text: str, source: str) -> dict[str, Any]:
 
     Args:
         text: JSON.
-        source: What holds it, for errors, such as ``my-run/run.json``.
+        source: Name of the file in errors, such as ``my-run/run.json``.
 
     Raises:
         ValueError: If it is not a JSON object, or holds a control character, a number that is not
             finite or too many levels.
     """
     try:
-        found = json.loads(text)
-        if not isinstance(found, dict):
+        parsed = json.loads(text)
+        if not isinstance(parsed, dict):
             raise ValueError("it is not a JSON object")
-        check_values(found)
+        check_values(parsed)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} is damaged: {error}") from error
-    return found
+    return parsed
 
 
 def check_values(value: Any, name: str = "", depth: int = 0) -> None:
@@ -87,14 +89,14 @@ def check_values(value: Any, name: str = "", depth: int = 0) -> None:
             check_values(item, f"{name}.{number}", depth + 1)
 
 
-def validate(kind: type[Model], found: dict[str, Any], source: str) -> Model:
-    """``found`` as a ``kind``.
+def validate(kind: type[Model], values: dict[str, Any], source: str) -> Model:
+    """``values`` as an object of the class ``kind``.
 
     Raises:
         ValueError: Naming the first value that does not fit.
     """
     try:
-        return kind.model_validate(found)
+        return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))

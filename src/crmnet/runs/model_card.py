@@ -1,8 +1,9 @@
-"""The card of a packed model: networks, training, test results, intervals, and what it is not for.
+"""The card of a packed model: networks, training, test results, intervals and unsuitable uses.
 
-A :class:`ModelCard` is stored in the file of the model. Besides the weights, it is all that is
-needed to build the networks and to judge them. :mod:`crmnet.runs.packed` creates it;
-:mod:`crmnet.evaluation.calibrate` adds intervals and test results.
+A :class:`ModelCard` is stored in the file of the model. Card and weights are all that is needed to
+build the networks and to judge them. :mod:`crmnet.runs.packed` creates the card from the records of
+the runs (:mod:`crmnet.runs.record`). :mod:`crmnet.evaluation.calibrate` adds intervals and test
+results; prediction reads them, and ``crmnet models show`` prints the card.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from crmnet.statistics.uncertainty import (
     UNLIKE_FAMILIES,
     Calibration,
     Coverage,
-    Interval,
     fewest_families,
 )
 
@@ -36,11 +36,10 @@ NOT_FOR = (
     "media without an output of the model",
     "numbers in another unit: expression has the unit of the training measurements",
 )
-"""Uses that no model of this assay is for; a card may add others."""
-
+"""Uses for which no model of this assay is suitable; a card may add others."""
 
 TRAINED_ON = "trained_on"
-"""Key of a test: how many of its rows the model was trained on, if the test has such rows."""
+"""Key of a test result: the number of test rows that the model was trained on, if there are any."""
 
 TRAINED_ON_ABOUT = "trained_on_about"
 """The same, estimated from a sample of the rows (:mod:`crmnet.evaluation.seen`)."""
@@ -129,14 +128,14 @@ def _check_test(name: str, test: Mapping[str, Any]) -> None:
 
 def _check_calibration(calibration: Calibration, media: list[str]) -> None:
     """Check sizes and names in a calibration."""
-    for what, named in (
+    for entry, of_media in (
         ("intervals", calibration.intervals),
         ("unlike_intervals", calibration.unlike_intervals),
         ("native", calibration.native),
         ("familiar.spread", calibration.familiar.spread),
     ):
-        if left := named.keys() - set(media):
-            raise ValueError(f"calibration.{what} names {min(left)!r}, which is not an output")
+        if unknown := of_media.keys() - set(media):
+            raise ValueError(f"calibration.{entry} names {min(unknown)!r}, which is not an output")
     if not isinstance(calibration.data.get("name"), str):
         raise ValueError("calibration.data.name must be a text")
     if calibration.native and not (
@@ -237,7 +236,7 @@ def _calibration(card: ModelCard) -> list[str]:
     lines = []
     for medium, usual in calibration.intervals.items():
         lines.append(
-            f"  {medium}: {calibration.level:.0%} intervals {_width(usual)}, from "
+            f"  {medium}: {calibration.level:.0%} intervals {usual.width_text()}, from "
             f"{usual.families:,} held-out families of {calibration.data['name']}"
         )
         wide = calibration.unlike_intervals.get(medium)
@@ -245,7 +244,7 @@ def _calibration(card: ModelCard) -> list[str]:
             f"  {medium}, flagged: no interval; it needs flagged rows of at least "
             f"{max(UNLIKE_FAMILIES, fewest_families(calibration.level))} held-out families"
             if wide is None
-            else f"  {medium}, flagged: {_width(wide)}, from {wide.rows:,} flagged rows of "
+            else f"  {medium}, flagged: {wide.width_text()}, from {wide.rows:,} flagged rows of "
             f"{wide.families:,} families"
         )
     for name, c in card.coverage.items():
@@ -258,11 +257,6 @@ def _calibration(card: ModelCard) -> list[str]:
         data = calibration.native_data
         lines.append(f"  percentiles among {data['rows']:,} native promoters of {data['name']}")
     return lines
-
-
-def _width(interval: Interval) -> str:
-    slope = f" + {interval.quantile * interval.slope:.2f} × spread" if interval.slope else ""
-    return f"± {interval.quantile * interval.base:.2f}{slope}"
 
 
 def _with_interval(estimate: dict[str, float | None]) -> str:

@@ -3,9 +3,10 @@
     NAME.safetensors   tensors ``0.…``, ``1.…`` of each member; the header holds the card
     NAME.json          a copy of the card for people to read; no code reads it
 
-:func:`load_model` opens every kind of trained model: a run folder, a packed file, or a bundled
-model by its name. Bundled models are packed files that ship with the package (``weights/``).
-Nothing is pickled, and weights that do not fit exactly are an error.
+:func:`pack` reads run folders (:mod:`crmnet.runs.folder`) and writes a packed file.
+:func:`load_model` opens every kind of trained model for prediction: a run folder, a packed file, or
+a bundled model by its name. Bundled models are packed files that ship with the package
+(``weights/``). Nothing is pickled, and weights that do not fit exactly are an error.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from crmnet.files import (
     PathLike,
     as_paths,
     check_free,
-    make_room,
+    make_parent_folder,
     write_atomically,
     write_text_atomically,
 )
@@ -98,7 +99,7 @@ class PackOptions:
     max_megabytes: float | None = None
     """Fail if the file is larger than this."""
     not_for: tuple[str, ...] = ()
-    """Uses that the model is not for, besides :data:`~crmnet.runs.model_card.NOT_FOR`."""
+    """Unsuitable uses of the model, besides :data:`~crmnet.runs.model_card.NOT_FOR`."""
 
 
 def bundled() -> dict[str, Path]:
@@ -168,10 +169,10 @@ def weights_file(model: PathLike) -> Path:
 
 def _check_exists(model: PathLike) -> None:
     if not Path(model).exists():
-        known = ", ".join(bundled()) or "none"
+        names = ", ".join(bundled()) or "none"
         raise FileNotFoundError(
             f"{model}: no such run folder, packed file or bundled model; "
-            f"{did_you_mean(str(model), bundled()) or f'bundled: {known}'}"
+            f"{did_you_mean(str(model), bundled()) or f'bundled: {names}'}"
         )
 
 
@@ -232,12 +233,12 @@ def check_name(path: PathLike, overwrite: bool = False) -> None:
     Raises:
         FileExistsError: If ``path`` exists and ``overwrite`` is False.
         ValueError: If it is not named ``*.safetensors``.
-        OSError: As :func:`crmnet.files.make_room`.
+        OSError: As :func:`crmnet.files.make_parent_folder`.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
-    make_room(path)
+    make_parent_folder(path)
     check_free(path, overwrite)
 
 
@@ -259,9 +260,9 @@ def load_card(path: PathLike) -> ModelCard:
     if len(text) > LARGEST_RECORD:
         raise ValueError(f"{path}: its card is damaged: {len(text):,} characters are too many")
     raw = parse_object(text, f"{path}: its card")
-    found = raw.get("format")
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found!r:.60}; this crmnet reads {FORMAT}")
+    file_format = raw.get("format")
+    if file_format != FORMAT:
+        raise ValueError(f"{path} has format {file_format!r:.60}; this crmnet reads {FORMAT}")
     return validate(ModelCard, raw, f"{path}: its card")
 
 
@@ -276,15 +277,15 @@ def load_packed(path: PathLike) -> LoadedModel:
         if name.partition(".")[0] not in map(str, range(len(card.members))):
             raise ValueError(f"{path} holds tensor {name!r}, which belongs to no network")
     if _fingerprint(tensors, card) != card.fingerprint:
-        raise ValueError(f"{path} is damaged: its weights are not those its card was written for")
+        raise ValueError(f"{path} is damaged: its weights do not belong to its card")
     networks = []
     for number, record in enumerate(card.members):
-        own = {
+        member_tensors = {
             name.removeprefix(f"{number}."): value.float() if value.is_floating_point() else value
             for name, value in tensors.items()
             if name.startswith(f"{number}.")
         }
-        networks.append(restore(record, own, path))
+        networks.append(restore(record, member_tensors, path))
     return LoadedModel(networks, card.members, card)
 
 
@@ -320,7 +321,7 @@ def write_with_card(file: PathLike, card: ModelCard, path: PathLike) -> None:
 def _check_runs(runs: Sequence[Path]) -> None:
     for run in runs:
         if packed_file(run) is not None:
-            raise ValueError(f"{run} is packed already; give the run folders it was made from")
+            raise ValueError(f"{run} is already packed; give the run folders that it contains")
         if [Path(other).resolve() for other in runs].count(Path(run).resolve()) > 1:
             raise ValueError(f"{run} is given twice; give each run once")
 

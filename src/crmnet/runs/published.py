@@ -1,4 +1,4 @@
-"""Published Keras weights → a run folder, which every command reads like one of our own.
+"""Converts published Keras weights to a run folder, which every command reads like other runs.
 
 :mod:`crmnet.models.crmnet.published` reads the authors' CRMnet (a SavedModel folder),
 :mod:`crmnet.models.zoo.published` DeepATT (an HDF5 file). ``crmnet models import-keras`` calls
@@ -39,7 +39,7 @@ def import_published(saved_model: PathLike, run: PathLike, medium: str) -> RunRe
         medium: Name to give to the network's only output.
 
     Returns:
-        The record of the run. Its scale turns outputs into sorting bins.
+        The record of the run. Its scale converts outputs to sorting bins.
 
     Raises:
         FileExistsError: If ``run`` exists.

@@ -1,7 +1,7 @@
 """``run.json``, the record of a run: settings, media, units, data, versions and best epoch.
 
-Besides the weights, this is all that is needed to build the network and use it.
-:mod:`crmnet.runs.folder` reads and writes it.
+The record and the weights are all that is needed to build the network and use it. Training creates
+it from the settings (:mod:`crmnet.runs.settings`); :mod:`crmnet.runs.folder` reads and writes it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class BestEpoch(Frozen):
 
 
 class RunRecord(Frozen):
-    """What ``run.json`` holds: what was trained, how, on which data, and how far training got."""
+    """Contents of ``run.json``: network, settings, data, and the state of the training."""
 
     format: int = FORMAT
     settings: RunSettings
@@ -72,12 +72,20 @@ class RunRecord(Frozen):
     @property
     def units(self) -> dict[str, str]:
         """Output → unit of its labels; outputs whose unit is unknown are left out."""
-        known = self.data.get("units", {})
-        units = {
-            output: {known[medium] for medium in (output, *output.split("+")) if medium in known}
+        unit_of_medium = self.data.get("units", {})
+        units_of_output = {
+            output: {
+                unit_of_medium[medium]
+                for medium in (output, *output.split("+"))
+                if medium in unit_of_medium
+            }
             for output in self.media
         }
-        return {output: found.pop() for output, found in units.items() if len(found) == 1}
+        return {
+            output: distinct.pop()
+            for output, distinct in units_of_output.items()
+            if len(distinct) == 1
+        }
 
 
 def check_outputs(media: list[str]) -> None:
@@ -124,7 +132,7 @@ def _check_data(data: dict[str, Any]) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Python, this package, and the libraries that numerical results depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    version_of = {"python": platform.python_version(), "platform": platform.platform()}
     for package in ("crmnet", "torch", "lightning", "numpy"):
-        found[package] = importlib.metadata.version(package)
-    return found
+        version_of[package] = importlib.metadata.version(package)
+    return version_of

@@ -1,8 +1,9 @@
 """Settings of a training run: the defaults, changed by a recipe, changed by ``--set``.
 
 A recipe is a small TOML file that names a network and the settings that differ from the defaults.
-:func:`resolve` checks all values and returns a :class:`RunSettings` with every value filled in. It
-is saved in ``run.json`` (:mod:`crmnet.runs.record`), from which a network can be built again.
+:func:`resolve` checks all values and returns a :class:`RunSettings` with every value filled in.
+:mod:`crmnet.training` trains with these settings. They are saved in ``run.json``
+(:mod:`crmnet.runs.record`), from which the network can be built again.
 """
 
 from __future__ import annotations
@@ -16,15 +17,14 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from crmnet.choices import Kinship, Loss, TrainingPrecision
+from crmnet.choices import FamilyRule, Loss, TrainingPrecision
+from crmnet.device import TRAINING_NAMES
 from crmnet.models import MODELS, configure
 from crmnet.names import did_you_mean
 from crmnet.runs.json_files import read_text
 
-MANY = 2**31 - 1
-"""Largest value of a setting that counts."""
-
-
+LARGEST_COUNT = 2**31 - 1
+"""Largest value of a setting that is a count."""
 LARGEST_RECIPE = 1_000_000
 """Largest size of a recipe, in bytes."""
 
@@ -39,7 +39,7 @@ class TrainSettings(Frozen):
     """How a network is trained; the defaults are the paper's (section 2.4)."""
 
     epochs: int = Field(50, ge=1, le=1_000_000)
-    batch_size: int = Field(1024, ge=1, le=MANY)
+    batch_size: int = Field(1024, ge=1, le=LARGEST_COUNT)
     """Rows per step and device."""
     loss: Loss = "huber"
     """Computed in :mod:`crmnet.training.losses`. With ``soft-bins`` the network predicts a
@@ -76,21 +76,22 @@ class TrainSettings(Frozen):
     (Smith 2018) also warms up along a cosine, over at most half of the epochs, and moves Adam's
     first beta from 0.95 to 0.85 and back."""
     scale_learning_rate: bool = True
-    """Multiply the rates by the number of devices (section 4.4)."""
-    patience: int = Field(10, ge=1, le=MANY)
+    """Multiply the learning rates by the number of devices (section 4.4)."""
+    patience: int = Field(10, ge=1, le=LARGEST_COUNT)
     """Epochs without a better validation R² before training stops; the best weights are kept."""
     validation_fraction: float = Field(0.01, gt=0, lt=1)
     """Share of families held out for validation if no validation set is given."""
-    validation_by: Kinship = "family"
-    """What makes rows relatives, which are held out together: the family given with them (their
-    sequence where none was given), their sequence alone, or a word that their inserts share."""
+    validation_by: FamilyRule = "family"
+    """Which rows form a family and are held out together. ``family``: rows of one family in the
+    data, or of one sequence if the data have no families. ``sequence``: rows of one sequence.
+    ``homology``: rows whose inserts share a k-mer."""
     reverse_complement: float = Field(0.0, ge=0, le=1)
-    """Share of training rows that are reverse-complemented, chosen anew in each epoch. Networks
-    with a channel for the strand (``legnet``, ``dream-*``) see in it which rows these are."""
+    """Share of training rows that are reverse-complemented, sampled anew in each epoch. Networks
+    with a strand channel (``legnet``, ``dream-*``) get these rows marked in it."""
     average_strands: bool = False
-    """Predict the mean of both strands; such a channel marks the reverse one."""
+    """Predict the mean of both strands; a strand channel marks the reverse one."""
     mark_singletons: bool = False
-    """Mark in a second such channel the training labels that are integers, that is, of one cell."""
+    """Mark rows with an integer label, which come from one cell, in a second input channel."""
     shift: int = Field(0, ge=0, le=12)
     """Largest shift of training rows, in positions, to either side; only adapter bases are lost."""
     standardize: bool = False
@@ -106,8 +107,8 @@ class TrainSettings(Frozen):
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay of an exponential moving average of the weights, updated after every step. Above 0, the
     averaged weights are validated and kept."""
-    seed: int = Field(0, ge=0, le=MANY)
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|tpu|cuda(:\d{1,3})?)$")
+    seed: int = Field(0, ge=0, le=LARGEST_COUNT)
+    device: str = Field("auto", pattern=TRAINING_NAMES)
     """``auto``, ``cpu``, ``cuda``, ``mps``, ``tpu``, or one GPU by number, such as ``cuda:1``."""
     devices: int = Field(1, ge=1, le=1024)
     """Devices of each node (on the CPU: processes), each with its own batch."""
@@ -165,16 +166,16 @@ def resolve(
     """
     source = _read_recipe(recipe)
     sections = _sections(source)
-    given: Given = {}
+    overridden: Overridden = {}
     for text in overrides or []:
         section, key, value = _parse_override(text)
         if section == "model" and model is not None:
             raise ValueError(f"--set {text}: the run to start from determines the network")
         sections[section][key] = value
-        given[section, key] = text
+        overridden[section, key] = text
     if model is None:
-        model = _model_settings(sections["model"], given, source)
-    train = _train_settings(sections["train"], given, source)
+        model = _model_settings(sections["model"], overridden, source)
+    train = _train_settings(sections["train"], overridden, source)
     return RunSettings(recipe=source.name, model=model, train=train)
 
 
@@ -188,14 +189,14 @@ def check_overrides(overrides: Sequence[str] | None, reserved: Mapping[str, str]
     Raises:
         ValueError: If a text cannot be read, two change the same setting, or one is reserved.
     """
-    given: Given = {}
+    overridden: Overridden = {}
     for text in overrides or []:
         section, key, _ = _parse_override(text)
-        if first := given.get((section, key)):
+        if first := overridden.get((section, key)):
             raise ValueError(f"--set changes {section}.{key} twice, {first} and {text}; give one")
         if instead := reserved.get(f"{section}.{key}"):
             raise ValueError(f"--set {text}: this command sets {section}.{key}; use {instead}")
-        given[section, key] = text
+        overridden[section, key] = text
 
 
 class _Recipe(NamedTuple):
@@ -206,7 +207,7 @@ class _Recipe(NamedTuple):
     source: str
     text: str
 
-    def place(self, section: str, key: str) -> str:
+    def location(self, section: str, key: str) -> str:
         """File and line of a setting, for an error."""
         inside = False
         for number, line in enumerate(self.text.splitlines(), 1):
@@ -218,7 +219,7 @@ class _Recipe(NamedTuple):
         return self.source
 
 
-Given = dict[tuple[str, str], str]
+Overridden = dict[tuple[str, str], str]
 """Section and key → the ``--set`` that changed it."""
 
 
@@ -237,15 +238,17 @@ def _sections(recipe: _Recipe) -> dict[str, dict[str, Any]]:
     return {section: dict(recipe.values.get(section, {})) for section in ("model", "train")}
 
 
-def _model_settings(values: dict[str, Any], given: Given, recipe: _Recipe) -> ModelSettings:
+def _model_settings(
+    values: dict[str, Any], overridden: Overridden, recipe: _Recipe
+) -> ModelSettings:
     name = values.pop("name", "crmnet")
     try:
         config = configure(name, **values)
     except ValueError as error:
-        words = str(error).partition(";")[0].replace("'", " ").split()
-        faulty = next((key for key in values if key in words), "name")
-        text = given.get(("model", faulty))
-        place = f"--set {text}" if text else recipe.place("model", faulty)
+        message_words = str(error).partition(";")[0].replace("'", " ").split()
+        faulty = next((key for key in values if key in message_words), "name")
+        text = overridden.get(("model", faulty))
+        place = f"--set {text}" if text else recipe.location("model", faulty)
         raise ValueError(f"{place}: {error}") from None
     return ModelSettings(name=name, settings=_jsonable(asdict(config)))
 
@@ -271,38 +274,42 @@ def _parse_override(text: str) -> tuple[str, str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ValueError(f"--set takes key=value, such as train.epochs=5; got {text!r}")
-    section, dot, rest = key.partition(".")
+    section, dot, name = key.partition(".")
     if not dot:
-        section, rest = ("train" if key in TrainSettings.model_fields else "model"), key
+        section, name = ("train" if key in TrainSettings.model_fields else "model"), key
     if not dot and section == "model":
         # Most settings belong to training; a typing error there should not list the network's.
         hint = did_you_mean(key, TrainSettings.model_fields, cutoff=0.8)
-        known = {field.name for entry in MODELS.values() for field in fields(entry.defaults)}
-        if hint and key not in known:
+        network_settings = {
+            field.name for entry in MODELS.values() for field in fields(entry.defaults)
+        }
+        if hint and key not in network_settings:
             raise ValueError(f"--set {text}: no setting {key!r}; {hint}")
     if section not in ("train", "model"):
         raise ValueError(f"--set {text}: the section must be train or model; got {section!r}")
     try:
-        return section, rest, tomllib.loads(f"value = {value}")["value"]
+        return section, name, tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):  # not TOML: a text without quotes
-        return section, rest, value
+        return section, name, value
 
 
-def _train_settings(values: dict[str, Any], given: Given, recipe: _Recipe) -> TrainSettings:
+def _train_settings(
+    values: dict[str, Any], overridden: Overridden, recipe: _Recipe
+) -> TrainSettings:
     try:
         return TrainSettings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            known = ", ".join(TrainSettings.model_fields)
+            names = ", ".join(TrainSettings.model_fields)
             hint = did_you_mean(key, TrainSettings.model_fields)
             hint = f" ({hint})" if hint else ""
-            problem = f"no setting train.{key}{hint}; known: {known}"
+            problem = f"no setting train.{key}{hint}; known: {names}"
         else:
             problem = f"train.{key} = {first['input']!r:.60}: {first['msg'].lower()}"
-        text = given.get(("train", key))
-        place = f"--set {text}" if text else recipe.place("train", key)
+        text = overridden.get(("train", key))
+        place = f"--set {text}" if text else recipe.location("train", key)
         raise ValueError(f"{place}: {problem}") from None
 
 

@@ -1,9 +1,9 @@
 """A simulated reporter assay with known truth: promoters and their measured expression.
 
-Takes a size, a seed and noise settings, and writes a data set folder. A subfolder contains the true
-expression and sites, with which predictions and explanations can be scored. The raw rows are
-ingested in the same way as real ones (:mod:`crmnet.data.ingest`). The true expression is defined in
-:mod:`crmnet.simulation.cell`.
+:func:`simulate` takes a size, a seed and noise settings, and writes a data set folder for training.
+A subfolder contains the true expression and sites, with which predictions and explanations can be
+scored. :mod:`crmnet.simulation.cell` defines the true expression. The raw rows are ingested in the
+same way as real ones (:mod:`crmnet.data.ingest`).
 
 A cell falls into a sorting bin with normal spread around the true expression of its promoter. The
 measured expression is the mean bin of a promoter's cells; with a single cell it is an integer.
@@ -99,12 +99,12 @@ def simulate(
     """
     cell = Cell()
     with new_folder(destination, overwrite) as folder:
-        raw, made = folder / "raw", folder / "made"
+        raw, ingested = folder / "raw", folder / "ingested"
         _write_rows(cell, options, raw, progress)
-        ingest([raw / "assay.tsv"], made, IngestOptions(flanks="add"))
-        for file in [*made.iterdir(), raw / "assay.tsv"]:
+        ingest([raw / "assay.tsv"], ingested, IngestOptions(flanks="add"))
+        for file in [*ingested.iterdir(), raw / "assay.tsv"]:
             file.rename(folder / file.name)
-        made.rmdir()
+        ingested.rmdir()
         raw.rename(folder / "truth")
         _write_parameters(cell, options, folder / "truth" / "cell.json")
     return Dataset.open(destination)
@@ -175,9 +175,9 @@ def sort_cells(true: Floats32, cells: npt.NDArray[np.int64], rng: np.random.Gene
         cells: ``(B,)``, number of cells; each falls into an integer bin from 0 to 17.
         rng: Source of random numbers.
     """
-    owner = np.repeat(np.arange(len(true)), cells)
-    bins = np.rint(rng.normal(true[owner], CELL_SPREAD)).clip(0, sequence.TOP_BIN)
-    return (np.bincount(owner, bins, len(true)) / cells).astype(np.float32)
+    promoter_of_cell = np.repeat(np.arange(len(true)), cells)
+    bins = np.rint(rng.normal(true[promoter_of_cell], CELL_SPREAD)).clip(0, sequence.TOP_BIN)
+    return (np.bincount(promoter_of_cell, bins, len(true)) / cells).astype(np.float32)
 
 
 def _cells(options: AssayOptions, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

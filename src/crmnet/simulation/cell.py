@@ -1,7 +1,8 @@
 """A simulated yeast cell with known truth: which factors bind a promoter, and their effects.
 
-Takes constructs as tokens and returns their expression in each medium, their sites and the effect
-of each site. :mod:`crmnet.simulation.assay` measures promoters in this cell.
+:class:`Cell` takes constructs as tokens and returns their expression in each medium;
+:func:`find_true_sites` returns their sites and the effect of each site.
+:mod:`crmnet.simulation.assay` measures promoters in this cell.
 
 The model is thermodynamic. A factor binds a site with matrix score S (natural log-odds) with weight
 w = K·exp(λ(S − S_max)). K is the factor's concentration in units of the dissociation constant of
@@ -42,7 +43,7 @@ TRACT_NAME = "poly-dA:dT"
 
 @dataclass(frozen=True)
 class Factor:
-    """A transcription factor of the simulated cell: a real matrix and invented numbers."""
+    """A transcription factor of the simulated cell: a real matrix with invented parameters."""
 
     name: str
     effect: tuple[float, float]

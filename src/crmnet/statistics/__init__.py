@@ -1,4 +1,5 @@
 """Metrics with intervals, conformal prediction intervals, and the DREAM score.
 
-Takes arrays and returns numbers; writes no files. Prediction, evaluation and reports use it.
+The functions take arrays and return numbers, and write no files. Prediction, evaluation and reports
+use them.
 """

@@ -1,9 +1,10 @@
 """The score of the Random Promoter DREAM Challenge 2022, with intervals.
 
-Takes predictions for the challenge's 71,103 test rows, in their order, and the subsets published in
-its repository as lists of row numbers. Returns the two scores of the challenge: weighted means of
-r² and of ρ over the subsets. Subsets of pairs (SNVs, motif perturbation, motif tiling) are scored
-by the difference between the two promoters, all others by the values.
+:func:`dream_score` takes predictions for the challenge's 71,103 test rows, in their order, and the
+subsets published in its repository as lists of row numbers. It returns the two scores of the
+challenge to ``crmnet evaluate --dream-subsets``: weighted means of r² and of ρ over the subsets.
+Subsets of pairs (SNVs, motif perturbation, motif tiling) are scored by the difference between the
+two promoters, all others by the values.
 """
 
 from __future__ import annotations

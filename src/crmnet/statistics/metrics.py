@@ -1,8 +1,8 @@
 """Accuracy metrics of predictions, with confidence intervals bootstrapped by family.
 
-Takes sets of measured and predicted expression from :mod:`crmnet.evaluation.score_sets` and returns
-the contents of ``metrics.json``. Intervals resample complete families, because rows derived from
-one another are not independent measurements.
+:func:`summarise` takes sets of measured and predicted expression, which
+:mod:`crmnet.evaluation.score_sets` creates, and returns the contents of ``metrics.json``. Intervals
+resample complete families, because rows derived from one another are not independent measurements.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Scored:
     """How families are defined: ``family``, ``sequence``, ``homology``, or ``row`` if each row is
     its own family; None if unknown."""
     seen: Seen | None = None
-    """Rows that the training data contain; None if not checked."""
+    """Which rows occur in the training data; None if this was not checked."""
     ids: npt.NDArray[Any] | None = None
     """``(N,)``, id of each row in its file; None if it has none."""
 
@@ -140,7 +140,8 @@ def _moments(
 ) -> Floats:
     """Terms of each row ``(N, 11)`` whose sums determine every metric except ρ.
 
-    ``family`` numbers the families from 0; None gives zeros for the terms within families.
+    ``family`` is the number of each row's family, from 0. If it is None, the terms within families
+    are 0.
     """
     x, y = measured - measured.mean(), predicted - predicted.mean()
     error = measured - predicted

@@ -1,8 +1,9 @@
 """Uncertainty of predictions: intervals, percentiles among native promoters, unusual inputs.
 
-Takes tokens, predictions and the ensemble's spread, gives interval ends, percentiles and flags
-(:func:`assess_predictions`). The parameters are a :class:`Calibration`, which
-:mod:`crmnet.evaluation.calibrate` fits on held-out rows and a model's card stores.
+:func:`assess_predictions` takes tokens, predictions and the ensemble's spread, and returns interval
+ends, percentiles and flags to :mod:`crmnet.prediction.predictor`. Its parameters are a
+:class:`Calibration`, which :mod:`crmnet.evaluation.calibrate` fits on held-out rows and a model's
+card stores.
 
 Intervals are conformal (Vovk et al. 2005; Lei et al. 2018), normalised by the disagreement of the
 ensemble members: prediction ± quantile × (base + slope × spread).
@@ -34,7 +35,7 @@ FLAGS: Mapping[str, str] = {
     "disagreement": "The members of the ensemble disagree more than on nearly all held-out "
     "promoters.",
 }
-"""Why a prediction may be less certain than its interval says: flag → one sentence."""
+"""Flag → one sentence on why a prediction may be less certain than its interval suggests."""
 
 
 class _Frozen(BaseModel):
@@ -56,6 +57,11 @@ class Interval(_Frozen):
     def half_width(self, spread: npt.ArrayLike) -> Floats:
         """Half the width of the interval at each spread."""
         return self.quantile * (self.base + self.slope * np.asarray(spread, dtype=np.float64))
+
+    def width_text(self) -> str:
+        """Half the width as a formula for the model card, such as ``± 1.20 + 0.50 × spread``."""
+        slope = f" + {self.quantile * self.slope:.2f} × spread" if self.slope else ""
+        return f"± {self.quantile * self.base:.2f}{slope}"
 
 
 class Coverage(_Frozen):
@@ -149,7 +155,7 @@ def assess_predictions(
     percentile = np.full(expression.shape, np.nan)
     spread_by_medium = {medium: spread[:, m] for m, medium in enumerate(media)}
     reasons = reasons_unlike(calibration.familiar, tokens, spread_by_medium)
-    flagged = np.array([bool(own) for own in reasons], dtype=bool)
+    flagged = np.array([bool(reasons_of_row) for reasons_of_row in reasons], dtype=bool)
     for m, medium in enumerate(media):
         if medium in calibration.intervals:
             usual = calibration.intervals[medium].half_width(spread[:, m])
@@ -164,21 +170,21 @@ def assess_predictions(
         low=(expression - half_widths).astype(np.float32),
         high=(expression + half_widths).astype(np.float32),
         percentile=percentile.astype(np.float32) if calibration.native else None,
-        unlike=[";".join(own) for own in reasons],
+        unlike=[";".join(reasons_of_row) for reasons_of_row in reasons],
     )
 
 
 def joined(parts: Sequence[Trust | None]) -> Trust | None:
     """The trust of predictions that were made in parts; None if there is none."""
-    known = [part for part in parts if part is not None]
-    if not known:
+    present = [trust for trust in parts if trust is not None]
+    if not present:
         return None
-    percentile = [part.percentile for part in known if part.percentile is not None]
+    percentile = [trust.percentile for trust in present if trust.percentile is not None]
     return Trust(
-        np.concatenate([part.low for part in known]),
-        np.concatenate([part.high for part in known]),
+        np.concatenate([trust.low for trust in present]),
+        np.concatenate([trust.high for trust in present]),
         np.concatenate(percentile) if percentile else None,
-        [flags for part in known for flags in part.unlike],
+        [flags for trust in present for flags in trust.unlike],
     )
 
 
@@ -229,8 +235,8 @@ def fit_interval(
 
     The families are divided into five folds. The increase of the error with the spread is fitted on
     four folds and used to score the fifth, for each fold in turn; the quantile is that of all
-    scores. So no row is scored by a fit that included it, and no family serves for the fit alone
-    (Vovk 2015, Annals of Mathematics and AI 74:9).
+    scores. So a row is never scored by a fit that included it, and every family is scored (Vovk
+    2015, Annals of Mathematics and AI 74:9).
 
     Args:
         error: ``(N,)`` absolute errors of held-out rows.
@@ -315,10 +321,10 @@ def fit_unlike_interval(
     if families < max(UNLIKE_FAMILIES, fewest_families(level)):
         return None
     scores = _held_out_scores(error, spread, number, seed)
-    found = conformal_quantile(scores[flagged], number[flagged], level)
+    flagged_quantile = conformal_quantile(scores[flagged], number[flagged], level)
     return usual.model_copy(
         update={
-            "quantile": max(usual.quantile, found),
+            "quantile": max(usual.quantile, flagged_quantile),
             "rows": int(flagged.sum()),
             "families": families,
         }
@@ -412,8 +418,8 @@ def pair_shares(tokens: npt.ArrayLike) -> Floats:
     """Fraction of each pair of neighbouring bases among the known pairs of a row: ``(N, 16)``."""
     tokens = as_tokens(tokens)
     left, right = tokens[:, :-1], tokens[:, 1:]
-    known = (left < N_TOKEN) & (right < N_TOKEN)
-    pair = np.where(known, left * np.uint8(BASES) + right, np.uint8(BASES**2))
+    is_known = (left < N_TOKEN) & (right < N_TOKEN)
+    pair = np.where(is_known, left * np.uint8(BASES) + right, np.uint8(BASES**2))
     counts = np.stack([(pair == p).sum(axis=1) for p in range(BASES**2)], axis=1)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 

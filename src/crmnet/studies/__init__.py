@@ -1,1 +1,4 @@
-"""Studies that combine simulation, training and evaluation: the demonstration and the ablation."""
+"""Studies that combine simulation, training and evaluation: the demonstration and the ablation.
+
+``crmnet demo`` and ``crmnet ablate`` call them.
+"""

@@ -1,8 +1,9 @@
 """Ablation: how much each part of CRMnet contributes to its accuracy (the paper's Figure 4).
 
-Takes a recipe, a training set and test sets. Trains the full network and variants with one change
-each, with several seeds, and evaluates every run on the same test rows. Each run has its own
-folder, so an interrupted study resumes with the run at which it stopped.
+:func:`ablate` takes a recipe, a training set and test sets. It trains the full network, and
+variants with one change each, with several seeds, and evaluates every run on the same test rows.
+:mod:`crmnet.studies.ablate_report` writes the results. Each run has its own folder, so an
+interrupted study resumes with the run at which it stopped.
 """
 
 from __future__ import annotations
@@ -171,8 +172,8 @@ def _result(
     scored: Mapping[str, list[Scored]], seeds: tuple[int, ...], folder: Path, resamples: int
 ) -> AblationResult:
     """Accuracy of all variants on one test set; ``scored`` maps a variant to one set per seed."""
-    first = scored[FULL][0]
-    n_resamples = resamples_for(len(first.measured), resamples)
+    full_set = scored[FULL][0]
+    n_resamples = resamples_for(len(full_set.measured), resamples)
     samples: dict[str, Floats] = {}
     results: list[VariantResult] = []
     for variant in (FULL, *(v for v in scored if v != FULL)):
@@ -193,9 +194,9 @@ def _result(
         )  # fmt: skip
     order = list(scored)
     return AblationResult(
-        name=first.name,
-        n=len(first.measured),
-        families=len(np.unique(first.family)),
+        name=full_set.name,
+        n=len(full_set.measured),
+        families=len(np.unique(full_set.family)),
         seeds=seeds,
         variants=tuple(sorted(results, key=lambda v: order.index(v.variant))),
     )

@@ -1,6 +1,7 @@
 """Files of an ablation: tables, and a figure like the paper's Figure 4.
 
-Takes results of :mod:`crmnet.studies.ablate` and writes a folder; ``crmnet ablate`` calls this.
+:func:`write_ablation` takes the results of :mod:`crmnet.studies.ablate` and writes a folder;
+``crmnet ablate`` calls it.
 """
 
 from __future__ import annotations
@@ -55,12 +56,17 @@ def ablation_markdown(results: Sequence[AblationResult]) -> str:
             markdown_row(["---"] * 6),
         ]
         for v in result.variants:
-            last = ["", ""]
+            comparison_cells = ["", ""]
             if v.against_full is not None:
-                last = [with_interval(json_values(vars(v.against_full))), f"{v.against_full.p:.2g}"]
+                comparison_cells = [
+                    with_interval(json_values(vars(v.against_full))),
+                    f"{v.against_full.p:.2g}",
+                ]
             seeds = ", ".join(f"{r:.4f}" for r in v.by_seed)
             mean = with_interval(json_values(vars(v.pearson)))
-            lines.append(markdown_row([v.variant, f"{v.parameters:,}", seeds, mean, *last]))
+            lines.append(
+                markdown_row([v.variant, f"{v.parameters:,}", seeds, mean, *comparison_cells])
+            )
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + (
         "\n\nIntervals and p-values resample families of the test set, the same for all variants. "

@@ -1,7 +1,7 @@
 """The full workflow on simulated data: simulate, train, evaluate, draw.
 
-Takes a folder and fills it; ``crmnet demo`` and ``make demo`` run it. Each step calls the function
-of the command of the same name, with sizes for a short run.
+``crmnet demo`` and ``make demo`` call this module with a folder for all outputs. Each step calls
+the function of the command of the same name, with sizes for a short run.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ def demo(
 
 
 def _is_demo(folder: Path) -> bool:
-    """Whether a folder holds a demonstration, perhaps one killed in its first step, or nothing."""
+    """Whether a folder is empty or has a demonstration, also one killed in its first step."""
     data = folder / "data"
     if is_dataset(data / "train"):
         return True
-    begun = data.is_dir() and all(path.name.startswith(".train.") for path in data.iterdir())
-    return all(path == data and begun for path in folder.iterdir())
+    only_begun = data.is_dir() and all(path.name.startswith(".train.") for path in data.iterdir())
+    return all(path == data and only_begun for path in folder.iterdir())
 
 
 def _simulated(path: Path, options: AssayOptions) -> Dataset:

@@ -1,4 +1,5 @@
 """Training: rows, losses, optimiser, Lightning module and callbacks, and :func:`train`.
 
-Takes settings and data sets and writes run folders, which :mod:`crmnet.prediction` loads.
+:func:`crmnet.training.train.train` takes settings and data sets and writes run folders, which
+:mod:`crmnet.prediction` loads.
 """

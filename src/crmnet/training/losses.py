@@ -1,8 +1,8 @@
 """The losses of training, the weights of rows, and the L1 penalty.
 
-Takes network outputs and targets in the unit of training and returns a loss for each row.
-:mod:`crmnet.training.module` averages over rows and adds the penalty. A new loss needs a branch in
-:func:`row_losses` and its name in :data:`crmnet.choices.Loss`.
+:func:`row_losses` takes network outputs and targets in the unit of training and returns a loss for
+each row. :mod:`crmnet.training.module` averages over rows and adds the penalty. A new loss needs a
+branch in :func:`row_losses` and its name in :data:`crmnet.choices.Loss`.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ def soft_bin_loss(logits_BK: Tensor, bins_B: Tensor, spread: float) -> Tensor:
 
 
 def row_weights(weight_B: Tensor, singleton_B: Tensor, settings: TrainSettings) -> Tensor:
-    """Weights of rows in the loss, ``(B,)``; see ``row_weights`` and ``singleton_weight``.
+    """Weights of rows in the loss, ``(B,)``.
 
-    For n cells the variance of a label is v₁/n + v₀, where v₀ is the variance that the network
-    cannot explain. Its inverse is proportional to n / (n + v₁/v₀).
+    See ``row_weights`` and ``singleton_weight`` of :class:`~crmnet.runs.settings.TrainSettings`. A
+    label from n cells has the variance v₁/n + v₀: v₁ is the variance between single cells, and v₀
+    is the variance that the network cannot explain. The inverse is proportional to n / (n + v₁/v₀).
 
     Args:
         weight_B: The column ``weight`` of the data set.

@@ -1,7 +1,8 @@
 """The LightningModule of a training run: training step, optimiser, schedule, validation metrics.
 
-Takes a network, settings and the scale of the labels. :mod:`crmnet.training.train` passes it to
-Lightning's Trainer, which calls its methods.
+:class:`TrainingModule` takes a network, settings and the scale of the labels.
+:mod:`crmnet.training.train` passes it to Lightning's Trainer, which calls its methods with the
+batches of :mod:`crmnet.data.loader`.
 """
 
 from __future__ import annotations
@@ -177,11 +178,11 @@ class TrainingModule(pl.LightningModule):
             numbers, outputs = zip(*self.validation_batches, strict=True)
             local = torch.cat(numbers, dim=1).cpu(), torch.cat(outputs).cpu()
         self.validation_batches.clear()
-        parts: list[Any] = [local]
+        of_processes: list[Any] = [local]
         if self.world_size > 1:
-            parts = [None] * self.world_size
-            torch.distributed.all_gather_object(parts, local)
-        numbers, outputs = zip(*filter(None, parts), strict=True)
+            of_processes = [None] * self.world_size
+            torch.distributed.all_gather_object(of_processes, local)
+        numbers, outputs = zip(*filter(None, of_processes), strict=True)
         return torch.cat(numbers, dim=1), torch.cat(outputs)
 
     def configure_optimizers(self) -> Any:

@@ -1,7 +1,7 @@
 """Optimiser and learning-rate schedule of a run, as its settings define.
 
-Takes a network and :class:`~crmnet.runs.settings.TrainSettings` and returns torch objects.
-:mod:`crmnet.training.module` passes them to Lightning, which steps them.
+The functions take a network and :class:`~crmnet.runs.settings.TrainSettings` and return torch
+objects. :mod:`crmnet.training.module` passes these to Lightning, which calls ``step`` on them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Draws the learning curve of a run from its history.
 
-Takes a run folder and writes a figure into it; ``crmnet train`` and the studies call this.
+:func:`write_learning_curve` takes a run folder and writes a figure into it; ``crmnet train`` and
+the studies call it after training.
 """
 
 from __future__ import annotations

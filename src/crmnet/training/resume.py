@@ -1,7 +1,8 @@
 """Resuming an interrupted run: the state after the last epoch, and whether it may be continued.
 
-:mod:`crmnet.training.callbacks` saves the state after every epoch; :mod:`crmnet.training.train`
-starts a run folder or continues one. The other files of a run are in :mod:`crmnet.runs.folder`.
+:mod:`crmnet.training.callbacks` saves the state after every epoch. :mod:`crmnet.training.train`
+calls :func:`start_or_resume` before it trains. :mod:`crmnet.runs.folder` describes the other files
+of a run.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def start_or_resume(run: PathLike, record: RunRecord, resume: bool, *, writes: b
         run: The folder.
         record: Record of the run to train.
         resume: Whether the folder may already hold a run, of the same settings and data.
-        writes: Whether this process writes the folder; one of all that train together does.
+        writes: Whether this process writes the folder; of several processes only rank 0 does.
 
     Returns:
         The state file to resume from, or None to start from the beginning.
@@ -118,20 +119,20 @@ def start_or_resume(run: PathLike, record: RunRecord, resume: bool, *, writes: b
 def check_unchanged(run: PathLike, record: RunRecord) -> None:
     """Check that the run in a folder has the settings and the data of ``record``.
 
-    Data are the same if their contents are: folders may have other names now.
+    Data are the same if their contents are the same; names of folders may differ.
 
     Raises:
         ValueError: Naming the differences.
     """
     before = load_record(run)
-    for what, old, new in (
+    for kind, old, new in (
         ("settings", before.settings.model_dump(), record.settings.model_dump()),
         ("data", *_unnamed(before.data, record.data)),
     ):
         if old != new:
             raise ValueError(
-                f"{run} was started with other {what}: {_differences(old, new)}; resume it with "
-                f"the same {what}, or start a new run from its weights (--from {run})"
+                f"{run} was started with other {kind}: {_differences(old, new)}; resume it with "
+                f"the same {kind}, or start a new run from its weights (--from {run})"
             )
 
 
@@ -143,16 +144,19 @@ def _unnamed(
     The sketch of the training rows is left out: fingerprints and settings determine it, and records
     of earlier versions have none.
     """
-    one, other = dict(old), dict(new)
-    one.pop(SKETCH, None), other.pop(SKETCH, None)
+    old_data, new_data = dict(old), dict(new)
+    old_data.pop(SKETCH, None), new_data.pop(SKETCH, None)
     for name, content in (("name", "fingerprint"), ("validation", "validation_fingerprint")):
-        if content in one and one[content] == other.get(content):
-            one.pop(name, None), other.pop(name, None)
-    if {"start"} <= one.keys() & other.keys():
-        one["start"], other["start"] = _unnamed_start(one["start"]), _unnamed_start(other["start"])
-        if one["start"] != other["start"]:
-            one["start"], other["start"] = old["start"], new["start"]
-    return one, other
+        if content in old_data and old_data[content] == new_data.get(content):
+            old_data.pop(name, None), new_data.pop(name, None)
+    if {"start"} <= old_data.keys() & new_data.keys():
+        old_data["start"], new_data["start"] = (
+            _unnamed_start(old_data["start"]),
+            _unnamed_start(new_data["start"]),
+        )
+        if old_data["start"] != new_data["start"]:
+            old_data["start"], new_data["start"] = old["start"], new["start"]
+    return old_data, new_data
 
 
 def _unnamed_start(start: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""Trains a network with Lightning's Trainer: takes settings and a data set, writes a run folder.
+"""Trains a network with Lightning's Trainer and writes a run folder.
 
-The defaults are the paper's (section 2.4): Huber loss, Adam, warm-up then cosine, early stopping on
-the validation R², best weights kept. An interrupted run resumes after its last finished epoch and
-ends with the same weights as an uninterrupted one: batches and dropout depend only on the seed and
-the number of the epoch or step.
+:func:`train` takes settings (:mod:`crmnet.runs.settings`) and data sets (:mod:`crmnet.data`).
+:mod:`crmnet.prediction` loads the run folder. The defaults are the paper's (section 2.4): Huber
+loss, Adam, warm-up then cosine, early stopping on the validation R², best weights kept. An
+interrupted run resumes after its last finished epoch. It ends with the same weights as an
+uninterrupted run, because batches and dropout depend only on the seed and the number of the epoch
+or step.
 
 With several devices, every process runs :func:`train`. The processes divide one permutation of the
 rows, gradients are averaged, and only the process of rank 0 writes.
@@ -197,7 +199,7 @@ def _loaders(
 
 
 def is_main_process() -> bool:
-    """Whether this process has rank 0 among all that train together; only rank 0 reports."""
+    """Whether this process has rank 0 among the processes of a training; only rank 0 reports."""
     ranks = ["LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"]
     if "TORCHELASTIC_RUN_ID" in os.environ:  # else another program may have left a RANK
         ranks.append("RANK")
@@ -205,7 +207,7 @@ def is_main_process() -> bool:
 
 
 def _check_device(settings: TrainSettings) -> torch.device:
-    """Device of the settings, after a check that launcher, device and precision fit together."""
+    """Device of the settings, after a check that launcher, device and precision are compatible."""
     world_size = settings.devices * settings.nodes
     for launcher, size in (("torchrun", "WORLD_SIZE"), ("srun", "SLURM_NTASKS")):
         marker = "TORCHELASTIC_RUN_ID" if launcher == "torchrun" else "SLURM_PROCID"

@@ -38,8 +38,8 @@ def replace_layers(network: CRMnet, dtype: torch.dtype, replacements: Replacemen
     ``dtype``.
 
     Args:
-        network: Is not changed.
-        dtype: Of the arithmetic.
+        network: The network; it is not changed.
+        dtype: Dtype of the arithmetic.
         replacements: Applied to each module, outermost first, and then to the children of the
             result unless it is a :class:`FastLayer`.
     """
@@ -63,9 +63,9 @@ def replace_layers(network: CRMnet, dtype: torch.dtype, replacements: Replacemen
 
 def with_children(module: nn.Module, children: Mapping[str, nn.Module]) -> Any:
     """Copy of ``module`` that shares parameters and buffers and has other child modules."""
-    new = copy.copy(module)
-    new._modules = {**module._modules, **children}
-    return new
+    module_copy = copy.copy(module)
+    module_copy._modules = {**module._modules, **children}
+    return module_copy
 
 
 def as_image(x_BCL: Tensor, dtype: torch.dtype) -> Tensor:

@@ -72,10 +72,10 @@ def for_inference(
     copied, and run under autocast if ``dtype`` is not float32.
 
     Args:
-        network: Is not changed.
+        network: The network; it is not changed.
         device: Device of the copy; None means the CPU.
-        dtype: Of the arithmetic. Predictions are equal up to rounding in float32 and have about 3
-            correct digits in bfloat16.
+        dtype: Dtype of the arithmetic. Predictions are equal up to rounding in float32 and have
+            about 3 correct digits in bfloat16.
 
     Returns:
         A module with the same input and output. The output is float32.

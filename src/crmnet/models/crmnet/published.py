@@ -140,17 +140,17 @@ def _by_kind(named: Mapping[str, Floats32]) -> dict[str, list[Layer]]:
     """Layers of each kind, sorted by running number."""
     layers: dict[str, dict[int, Layer]] = defaultdict(lambda: defaultdict(dict))
     for name, value in named.items():
-        parts = name.removesuffix(":0").split("/")
-        matches = [(i, _LAYER.fullmatch(part)) for i, part in enumerate(parts)]
+        components = name.removesuffix(":0").split("/")
+        matches = [(i, _LAYER.fullmatch(component)) for i, component in enumerate(components)]
         matched = [(i, match) for i, match in matches if match]
         if not matched:
             if not IGNORED.search(name):
                 raise ValueError(_no_tensor(name, value))
             continue
-        if IGNORED.search("/".join(parts[: matched[0][0]])):
+        if IGNORED.search("/".join(components[: matched[0][0]])):
             continue  # the optimiser's moments are named after their variable
         index, match = matched[-1]
-        variable = "/".join(parts[index + 1 :])
+        variable = "/".join(components[index + 1 :])
         layers[match[1]][int(match[2] or 0)][variable] = (name, value)
     return {kind: [layers[kind][n] for n in sorted(layers[kind])] for kind in KINDS}
 

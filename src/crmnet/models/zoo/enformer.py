@@ -1,7 +1,6 @@
 """A small Enformer (Avsec et al. 2021): convolutions, then attention with relative positions.
 
-Adapted to one expression per medium from 112 positions: one-hot ``(B, 4, 112)`` →
-``(B, n_media)``.
+Adapted to one expression per medium from 112 positions: one-hot ``(B, 4, 112)`` → ``(B, n_media)``.
 """
 
 from __future__ import annotations
@@ -177,5 +176,5 @@ def distances(tokens: int, functions: int) -> Tensor:
     index = torch.arange(tokens)
     distance = (index[:, None] - index)[:, :, None].float()
     half_lives = torch.logspace(0, math.log2(tokens), half, base=2)
-    near = torch.exp2(-distance.abs() / half_lives)
-    return torch.cat([near, near * distance.sign()], dim=2)
+    decay = torch.exp2(-distance.abs() / half_lives)
+    return torch.cat([decay, decay * distance.sign()], dim=2)
