@@ -33,8 +33,8 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Start from the weights of a run, or of a packed or bundled model of one network "
-            "(fine-tuning).",
+            help="Start from the weights of a run, or of the first network of a packed or bundled "
+            "model (fine-tuning).",
         ),
     ] = None,
     settings: Annotated[
