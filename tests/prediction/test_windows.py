@@ -259,7 +259,7 @@ def test_an_explanation_of_a_long_sequence_is_refused(crmnet, small_run, counter
     status, _, error = crmnet(*words)
     assert status == 2 and not (tmp_path / "out").exists()
     assert f"sequence 'chr ({path}, line 3)' has 1,000 bases, 1,030 with its adapters" in error
-    assert "give the part that counts, at most 82 bases" in error
+    assert "pass --window last or --window first to explain one end, or --tile 20" in error
     with pytest.raises(ValueError, match="sequence number 1 has 1,000 bases"):
         attribute(counter, [LONG], medium="complex")
 

@@ -17,6 +17,7 @@ from crmnet.runs.folder import (
     save_record,
     save_weights,
 )
+from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import CARD, _fingerprint, load_packed, pack, start_record
 from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
@@ -146,7 +147,7 @@ def test_hostile_weights_are_refused(run, tmp_path, change, message, packed):
         return
     card = pack([run], tmp_path / "m.safetensors")
     tensors = {name if name == "extra" else f"0.{name}": value for name, value in tensors.items()}
-    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card.members, False)})
+    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card)})
     save_file(tensors, tmp_path / "m.safetensors", metadata={CARD: card.model_dump_json()})
     with pytest.raises(ValueError, match=message) as caught:
         load_packed(tmp_path / "m.safetensors")
@@ -155,7 +156,7 @@ def test_hostile_weights_are_refused(run, tmp_path, change, message, packed):
 
 CARDS = [
     ("members", [], "members names no network"),
-    ("media", ["defined"], "media are not those of member 1"),
+    ("media", ["defined"], "no member predicts 'defined'"),
     ("name", "\x1b[2Jowned", "name holds a control character"),
     ("about", "two\nlines", "about holds a control character"),
     ("not_for", ["\x9b31m"], "holds a control character"),
@@ -179,7 +180,10 @@ def test_a_hostile_card_is_refused_in_one_line_that_names_its_file(
     put(raw, key, value)
     if key.startswith("members.0"):
         raw["fingerprint"] = _fingerprint(
-            tensors, [RunRecord.model_validate(raw["members"][0])], False
+            tensors,
+            ModelCard.model_construct(
+                media=raw["media"], members=[RunRecord.model_validate(raw["members"][0])]
+            ),
         )
     save_file(tensors, path, metadata={CARD: json.dumps(raw)})
     with pytest.raises(ValueError, match=message) as caught:

@@ -11,14 +11,21 @@ from crmnet.evaluation.score_sets import score_file
 from crmnet.models.layers import BothStrands
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs import packed as packed_files
-from crmnet.runs.folder import RECORD, load_record, load_run, load_tensors
+from crmnet.runs.folder import (
+    RECORD,
+    build_network,
+    load_record,
+    load_run,
+    load_tensors,
+    save_weights,
+)
 from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, bundled, load_card, load_model, load_packed, pack
 from crmnet.runs.settings import resolve
 from crmnet.sequence import decode, one_hot, reverse_complement
 from crmnet.statistics.metrics import score
 from crmnet.training.train import train
-from support import SHARED, needs_shared, settings
+from support import SHARED, needs_shared
 
 pytestmark = pytest.mark.slow
 
@@ -26,8 +33,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def other_run(small_run, tmp_path_factory):
     """A second member: the same run with slightly changed weights."""
-    from crmnet.runs.folder import load_run, save_weights
-
     run = tmp_path_factory.mktemp("other") / "run"
     shutil.copytree(small_run, run)
     network, _ = load_run(run)
@@ -262,9 +267,12 @@ def test_a_run_of_one_strand_beside_one_of_both_predicts_one(small_run, other_ru
     assert "the given strand alone" in "\n".join(card_lines(card))
 
 
-def test_members_may_read_different_numbers_of_positions(small_run, assay, tmp_path):
-    longer = tmp_path / "longer"
-    train(settings("epochs=1", "model.length=128"), assay, longer)
+def test_members_may_read_different_numbers_of_positions(small_run, tmp_path):
+    def lengthened(record):
+        record["settings"]["model"]["settings"]["length"] = 128
+
+    longer = with_record(small_run, tmp_path / "longer", lengthened)
+    save_weights(longer, build_network(load_record(longer)))
     pack([small_run, longer], tmp_path / "both.safetensors")
     together = Predictor.load(tmp_path / "both.safetensors")
     assert together.length == 112

@@ -418,7 +418,8 @@ PLAIN = ["dense_dropout=[0.0]", "conv_dropout=0.0", "transformer_dropout=0.0", "
 
 
 def command(data, run, *more, program=("-m", "crmnet")):
-    arguments = [a for s in (*TINY, *more) for a in ("--set", s)]
+    given = dict(text.split("=", 1) for text in (*TINY, *more))  # the last value of a key counts
+    arguments = [a for key, value in given.items() for a in ("--set", f"{key}={value}")]
     return [sys.executable, *program, "train", "demo", "--data", str(data),
             "-o", str(run), *arguments]  # fmt: skip
 
