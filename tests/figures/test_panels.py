@@ -161,6 +161,9 @@ def test_a_single_epoch_whose_accuracy_is_not_defined_is_drawn(two_axes):
     history["val_r"] = history["val_r2"] = np.array([np.nan])
     learning_curve(*two_axes, history, None)
     assert np.isfinite(two_axes[1].get_ylim()).all()
+    low, high = two_axes[0].get_xlim()
+    ticks = [x for x in two_axes[0].get_xticks() if low <= x <= high]
+    assert ticks == [1]  # not 0.96, 0.98, 1.00 …
 
 
 # -- histogram --------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def learning_curve(
     r_ax.set(xlabel="epoch", ylabel="on validation rows", title="Accuracy")
     r_ax.set_ylim(max(-0.1, float(np.min(history["val_r2"])) - 0.05), 1.0)
     for ax in (loss_ax, r_ax):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if best_epoch is not None:
             ax.axvline(
                 best_epoch,
