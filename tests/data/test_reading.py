@@ -175,8 +175,8 @@ def test_only_requested_roles_are_read(tmp_path):
         ),
         (
             "sequence\tx\nAC\t1\n",
-            {"expression": "y"},
-            "no column 'y'; the columns are 'sequence', 'x'",
+            {"expression": "Y"},
+            "no column 'Y'; the columns are 'sequence', 'x'; give one of these names",
         ),
         ("sequence\tsequence\nAC\tAC\n", {}, "column 'sequence' occurs twice"),
     ],

@@ -101,6 +101,7 @@ def test_numbers_are_written_into_the_upper_left_corner(ax):
     assert text.get_text() == "r = 0.9\nn = 7"
     assert (text.get_ha(), text.get_va()) == ("left", "top")
     assert text.get_transform() == ax.transAxes
+    assert text.get_bbox_patch().get_alpha() > 0.5  # points under the numbers do not hide them
 
 
 # -- learning curve ---------------------------------------------------------------------------

@@ -474,12 +474,13 @@ def _positions(
                 break
         else:
             if role in names or role in required:
-                accepted_names = " or ".join(map(repr, accepted[:3]))
+                named = names.get(role)
+                missing = repr(named) if named else " or ".join(map(repr, accepted[:3]))
+                remedy = "give one of these names" if named else "rename one of them"
                 present = ", ".join(repr(shortened(name, 30)) for name in header[:12])
                 present += f" and {len(header) - 12:,} more" * (len(header) > 12)
                 raise ValueError(
-                    f"{file}, line 1: no column {accepted_names}; the columns are {present}; "
-                    "rename one of them"
+                    f"{file}, line 1: no column {missing}; the columns are {present}; {remedy}"
                 )
     return positions
 
