@@ -13,7 +13,7 @@ import zstandard
 
 from crmnet.data import lines as lines_module
 from crmnet.data import reading
-from crmnet.data.reading import STDIN, read_blocks
+from crmnet.data.reading import STDIN, open_bytes, read_blocks
 
 ROLES = ("id", "sequence", "expression")
 
@@ -175,8 +175,8 @@ def test_only_requested_roles_are_read(tmp_path):
         ),
         (
             "sequence\tx\nAC\t1\n",
-            {"expression": "y"},
-            "no column 'y'; the columns are 'sequence', 'x'",
+            {"expression": "Y"},
+            "no column 'Y'; the columns are 'sequence', 'x'; give one of these names",
         ),
         ("sequence\tsequence\nAC\tAC\n", {}, "column 'sequence' occurs twice"),
     ],
@@ -184,6 +184,14 @@ def test_only_requested_roles_are_read(tmp_path):
 def test_header_errors_name_the_file_and_the_columns(tmp_path, text, names, message):
     with pytest.raises(ValueError, match=rf"file, line 1: {message}"):
         read(tmp_path, text, names=names)
+
+
+def test_the_name_of_a_public_set_is_recognised_where_a_path_is_needed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"public data set.*`crmnet data fetch random-com"):
+        open_bytes("random-complex")
+    with pytest.raises(FileNotFoundError, match=r"random-komplex: no such file$"):
+        open_bytes("random-komplex")
 
 
 def test_skipped_lines_have_a_reason_and_a_number(tmp_path):

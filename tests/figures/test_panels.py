@@ -101,6 +101,7 @@ def test_numbers_are_written_into_the_upper_left_corner(ax):
     assert text.get_text() == "r = 0.9\nn = 7"
     assert (text.get_ha(), text.get_va()) == ("left", "top")
     assert text.get_transform() == ax.transAxes
+    assert text.get_bbox_patch().get_alpha() > 0.5  # points under the numbers do not hide them
 
 
 # -- learning curve ---------------------------------------------------------------------------
@@ -161,6 +162,9 @@ def test_a_single_epoch_whose_accuracy_is_not_defined_is_drawn(two_axes):
     history["val_r"] = history["val_r2"] = np.array([np.nan])
     learning_curve(*two_axes, history, None)
     assert np.isfinite(two_axes[1].get_ylim()).all()
+    low, high = two_axes[0].get_xlim()
+    ticks = [x for x in two_axes[0].get_xticks() if low <= x <= high]
+    assert ticks == [1]  # not 0.96, 0.98, 1.00 …
 
 
 # -- histogram --------------------------------------------------------------------------------

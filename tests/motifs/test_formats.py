@@ -87,6 +87,7 @@ def test_biopython_reads_what_we_write():
     ("text", "message"),
     [
         ("hello", "line 1.*starts neither"),
+        (">frag1\nTGCATTTTTT\n", "line 2: a sequence, not a row of counts.*give a motif file"),
         ("MEME version 4\n", "contains no motifs"),
         (MEME.replace("w= 2", "w= 3"), "2 rows, not w= 3"),
         (MEME.replace("0.75 0.25 0 0", "0.75 0.25 0"), "line 7: expected four numbers"),

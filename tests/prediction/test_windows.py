@@ -164,7 +164,9 @@ def test_the_command_refuses_tiles_and_draws(crmnet, small_run, tmp_path):
     ]  # fmt: skip
     assert "start, end: bases of the given sequence, from 1" in error
     graph, picture = tmp_path / "p.bedgraph", tmp_path / "p.png"
-    assert crmnet(*words, "--tile", 300, "-o", graph, "--plot", picture)[0] == 0
+    status, _, error = crmnet(*words, "--tile", 300, "-o", graph, "--plot", picture)
+    assert status == 0 and "positions count from 0" in error
+    assert not any(text in error for text in ("from 1", "low, high", "unlike_training"))
     lines = graph.read_text().splitlines()
     assert lines[0] == 'track type=bedGraph name="expression_complex"'
     spans = [tuple(map(int, line.split("\t")[1:3])) for line in lines[1:]]

@@ -27,6 +27,7 @@ from crmnet.reports.dataset_page import (
     write_dataset_picture,
 )
 from crmnet.reports.figures import save_figure
+from crmnet.reports.wording import with_interval
 from crmnet.runs.folder import save_record
 from crmnet.runs.record import BestEpoch, RunRecord, Scale
 from crmnet.runs.settings import resolve
@@ -169,6 +170,7 @@ def test_units_are_in_the_tables_and_different_units_give_a_warning(tmp_path, se
     assert warning.startswith(
         "second: measured in the unit 'MAUDE score', predicted in the unit 'sorting bin'; r and ρ"
     )
+    assert warning.rpartition(": see ")[2] in head  # the column that the warning names
     (of_range,) = unit_warnings([replace(apart, unit="unknown")])
     assert of_range.startswith("second: measured in an unknown unit, predicted in the unit 's")
 
@@ -241,6 +243,11 @@ def test_a_figure_is_saved_in_the_format_of_its_name(tmp_path, name, start):
     save_figure(Figure(), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_difference_of_zero_has_no_sign():
+    estimate = {"value": -1e-9, "low": -2e-5, "high": -0.0}
+    assert with_interval(estimate) == "0.0000 [0.0000, 0.0000]"
 
 
 def test_the_learning_curve_of_a_run_folder(tmp_path, monkeypatch):

@@ -70,6 +70,11 @@ def test_unknown_recipe_lists_the_shipped():
         resolve("big")
 
 
+def test_a_mistyped_recipe_gets_a_suggestion():
+    with pytest.raises(FileNotFoundError, match=r"no such recipe; did you mean 'small'\? shipped"):
+        resolve("smal")
+
+
 def test_unknown_section_and_broken_toml_are_errors(tmp_path):
     (tmp_path / "a.toml").write_text("[optimizer]\nlr = 1\n")
     with pytest.raises(ValueError, match="unknown section 'optimizer'"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -176,10 +177,19 @@ def predict(
             file=sys.stderr,
         )
     rows = "windows" if reading.by_window else "sequences"
-    for line in (*preparation.messages(predictor.length, rows), *unit_lines(predictor, media)):
+    notes = _column_notes(unit_lines(predictor, media), output, by_window=reading.by_window)
+    for line in (*preparation.messages(predictor.length, rows), *notes):
         print(line, file=sys.stderr)
-    if reading.by_window:
-        print("start, end: bases of the given sequence, from 1", file=sys.stderr)
+
+
+def _column_notes(lines: Iterable[str], output: Path, *, by_window: bool) -> list[str]:
+    """The lines that explain columns of this output, and how it counts positions."""
+    from crmnet.prediction.profile import is_bedgraph
+
+    if is_bedgraph(output):
+        kept = [line for line in lines if line.startswith("expression_")]
+        return [*kept, "bedGraph: positions count from 0, and the end is not included"]
+    return [*lines, *["start, end: bases of the given sequence, from 1"] * by_window]
 
 
 def _table(

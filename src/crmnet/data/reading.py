@@ -148,6 +148,18 @@ def blocks_of(text: OpenText) -> Iterator[Block]:
         yield last_block
 
 
+def _advice(path: Path) -> str:
+    """What to do if ``path`` is the name of a public data set; else an empty text."""
+    from crmnet.data.registry import cards
+
+    if str(path) not in cards():
+        return ""
+    return (
+        f"; {path} is the name of a public data set, and here the path of its file is needed: "
+        f"`crmnet data fetch {path}` prints it"
+    )
+
+
 def open_bytes(path: PathLike) -> BinaryIO:
     """Open for reading; gzip and zstd are detected by their first bytes, not by the file name."""
     path = Path(path)
@@ -158,7 +170,7 @@ def open_bytes(path: PathLike) -> BinaryIO:
         if path.is_dir():
             raise ValueError(f"{path} is a folder; name a file of sequences")
         if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file")
+            raise FileNotFoundError(f"{path}: no such file{_advice(path)}")
         raw = path.open("rb")
     magic = raw.peek(4)[:4]
     if magic == _OLD_EXCEL or (magic == b"PK\x03\x04" and _is_workbook(path, raw.peek(4))):
@@ -474,12 +486,13 @@ def _positions(
                 break
         else:
             if role in names or role in required:
-                accepted_names = " or ".join(map(repr, accepted[:3]))
+                named = names.get(role)
+                missing = repr(named) if named else " or ".join(map(repr, accepted[:3]))
+                remedy = "give one of these names" if named else "rename one of them"
                 present = ", ".join(repr(shortened(name, 30)) for name in header[:12])
                 present += f" and {len(header) - 12:,} more" * (len(header) > 12)
                 raise ValueError(
-                    f"{file}, line 1: no column {accepted_names}; the columns are {present}; "
-                    "rename one of them"
+                    f"{file}, line 1: no column {missing}; the columns are {present}; {remedy}"
                 )
     return positions
 

@@ -162,7 +162,7 @@ def unit_warnings(sets: Sequence[Scored]) -> list[str]:
     return [
         f"{scored.name}: measured in {_unit_text(scored.unit)}, "
         f"predicted in {_unit_text(scored.predicted_unit)}; r and ρ are comparable, R², MSE and "
-        "MAE are not: see the MSE after an affine fit"
+        "MAE are not: see MSE fitted"
         for scored in sets
         if scored.units_differ
     ]

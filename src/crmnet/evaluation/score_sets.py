@@ -165,7 +165,7 @@ def check_media(predictor: Predictor, dataset: Dataset, medium: str | None = Non
     if any(_output(predictor, name) is None for name in media):
         raise ValueError(
             f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
-            f"{', '.join(predictor.media)}: use rows of those media"
+            f"{', '.join(predictor.media)}; give a data set that holds rows of these media only"
         )
 
 

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from crmnet.arrays import AnyFloats
 from crmnet.figures.style import (
+    BACKGROUND,
     BASE_COLOURS,
     BEST_MODELS,
     BLUE,
@@ -76,10 +77,11 @@ def _density_at(x: AnyFloats, y: AnyFloats, span: tuple[float, float], bins: int
 
 
 def annotate_metrics(ax: Axes, lines: Sequence[str]) -> None:
-    """Write lines of text in the upper left corner, where a scatter plot usually has few points."""
+    """Write lines of text on a pale ground in the upper left corner, above the points."""
     ax.text(
         0.03, 0.97, "\n".join(lines), transform=ax.transAxes, va="top", ha="left",
-        fontsize=8, linespacing=1.5,
+        fontsize=8, linespacing=1.5, zorder=4,
+        bbox={"facecolor": BACKGROUND, "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
     )  # fmt: skip
 
 
@@ -101,7 +103,7 @@ def learning_curve(
     r_ax.set(xlabel="epoch", ylabel="on validation rows", title="Accuracy")
     r_ax.set_ylim(max(-0.1, float(np.min(history["val_r2"])) - 0.05), 1.0)
     for ax in (loss_ax, r_ax):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if best_epoch is not None:
             ax.axvline(
                 best_epoch,

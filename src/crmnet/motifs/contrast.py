@@ -94,9 +94,10 @@ def extremes(expression: npt.ArrayLike, family: npt.ArrayLike, n: int) -> tuple[
     top = first_of_each(order)[:n]
     bottom = first_of_each(order[::-1])[:n]
     if len(np.intersect1d(top, bottom)):
+        families = len(first_of_each(order))
         raise ValueError(
             f"n = {n:,} sequences in each group are more than half of the "
-            f"{len(first_of_each(order)):,} families; choose a smaller n"
+            f"{families:,} families; choose an n of at most {families // 2:,} (option -n)"
         )
     return top, bottom
 

@@ -308,6 +308,11 @@ def _jaspar_record(header: str, body: Sequence[tuple[int, str]], file: str, numb
         if len(rows) == 4:
             raise ValueError(f"{file}, line {number}: {id} has more than the rows A, C, G and T")
         base = LETTERS[len(rows)]
+        if re.fullmatch(r"[A-Za-z]{2,}", line.strip()):
+            raise ValueError(
+                f"{file}, line {number}: a sequence, not a row of counts of {base}; give a motif "
+                "file (MEME, JASPAR, HOMER or TRANSFAC)"
+            )
         if match is None or (match[1] or base).upper() != base:
             raise ValueError(f"{file}, line {number}: expected a row of counts of {base}")
         rows.append(_numbers(match[2].split(), file, number, lowest=0))

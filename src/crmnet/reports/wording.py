@@ -31,8 +31,8 @@ def with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:
     if value is None:
         return "not defined"
     if low is None or high is None:
-        return f"{value:.{digits}f} [no interval]"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+        return f"{value:z.{digits}f} [no interval]"
+    return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def json_values(values: Mapping[str, float]) -> dict[str, float | None]:

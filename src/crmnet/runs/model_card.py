@@ -181,7 +181,7 @@ def _networks(card: ModelCard) -> list[str]:
         f"  networks      {networks}; {strands}",
         f"  media         {', '.join(card.media)}",
         f"  input         inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; "
-        f"cut or padded to {card.length}",
+        f"at most {card.length} bases with adapters",
         f"  weights       {stored}; fingerprint {card.fingerprint[:16]}",
     ]
     for number, record in enumerate(card.members):

@@ -259,9 +259,10 @@ def _read_recipe(recipe: str) -> _Recipe:
     if path.suffix != ".toml" and shipped.is_file():
         return _Recipe(tomllib.loads(shipped.read_text()), recipe, f"recipe {recipe}", "")
     if not path.is_file():
+        hint = did_you_mean(recipe, shipped_recipes())
         raise FileNotFoundError(
-            f"{recipe}: no such recipe; shipped ones are {', '.join(shipped_recipes())}, "
-            "or give a .toml file"
+            f"{recipe}: no such recipe; {hint}{' ' if hint else ''}shipped ones are "
+            f"{', '.join(shipped_recipes())}; or give a .toml file"
         )
     text = read_text(path, LARGEST_RECIPE)
     try:
