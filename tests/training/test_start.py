@@ -100,3 +100,20 @@ def test_the_tensors_of_the_last_layer_have_the_outputs(assay, tmp_path, loss):
     assert len(names) == 2 and {name.rsplit(".", 1)[1] for name in names} == {"weight", "bias"}
     rows = 2 * (18 if loss == "soft-bins" else 1)
     assert {state[name].shape[0] for name in names} == {rows}
+
+
+def test_a_run_with_a_wrong_scale_is_rescaled(small_run, assay, tmp_path):
+    """Labels of a known medium are three times as far apart as the start predicts, plus 1."""
+    base = load_record(small_run)
+    medium = base.media[0]
+    labels = 3 * Predictor.load(small_run).predict_tokens(np.asarray(assay.tokens))[:, 0] + 1
+    data = relabelled(assay, tmp_path / "data", labels, medium, base.units[medium])
+    kept = tune(data, tmp_path / "kept", small_run)
+    assert kept.scale == base.scale
+    again = tune(data, tmp_path / "again", small_run, "refit_scale=true")
+    old, new = base.scale[medium], again.scale[medium]
+    assert (new.sd, new.mean) == pytest.approx((3 * old.sd, 3 * old.mean + 1), rel=1e-4)
+    assert again.scale[base.media[1]] == base.scale[base.media[1]]  # no row was measured in it
+    assert load_record(tmp_path / "again").scale == again.scale
+    predicted = Predictor.load(tmp_path / "again").predict_tokens(np.asarray(assay.tokens))
+    np.testing.assert_allclose(predicted[:, 0], labels, rtol=1e-3, atol=1e-2)

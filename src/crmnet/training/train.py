@@ -45,6 +45,7 @@ from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
 from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
 from crmnet.training.callbacks import RunFolder, SafetensorsState
+from crmnet.training.finish import doubts, norm_tokens, refit_scale
 from crmnet.training.module import LIGHTNING_PRECISION, TrainingModule, resolve_precision
 from crmnet.training.resume import check_unchanged, start_or_resume
 from crmnet.training.rows import TrainData, choose_data
@@ -107,6 +108,8 @@ def train(
         raise ValueError(
             f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
         )
+    if s.freeze_stem:
+        _freeze_stem(network)
     if base is not None:
         load_start(network, base, columns)
     elif isinstance(network, CRMnet) and network.stem is not None and network.config.stem_motifs:
@@ -149,8 +152,27 @@ def _train(
     finished = folder.record.model_copy(update={"finished": True})
     if trainer.is_global_zero:
         save_record(run, finished)
-        load_run(run)  # check that the files can be read
+        finished = _finish(run, train_data)
     return finished
+
+
+def _finish(run: Path, train_data: TrainData) -> RunRecord:
+    """Read the files of a run again, fit the scale of its outputs, and warn about doubtful ones."""
+    network, record = load_run(run)
+    if record.settings.train.refit_scale:
+        record = refit_scale(network, record, train_data)
+        save_record(run, record)
+    for text in doubts(record):
+        log.warning(text)
+    return record
+
+
+def _freeze_stem(network: nn.Module) -> None:
+    """Exclude the stem of a CRMnet from training."""
+    stem = getattr(network, "stem", None)
+    if not isinstance(network, CRMnet) or not isinstance(stem, nn.Module):
+        raise ValueError("the network has no stem to freeze; set train.freeze_stem=false")
+    stem.requires_grad_(False)
 
 
 def _fit(
@@ -167,6 +189,8 @@ def _fit(
     assert isinstance(loader.sampler, RowBatches)
     folder.sampler = loader.sampler
     module = TrainingModule(network, s, train_data.scale, len(loader), trainer.world_size)
+    if s.refit_norms:
+        module.norm_tokens = norm_tokens(train_data, s.reverse_complement > 0)
     # Training uses torch's global random generators; their state is restored for the caller.
     generators = [device] if device.type == "cuda" else []
     with warnings.catch_warnings(), torch.random.fork_rng(generators):
