@@ -55,7 +55,7 @@ fi
 [ -d native ] || crmnet data ingest "$native" --medium complex --unit "sorting bin" -o native
 [ -d random ] || crmnet data ingest "$random" --medium complex -o random
 [ -d train ] || crmnet data split rows -o train --held-out held-out --fraction 0.08 \
-    --without random $without --level kmers
+    --without random $without --level words
 [ -d native-promoters ] || crmnet data split native -o native-promoters --without train  # finds families
 
 # The teacher saw noisy labels of the high-quality random promoters, except those of its own test
