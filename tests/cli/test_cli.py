@@ -34,6 +34,13 @@ def test_every_command_has_help_with_an_example(crmnet, command):
     assert command in ([], ["data"], ["models"], ["motifs"]) or "Example" in out
 
 
+def test_help_of_explain_names_all_motif_formats(crmnet):
+    words = " ".join(crmnet("explain", "--help")[1].replace("│", " ").split())
+    for name in ("MEME", "JASPAR", "HOMER", "TRANSFAC", ".gz"):
+        assert name in words, name
+    assert "else (and with --minus) predicted" in words
+
+
 def test_version(crmnet):
     status, out, _ = crmnet("--version")
     assert (status, out) == (0, "crmnet 0.1.0\n")

@@ -77,16 +77,19 @@ def explain(
     motifs: Annotated[
         Path | None,
         typer.Option(
-            help="MEME or JASPAR file of motifs for the sites and for Figure 5. Default: JASPAR's "
-            "yeast factors. Names given by *crmnet motifs discover* are kept."
+            metavar="FILE",
+            help="Motifs for the sites and for Figure 5, as MEME, JASPAR, HOMER or TRANSFAC file, "
+            "plain, .gz or .zst; - is stdin. Default: JASPAR CORE of *S. cerevisiae*. Names given "
+            "by *crmnet motifs discover* are kept.",
         ),
     ] = None,
     figure5: Annotated[
         bool,
         typer.Option(
             "--figure5",
-            help="Also draw the paper's Figure 5 from all rows of the file. Expression is measured "
-            "if the file has it for all rows, else predicted.",
+            help="Also draw the paper's Figure 5 from all rows of the file. The expression of "
+            "panel G is measured if the file has it for all rows, else (and with --minus) "
+            "predicted.",
         ),
     ] = False,
     plant: Annotated[

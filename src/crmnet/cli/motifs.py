@@ -30,8 +30,8 @@ MotifsOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Motifs, as MEME, JASPAR, HOMER or TRANSFAC file; - is stdin. Default: JASPAR CORE of "
-        "*S. cerevisiae*.",
+        help="Motifs, as MEME, JASPAR, HOMER or TRANSFAC file, plain, .gz or .zst; - is stdin. "
+        "Default: JASPAR CORE of *S. cerevisiae*.",
     ),
 ]
 SHOWN = 5
@@ -155,7 +155,10 @@ def scan(
 def match(
     file: Annotated[
         Path,
-        typer.Argument(help="Motifs to name: MEME, JASPAR, HOMER or TRANSFAC file; - is stdin."),
+        typer.Argument(
+            help="Motifs to name: MEME, JASPAR, HOMER or TRANSFAC file, plain, .gz or .zst; - is "
+            "stdin."
+        ),
     ],
     motifs: MotifsOption = None,
     output: Annotated[
