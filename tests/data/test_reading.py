@@ -171,7 +171,8 @@ def test_only_requested_roles_are_read(tmp_path):
         (
             "id\texpression\na\t1\n",
             {},
-            "no column 'sequence' or .*; the columns are 'id', 'expression'",
+            "no column 'sequence' or .*; the columns are 'id', 'expression'; "
+            "name it with --column sequence=NAME",
         ),
         (
             "sequence\tx\nAC\t1\n",

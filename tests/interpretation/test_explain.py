@@ -95,7 +95,8 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
 def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT\n")
     status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "-o", tmp_path / "out")
-    assert status == 2 and "choose one of the model's media" in err
+    assert status == 2 and "choose one of the model's media with --medium" in err
+    assert ": defined or complex" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -11,8 +11,13 @@ from collections.abc import Sequence
 from crmnet.names import did_you_mean
 
 
-def output_of(medium: str, outputs: Sequence[str]) -> int:
+def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> int:
     """Index of the output for ``medium``; an output ``complex+defined`` serves both media.
+
+    Args:
+        medium: The medium.
+        outputs: Names of the outputs, or of the media of a data set.
+        owner: What has them, for the error.
 
     Raises:
         ValueError: If there is no output for it.
@@ -24,6 +29,5 @@ def output_of(medium: str, outputs: Sequence[str]) -> int:
             return number
     hint = did_you_mean(str(medium).lower(), outputs)
     raise ValueError(
-        f"medium must be one of {', '.join(outputs)}; got {medium!r}"
-        + (f"; {hint}" if hint else "")
+        f"no medium {medium!r}; {owner} has {' and '.join(outputs)}" + (f"; {hint}" if hint else "")
     )

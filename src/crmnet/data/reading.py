@@ -488,7 +488,9 @@ def _positions(
             if role in names or role in required:
                 named = names.get(role)
                 missing = repr(named) if named else " or ".join(map(repr, accepted[:3]))
-                remedy = "give one of these names" if named else "rename one of them"
+                remedy = (
+                    "give one of these names" if named else f"name it with --column {role}=NAME"
+                )
                 present = ", ".join(repr(shortened(name, 30)) for name in header[:12])
                 present += f" and {len(header) - 12:,} more" * (len(header) > 12)
                 raise ValueError(

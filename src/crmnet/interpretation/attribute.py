@@ -112,7 +112,10 @@ def output_weights(predictor: Predictor, medium: str | None, minus: str | None =
         ValueError: If the model has no such medium, or ``medium`` is None and it has several.
     """
     if medium is None and len(predictor.media) > 1:
-        raise ValueError(f"choose one of the model's media: {', '.join(predictor.media)}")
+        raise ValueError(
+            f"choose one of the model's media with --medium (from Python, medium=): "
+            f"{' or '.join(predictor.media)}"
+        )
     weights = [0] * len(predictor.media)
     weights[predictor.medium_index(medium) if medium else 0] += 1
     if minus is not None:
