@@ -45,7 +45,7 @@ def crmnet(monkeypatch, capfd):
 
 @pytest.fixture(scope="session")
 def small_run(assay, tmp_path_factory):
-    """A trained run of a tiny network, for whatever needs a model."""
+    """A trained run of a tiny network, for all tests that need a model."""
     from crmnet.training.train import train
 
     run = tmp_path_factory.mktemp("small") / "run"

@@ -102,7 +102,7 @@ def test_damaged_packed_sets_are_errors(both):
 
 @given(texts, st.integers(1, 9), st.integers(0, 3))
 @settings(max_examples=25, deadline=None, derandomize=True)
-def test_packed_and_unpacked_sets_give_the_same_batches_whatever_the_rows(
+def test_packed_and_unpacked_sets_give_the_same_batches_for_any_rows(
     tmp_path_factory, rows, batch_size, seed
 ):
     folder = tmp_path_factory.mktemp("batches")

@@ -14,7 +14,7 @@ from crmnet.sequence import ADAPTER_3, ADAPTER_5
 pytestmark = pytest.mark.slow
 
 CEILING = 1 << 30
-"""Limit of memory in bytes, whatever the number of rows."""
+"""Limit of memory in bytes, for any number of rows."""
 
 MEASURED = """
 import sys

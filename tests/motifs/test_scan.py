@@ -154,7 +154,7 @@ def naive_sites(texts, motif, p_value):
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 40, 1 << 12])
-def test_sites_of_a_file_equal_brute_force_whatever_the_chunks(tmp_path, monkeypatch, chunk):
+def test_sites_of_a_file_equal_brute_force_for_any_chunk_size(tmp_path, monkeypatch, chunk):
     monkeypatch.setattr("crmnet.motifs.scan.CHUNK_SIZE", chunk)
     rng = np.random.default_rng(2)
     texts = ["".join(rng.choice(list("ACGTacgtN"), n)) for n in (60, 3, 1, 35, 17, 4)]

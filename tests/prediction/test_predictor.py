@@ -255,7 +255,7 @@ def test_the_input_is_never_overwritten(crmnet, small_run, tmp_path):
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_predictions_are_those_of_changed_weights(small_run, tmp_path, packed):
-    """A stale copy of the network answered, whatever happened to ``predictor.model``."""
+    """A stale copy of the network answered even after ``predictor.model`` had changed."""
     model = small_run
     if packed:
         model = tmp_path / "m.safetensors"

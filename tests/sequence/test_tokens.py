@@ -162,7 +162,7 @@ def test_columns_of_every_kind_are_read_by_position(kind):
         (["ACGT", "", "TT"], "sequence number 2 is empty"),
     ],
 )
-def test_errors_count_by_position_whatever_the_index(kind, values, message):
+def test_errors_count_by_position_with_any_index(kind, values, message):
     with pytest.raises(ValueError, match=message):
         encode(columns(values)[kind])
 

@@ -84,13 +84,13 @@ def test_an_output_may_stand_for_several_media():
     outputs = ["dream", "complex+defined"]
     assert [output_of(m, outputs) for m in ("complex", "defined", "dream")] == [1, 1, 0]
     assert output_of("complex+defined", outputs) == 1
-    with pytest.raises(ValueError, match=r"medium must be one of dream, complex.defined; got 'x'"):
+    with pytest.raises(ValueError, match=r"no medium 'x'; the model has dream and complex.defined"):
         output_of("x", outputs)
 
 
 def test_fine_tuning_starts_from_the_pre_trained_metrics(assay, complex_only, tmp_path):
     pretrained = tmp_path / "pretrained"
-    # Without batch normalisation, whose statistics move whatever the rate.
+    # Without batch normalisation, whose statistics move at any learning rate.
     pre = settings("epochs=1", "pool_media=true", "even_media=true", "batch_norm=false")
     record = train(pre, assay, pretrained)
     assert record.media == ["complex+defined"]

@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import statistics
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,6 +51,7 @@ from crmnet.benchmark.rows import (
 )
 from crmnet.benchmark.tables import as_json, markdown
 from crmnet.device import choose_device
+from crmnet.files import temporary_folder
 from crmnet.models import build, configure
 from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.crmnet.training_form import training_forward
@@ -295,13 +295,13 @@ def _measure_in_processes(
     case: Case, options: BenchmarkOptions, device: torch.device
 ) -> Timing | str:
     """Time a case with one process per device: the longest step and the largest memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = (case, options, device.type, _threads(case, device), folder)
+    with temporary_folder() as folder:
+        arguments = (case, options, device.type, _threads(case, device), str(folder))
         try:
             spawn(_worker, arguments, nprocs=case.devices)  # type: ignore[no-untyped-call]
         except ProcessException as error:
-            return _failure_reason(error, Path(folder))
-        files = sorted(Path(folder).glob("*.json"))
+            return _failure_reason(error, folder)
+        files = sorted(folder.glob("*.json"))
         timings = [Timing(*json.loads(file.read_text())) for file in files]
     memory = [timing.memory_bytes for timing in timings if timing.memory_bytes is not None]
     return Timing(max(timing.step_s for timing in timings), max(memory, default=None))

@@ -51,7 +51,7 @@ class Sketch:
     def of(cls, tokens: npt.ArrayLike, rows: Integers | None = None) -> Sketch:
         """Sketch of constructs ``(N, L)``, or of some of their rows.
 
-        Both strands of an insert are the same insert, whatever its adapters.
+        Both strands of an insert are the same insert, with any adapters.
         """
         tokens = as_rows(tokens)
         rows = np.arange(len(tokens)) if rows is None else np.asarray(rows)

@@ -1,4 +1,4 @@
-"""Contract of CRMnet's forms: whatever the network holds, both forms compute the same."""
+"""Contract of CRMnet's forms: for every layer of the network, both forms compute the same."""
 
 import dataclasses
 import gc
