@@ -14,6 +14,13 @@ from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 from support import HEADER, ingest_rows, only_inputs, rejected_rows, write_lines
 
 
+def test_lost_bases_are_a_warning_on_stderr(crmnet, tmp_path):
+    write_lines(tmp_path / "long.tsv", f"{'ACGT' * 40}\t1", f"{'TGCA' * 10}\t2")
+    status, out, err = crmnet("data", "ingest", tmp_path / "long.tsv", "-o", tmp_path / "set")
+    assert status == 0 and "longer than" not in out
+    assert "warning: 1 sequences are longer than 112 bases" in err
+
+
 def test_rows_come_back_as_they_were(tmp_path):
     dataset = ingest_rows(
         write_lines(tmp_path / "a.tsv", "ACGT\t1.5", "ttn\t17", "G\t-3e-1"), tmp_path / "set"

@@ -43,7 +43,14 @@ from crmnet.sequence.long_sequences import (
     window_spans,
     windows,
 )
-from crmnet.sequence.preparation import Preparation, constructs, given_spans, prepare, too_long
+from crmnet.sequence.preparation import (
+    WARNING,
+    Preparation,
+    constructs,
+    given_spans,
+    prepare,
+    too_long,
+)
 from crmnet.sequence.shuffles import shuffle
 from crmnet.sequence.strands import other_strand, reverse_complement
 from crmnet.sequence.tokens import (
@@ -76,6 +83,7 @@ __all__ = [
     "LETTERS",
     "N_TOKEN",
     "TOP_BIN",
+    "WARNING",
     "Flanks",
     "Iupac",
     "Lengths",

@@ -30,6 +30,9 @@ from crmnet.sequence.tokens import (
     letters_to_tokens,
 )
 
+WARNING = "warning: "
+"""Start of a message about lost data; commands print such messages on stderr."""
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -71,7 +74,7 @@ class Preparation:
             lines.append(f"{self.with_n:,} {rows} contain N (unknown bases)")
         if self.cut:
             lines.append(
-                f"WARNING: {self.cut:,} {rows} are longer than {length} bases and were "
+                f"{WARNING}{self.cut:,} {rows} are longer than {length} bases and were "
                 "cut at the end"
             )
         return lines
