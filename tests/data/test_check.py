@@ -55,7 +55,7 @@ def test_all_counts_by_hand(small):
 
 def test_the_result_as_sentences(small):
     text = "\n".join(check(small).lines())
-    assert "complex: 3 rows, 8.17 ± 6.28, 3.00 to 17.00 (sorting bin); 2 labels are whole" in text
+    assert "complex: 3 rows, expression 8.17 ± 6.28, from 3.00 to 17.00 (sorting bin); 2 " in text
     assert "109 to 110, mostly 110 with adapters, 100.0% of 110 ± 2" in text
     assert "3' adapter: exact in 3, within 2 mismatches in 0, not found in 1" in text
     assert "families (by homology): 2, the largest of 3 rows, 1 with a single row" in text
@@ -99,6 +99,17 @@ def test_leaks_determine_the_exit_status(crmnet, small, tmp_path):
     }  # fmt: skip
     assert crmnet("data", "check", small.path, "--against", other)[0] == 0
     assert crmnet("data", "check", small.path, "--fail-on-leak")[0] == 2
+
+
+def test_a_missing_data_set_is_reported_before_the_work(crmnet, small, tmp_path):
+    """The check of the first set was printed before the second turned out to be missing."""
+    status, out, err = crmnet("data", "check", small.path, "--against", tmp_path / "none.tsv")
+    assert (status, out) == (2, "") and "none.tsv: no such file" in err
+    status, out, err = crmnet(
+        "data", "split", small.path, "-o", tmp_path / "s", "--without", small.path,
+        "--without", "none",
+    )  # fmt: skip
+    assert (status, out) == (2, "") and "none: no such file" in err
 
 
 def test_split_leaves_out_rows_shared_with_a_test_set(crmnet, small, tmp_path):

@@ -12,7 +12,8 @@ from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import open_data
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
-from support import SHARED, needs_shared, write_rows
+from crmnet.training.train import train
+from support import SHARED, needs_shared, settings, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -367,6 +368,41 @@ def test_the_command_warns_of_training_data_in_the_record(crmnet, small_run, ass
     _, out, error = crmnet(*words, "--against", other, "--level", "exact")
     assert "note: the model's record names other training data than trained" in error
     assert "holds" not in error and "in trained" in out
+
+
+@pytest.fixture(scope="module")
+def dream_run(tmp_path_factory):
+    """A run of one medium, dream, with labels in another unit than bins."""
+    folder = tmp_path_factory.mktemp("dream")
+    rng = np.random.default_rng(0)
+    rows = [("".join(rng.choice(list("ACGT"), 80)), i % 12, "dream") for i in range(80)]
+    path = write_rows(folder / "rows.tsv", rows, "sequence expression medium")
+    dataset = ingest([path], folder / "data", IngestOptions(units=["MAUDE score"]))
+    train(settings("epochs=1"), dataset, folder / "run")
+    write_rows(folder / "bins.tsv", [row[:2] for row in rows], "sequence expression")
+    return folder / "run"
+
+
+def test_the_assumed_medium_of_a_file_is_reported_and_so_are_differing_units(crmnet, dream_run):
+    """A model of one medium scored data of another one without a word."""
+    file = dream_run.parent / "bins.tsv"
+    status, _, error = crmnet("evaluate", dream_run, file, "--resamples", 10)
+    assert status == 0, error
+    medium = "rows of files without a medium are scored as dream, the only medium of the model"
+    assert medium in error
+    units = "measured in the unit 'sorting bin', predicted in the unit 'MAUDE score'"
+    assert f"warning: bins: {units}" in error
+    assert medium not in crmnet("evaluate", dream_run, file, "--medium", "dream")[2]
+    assert medium not in crmnet("evaluate", dream_run, dream_run.parent / "data")[2]
+    words = ["--data", file, "--resamples", 10, "-o", dream_run.parent / "c"]
+    status, _, error = crmnet("compare", f"one={dream_run}", f"two={dream_run}", *words)
+    assert status == 0 and medium in error
+    assert f"warning: bins, one: {units}" in error and f"warning: bins, two: {units}" in error
+
+
+def test_missing_test_sets_are_reported_before_the_first_is_scored(crmnet, dream_run, tmp_path):
+    status, _, error = crmnet("evaluate", dream_run, dream_run.parent / "bins.tsv", tmp_path / "x")
+    assert status == 2 and "x: no such file" in error and "accepted" not in error
 
 
 def test_a_model_without_a_record_of_its_data_is_evaluated(crmnet, small_run, assay, tmp_path):

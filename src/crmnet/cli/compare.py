@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,17 +92,21 @@ def compare(
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.data.opening import open_all_data
+    from crmnet.data.opening import check_data, may_lack_medium, open_all_data
     from crmnet.evaluation.align import align
     from crmnet.evaluation.compare import compare as run_comparison
+    from crmnet.evaluation.report import assumed_medium
     from crmnet.prediction.predictor import Predictor
 
+    check_data([*(data or []), *(without or [])])
     predictors = {
         name: Predictor.load(run, device=device, batch_size=batch_size)
         for name, run in named.items()
     }
     options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected, cut=False)
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
+    if predictors and not medium and any(may_lack_medium(path) for path in data or []):
+        print(assumed_medium(next(iter(predictors.values())).media), file=sys.stderr)
     tables, kmers = [_table(text) for text in predictions or []], KmerOptions(k)
     with (
         open_all_data(data or [], medium or [default], options) as datasets,
@@ -111,8 +116,11 @@ def compare(
         sets = align(predictors, datasets, tables, by=by, kmers=kmers, without=seen)
     results = [run_comparison(aligned, metric, resamples=resamples) for aligned in sets]
     from crmnet.evaluation.compare_report import comparison_markdown, write_comparison
+    from crmnet.evaluation.report import unit_warnings
 
     write_comparison(output, results)
+    for warning in unit_warnings([scored for aligned in sets for scored in aligned.by_model()]):
+        print(f"warning: {warning}", file=sys.stderr)
     print(comparison_markdown(results))
     print(f"written: {output}/compare.md, compare.csv, compare.json, compare.png")
 

@@ -85,6 +85,7 @@ def ingest(
     from crmnet.data.ingest import ingest as run_ingest
     from crmnet.data.opening import is_public_dataset, public_source
     from crmnet.data.rejections import rejection_summary
+    from crmnet.sequence import WARNING
 
     options = IngestOptions(
         media=medium or ["complex"],
@@ -103,7 +104,7 @@ def ingest(
     with Counter("rows") as counter:
         dataset = run_ingest(sources, output, options, counter)
     for line in rejection_summary(dataset.manifest):
-        print(line)
+        print(line, file=sys.stderr if line.startswith(WARNING) else sys.stdout)
     for name, labels in dataset.manifest["media"].items():
         print(
             f"{name}: {labels['rows']:,} rows, expression {labels['mean']:.2f} ± "
@@ -195,9 +196,11 @@ def split(
     from crmnet.data.dataset import Dataset
     from crmnet.data.homology import KmerOptions
     from crmnet.data.leaks import find_leaks
-    from crmnet.data.opening import open_data
+    from crmnet.data.opening import check_data, open_data
     from crmnet.data.subset import SplitOptions
     from crmnet.data.subset import split as run_split
+
+    check_data(without or [])
 
     rows, kmers = Dataset.open(dataset), KmerOptions(k)
     keep = np.ones(len(rows), dtype=bool)
@@ -258,8 +261,9 @@ def check(
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import find_leaks
-    from crmnet.data.opening import open_data
+    from crmnet.data.opening import check_data, open_data
 
+    check_data([dataset, against])
     options = IngestOptions(
         media=(medium,), columns=pairs(column, "--column"), max_rejected=max_rejected
     )

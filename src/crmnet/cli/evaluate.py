@@ -26,7 +26,6 @@ from crmnet.cli.options import (
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
-    from crmnet.prediction.predictor import Predictor
     from crmnet.statistics.metrics import Scored
 
 
@@ -114,15 +113,16 @@ def evaluate(
     names = ("metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png")
     inputs = [model, *(data or []), predictions, dream, replicates, against]
     check_folder(output, names, inputs, overwrite)
-    from crmnet.data.dataset import is_dataset
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.data.opening import open_data
+    from crmnet.data.opening import check_data, may_lack_medium, open_data
+    from crmnet.evaluation.report import assumed_medium
     from crmnet.evaluation.score_sets import data_roles, score_file, score_table
     from crmnet.prediction.predictor import Predictor
     from crmnet.statistics.metrics import summarise
 
+    check_data([*(data or []), against])
     set_options: dict[str, Any] = {"by": by, "kmers": KmerOptions(k)}
     if replicates is not None:
         first, second = replicate_columns
@@ -148,8 +148,8 @@ def evaluate(
                 flanks=flanks,
                 max_rejected=max_rejected,
             )
-            if not all(is_dataset(path) for path in data):
-                _report_assumed_medium(predictor, medium)
+            if medium is None and any(may_lack_medium(path) for path in data):
+                print(assumed_medium(predictor.media), file=sys.stderr)
             sets = [s for path in data for s in score_file(predictor, path, options, **set_options)]
             _warn_about_training_data(data_roles(model, predictor), data, training_set)
     for scored in sets:
@@ -172,16 +172,6 @@ def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
     print("\n".join([*metric_lines(summary), *family_lines(summary)]))
     for warning in [*leak_lines(summary), *unit_warnings(sets)]:
         print(f"warning: {warning}", file=sys.stderr)
-
-
-def _report_assumed_medium(predictor: Predictor, medium: str | None) -> None:
-    """Report the medium of files that name none, if the model has several."""
-    if medium is None and len(predictor.media) > 1:
-        print(
-            f"rows of files without a medium are scored as {predictor.media[0]}; --medium sets "
-            f"another one ({', '.join(predictor.media)})",
-            file=sys.stderr,
-        )
 
 
 def _warn_about_training_data(

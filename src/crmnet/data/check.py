@@ -61,8 +61,9 @@ class Check:
         yield f"{self.name}: {self.rows:,} rows"
         for name, medium in self.media.items():
             yield (
-                f"{name}: {medium['rows']:,} rows, {medium['mean']:.2f} ± {medium['sd']:.2f}, "
-                f"{medium['min']:.2f} to {medium['max']:.2f} ({medium['unit']})"
+                f"{name}: {medium['rows']:,} rows, expression {medium['mean']:.2f} ± "
+                f"{medium['sd']:.2f}, "
+                f"from {medium['min']:.2f} to {medium['max']:.2f} ({medium['unit']})"
                 + (
                     f"; {medium['singletons']:,} labels are whole numbers, as for a single cell"
                     if medium["unit"] == BIN_UNIT

@@ -8,7 +8,8 @@ contains its file. This module downloads nothing; :mod:`crmnet.data.fetch` does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,13 @@ from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.fetch import cached, find_in
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.lines import TOO_LONG
-from crmnet.data.reading import STDIN, read_blocks
+from crmnet.data.reading import STDIN, open_bytes, read_blocks
 from crmnet.data.registry import DataCard, cards, find_card
 from crmnet.data.rejections import rejection_summary, rejections
 from crmnet.data.sequences import check_id
 from crmnet.data.validate import Source
 from crmnet.files import PathLike, as_paths, temporary_folder
-from crmnet.sequence import LENGTH
+from crmnet.sequence import LENGTH, WARNING
 
 log = logging.getLogger("crmnet")
 
@@ -78,6 +79,24 @@ def _source(card: DataCard, path: Path, medium: str | None) -> Source:
     )
 
 
+def check_data(paths: PathLike | Iterable[PathLike | None]) -> None:
+    """Check that data sets, files and public data sets exist, before work begins on any of them.
+
+    Args:
+        paths: As for :func:`open_data`; None is skipped, and so is standard input.
+
+    Raises:
+        FileNotFoundError: If one is missing, or is a public data set that has not been fetched.
+        ValueError: If a public data set holds no rows.
+    """
+    paths = [paths] if isinstance(paths, str | os.PathLike) else paths
+    for path in [Path(path) for path in paths if path is not None]:
+        if is_public_dataset(path):
+            public_source(str(path))
+        elif path != STDIN and not path.exists():
+            open_bytes(path)  # raises the error, with its advice
+
+
 @contextmanager
 def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[Dataset]:
     """Open a data set folder, a file of rows, or a public data set.
@@ -104,8 +123,14 @@ def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[
         name = str(path) if is_public else path.name.split(".")[0]
         dataset = ingest([source], folder / name, options)
         for line in rejection_summary(dataset.manifest):
-            log.info("%s: %s", dataset.name, line)
+            prefix = WARNING if line.startswith(WARNING) else ""
+            log.info("%s%s: %s", prefix, dataset.name, line.removeprefix(prefix))
         yield dataset
+
+
+def may_lack_medium(path: PathLike) -> bool:
+    """Whether ``path`` is a file, whose rows may name no medium, and not a data set by name."""
+    return not is_dataset(path) and not is_public_dataset(path)
 
 
 def rows_left_out(path: PathLike, dataset: Dataset) -> int:
@@ -179,6 +204,7 @@ def open_all_data(
             :func:`open_data`.
     """
     paths = as_paths(paths)
+    check_data(paths)
     if len(media) not in (1, len(paths)):
         raise ValueError(f"{len(media)} media for {len(paths)} sets; give one, or one for each")
     media = list(media) * (len(paths) if len(media) == 1 else 1)

@@ -9,7 +9,7 @@ data are left out if these data are given.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -46,6 +46,11 @@ class AlignedSet:
     """Rows left out because training data hold them."""
     without: str | None = None
     """Names of those training data; None if none were given."""
+
+    def by_model(self) -> Iterator[Scored]:
+        """The sets of all models, each with the name of its model."""
+        for model, scored in self.models.items():
+            yield replace(scored, name=f"{self.name}, {model}")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
-from crmnet.data.opening import is_public_dataset, open_data, rows_left_out
+from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
 from crmnet.data.splits import hold_out
 from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
 from crmnet.evaluation.seen import log_if_not_checked, training_overlap
@@ -151,6 +151,7 @@ def calibrate(
     held_out = None if held_out is None else Path(held_out)
     native = None if native is None else Path(native)
     options = options or CalibrateOptions()
+    check_data([held_out, *as_paths(tests), native])
     file = packed_file(model)
     if file is None:
         raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")

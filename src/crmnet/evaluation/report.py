@@ -157,6 +157,17 @@ def family_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def assumed_medium(media: Sequence[str]) -> str:
+    """Which of a model's media is assumed for rows of files that name none, as a sentence."""
+    first, *others = media
+    choice = (
+        f"--medium sets another one ({', '.join(media)})"
+        if others
+        else ("the only medium of the model")
+    )
+    return f"rows of files without a medium are scored as {first}{'; ' if others else ', '}{choice}"
+
+
 def unit_warnings(sets: Sequence[Scored]) -> list[str]:
     """One sentence for each set that was measured in another unit than the model predicts."""
     return [

@@ -199,13 +199,14 @@ def score_model(
             medium that is scored.
     """
     if medium is not None:
-        medium = dataset.media[output_of(medium, dataset.media)]
+        medium = dataset.media[output_of(medium, dataset.media, dataset.name)]
     check_media(predictor, dataset, medium)
     predicted = predictor.predict_tokens(dataset.tokens)
     training_sets = [training] if training is not None else []
     if cut := dataset.manifest.get("preparation", {}).get("cut", 0):
         log.warning(
-            "%s: data ingest cut %s constructs at %s bases; they are scored as they were cut",
+            "warning: %s: data ingest cut %s constructs at %s bases; they are scored as they were "
+            "cut",
             dataset.name, f"{cut:,}", LENGTH,
         )  # fmt: skip
     if training is None:
