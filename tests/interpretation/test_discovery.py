@@ -132,8 +132,11 @@ def test_significant_motifs_are_printed_and_other_candidates_are_counted(crmnet,
     assert status == 0
     motifs = rows(tmp_path / "m" / "motifs.tsv")
     lines = printed.splitlines()
-    assert len(lines) == len(motifs) + 1 and lines[-1].startswith("written")
-    assert [line.split()[0] for line in lines[:-1]] == [m["motif"] for m in motifs]
+    assert lines[0].split() == ["id", "in", "consensus", "q", "share", "/", "other", "name"]
+    assert len(lines) == len(motifs) + 2 and lines[-1].startswith("written")
+    of_file = read_motifs(tmp_path / "m" / "motifs.meme")
+    assert [m.name for m in of_file] == [m["name"].replace(" ", "_") for m in motifs]
+    assert [line.split()[0] for line in lines[1:-1]] == [m["motif"] for m in motifs]
     messages = [record.getMessage() for record in caplog.records]
     assert [line.split(" motifs")[0] for line in messages] == [
         f"search {letter}: {sum(m['motif'][0] == letter for m in motifs)}" for letter in "DR"

@@ -7,13 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from crmnet.data.sequences import read_promoters
+from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import Site, draw_sites, logo
-from crmnet.interpretation.explain import distinct_ids, track_names
+from crmnet.interpretation.explain import _titles, distinct_ids, track_names
 from crmnet.interpretation.marginalise import site_effects
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
 from crmnet.prediction.predictor import Predictor
-from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode, prepare
 
 pytestmark = pytest.mark.slow
 
@@ -258,3 +258,15 @@ def test_sequences_come_from_stdin(crmnet, small_run, tmp_path):
         os.close(own)
     assert status == 0, err
     assert len(rows(tmp_path / "out" / "attributions.tsv")) == 80
+
+
+def test_titles_speak_of_a_difference_and_of_flags():
+    """A difference was called expression, and a flagged promoter had no reason."""
+    predictor = Predictor.load("yeast-fast", device="cpu")
+    tokens = prepare(*encode([REBSITE, "GGCC" * 20]), "add")[0]
+    both = Promoters(["a", "gc"], tokens, None)
+    for title in _titles(predictor, both, ("defined", "complex")):
+        assert "predicted difference" in title and title.endswith(" bins, defined minus complex")
+    _, flagged = _titles(predictor, both, ("complex", None))
+    assert "predicted expression" in flagged
+    assert "(no interval, unlike training: composition" in flagged

@@ -159,6 +159,23 @@ def test_no_site_at_all_is_an_error(tmp_path):
         figure5(predictor, Promoters(few.ids[1:], few.tokens[1:], None), tmp_path)
 
 
+def test_figure5_without_a_site_is_refused_before_other_files_are_written(
+    crmnet, small_run, tmp_path
+):
+    (tmp_path / "s.fa").write_text(f">a\n{'AG' * 40}\n")
+    status, _, err = crmnet("explain", small_run, tmp_path / "s.fa", "--medium", "complex",
+                            "--figure5", "-o", tmp_path / "out")  # fmt: skip
+    assert status == 2 and "leave out --figure5" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_discovered_tract_has_the_name_that_discover_gave_it():
+    tract = Motif("AAAAAAT", "D1", np.eye(4)[encode(["AAAAAAT"])[0][0]].T * 50)
+    named = FigureMotif(tract, yeast_motifs_named(["REB1"])[0], 0, 1e-5)
+    assert named.name == "D1 poly-A/T"
+    assert named.title == "D1 poly-A/T, like REB1 (match p 1e-05)"
+
+
 def test_the_command_draws_it(crmnet, small_run, assay, tmp_path):
     out = tmp_path / "out"
     status, said, err = crmnet("explain", small_run, assay.path / "assay.tsv", "--figure5",

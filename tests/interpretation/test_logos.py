@@ -115,7 +115,9 @@ def test_a_page_labels_positions_and_unit(many):
     sites = [Site("REB1", 20, 28, "+"), Site("ABF1", 22, 35, "-")]
     page = logo_page([LogoPanel("promoter", values, sites)] * many, "bins")
     assert page.get_supylabel() == "attribution (bins)" and "from 1" in page.get_supxlabel()
-    assert "pale letters lower the prediction" in page.get_supxlabel()
+    difference = logo_page([LogoPanel("promoter", values, sites)], "bins", difference=True)
+    assert "pale letters lower the predicted difference" in difference.get_supxlabel()
+    assert "pale letters lower the predicted expression" in page.get_supxlabel()
     wide, high = page.get_size_inches()
     assert wide == 7.2 and many < high < 2 * many + 0.65
     top, under = page.axes[:2]

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from crmnet.interpretation.marginalise import (
+    Effects,
+    _page,
     backgrounds,
     check_sites,
     pair_effects,
@@ -146,3 +148,16 @@ def test_sites_that_do_not_fit_are_one_error_before_any_file(
     assert status == 2 and message in err and err.count("error") == 1
     assert not (tmp_path / "out").exists()
     check_sites(grounds(), ["A" * 40, "A" * 40])
+
+
+def test_strands_and_the_band_have_words():
+    values = np.arange(4.0)
+    single = Effects([("+", 0), ("+", 4), ("-", 0), ("-", 4)], values, values - 1, values + 1)
+    pair = Effects([("++", 0), ("++", 4), ("+-", 0), ("+-", 4)], values, values - 1, values + 1)
+    page = _page({"REB1": single}, {"REB1 and RAP1": pair}, "bins in complex")
+    words = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in page.axes]
+    assert words == [
+        ["plus strand", "minus strand", "95 % interval"],
+        ["plus, then plus", "plus, then minus", "95 % interval"],
+    ]
+    assert page.axes[0].get_ylabel() == "effect\n(bins in complex)"

@@ -45,6 +45,8 @@ REMEDY = (
     "windows along it"
 )
 """Advice about a sequence that is too long for the network."""
+FIGURE5_REMEDY = "give more promoters or other motifs (--motifs FILE), or leave out --figure5"
+"""Advice about promoters without a site for Figure 5."""
 INCOMPLETE = 0.2
 """Largest gap, in bins, between attributions and prediction without a warning."""
 
@@ -145,6 +147,7 @@ def explain(
     columns = sequence_columns(column)
     check_folder(output, NAMES, [model, file, motifs], overwrite)
     _check_tile(tile, window, figure5, plant)
+    _check_stdin_once(file, motifs, figure5)
     from crmnet.files import outputs_in, replacing
     from crmnet.interpretation.attribute import AttributeOptions, unit_of
     from crmnet.interpretation.explain import explain as run_explain
@@ -161,6 +164,12 @@ def explain(
             from crmnet.interpretation.marginalise import check_sites
 
             check_sites(promoters.tokens, plant)
+        if figure5:
+            from crmnet.interpretation.figure5 import check_sites as check_figure5
+            from crmnet.interpretation.figure5 import top_motifs
+
+            figure5_motifs = top_motifs(motifs)
+            check_figure5(promoters, figure5_motifs, FIGURE5_REMEDY)
         _report_repeated_ids(promoters.ids)
         explained, total = promoters.first(first), len(promoters.ids)
     else:
@@ -180,10 +189,9 @@ def explain(
         )  # fmt: skip
         if figure5:
             from crmnet.interpretation.figure5 import figure5 as run_figure5
-            from crmnet.interpretation.figure5 import top_motifs
 
             run_figure5(
-                predictor, promoters, output, media=media, motifs=top_motifs(motifs),
+                predictor, promoters, output, media=media, motifs=figure5_motifs,
                 picture=format, seed=seed,
             )  # fmt: skip
         if plant:
@@ -205,6 +213,15 @@ def explain(
     if plant:
         pairs = ", pairs.tsv" * (len(plant) > 1)
         print(f"written: {output}/planted.tsv, planted.{format}{pairs}")
+
+
+def _check_stdin_once(file: Path, motifs: Path | None, figure5: bool) -> None:
+    if str(motifs) == "-" and (str(file) == "-" or figure5):
+        other = "the sequences" if str(file) == "-" else "Figure 5"
+        raise ValueError(
+            f"stdin can be read only once, and both the sites and {other} need it; write the "
+            "motifs to a file, and name it with --motifs FILE"
+        )
 
 
 def _check_tile(

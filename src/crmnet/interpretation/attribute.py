@@ -125,6 +125,12 @@ def output_weights(predictor: Predictor, medium: str | None, minus: str | None =
     return weights
 
 
+def media_phrase(predictor: Predictor, medium: str | None, minus: str | None = None) -> str:
+    """``in complex``, or ``defined minus complex`` for a difference, as text for a title."""
+    medium = medium or predictor.media[0]
+    return f"{medium} minus {minus}" if minus else f"in {medium}"
+
+
 def unit_of(predictor: Predictor, medium: str | None, minus: str | None = None) -> str | None:
     """Unit of the attributions: ``bins``, another unit of training labels, or None if unknown."""
     names = [medium or predictor.media[0], *([minus] if minus else [])]

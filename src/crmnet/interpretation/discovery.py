@@ -111,7 +111,7 @@ def discover_motifs(
         iupac: ``n`` reads letters that stand for several bases as N.
 
     Returns:
-        The table as lines of text, one for each motif.
+        The table as lines of text: a header, then one line for each motif.
 
     Raises:
         ValueError: If the file has no expression column, or too few sequences for ``options.n``.
@@ -133,17 +133,22 @@ def discover_motifs(
     targets = list(yeast_motifs() if sources.database is None else sources.database)
     use_tomtom = program in ("streme", "meme") and programs.is_installed("tomtom")
     names = name_motifs(motifs, targets, folder / "tomtom" if use_tomtom else None)
-    write_text_atomically(folder / "motifs.meme", as_meme(motifs))
+    # The second word of a MEME motif is its name; blanks are not allowed in it.
+    named = [m.renamed(n.name.replace(" ", "_"), m.id) for m, n in zip(motifs, names, strict=True)]
+    write_text_atomically(folder / "motifs.meme", as_meme(named))
     _write_table(folder / "motifs.tsv", discovered, names, confirmed)
     if discovered:
         with matplotlib.rc_context(STYLE):
             save_figure(motif_page(discovered, names), folder / "motifs.png")
-    return [
+    if not discovered:
+        return ["no motif is significantly more frequent in high or in low sequences"]
+    header = f"{'id':4} {'in':5} {'consensus':18} {'q':9}  {'share':>6} / {'other':>6}  name"
+    return [header] + [
         f"{motif.id:4} {entry.enriched:5} {motif.consensus:18} q {entry.q:.1e}  "
         f"{entry.share:6.1%} / {entry.share_other:6.1%}  {name.text}"
         f"{'  confirmed' if motif.id in confirmed else ''}"
         for motif, entry, name in zip(motifs, discovered, names, strict=True)
-    ] or ["no motif is significantly more frequent in high or in low sequences"]
+    ]
 
 
 def _run_searches(

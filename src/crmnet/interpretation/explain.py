@@ -8,7 +8,7 @@ with :mod:`crmnet.interpretation.logos`.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from crmnet.interpretation.attribute import (
     AttributeOptions,
     Attribution,
     attribute,
+    media_phrase,
     output_weights,
     unit_of,
 )
@@ -52,7 +53,6 @@ from crmnet.interpretation.marginalise import site_effects
 from crmnet.interpretation.tiles import Tiles
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs
-from crmnet.motifs.match import is_certain
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions
 from crmnet.prediction.predictor import Predictor
@@ -132,7 +132,9 @@ def explain(
     with matplotlib.rc_context(STYLE):
         for page, first_panel in enumerate(range(0, len(panels), drawing.per_page), 1):
             on_page = panels[first_panel : first_panel + drawing.per_page]
-            figure = logo_page(on_page, unit_of(predictor, *media), drawing.own_scale)
+            figure = logo_page(
+                on_page, unit_of(predictor, *media), drawing.own_scale, difference=bool(media[1])
+            )
             save_figure(figure, folder / f"logos-{page}.{drawing.format}")
     return attribution
 
@@ -280,9 +282,10 @@ def _titles(
     predicted = predict_difference(predictor, promoters.tokens, media)
     intervals = _intervals(predictor, promoters.tokens, media)
     unit = f" {unit_of(predictor, *media) or ''}".rstrip()
-    label = media_label(predictor, media)
+    where = media_phrase(predictor, *media)
+    kind, where = ("difference", f", {where}") if media[1] else ("expression", f" {where}")
     titles = [
-        f"{_short(name)}    predicted expression {value:.2f}{unit}{interval} in {label}"
+        f"{_short(name)}    predicted {kind} {value:.2f}{unit}{interval}{where}"
         for name, value, interval in zip(promoters.ids, predicted, intervals, strict=True)
     ]
     if promoters.expression is None or media[1]:  # a file holds one medium, never a difference
@@ -305,9 +308,9 @@ def _window_titles(
             one = tiles.windows.take(own)._replace(ids=[name])
             titles += _titles(predictor, one, media)
         else:
-            titles.append(
-                f"{_short(name)}    mean of {len(own):,} windows in {media_label(predictor, media)}"
-            )
+            where = media_phrase(predictor, *media)
+            where = f", predicted difference {where}" if media[1] else f" {where}"
+            titles.append(f"{_short(name)}    mean of {len(own):,} windows{where}")
     return titles
 
 
@@ -319,7 +322,7 @@ def _short(name: str) -> str:
 def _intervals(
     predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
 ) -> list[str]:
-    """The prediction interval of each promoter as text; empty if it has none."""
+    """The prediction interval of each promoter as text, or why a calibrated model gives none."""
     calibration = predictor.card.calibration if predictor.card else None
     column = predictor.medium_index(media[0]) if media[0] else 0
     medium = predictor.media[column]
@@ -327,17 +330,13 @@ def _intervals(
     if trust is None or calibration is None or medium not in calibration.intervals:
         return [""] * len(tokens)
     level = 100 * calibration.level
-    ends = zip(trust.low[:, column], trust.high[:, column], strict=True)
+    rows = zip(trust.low[:, column], trust.high[:, column], trust.unlike, strict=True)
     return [
-        f" ({level:g} % interval {low:.2f} to {high:.2f})" if low == low else ""
-        for low, high in ends
+        f" ({level:g} % interval {low:.2f} to {high:.2f})"
+        if low == low
+        else f" (no interval, unlike training: {', '.join(reasons.split(';'))})"
+        for low, high, reasons in rows
     ]
-
-
-def media_label(predictor: Predictor, media: tuple[str | None, str | None]) -> str:
-    """The medium, or the difference of two media, as text for a title."""
-    medium = media[0] or predictor.media[0]
-    return f"{medium} minus {media[1]}" if media[1] else medium
 
 
 def predict_difference(
@@ -401,6 +400,11 @@ def read_discovery(path: PathLike) -> dict[str, dict[str, str]]:
     return {row["motif"]: row for row in rows} if is_discovery else {}
 
 
+def certain_name(row: Mapping[str, str]) -> str:
+    """Name in a row of :func:`read_discovery`; empty if it is uncertain."""
+    return "" if row["name"].endswith("?") else row["name"]
+
+
 def labelled_motifs(path: PathLike) -> list[Motif]:
     """The motifs of a file; a discovered motif is called by its id and, if certain, its name."""
     table = read_discovery(path)
@@ -408,7 +412,6 @@ def labelled_motifs(path: PathLike) -> list[Motif]:
     for motif in read_motifs(path):
         row = table.get(motif.id)
         if row is not None:
-            known_name = f" {row['name']}" if is_certain(row["name"], float(row["match_p"])) else ""
-            motif = motif.renamed(motif.id + known_name, motif.id)
+            motif = motif.renamed(f"{motif.id} {certain_name(row)}".rstrip(), motif.id)
         motifs.append(motif)
     return motifs

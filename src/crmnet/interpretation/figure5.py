@@ -25,13 +25,18 @@ from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
 from crmnet.files import PathLike
-from crmnet.interpretation.attribute import AttributeOptions, attribute, unit_of
-from crmnet.interpretation.explain import media_label, predict_difference, read_discovery
-from crmnet.interpretation.inserts import Inserts
+from crmnet.interpretation.attribute import (
+    AttributeOptions,
+    attribute,
+    media_phrase,
+    unit_of,
+)
+from crmnet.interpretation.explain import certain_name, predict_difference, read_discovery
+from crmnet.interpretation.inserts import Inserts, find_inserts
 from crmnet.interpretation.logos import INTO_ADAPTER, WIDTH, insert_sites, site_sums
 from crmnet.motifs.formats import read_motifs
 from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
-from crmnet.motifs.match import NAMED, match
+from crmnet.motifs.match import NAMED, call, match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions
 from crmnet.prediction.predictor import Predictor
@@ -45,6 +50,8 @@ FACTORS = ("NHP10", "REB1", "ABF1", "AZF1", "RAP1")
 """The five factors of the paper."""
 PANELS = 5
 """Number of example panels, A–E."""
+LOWER_HEIGHT = 2.8
+"""Height of the panels F and G, in inches."""
 RESAMPLES = 1000
 MAX_ID = 40
 """Largest number of letters of an id in a title."""
@@ -67,17 +74,26 @@ class FigureMotif(NamedTuple):
     """Column of ``known`` that is aligned with the first column of ``motif``."""
     p: float = 0.0
     """p-value of the match."""
+    called: str = ""
+    """Name that ``crmnet motifs discover`` gave to a discovered motif; empty means that of
+    ``known``."""
 
     @property
     def name(self) -> str:
-        """Name of the motif, with that of the known motif if there is one."""
-        return f"{self.motif.id} {self.known.name}" if self.known else self.motif.name
+        """Name of the motif; that of a discovered motif starts with its id."""
+        return f"{self.motif.id} {self._called}" if self.known else self.motif.name
 
     @property
     def title(self) -> str:
-        """Name with the match p-value or the id."""
-        detail = f"(match p {self.p:.0e})" if self.known else f"({self.motif.id})"
-        return f"{self.name} {detail}"
+        """Name, known motif if that has another name, and the match p-value or the id."""
+        if self.known is None:
+            return f"{self.name} ({self.motif.id})"
+        alike = "" if self._called.startswith(self.known.name) else f", like {self.known.name}"
+        return f"{self.name}{alike} (match p {self.p:.0e})"
+
+    @property
+    def _called(self) -> str:
+        return self.called or (call(self.motif, self.known, self.p) if self.known else "")
 
 
 class BarValues(NamedTuple):
@@ -108,9 +124,12 @@ def top_motifs(path: PathLike | None = None) -> list[FigureMotif]:
         motifs, table = read_motifs(path), read_discovery(path)
         if not table:
             return [FigureMotif(motif) for motif in motifs[:PANELS]]
-        known_motifs = _with_known_motif(
-            [m for m in motifs if m.id in table and table[m.id]["confirmed"]]
-        )
+        known_motifs = [
+            motif._replace(called=certain_name(table[motif.motif.id]))
+            for motif in _with_known_motif(
+                [m for m in motifs if m.id in table and table[m.id]["confirmed"]]
+            )
+        ]
         if known_motifs:
             return known_motifs[:PANELS]
         log.info(
@@ -170,6 +189,7 @@ def figure5(
     """
     folder = Path(folder)
     motifs = list(motifs or top_motifs())[:PANELS]
+    check_sites(promoters, motifs)
     options = AttributeOptions("masked")
     attribution = attribute(
         predictor, promoters.tokens, medium=media[0], minus=media[1], options=options,
@@ -182,7 +202,8 @@ def figure5(
     # A file contains measurements in one medium, not differences of two media.
     measured = promoters.expression if media[1] is None else None
     if measured is None:
-        kind, scale = "predicted", f"{unit} in {media_label(predictor, media)}"
+        where = media_phrase(predictor, *media)
+        kind, scale = "predicted", f"{unit}, {where}" if media[1] else f"{unit} {where}"
         expression = predict_difference(predictor, promoters.tokens, media)
     else:
         kind, scale, expression = "measured", "", measured
@@ -194,9 +215,26 @@ def figure5(
         figure = Figure(layout="constrained")
         first = inserts.start - inserts.origin + 1
         lower_part = _examples(figure, Rows(promoters.ids, values, inserts.lengths, first), hits)
-        _saliency_and_expression(lower_part, rows, (unit, scale), kind)
+        quantity = f"{kind} {'difference' if media[1] else 'expression'}"
+        _saliency_and_expression(lower_part, rows, (unit, scale), quantity)
         save_figure(figure, folder / f"figure5.{picture}")
     return rows
+
+
+def check_sites(
+    promoters: Promoters, motifs: Sequence[FigureMotif], remedy: str = "give more promoters"
+) -> None:
+    """Raise ValueError if no motif has a site in any promoter; :func:`figure5` needs one."""
+    inserts = find_inserts(promoters.tokens, promoters.given)
+    found = insert_sites(
+        promoters.tokens, inserts, [motif.motif for motif in motifs[:PANELS]], ScanOptions()
+    )
+    if not len(found.row):
+        names = ", ".join(motif.name for motif in motifs[:PANELS])
+        raise ValueError(
+            f"figure 5 needs a site of one of its motifs ({names}), and none of the motifs has a "
+            f"site in these promoters; {remedy}"
+        )
 
 
 def _sites(
@@ -211,8 +249,6 @@ def _sites(
     first = inserts.start[sites.row]
     sites = sites._replace(start=sites.start - first, end=sites.end - first)
     present = set(sites.motif.tolist())
-    if not present:
-        raise ValueError("none of the motifs has a site in these promoters; give more promoters")
     if without_site := [motif.name for number, motif in enumerate(motifs) if number not in present]:
         log.info("figure 5: no site of %s in these promoters; left out", ", ".join(without_site))
     return [
@@ -338,13 +374,15 @@ def _examples(
 ) -> Figure:
     """Draw panels A–E on the upper part of a figure, set its size, and return the lower part."""
     heights = [(1.0, 0.45, 0.45) if motif.known else (1.0, 0.45) for motif, _ in hits]
-    upper_height = sum(sum(panel_heights) + 0.65 for panel_heights in heights)
-    figure.set_size_inches(WIDTH, upper_height + 2.6)
-    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=[upper_height, 2.6])).tolist()
+    upper_height = sum(sum(panel_heights) + 0.65 for panel_heights in heights) + 0.2
+    figure.set_size_inches(WIDTH, upper_height + LOWER_HEIGHT)
+    ratio_of_parts = [upper_height, LOWER_HEIGHT]
+    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=ratio_of_parts)).tolist()
     ratios = [height for panel_heights in heights for height in panel_heights]
     axes = iter(upper.subplots(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0])
     for letter, (motif, motif_hits), panel_heights in zip("ABCDE", hits, heights, strict=False):
         _example([next(axes) for _ in panel_heights], letter, motif, motif_hits, rows)
+    upper.supxlabel("A–E: position on the sequence as given, from 1", fontsize=8)
     return lower
 
 
@@ -393,7 +431,7 @@ def _example(
 
 
 def _saliency_and_expression(
-    figure: Figure, rows: Sequence[BarValues], units: tuple[str, str], kind: str
+    figure: Figure, rows: Sequence[BarValues], units: tuple[str, str], quantity: str
 ) -> None:
     """Draw panels F and G."""
     left, right = figure.subplots(1, 2)
@@ -408,7 +446,7 @@ def _saliency_and_expression(
     left.legend(loc="upper right", fontsize=7)
     left.set_ylim(bottom=0)
     _bars(right, rows, [row.expression for row in rows])
-    right.set_title(f"G   mean {kind} expression", fontsize=9)
+    right.set_title(f"G   mean {quantity}", fontsize=9)
     right.axhline(rows[0].expression[0], color=INK, linestyle=(0, (2, 1)), linewidth=0.8)
     for ax, unit in zip((left, right), units, strict=True):
         ax.set_ylabel(unit, fontsize=8, parse_math=False)
@@ -423,3 +461,4 @@ def _bars(ax: Axes, rows: Sequence[BarValues], estimates: Sequence[MeanInterval]
     labels = ["\n".join([*row.name.split(), f"n = {row.promoters:,}"]) for row in rows]
     ax.set_xticks(positions, labels, fontsize=7, parse_math=False)
     ax.tick_params(axis="y", labelsize=7)
+    ax.set_xlabel("motif; n: promoters with a site", fontsize=8)

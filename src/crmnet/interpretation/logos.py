@@ -270,10 +270,16 @@ def _covers(hits: Hits, covering: int, covered: int) -> bool:
     return bool(hits.start[covering] <= middle <= hits.end[covering])
 
 
-def logo_page(panels: Sequence[LogoPanel], unit: str | None, own_scale: bool = False) -> Figure:
+def logo_page(
+    panels: Sequence[LogoPanel],
+    unit: str | None,
+    own_scale: bool = False,
+    difference: bool = False,
+) -> Figure:
     """Logos of several inserts, one below another, each with its sites below.
 
-    All logos have the same scale, unless ``own_scale`` is True.
+    All logos have the same scale, unless ``own_scale`` is True. The legend speaks of the predicted
+    expression, or with ``difference`` of the predicted difference of two media.
     """
     strip_heights = [
         0.17 * max([0.3, *(row + 1 for row in site_rows(panel.sites))]) for panel in panels
@@ -292,7 +298,8 @@ def logo_page(panels: Sequence[LogoPanel], unit: str | None, own_scale: bool = F
         lows, highs = zip(*(top.get_ylim() for top in axes[::2]), strict=True)
         for top in axes[::2]:
             top.set_ylim(min(lows), max(highs))
-    legend = ["pale letters lower the prediction"]
+    explained = f"predicted {'difference' if difference else 'expression'}"
+    legend = [f"pale letters lower the {explained}"]
     names = [site.name for panel in panels for site in panel.sites]
     if any(name.endswith(INTO_ADAPTER) for name in names):
         legend.append(f"{INTO_ADAPTER} reaches into the adapter")

@@ -19,12 +19,18 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.figures.style import CYCLE, GREY, STYLE
 from crmnet.files import PathLike
-from crmnet.interpretation.attribute import output_weights, shuffled_inserts, unit_of
+from crmnet.interpretation.attribute import (
+    media_phrase,
+    output_weights,
+    shuffled_inserts,
+    unit_of,
+)
 from crmnet.interpretation.inserts import find_inserts
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.perturb import plant_site
@@ -310,7 +316,8 @@ def plant(
     if pairs:
         _write_table(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs)
     with matplotlib.rc_context(STYLE):
-        figure = _page(single, pairs, unit_of(predictor, *media) or "expression")
+        unit, where = unit_of(predictor, *media) or "expression", media_phrase(predictor, *media)
+        figure = _page(single, pairs, f"{unit}, {where}" if media[1] else f"{unit} {where}")
         save_figure(figure, folder / f"planted.{picture}")
 
 
@@ -340,11 +347,11 @@ def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str
     """Left column: one panel for each site; right column: one for each pair."""
     rows = max(len(single), len(pairs))
     columns = 2 if pairs else 1
-    figure = Figure(figsize=(5 * columns, 2.4 * rows), layout="constrained")
+    figure = Figure(figsize=(5 * columns, 2.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     labels = (
-        ("start on the insert, from 1", f"effect ({unit})"),
-        ("gap (bases)", f"beyond the sum ({unit})"),
+        ("start on the insert, from 1", f"effect\n({unit})"),
+        ("gap between the sites (bases)", f"pair minus sum of both\n({unit})"),
     )
     for column, (effects, (x, y)) in enumerate(zip((single, pairs), labels, strict=True)):
         for row, (name, effect) in enumerate(effects.items()):
@@ -362,9 +369,21 @@ def _curves(ax: Axes, name: str, effect: Effects, count_from: int) -> None:
     positions = np.array([position for _, position in effect.positions]) + count_from
     for color, strand in zip(CYCLE, dict.fromkeys(strands.tolist()), strict=False):
         shown = strands == strand
-        ax.plot(positions[shown], effect.mean[shown], color=color, label=strand, linewidth=1.3)
+        label = strand_label(strand)
+        ax.plot(positions[shown], effect.mean[shown], color=color, label=label, linewidth=1.3)
         low, high = effect.low[shown], effect.high[shown]
         ax.fill_between(positions[shown], low, high, color=color, alpha=0.2, linewidth=0)
+    band = Patch(facecolor=GREY, alpha=0.4, label="95 % interval")
     ax.axhline(0, color=GREY, linewidth=0.7)
     ax.set_title(shown_site(name))
-    ax.legend(fontsize=7, ncols=4)
+    # Below the axes, because the curves may lie anywhere in them.
+    ax.legend(
+        handles=[*ax.get_legend_handles_labels()[0], band], fontsize=7, ncols=3,
+        loc="upper center", bbox_to_anchor=(0.5, -0.3),
+    )  # fmt: skip
+
+
+def strand_label(strands: str) -> str:
+    """``plus strand`` for ``+``; for a pair such as ``+-`` the strands of both sites."""
+    words = ["plus" if strand == "+" else "minus" for strand in strands]
+    return f"{words[0]} strand" if len(words) == 1 else f"{words[0]}, then {words[1]}"
