@@ -324,7 +324,8 @@ def _report_missing(ids: Sequence[str], total: int, path: PathLike, rows_left_ou
     named = ", ".join(ids[:NAMED]) + ", …" * (len(ids) > NAMED)
     log.info(
         "%s: %s of %s rows have no expression (%s); %s", display_name(path),
-        f"{len(ids):,}", f"{total:,}", named, "they are left out" if rows_left_out else "the column is ignored",
+        f"{len(ids):,}", f"{total:,}", named,
+        "they are left out" if rows_left_out else "the column is ignored",
     )  # fmt: skip
 
 
