@@ -1,54 +1,110 @@
 #!/bin/sh
-# Makes the models of src/crmnet/weights, from rows to model cards. Files and folders that exist are kept.
+# Makes the models of src/crmnet/weights, from rows to model cards. Files and folders that exist are
+# kept, so an interrupted script continues where it stopped.
 #
-#   benchmarks/weights.sh OUT          rows from the data registry (downloads about 5 MB)
-#   benchmarks/weights.sh OUT TABLES   rows from a folder of tables: complex_train.tsv.gz,
-#                                      defined_train.tsv.gz, dream_train.tsv.gz (columns sequence,
-#                                      expression), native_complex_validation.tsv.gz, Random_complex.csv
+#   benchmarks/weights.sh OUT [TABLES] [--teacher FILE.h5] [--labels N] [--device cuda] [--max-minutes N]
 #
-# Takes about an hour and a half on one CPU core with bfloat16 arithmetic.
+#   OUT            folder for everything that is made
+#   TABLES         rows from a folder of tables: complex_train.tsv.gz, defined_train.tsv.gz,
+#                  dream_train.tsv.gz (columns sequence, expression, source), native_complex_validation.tsv.gz,
+#                  Random_complex.csv, Random_testdata_complex_media.txt, orthologous_promoters.tsv.gz.
+#                  Default: rows of the data registry (downloads about 5 MB), without native-like promoters
+#   --teacher      published weights of DeepATT; default: crmnet data fetch deepatt-vaishnav
+#   --labels       promoters that the teacher labels (default 1000000)
+#   --device       cpu or cuda, for labels and training
+#   --max-minutes  stop training when this time is up, and pack the members that are there
+#
+# One CPU core with bfloat16 arithmetic trains about 550 rows a second.
 # shellcheck disable=SC2086  # splitting of options is intended
 set -eu
-out=$1 tables=${2:-}
+tables= teacher= labels=1000000 device=auto minutes=
+out=$1
+shift
+while [ $# -gt 0 ]; do
+    case $1 in
+        --teacher) teacher=$(realpath "$2") && shift 2 ;;
+        --labels) labels=$2 && shift 2 ;;
+        --device) device=$2 && shift 2 ;;
+        --max-minutes) minutes=$2 && shift 2 ;;
+        -*) echo "weights.sh: unknown option $1" >&2 && exit 2 ;;
+        *) tables=$(realpath "$1") && shift ;;
+    esac
+done
 mkdir -p "$out"
 cd "$out"
+started=$(date +%s)
 
+# 1. Rows. Families are found by homology in all media together, and split by hash before anything
+# else is made from them: training, validation, calibration, test.
 if [ -n "$tables" ]; then
-    random=$tables/Random_complex.csv native=$tables/native_complex_validation.tsv.gz without=
+    random=$tables/Random_complex.csv native=$tables/native_complex_validation.tsv.gz
+    unfiltered=$tables/Random_testdata_complex_media.txt
+    like="--native-like $tables/orthologous_promoters.tsv.gz --column sequence=ortho_seq" without=
+    [ -f hq.tsv ] || gzip -dc "$tables/complex_train.tsv.gz" | awk -F'\t' 'NR == 1 || $3 == "hq"' > hq.tsv
+    hq=hq.tsv
     set -- "$tables/complex_train.tsv.gz" --medium complex --unit "sorting bin" \
         "$tables/defined_train.tsv.gz" --medium defined --unit "sorting bin" \
         "$tables/dream_train.tsv.gz" --medium dream --unit "MAUDE score"
 else
-    random=random-complex native=native-fragments-complex without="--without native"
+    random=random-complex native=native-fragments-complex unfiltered=random-complex-unfiltered
+    hq=high-quality-complex like= without="--without native"
     set -- high-quality-complex sswm-complex drift-complex random-defined sswm-defined drift-defined dream-test
-    crmnet data fetch "$@" $random $native
+    crmnet data fetch "$@" $random $native $unfiltered
 fi
-
-# Training rows, and families for calibration and tests. Rows that share something with the random
-# test set are removed. Rows of the registry that share something with a native fragment are removed
-# too; the tables have no such rows except a few of low complexity.
 [ -d rows ] || crmnet data ingest "$@" -o rows
 [ -d native ] || crmnet data ingest "$native" --medium complex --unit "sorting bin" -o native
 [ -d random ] || crmnet data ingest "$random" --medium complex -o random
-[ -d train ] || crmnet data split rows -o train --held-out held-out --fraction 0.05 \
+[ -d train ] || crmnet data split rows -o train --held-out held-out --fraction 0.08 \
     --without random $without --level words
-[ -d calibration ] || crmnet data split held-out -o calibration --held-out test --fraction 0.5 --by family
 [ -d native-promoters ] || crmnet data split native -o native-promoters --without train  # finds families
 
-# yeast: three networks. They differ in the seed, and so in their validation families, and in the
-# number of epochs.
-crmnet train yeast --data train -o member-1 --resume --set seed=1
-crmnet train yeast --data train -o member-2 --resume --set seed=3 --set epochs=12 --set warmup_epochs=3
-crmnet train yeast --data train -o member-3 --resume --set seed=4
-[ -f yeast.safetensors ] || crmnet models pack member-1 member-2 member-3 -o yeast.safetensors --half --reverse-complement --max-mb 12 \
-    --about "three CRMnets that scan for motifs and read with an LSTM, trained on 77,000 high-quality rows in three media"
-crmnet models calibrate yeast.safetensors calibration --test random --test test --test native-promoters \
-    --native native-promoters
+# The teacher saw noisy labels of the high-quality random promoters, except those of its own test
+# file. They neither choose nor calibrate.
+[ -d hq ] || crmnet data ingest "$hq" --medium complex -o hq
+[ -d hq-seen ] || crmnet data split hq -o hq-seen --without "$unfiltered" --level exact
+[ -d unseen ] || crmnet data split held-out -o unseen --without hq-seen --level exact --by family
+[ -d validation ] || crmnet data split unseen -o validation --held-out rest --fraction 0.67 --by family
+[ -d test ] || crmnet data split rest -o test --held-out calibration --fraction 0.5 --by family
 
-# yeast-fast: a small network trained on predictions of yeast.
-[ -d soft ] || crmnet models distil yeast.safetensors train -o soft -n 200000 --precision bf16
-crmnet train yeast-fast --data soft -o student --resume
-[ -f yeast-fast.safetensors ] || crmnet models pack student -o yeast-fast.safetensors --half --max-mb 2 \
-    --about "a slim crmnet that learned from yeast's predictions"
-crmnet models calibrate yeast-fast.safetensors calibration --test random --test test --test native-promoters \
-    --native native-promoters
+# 2. Labels of the teacher. New promoters share no 20 bases with a test promoter; derived ones come
+# from training families alone.
+if [ -z "$teacher" ] && [ ! -d deepatt ]; then
+    crmnet data fetch deepatt-vaishnav --to . && teacher=DeepAtt_model.h5
+fi
+[ -d deepatt ] || crmnet models import-keras "$teacher" -o deepatt
+kinds="--mix random=0.43 --mix mutants=0.2 --mix crosses=0.13"
+[ -z "$like" ] || kinds="$kinds --mix native-like=0.24 $like"
+[ -d taught ] || crmnet models distil deepatt train -n "$labels" --no-own $kinds --without native --without random \
+    --medium teacher --with-measured --seed 1 -o taught
+
+# 3. Training, within the time.
+train() {  # train RUN RECIPE OPTIONS
+    run=$1
+    shift
+    if [ -z "$minutes" ]; then
+        crmnet train "$@" -o "$run" --resume --set device=$device
+        return
+    fi
+    left=$((minutes * 60 - $(date +%s) + started))
+    [ $left -gt 0 ] || return 0
+    timeout --signal INT $left crmnet train "$@" -o "$run" --resume --set device=$device || [ $? -eq 124 ]
+}
+usable() {  # the given runs that have weights
+    for run in "$@"; do [ ! -f "$run/weights.safetensors" ] || printf '%s ' "$run"; done
+}
+joint="--validation validation --set epochs=3 --set warmup_epochs=1 --set validation_by=family"
+train joint-1 yeast --data taught $joint --set seed=1
+train tuned-1 yeast --data train --validation validation --from joint-1 --set epochs=3 --set warmup_epochs=0.5 \
+    --set learning_rate=0.0006 --set start_learning_rate=0.0001 --set seed=1
+
+# 4. Packed models with their cards.
+pack() {  # pack NAME ABOUT MEGABYTES RUNS
+    name=$1 about=$2 megabytes=$3
+    shift 3
+    [ -f "$name.safetensors" ] || crmnet models pack "$@" -o "$name.safetensors" --half --reverse-complement \
+        --medium complex --medium defined --medium dream --max-mb "$megabytes" --about "$about"
+    crmnet models calibrate "$name.safetensors" calibration --test random --test test --test native-promoters \
+        --native native-promoters
+}
+pack yeast "CRMnets that scan for motifs and read with an LSTM, and their teacher DeepATT" 12 \
+    $(usable joint-1 tuned-1) deepatt

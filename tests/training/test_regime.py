@@ -150,14 +150,6 @@ def test_an_interrupted_fine_tuning_resumes_to_the_same_weights(
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_fine_tuning_from_a_run_with_other_outputs_is_an_error(assay, complex_only, tmp_path):
-    record = train(settings("epochs=1"), complex_only, tmp_path / "one")
-    other = resolve("demo", [*training_only(), "epochs=1"], model=record.settings.model)
-    with pytest.raises(ValueError, match=r"start from are complex; train.pool_media"):
-        train(other, assay, tmp_path / "two", start=tmp_path / "one")
-    assert not (tmp_path / "two").exists()
-
-
 def test_fine_tuning_does_not_change_between_bins_and_values(small_run, assay, tmp_path):
     model = load_record(small_run).settings.model
     bins = resolve("demo", [*training_only(), "loss=soft-bins"], model=model)

@@ -20,7 +20,7 @@ CHECKED_ROWS = 5_000_000
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="Name of a recipe (demo, small, paper-complex, …), or a .toml file."),
+        typer.Argument(help="Name of a recipe (auto, finetune, small, …), or a .toml file."),
     ],
     data: Annotated[Path, typer.Option(help="Data set to train on.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Run folder to create.")],
@@ -33,8 +33,8 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Start from the weights of a run, or of a packed or bundled model of one network "
-            "(fine-tuning).",
+            help="Start from the weights of a run, or of the first network of a packed or bundled "
+            "model (fine-tuning).",
         ),
     ] = None,
     settings: Annotated[
@@ -52,7 +52,9 @@ def train(
     After every epoch the folder contains the best weights so far, the history, and the state from
     which `--resume` continues. A resumed run ends with the same weights as an uninterrupted one.
 
-    Examples: `crmnet train small --data my-data -o my-run --set train.epochs=5` ·
+    Examples: `crmnet train auto --data my-data -o my-run` ·
+    `crmnet train finetune --from yeast --data my-data -o my-yeast` ·
+    `crmnet train small --data my-data -o my-run --set train.epochs=5` ·
     `crmnet train paper-finetune-complex --from pretrained --data complex -o complex-run` ·
     `torchrun --nproc-per-node 8 -m crmnet train paper-complex --data D -o R --set devices=8`
     """
@@ -64,8 +66,9 @@ def train(
     if start is not None:
         check_source_stays(start, output)
     model = start_record(start).settings.model if start else None
-    resolved = resolve(recipe, settings, model=model)
     training_set = Dataset.open(data)
+    chosen = _choose(training_set, settings, start) if recipe == "auto" else []
+    resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve
     from crmnet.training.train import is_main_process
@@ -87,6 +90,23 @@ def train(
         f"run: {output}   next, accuracy with intervals on unseen rows: "
         f"crmnet evaluate {output} DATA --against {data}"
     )
+
+
+def _choose(data: Dataset, settings: list[str] | None, start: Path | None) -> list[str]:
+    """Settings of the recipe ``auto`` for this data set, which are printed with their reasons."""
+    from crmnet.runs.settings import override_key
+    from crmnet.training.auto import choose
+
+    given = {override_key(text) for text in settings or []}
+    choices = [
+        choice
+        for choice in choose(len(data))
+        if choice.key not in given and not (start and choice.key.startswith("model."))
+    ]
+    print(f"auto, for {len(data):,} rows:", file=sys.stderr)
+    for choice in choices:
+        print(f"  {choice.override}  ({choice.reason})", file=sys.stderr)
+    return [choice.override for choice in choices]
 
 
 def warn_of_copies(training: Dataset, validation: Dataset) -> None:

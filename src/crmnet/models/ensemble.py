@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crmnet.models.layers import has_marks, marked_reverse
+from crmnet.models.layers import BothStrands, has_marks, marked_reverse
 from crmnet.sequence import other_strand
 
 
@@ -140,3 +140,10 @@ class WithSpread(nn.Module):
         """M means, then M standard deviations; the latter are 0 if there is only one view."""
         views = self.ensemble.views(x_BCL)
         return torch.cat([self.ensemble.mean(views), self.ensemble.spread(views)], dim=1)
+
+
+def on_both_strands(network: nn.Module) -> nn.Module:
+    """The mean over both strands; uses the network's strand channel if it has one."""
+    if has_marks(network):
+        return BothStrands(network)
+    return Ensemble([network], reverse_complement=True)

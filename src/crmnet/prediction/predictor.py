@@ -29,7 +29,7 @@ from crmnet.data.packed import as_rows
 from crmnet.device import Device, choose_device
 from crmnet.files import PathLike
 from crmnet.models.crmnet.inference_form import for_inference
-from crmnet.models.ensemble import Ensemble, Member, WithSpread
+from crmnet.models.ensemble import Ensemble, Member, WithSpread, on_both_strands
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.prediction.module import PlainModule
 from crmnet.prediction.stamp import Stamp, stamp_of, state_of
@@ -411,7 +411,7 @@ def _complete_model(loaded: LoadedModel) -> nn.Module:
     for network, record in zip(loaded.networks, loaded.records, strict=True):
         # The ensemble predicts both strands separately, so they count in the spread.
         if record.settings.train.average_strands and not strands:
-            network = _on_both_strands(network)
+            network = on_both_strands(network)
         scales = [record.scale[medium] for medium in record.media]
         member: nn.Module = Rescaled(network, [s.mean for s in scales], [s.sd for s in scales])
         if record.media != loaded.media or record.length != loaded.length:
@@ -438,13 +438,6 @@ def _fast_form(model: nn.Module, device: torch.device, precision: Precision) -> 
         return for_inference(part, device, DTYPES[precision])
 
     return form(model).to(device).eval()
-
-
-def _on_both_strands(network: nn.Module) -> nn.Module:
-    """The mean over both strands; uses the network's strand channel if it has one."""
-    if has_marks(network):
-        return BothStrands(network)
-    return Ensemble([network], reverse_complement=True)
 
 
 class Profile(NamedTuple):

@@ -161,6 +161,21 @@ def _outline(record: RunRecord) -> nn.Module:
         raise ValueError(f"the settings of the model do not give a network: {first}") from error
 
 
+def output_tensors(record: RunRecord) -> set[str]:
+    """Names of the tensors with one row, or one row a sorting bin, for each output."""
+    model = record.settings.model
+    n = len(record.media)
+    more = {**model.settings, "n_media": n + 1}
+    wider = record.settings.model_copy(
+        update={"model": model.model_copy(update={"settings": more})}
+    )
+    shapes, other_shapes = (
+        {name: tensor.shape for name, tensor in _outline(described).state_dict().items()}
+        for described in (record, record.model_copy(update={"settings": wider}))
+    )
+    return {name for name, shape in shapes.items() if shape != other_shapes[name]}
+
+
 def check_size(network: nn.Module) -> None:
     """Check that a network has weights in all layers, and fits into memory.
 

@@ -142,24 +142,17 @@ def load_model(model: PathLike) -> LoadedModel:
 
 
 def start_record(model: PathLike) -> RunRecord:
-    """Record of the one network of a run, a packed file or a bundled model, to start training from.
+    """Record of the network from which training starts: of several members, the first.
 
     Raises:
-        FileNotFoundError: If ``model`` is none of these.
-        ValueError: If it is damaged, or holds several networks.
+        FileNotFoundError: If there is no such run, packed file or bundled model.
+        ValueError: If it is damaged.
     """
     file = packed_file(model)
-    if file is None:
-        _check_exists(model)
-        return load_record(model)
-    card = load_card(file)
-    if len(card.members) > 1:
-        single = [name for name, path in bundled().items() if len(load_card(path).members) == 1]
-        raise ValueError(
-            f"{model} holds {len(card.members)} networks; training starts from one: a run folder, "
-            f"or a packed or bundled model of one network ({', '.join(single)})"
-        )
-    return card.members[0]
+    if file is not None:
+        return load_card(file).members[0]
+    _check_exists(model)
+    return load_record(model)
 
 
 def weights_file(model: PathLike) -> Path:

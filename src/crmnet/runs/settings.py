@@ -70,6 +70,16 @@ class TrainSettings(Frozen):
     start_learning_rate: float = Field(0.0001, gt=0)
     final_learning_rate: float = Field(0.0001, ge=0)
     """Rate at the end of the last epoch, reached along a cosine."""
+    lower_rate: float = Field(1.0, gt=0, le=1)
+    """Factor of the rates for all layers below the dense ones (``head``), for fine-tuning."""
+    freeze_stem: bool = False
+    """Keep the weights of the stem (``model.stem``) as they are at the start."""
+    refit_norms: bool = False
+    """Before each validation, compute the averages of batch norm again from up to 4,096 training
+    rows, with the weights of the moment. With few steps the running averages lag behind."""
+    refit_scale: bool = False
+    """After training, fit scale and offset of each output to the validation rows, if this lowers
+    their cross-fitted error."""
     warmup_epochs: float = Field(10, ge=0, le=1_000_000)
     schedule: Literal["cosine", "constant", "one-cycle"] = "cosine"
     """Learning rate after the warm-up; ``constant`` is what the released code does. ``one-cycle``
@@ -197,6 +207,16 @@ def check_overrides(overrides: Sequence[str] | None, reserved: Mapping[str, str]
         if instead := reserved.get(f"{section}.{key}"):
             raise ValueError(f"--set {text}: this command sets {section}.{key}; use {instead}")
         overridden[section, key] = text
+
+
+def override_key(text: str) -> str:
+    """Full key of a ``key=value`` text: ``train.epochs`` for ``epochs=5``.
+
+    Raises:
+        ValueError: If the text cannot be read.
+    """
+    section, key, _ = _parse_override(text)
+    return f"{section}.{key}"
 
 
 class _Recipe(NamedTuple):

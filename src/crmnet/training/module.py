@@ -26,6 +26,7 @@ from crmnet.runs.record import Scale
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import BINS, one_hot
 from crmnet.statistics.metrics import score
+from crmnet.training.finish import refit_norms
 from crmnet.training.losses import mean_absolute_weight, row_losses, row_weights
 from crmnet.training.optimiser import make_optimizer, make_schedule
 
@@ -59,6 +60,8 @@ class TrainingModule(pl.LightningModule):
         super().__init__()
         self.network, self.settings, self.outputs = network, settings, list(scale)
         self.steps_per_epoch, self.world_size = steps_per_epoch, world_size
+        self.norm_tokens: Tensor | None = None
+        """Rows from which the averages of batch norm are computed before each validation."""
         self.average: AveragedModel | None = None
         if settings.ema:
             average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
@@ -144,6 +147,10 @@ class TrainingModule(pl.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
         if self.average is not None:
             self.average.update_parameters(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        if self.norm_tokens is not None and not self.trainer.sanity_checking:
+            refit_norms(self.evaluation_network, self.norm_tokens, self.device)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if len(batch.labels):  # in the last step a process may have no rows

@@ -7,6 +7,7 @@ objects. :mod:`crmnet.training.module` passes these to Lightning, which calls ``
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -45,11 +46,23 @@ def make_optimizer(
         rate: Peak learning rate.
         fused: Use torch's fused kernel, which Adam and AdamW have.
     """
-    weights, decay = network.parameters(), settings.weight_decay
+    weights, decay = _parameter_groups(network, settings, rate), settings.weight_decay
     if settings.optimizer == "rmsprop":  # with the constants of Keras
         return torch.optim.RMSprop(weights, lr=rate, alpha=0.9, eps=1e-7, weight_decay=decay)
     optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return optimizer_class(weights, lr=rate, weight_decay=decay, fused=fused)
+
+
+def _parameter_groups(
+    network: nn.Module, settings: TrainSettings, rate: float
+) -> list[dict[str, Any]]:
+    """Trained weights with their rates: one group, or two if lower layers have another rate."""
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    if settings.lower_rate == 1:
+        return [{"params": [p for _, p in trained], "lr": rate}]
+    head = [p for name, p in trained if "head" in name.split(".")]
+    lower = [p for name, p in trained if "head" not in name.split(".")]
+    return [{"params": head, "lr": rate}, {"params": lower, "lr": rate * settings.lower_rate}]
 
 
 def make_schedule(
@@ -57,7 +70,7 @@ def make_schedule(
 ) -> LRScheduler:
     """Learning-rate schedule, to be stepped after every batch.
 
-    Its peak is the learning rate with which the optimiser was created.
+    The peak of each group of weights is the rate with which the optimiser was created.
     """
     s = settings
     if s.schedule != "one-cycle":
@@ -70,7 +83,7 @@ def make_schedule(
         warm_up = max(warm_up, 1.5)  # torch divides by the number of warm-up steps minus one
     return OneCycleLR(
         optimizer,
-        max_lr=optimizer.param_groups[0]["lr"],
+        max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=steps,
         pct_start=warm_up / steps,
         div_factor=s.learning_rate / s.start_learning_rate,

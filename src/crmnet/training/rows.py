@@ -8,6 +8,7 @@ do not fit together.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def choose_data(
     if settings.row_weights != "equal" and data.weight is None:
         raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
     outputs = _outputs(settings, data, base)
-    _check_units(settings, data, validation, base)
+    _check_units(settings, data, validation)
     scale = _scales(settings, data, rows, outputs, base)
     sampling_weights = None
     if settings.even_families and family is not None:
@@ -157,23 +158,41 @@ def _check_validation_size(validation: Dataset, rows: Integers) -> None:
 
 
 def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
-    """Names of the network's outputs; in fine-tuning, the same number as in the base run."""
+    """Names of the network's outputs.
+
+    Fine-tuning keeps the outputs of the base run if it has one for every medium of the data. Else
+    the outputs are those of the data.
+    """
     if base is None:
         return ["+".join(sorted(data.media))] if settings.pool_media else data.media
-    if set(data.media) <= set(base.media):
+    if all(base_output(medium, data.units, base) is not None for medium in data.media):
         return base.media
-    if len(base.media) == 1 and (len(data.media) == 1 or settings.pool_media):
+    if settings.pool_media or len(data.media) == 1:
         return ["+".join(sorted(data.media))]
-    pool = "; train.pool_media=true has one output for all" if len(base.media) == 1 else ""
-    raise ValueError(
-        f"{data.path} was measured in {', '.join(data.media)}; the outputs of the run to start "
-        f"from are {', '.join(base.media)}{pool}"
-    )
+    return data.media
 
 
-def _check_units(
-    settings: TrainSettings, data: Dataset, validation: Dataset, base: RunRecord | None
-) -> None:
+def base_output(output: str, units: Mapping[str, str], base: RunRecord) -> int | None:
+    """Number of the base run's output for an output of the data.
+
+    Args:
+        output: A medium, or several joined by ``+``.
+        units: Medium → unit of its labels in the data.
+        base: Record of the base run.
+
+    Returns:
+        None if the base run has no such output, or has it in another unit.
+    """
+    try:
+        number = output_of(output, base.media)
+    except ValueError:
+        return None
+    known = base.data.get("units", {})
+    pairs = [(units[m], known[m]) for m in output.split("+") if m in units and m in known]
+    return number if all(unit == base_unit for unit, base_unit in pairs) else None
+
+
+def _check_units(settings: TrainSettings, data: Dataset, validation: Dataset) -> None:
     """Check that labels in different units are not mixed."""
     units = data.units
     listed = ", ".join(f"{medium} in {unit}" for medium, unit in units.items())
@@ -183,16 +202,13 @@ def _check_units(
         raise ValueError(
             f"{data.path}: labels are on different scales ({listed}); set train.standardize=true"
         )
-    references = [(validation.path, validation.units)]
-    if base is not None:
-        references.append((Path(base.data.get("name", "the run")), base.data.get("units", {})))
-    for path, known_units in references:
-        for medium in units.keys() & known_units.keys():
-            if units[medium] != known_units[medium]:
-                raise ValueError(
-                    f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
-                    f"{known_units[medium]} in {path}; set their unit with data ingest --unit"
-                )
+    for medium in units.keys() & validation.units.keys():
+        if units[medium] != validation.units[medium]:
+            raise ValueError(
+                f"labels of medium {medium!r} are in {units[medium]} in {data.path}, but in "
+                f"{validation.units[medium]} in {validation.path}; set their unit with data "
+                "ingest --unit"
+            )
 
 
 def _scales(
@@ -208,9 +224,9 @@ def _scales(
     scales = {}
     for number, name in enumerate(outputs):
         own_labels = labels[output == number].astype(np.float64)
-        base_scale = None if base is None else _base_scale(name, base)
-        if base_scale is not None:
-            scales[name] = base_scale
+        number_in_base = None if base is None else base_output(name, data.units, base)
+        if base is not None and number_in_base is not None:
+            scales[name] = base.scale[base.media[number_in_base]]
         elif not settings.standardize:
             scales[name] = Scale()
         elif len(own_labels) < 2 or own_labels.std() == 0:
@@ -229,11 +245,3 @@ def _scales(
                     "set train.standardize=true"
                 )
     return scales
-
-
-def _base_scale(output: str, base: RunRecord) -> Scale | None:
-    """Scale of an output in the run to start from; None if that run has no such output."""
-    try:
-        return base.scale[base.media[output_of(output, base.media)]]
-    except ValueError:
-        return None

@@ -39,17 +39,17 @@ from crmnet.runs.folder import (
     build_trainable,
     load_record,
     load_run,
-    load_strictly,
     save_record,
 )
-from crmnet.runs.packed import load_model, start_record
 from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
 from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
 from crmnet.training.callbacks import RunFolder, SafetensorsState
+from crmnet.training.finish import doubts, norm_tokens, refit_scale
 from crmnet.training.module import LIGHTNING_PRECISION, TrainingModule, resolve_precision
 from crmnet.training.resume import check_unchanged, start_or_resume
 from crmnet.training.rows import TrainData, choose_data
+from crmnet.training.start import load_start, open_start, with_fitted_outputs
 
 log = logging.getLogger("crmnet")
 
@@ -70,8 +70,9 @@ def train(
         data: Training data.
         run: Folder to create.
         validation: Validation data; None holds out a share of the families of ``data``.
-        start: Model to fine-tune: a run, or a packed or bundled model of one network. Training
-            starts from its weights and its scale of the labels; no layer is frozen.
+        start: Model to fine-tune: a run, or a packed or bundled model, of which the first network
+            is taken. Training starts from its weights and its scale of the labels. Media that it
+            does not predict, or predicts in another unit, start from its output that fits best.
         resume: Continue an interrupted run of the same settings and data.
 
     Returns:
@@ -89,8 +90,12 @@ def train(
     start = None if start is None else Path(start)
     s = settings.train
     device = _check_device(s)
-    base, base_record = (None, None) if start is None else _network_of(start)
+    base = None if start is None else open_start(start)
+    base_record = None if base is None else base.record
     train_data = choose_data(s, data, validation, base_record)
+    columns: list[int] = []
+    if base is not None:
+        train_data, columns = with_fitted_outputs(train_data, base)
     record = RunRecord(
         settings=_with_outputs(settings, train_data.outputs),
         media=train_data.outputs,
@@ -103,8 +108,10 @@ def train(
         raise ValueError(
             f"{settings.model.name} has no channel for singletons; set train.mark_singletons=false"
         )
-    if base is not None and start is not None:
-        load_strictly(network, base.state_dict(), start)
+    if s.freeze_stem:
+        _freeze_stem(network)
+    if base is not None:
+        load_start(network, base, columns)
     elif isinstance(network, CRMnet) and network.stem is not None and network.config.stem_motifs:
         network.stem.initialise_filters([motif.log_odds() for motif in yeast_motifs()])
     folder = RunFolder(run, record)
@@ -145,14 +152,27 @@ def _train(
     finished = folder.record.model_copy(update={"finished": True})
     if trainer.is_global_zero:
         save_record(run, finished)
-        load_run(run)  # check that the files can be read
+        finished = _finish(run, train_data)
     return finished
 
 
-def _network_of(start: Path) -> tuple[nn.Module, RunRecord]:
-    """The one network of the model to start from, and its record."""
-    record = start_record(start)
-    return load_model(start).networks[0], record
+def _finish(run: Path, train_data: TrainData) -> RunRecord:
+    """Read the files of a run again, fit the scale of its outputs, and warn about doubtful ones."""
+    network, record = load_run(run)
+    if record.settings.train.refit_scale:
+        record = refit_scale(network, record, train_data)
+        save_record(run, record)
+    for text in doubts(record):
+        log.warning(text)
+    return record
+
+
+def _freeze_stem(network: nn.Module) -> None:
+    """Exclude the stem of a CRMnet from training."""
+    stem = getattr(network, "stem", None)
+    if not isinstance(network, CRMnet) or not isinstance(stem, nn.Module):
+        raise ValueError("the network has no stem to freeze; set train.freeze_stem=false")
+    stem.requires_grad_(False)
 
 
 def _fit(
@@ -169,6 +189,8 @@ def _fit(
     assert isinstance(loader.sampler, RowBatches)
     folder.sampler = loader.sampler
     module = TrainingModule(network, s, train_data.scale, len(loader), trainer.world_size)
+    if s.refit_norms:
+        module.norm_tokens = norm_tokens(train_data, s.reverse_complement > 0)
     # Training uses torch's global random generators; their state is restored for the caller.
     generators = [device] if device.type == "cuda" else []
     with warnings.catch_warnings(), torch.random.fork_rng(generators):

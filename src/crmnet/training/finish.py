@@ -1,0 +1,180 @@
+"""Statistics of a network that a few rows determine: averages of batch norm, scale of the outputs.
+
+:mod:`crmnet.training.module` computes the averages before each validation, and
+:mod:`crmnet.training.train` the scale after the last epoch. With few training rows both matter:
+running averages lag behind the weights, and early stopping leaves predictions in too small a range.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from crmnet.arrays import Floats
+from crmnet.data.hashes import Hashes
+from crmnet.data.media import output_of
+from crmnet.data.splits import families_of
+from crmnet.models.ensemble import on_both_strands
+from crmnet.runs.record import RunRecord, Scale
+from crmnet.sequence import one_hot, reverse_complement
+from crmnet.training.rows import TrainData
+
+log = logging.getLogger("crmnet")
+
+NORM_ROWS = 4096
+"""Training rows from which averages of batch norm are computed."""
+SCALE_ROWS = 20_000
+"""Validation rows to which the scale is fitted."""
+BATCH = 256
+FOLDS = 5
+"""Parts of the validation families in cross-fitting."""
+GAP = 0.05
+"""Smallest difference of r² and R² that is worth a warning."""
+
+
+def norm_tokens(train_data: TrainData, both_strands: bool) -> Tensor:
+    """Up to :data:`NORM_ROWS` training rows, evenly spaced; every second one may be reversed."""
+    rows = train_data.rows[:: -(-len(train_data.rows) // NORM_ROWS)]
+    tokens = np.array(train_data.data.tokens[np.sort(rows)])
+    if both_strands:
+        tokens[1::2] = reverse_complement(tokens[1::2])
+    return torch.from_numpy(tokens)
+
+
+def refit_norms(network: nn.Module, tokens: Tensor, device: torch.device) -> None:
+    """Set the averages of every batch norm to those of the given rows, without dropout.
+
+    Args:
+        network: Its norms change, in place.
+        tokens: ``(N, L)``.
+        device: Of the network.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    was_training = network.training
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over batches
+        norm.train()
+    with torch.no_grad():
+        for part in _batches(tokens):
+            if len(part) > 1:
+                network(one_hot(part.to(device)))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.train(was_training)
+
+
+def _batches(tokens: Tensor) -> Iterator[Tensor]:
+    for start in range(0, len(tokens), BATCH):
+        yield tokens[start : start + BATCH]
+
+
+def refit_scale(network: nn.Module, record: RunRecord, train_data: TrainData) -> RunRecord:
+    """The record with scales that fit the validation rows, where this helps.
+
+    Scale and offset of an output are fitted by least squares. They are used if the error of rows
+    whose families (by homology) took no part in the fit is smaller with them than without.
+
+    Args:
+        network: The trained network, in evaluation mode on the CPU.
+        record: Its record.
+        train_data: Whose validation rows are used.
+    """
+    scales = dict(record.scale)
+    for output, labels, predicted, family in _validation(network, record, train_data):
+        fitted = fit_cross_fitted(labels, predicted, family)
+        if fitted is None:
+            continue
+        slope, offset = fitted
+        old = scales[output]
+        scales[output] = Scale(mean=offset + slope * old.mean, sd=slope * old.sd)
+        log.info("%s: predictions rescaled to %.3f x %+.3f", output, slope, offset)
+    return record.model_copy(update={"scale": scales})
+
+
+def fit_cross_fitted(
+    labels: Floats, predicted: Floats, family: Hashes
+) -> tuple[float, float] | None:
+    """Slope and offset of labels on predictions, if they lower the error of other families.
+
+    Args:
+        labels: ``(N,)``.
+        predicted: ``(N,)``.
+        family: ``(N,)``; the families are divided into :data:`FOLDS` parts.
+
+    Returns:
+        None if there are too few families, the slope is not above 0, or the error does not fall.
+    """
+    _, number = np.unique(family, return_inverse=True)
+    fold = number % FOLDS
+    if number.max(initial=-1) + 1 < 2 * FOLDS or predicted.std() == 0:
+        return None
+    fitted = np.empty(len(labels))
+    for part in range(FOLDS):
+        others = fold != part
+        slope, offset = _line(predicted[others], labels[others])
+        fitted[~others] = offset + slope * predicted[~others]
+    slope, offset = _line(predicted, labels)
+    better = np.square(labels - fitted).sum() < np.square(labels - predicted).sum()
+    return (slope, offset) if better and slope > 0 else None
+
+
+def _line(x: Floats, y: Floats) -> tuple[float, float]:
+    """Slope and offset of the least-squares line; slope 0 if x is constant."""
+    centred = x - x.mean()
+    variance = float(np.square(centred).sum())
+    slope = float((centred * y).sum()) / variance if variance else 0.0
+    return slope, float(y.mean()) - slope * float(x.mean())
+
+
+def _validation(
+    network: nn.Module, record: RunRecord, train_data: TrainData
+) -> Iterator[tuple[str, Floats, Floats, Hashes]]:
+    """Output, labels, predictions ``(N,)`` in its unit, and families of its validation rows."""
+    data, rows = train_data.validation, train_data.validation_rows
+    rows = rows[:: -(-len(rows) // SCALE_ROWS)]
+    form = on_both_strands(network) if record.settings.train.average_strands else network
+    tokens = torch.from_numpy(np.array(data.tokens[rows]))
+    with torch.inference_mode():
+        predicted = torch.cat([form(one_hot(part)) for part in _batches(tokens)]).double()
+    family = families_of(np.asarray(data.tokens[rows]), "homology")
+    labels = np.asarray(data.labels)[rows].astype(np.float64)
+    outputs = np.array([output_of(m, record.media) for m in data.media])[
+        np.asarray(data.medium)[rows]
+    ]
+    for number, output in enumerate(record.media):
+        of_output = outputs == number
+        if of_output.sum() >= 3:
+            scale = record.scale[output]
+            values = predicted[:, number].numpy() * scale.sd + scale.mean
+            yield output, labels[of_output], values[of_output], family[of_output]
+
+
+def doubts(record: RunRecord) -> list[str]:
+    """Warnings about a finished run: predictions off their scale, or training that never helped."""
+    best, s = record.best, record.settings.train
+    if best is None:
+        return []
+    warnings = []
+    r_squared, r2 = best.metrics["val_r"] ** 2, best.metrics["val_r2"]
+    if not s.refit_scale and r_squared - r2 > GAP:
+        warnings.append(
+            f"R² {r2:.2f} of the validation rows is far below r² {r_squared:.2f}: predictions have "
+            "the right order but a wrong scale; set train.refit_norms=true and "
+            "train.refit_scale=true, or use the recipe auto"
+        )
+    if best.epoch == 1 and s.epochs > 1:
+        warnings.append(
+            "the first epoch was the best, so the later ones taught nothing: lower "
+            "train.learning_rate, or give more rows"
+        )
+    return warnings
