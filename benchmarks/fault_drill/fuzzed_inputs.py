@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -29,11 +30,19 @@ def fuzzed_inputs(material: Material, scale: float, rng: random.Random) -> PartR
     """Give commands inputs in turn of each of KINDS."""
     part = PartResult("fuzzed inputs")
     make = {"sequences": _sequences, "motifs": _motifs, "run.json": _record, "settings": _settings}
+    unchanged = predictions(
+        run(["predict", material.packed, material.promoters], material.data).out
+    )
     for number in range(max(len(KINDS), round(INPUTS * scale))):
         kind = KINDS[number % len(KINDS)]
         with material.empty_folder() as folder:
-            ended = run(make[kind](material, folder, rng), folder)
-        part.count(f"{kind} {number}", f"{kind}: status {ended.status}", _fault(kind, ended), ended)
+            words = make[kind](material, folder, rng)
+            ended = run(words, folder)
+            fault = _fault(kind, ended)
+            if fault is None and kind == "sequences" and ended.status == 0:
+                raw = Path(str(words[-1])).read_bytes()
+                fault = _wrong_row(material, raw, predictions(ended.out), unchanged)
+        part.count(f"{kind} {number}", f"{kind}: status {ended.status}", fault, ended)
     return part
 
 
@@ -86,4 +95,20 @@ def _fault(kind: str, ended: Ended) -> str | None:
         return "file not named"
     if ended.status == 2 and kind == "sequences" and "in." not in ended.err:
         return "file not named"
+    return None
+
+
+def _wrong_row(
+    material: Material, raw: bytes, found: dict[str, list[str]], unchanged: dict[str, list[str]]
+) -> str | None:
+    """Check the predictions of the rows and records of a scrambled file that stayed intact."""
+    for number, insert in enumerate(material.inserts[:5], 1):
+        name = f"p{number}"
+        row = rf"(^|\n)({name}\t{insert}(\n|$)|>{name}\n{insert}(\n>|\n?$))".encode()
+        if raw.count(name.encode()) != 1 or not re.search(row, raw):
+            continue
+        if name not in found:
+            return "intact row lost"
+        if found[name] != unchanged[name]:
+            return "wrong prediction of an intact row"
     return None

@@ -86,15 +86,7 @@ def _kill_once(
     for attempt in range(ATTEMPTS):
         with material.working_folder() as work:
             started = start(command.words, work)
-            if command.changes and rng.random() < 0.5:
-                change = rng.randrange(max(1, round(command.changes * 0.7**attempt)))
-                _count_changes(started[0], work, until=change + 1)
-                time.sleep(rng.choice([0, 0, rng.uniform(0, 0.01)]))
-                when = f"change {change + 1} of {command.changes}"
-            else:
-                delay = rng.uniform(0, command.seconds * 0.8**attempt)
-                time.sleep(delay)
-                when = f"after {delay:.3f} s"
+            when = _wait_for_moment(started[0], command, work, attempt, rng)
             _kill(started[0])
             killed = wait_for(started, work)
             if killed.status != -signal.SIGKILL and attempt < ATTEMPTS - 1:
@@ -105,6 +97,20 @@ def _kill_once(
             state += ", temporary files until the rerun" if left else ""
             part.count(f"{name}, killed at {when}", state, fault, again)
             return
+
+
+def _wait_for_moment(
+    pid: int, command: Undisturbed, work: Path, attempt: int, rng: random.Random
+) -> str:
+    """Wait until the command is to be killed, in later attempts less long; returns when that is."""
+    if command.changes and rng.random() < 0.5:
+        change = 1 + rng.randrange(max(1, round(command.changes * 0.7**attempt)))
+        _count_changes(pid, work, until=change)
+        time.sleep(rng.choice([0, 0, rng.uniform(0, 0.01)]))
+        return f"change {change} of {command.changes}"
+    delay = rng.uniform(0, command.seconds * 0.8**attempt)
+    time.sleep(delay)
+    return f"{delay:.3f} s"
 
 
 def _kill(pid: int) -> None:

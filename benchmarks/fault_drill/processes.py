@@ -12,6 +12,7 @@ import os
 import pkgutil
 import resource
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -134,6 +135,19 @@ def wait_for(started: tuple[int, float], folder: Path, log: str = "log") -> Ende
     seconds = time.monotonic() - began
     status = os.waitstatus_to_exitcode(raw)
     return Ended(status, *texts, seconds, usage.ru_utime + usage.ru_stime)
+
+
+def run_program(command: list[str], folder: Path, environment: dict[str, str]) -> Ended:
+    """Run any program in ``folder`` to its end, with a limit on its time."""
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=LIMIT_S, cwd=folder, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return Ended(-signal.SIGALRM, "", "", LIMIT_S)
+    texts = [text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)]
+    return Ended(done.returncode, *texts, time.monotonic() - began)
 
 
 def contents(folder: Path) -> dict[str, str]:

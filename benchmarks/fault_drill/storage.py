@@ -11,14 +11,13 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import crmnet
 from fault_drill.material import Material, writing_commands
-from fault_drill.processes import LIMIT_S, Ended, contents, run
+from fault_drill.processes import Ended, contents, run, run_program
 from fault_drill.results import PartResult
 
 CAPABILITY_VERSION = 0x20080522
@@ -103,35 +102,37 @@ def read_only_installation(material: Material, scale: float, rng: Random) -> Par
     write everywhere.
     """
     part = PartResult("read-only installation")
-    with material.empty_folder() as folder:
-        package, home = folder / "site" / "crmnet", folder / "home"
-        source = Path(crmnet.__file__).parent
-        shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
-        home.mkdir()
-        _make_read_only(folder / "site")
-        _make_read_only(home)
-        for name, words in _commands_of_installation(material).items():
+    with _read_only_copy(material) as (site, home):
+        before = contents(site) | contents(home)
+        for name, words in writing_commands(material).items():
             with material.working_folder() as work:
-                ended = _run_installed(words, work, package.parent, home)
+                ended = _run_installed(words, work, site, home)
                 written = contents(work)
-            changed = [
-                p for p in (*package.rglob("*"), *home.rglob("*")) if "__pycache__" in p.parts
-            ]
             fault = ended.fault or (f"status {ended.status}" if ended.status else None)
             if fault is None and not written:
                 fault = "nothing written"
-            if fault is None and changed:
+            if fault is None and contents(site) | contents(home) != before:
                 fault = "the installation was written: the drill tests nothing"
             part.count(name, f"status {ended.status}", fault, ended)
-        _make_writable(folder / "site")
     return part
 
 
-def _commands_of_installation(material: Material) -> dict[str, list[object]]:
-    every = writing_commands(material)
-    wanted = ("data simulate", "data ingest", "data check", "train", "predict", "evaluate",
-              "explain", "motifs scan", "motifs discover")  # fmt: skip
-    return {name: every[name] for name in wanted}
+@contextlib.contextmanager
+def _read_only_copy(material: Material) -> Iterator[tuple[Path, Path]]:
+    """Folders that may not be written: one with a copy of the package, and an empty home."""
+    with material.empty_folder() as folder:
+        site, home = folder / "site", folder / "home"
+        source, ignored = Path(crmnet.__file__).parent, shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, site / "crmnet", ignore=ignored)
+        home.mkdir()
+        paths = [path for root in (site, home) for path in (root, *root.rglob("*"))]
+        for path in paths:
+            path.chmod(path.stat().st_mode & ~0o222)
+        try:
+            yield site, home
+        finally:
+            for path in paths:
+                path.chmod(path.stat().st_mode | 0o200)
 
 
 def _run_installed(words: list[object], work: Path, site: Path, home: Path) -> Ended:
@@ -139,23 +140,5 @@ def _run_installed(words: list[object], work: Path, site: Path, home: Path) -> E
     command = [*(drop if os.geteuid() == 0 else []), sys.executable, "-m", "crmnet", *words]
     environment = {key: value for key, value in os.environ.items()
                    if not key.startswith(("XDG_", "NUMBA_", "MPL"))}  # fmt: skip
-    began = time.monotonic()
-    try:
-        done = subprocess.run(
-            list(map(str, command)), capture_output=True, timeout=LIMIT_S, cwd=work,
-            env={**environment, "HOME": str(home), "PYTHONPATH": str(site)},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Ended(-signal.SIGALRM, "", "", LIMIT_S)
-    texts = [text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)]
-    return Ended(done.returncode, *texts, time.monotonic() - began)
-
-
-def _make_read_only(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        path.chmod(path.stat().st_mode & ~0o222)
-
-
-def _make_writable(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(path.stat().st_mode | 0o200)
+    environment |= {"HOME": str(home), "PYTHONPATH": str(site)}
+    return run_program(list(map(str, command)), work, environment)

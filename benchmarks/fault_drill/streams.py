@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
 import sys
-import time
 
 from fault_drill.material import Material
-from fault_drill.processes import LIMIT_S, Ended
+from fault_drill.processes import Ended, run_program
 from fault_drill.results import PartResult
 
 ENDINGS = {
@@ -45,13 +42,5 @@ def _in_shell(material: Material, words: str, ending: str) -> Ended:
     status = 'exit "${PIPESTATUS[0]}"'
     line = f"{sys.executable} -m crmnet {words} {ENDINGS[ending]}; {status}"
     encoding = "ascii" if ending == "ASCII" else "utf-8"
-    began = time.monotonic()
-    try:
-        done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, timeout=LIMIT_S, cwd=material.folder,
-            env={**os.environ, "PYTHONIOENCODING": encoding},
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Ended(-signal.SIGALRM, "", "", LIMIT_S)
-    texts = [text.decode("utf-8", "replace") for text in (done.stdout, done.stderr)]
-    return Ended(done.returncode, *texts, time.monotonic() - began)
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    return run_program(["bash", "-c", line], material.folder, environment)

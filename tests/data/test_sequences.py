@@ -191,6 +191,7 @@ def test_a_missing_measurement_leaves_the_measurements_out(tmp_path, caplog, mis
     path = write(tmp_path / "in.csv", f"sequence,expression\nAAC,{missing}\nATC,3.1\n")
     assert read_promoters(path).expression is None
     assert "1 of 2 rows have no expression" in caplog.text
+    assert "the column is ignored" in caplog.text
 
 
 def test_labels_are_numbers_as_people_write_them(tmp_path):

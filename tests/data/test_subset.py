@@ -86,6 +86,9 @@ def test_the_command_writes_both_parts(crmnet, assay, tmp_path):
     first, second = (line.replace(",", "").split() for line in out.splitlines())
     assert int(first[1]) + int(second[1]) == len(assay)
     assert crmnet(*words)[0] == 2
+    manifest = (tmp_path / "a" / "manifest.json").read_text()
+    assert crmnet(*words, "--fraction", "0.3", "--overwrite")[0] == 0
+    assert (tmp_path / "a" / "manifest.json").read_text() == manifest
 
 
 def interrupted_at(monkeypatch, number):

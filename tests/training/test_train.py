@@ -315,10 +315,11 @@ def test_the_sketch_of_a_fine_tuned_run_holds_the_rows_of_both(assay, small_run,
     np.testing.assert_array_equal(found.hashes, before.merged(own).hashes)
 
 
-def test_a_resumed_run_removes_what_a_kill_left(assay, tmp_path):
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_resumed_run_removes_what_a_kill_left(assay, tmp_path, finished):
     run = tmp_path / "run"
     record = train(settings("epochs=1"), assay, run)
-    save_record(run, record.model_copy(update={"finished": False}))
+    save_record(run, record.model_copy(update={"finished": finished}))
     for name in (".weights.safetensors.partial", ".state.safetensors.lock"):
         (run / name).write_text("left")
     train(settings("epochs=1"), assay, run, resume=True)

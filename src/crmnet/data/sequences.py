@@ -323,8 +323,9 @@ def _report_missing(ids: Sequence[str], total: int, path: PathLike, rows_left_ou
     """Log rows without a measurement, and whether these rows or all measurements are left out."""
     named = ", ".join(ids[:NAMED]) + ", …" * (len(ids) > NAMED)
     log.info(
-        "%s: %s of %s rows have no expression (%s); %s left out", display_name(path),
-        f"{len(ids):,}", f"{total:,}", named, "they are" if rows_left_out else "it is",
+        "%s: %s of %s rows have no expression (%s); %s", display_name(path),
+        f"{len(ids):,}", f"{total:,}", named,
+        "they are left out" if rows_left_out else "the column is ignored",
     )  # fmt: skip
 
 

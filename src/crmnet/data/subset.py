@@ -223,5 +223,10 @@ def split(
 
 
 def _manifest_entry(options: SplitOptions) -> dict[str, Any]:
-    """The options as the manifest stores them; it calls the k-mers ``words``."""
-    return {{"kmers": "words"}.get(key, key): value for key, value in asdict(options).items()}
+    """The options as the manifest stores them; it calls the k-mers ``words``.
+
+    ``overwrite`` is left out, so that the same split always has the same manifest.
+    """
+    entry = asdict(options)
+    del entry["overwrite"]
+    return {{"kmers": "words"}.get(key, key): value for key, value in entry.items()}

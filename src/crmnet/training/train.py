@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader
 from crmnet.data.dataset import Dataset
 from crmnet.data.loader import Batch, RowBatches, make_loader
 from crmnet.device import choose_device
-from crmnet.files import PathLike, locked, make_folder
+from crmnet.files import PathLike, locked, make_folder, remove_partials
 from crmnet.models.crmnet.network import CRMnet
 from crmnet.models.layers import count_parameters, has_marks
 from crmnet.motifs.jaspar import yeast_motifs
@@ -124,6 +124,7 @@ def train(
             stack.enter_context(locked(run))
         if resume and (run / RECORD).is_file() and load_record(run).finished:
             check_unchanged(run, record)
+            remove_partials(run)  # of a run that was killed while it wrote its last file
             log.info("%s is already finished", run)
             return load_record(run)
         state = start_or_resume(run, record, resume, writes=trainer.is_global_zero)
