@@ -115,3 +115,15 @@ def rejected_rows(dataset):
 def only_inputs(folder, *inputs):
     """Whether a folder contains only these files."""
     return sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in inputs)
+
+
+def assert_rounded(rounded, full, decimals=(), significant=()):
+    """Rows of a table for reading are those of the table with full digits, rounded."""
+    assert rounded and len(rounded) == len(full)
+    for shown, row in zip(rounded, full, strict=True):
+        expected = dict(row)
+        for names, form in ((decimals, "z.3f"), (significant, "z.3g")):
+            expected |= {name: format(float(row[name]), form) for name in names if row[name]}
+        assert shown == expected
+    for name in (*decimals, *significant):
+        assert any(row[name] for row in full), name

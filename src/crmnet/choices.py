@@ -19,7 +19,7 @@ Iupac = Literal["error", "n"]
 """How to treat letters that stand for several bases: ``error`` refuses them, ``n`` reads N."""
 
 Digits = Literal["rounded", "full"]
-"""Digits of numbers in a text table; see :mod:`crmnet.prediction.table`."""
+"""Digits of numbers in a text table; see :func:`crmnet.reports.tables.for_reading`."""
 
 FamilyRule = Literal["family", "sequence", "homology"]
 """How families of rows are defined: ``family`` uses the families in the data set, or the sequence

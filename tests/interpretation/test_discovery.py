@@ -21,6 +21,7 @@ from crmnet.motifs.match import call
 from crmnet.motifs.programs import AttributedConstructs
 from crmnet.motifs.pwm import Motif
 from crmnet.sequence import decode, encode, prepare
+from support import assert_rounded
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +61,21 @@ def test_a_table_gives_named_motifs_and_their_sites(crmnet, tmp_path):
     status, sites, _ = crmnet("motifs", "scan", tmp_path / "s.fa", "--motifs",
                                out / "motifs.meme")  # fmt: skip
     assert status == 0 and sites.splitlines()[1].startswith("one\tD1")
+
+
+def test_motifs_are_rounded_for_reading_in_the_table_only(crmnet, tmp_path):
+    table, rounded, full = (tmp_path / name for name in ("t.tsv", "rounded", "full"))
+    planted_table(table)
+    words = ["motifs", "discover", table, "-n", 250]
+    assert crmnet(*words, "-o", rounded)[0] == 0
+    assert crmnet(*words, "-o", full, "--digits", "full")[0] == 0
+    exact = rows(full / "motifs.tsv")
+    numbers = ("p", "e", "q", "share", "share_other", "match_p", "match_q")
+    assert_rounded(rows(rounded / "motifs.tsv"), exact, significant=numbers)
+    assert len(exact[0]["p"]) > 12
+    assert (rounded / "motifs.meme").read_bytes() == (full / "motifs.meme").read_bytes()
+    read_back = [labelled_motifs(folder / "motifs.meme") for folder in (rounded, full)]
+    assert [m.name for m in read_back[0]] == [m.name for m in read_back[1]]
 
 
 def test_inserts_of_any_length_are_searched_without_their_adapters(crmnet, tmp_path):

@@ -14,6 +14,7 @@ from crmnet.interpretation.marginalise import site_effects
 from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode, prepare
+from support import assert_rounded
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +91,37 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     assert status == 0 and "logos-1.svg …" in printed, err
     assert sorted(path.name for path in out.glob("*.svg")) == ["logos-1.svg", "logos-2.svg"]
     assert len(rows(out / "attributions.tsv")) == 3 * 80
+
+
+def test_tables_of_explain_are_rounded_for_reading_and_attributions_never(
+    crmnet, small_run, assay, tmp_path
+):
+    words = ["explain", small_run, assay.path / "assay.tsv", "--medium", "complex", "--first", 2,
+             "--draw", 0, "--method", "gradient", "--figure5", "--plant", "REB1",
+             "--plant", "TATAAA"]  # fmt: skip
+    rounded, full = tmp_path / "rounded", tmp_path / "full"
+    assert crmnet(*words, "-o", rounded)[0] == 0
+    assert crmnet(*words, "-o", full, "--digits", "full")[0] == 0
+    effects = ("effect", "low", "high")
+    saliency = ("saliency", "saliency_low", "saliency_high", "saliency_anywhere")
+    bars = (*saliency, "expression", "expression_low", "expression_high")
+    for name, decimals, significant in (
+        ("sites.tsv", ("score", "effect", "agreement"), ("p", "q", "beyond")),
+        ("planted.tsv", effects, ()),
+        ("pairs.tsv", effects, ()),
+        ("figure5.tsv", bars, ()),
+    ):
+        exact = rows(full / name)
+        assert_rounded(rows(rounded / name), exact, decimals, significant)
+        column = [row[decimals[-1]] for row in exact if row[decimals[-1]]]
+        assert max(len(text.partition(".")[2]) for text in column) > 5, name
+    for name in ("attributions.tsv", "attributions.bedgraph"):
+        assert (rounded / name).read_bytes() == (full / name).read_bytes()
+    values = [row["value"] for row in rows(rounded / "attributions.tsv")]
+    with np.load(rounded / "attributions.npz") as arrays:
+        inserts = [v[:, a:b].sum(axis=0) for v, (a, b) in zip(
+            arrays["values"], arrays["inserts"], strict=True)]  # fmt: skip
+    np.testing.assert_allclose([float(v) for v in values], np.concatenate(inserts), rtol=1e-6)
 
 
 def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path):

@@ -137,7 +137,7 @@ def test_a_site_is_found_once_and_its_effect_is_that_in_its_best_window(predicto
     (tmp_path / "s.fa").write_text(f">a\n{LONG}\n")
     tiles = read_tiles(tmp_path / "s.fa", 25)
     explain(predictor, tiles, tmp_path / "out", media=("complex", None), motifs=[site_motif()],
-            options=GRADIENT, drawing=LogoOptions(max_logos=0))  # fmt: skip
+            options=GRADIENT, drawing=LogoOptions(max_logos=0), digits="full")  # fmt: skip
     (site,) = [s for s in rows(tmp_path / "out" / "sites.tsv") if s["strand"] == "+"]
     assert (site["start"], site["end"], site["reaches_adapter"]) == ("131", "142", "")
     # Of the windows at 76, 101 and 121 the second has the site nearest to its middle.

@@ -1,5 +1,6 @@
 """Motif comparison: a motif matches itself on either strand, and p-values are calibrated."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
 from crmnet.motifs.match import call, element, element_of_bases, match
 from crmnet.motifs.pwm import Motif
 from crmnet.sequence import encode
+from support import assert_rounded
 
 
 def test_a_motif_matches_itself_reversed_and_shifted():
@@ -123,8 +125,24 @@ def test_match_says_what_to_call_a_motif_and_what_it_resembles(crmnet, tmp_path)
     known, tract, nameless = (line.split("\t") for line in printed.splitlines()[1:])
     assert known[1:4] == [abf1.id, "ABF1", "ABF1"]
     assert tract[0] == "T1" and tract[2] == "poly-A/T" and tract[3] != tract[2]
-    assert nameless[2] == "?" and nameless[4] == "1.0"
+    assert nameless[2] == "?" and nameless[4] == "1"
     assert "F1: less than 1 bit" in err
     status, printed, err = crmnet("motifs", "match", tmp_path / "m.meme", "--motifs",
                                   tmp_path / "m.meme", "--best", 1)  # fmt: skip
     assert status == 0 and printed.splitlines()[1].split("\t")[1] == abf1.id
+
+
+def test_matches_are_rounded_for_reading_unless_full_digits_are_chosen(crmnet, tmp_path):
+    (tmp_path / "m.meme").write_text(as_meme(yeast_motifs_named(["ABF1", "REB1"])))
+    tables = {}
+    for digits in ("rounded", "full"):
+        out = tmp_path / f"{digits}.tsv"
+        words = [] if digits == "rounded" else ["--digits", digits]
+        status, _, err = crmnet("motifs", "match", tmp_path / "m.meme", "-o", out, *words)
+        assert status == 0, err
+        with out.open(newline="") as file:
+            tables[digits] = list(csv.DictReader(file, delimiter="\t"))
+    assert_rounded(tables["rounded"], tables["full"], significant=("p", "e", "q"))
+    queries = yeast_motifs_named(["ABF1", "REB1"])
+    exact = np.sort(match(queries, list(yeast_motifs())).p, axis=1, kind="stable")[:, :3]
+    assert [float(row["p"]) for row in tables["full"]] == exact.ravel().tolist()

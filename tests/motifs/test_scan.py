@@ -9,12 +9,13 @@ import subprocess
 import sys
 
 import numpy as np
+import polars
 import pytest
 from Bio import motifs as bio
 from Bio.Seq import Seq
 
 from crmnet.motifs.formats import as_meme
-from crmnet.motifs.jaspar import yeast_motifs_named
+from crmnet.motifs.jaspar import yeast_motifs, yeast_motifs_named
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import (
     STEPS_PER_BIT,
@@ -26,6 +27,7 @@ from crmnet.motifs.scan import (
     scan_file,
 )
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
+from support import assert_rounded
 
 pytestmark = pytest.mark.slow
 
@@ -191,7 +193,8 @@ def test_all_sites_of_a_chromosome_are_found(crmnet, tmp_path, rebby):
     for start in starts:
         bases[start : start + 9] = [letter.encode() for letter in SITE]
     (tmp_path / "chr.fa.gz").write_bytes(gzip.compress(b">chr\n" + b"".join(bases) + b"\n"))
-    status, printed, err = crmnet("motifs", "scan", tmp_path / "chr.fa.gz", "--motifs", rebby)
+    status, printed, err = crmnet("motifs", "scan", tmp_path / "chr.fa.gz", "--motifs", rebby,
+                                  "--digits", "full")  # fmt: skip
     assert status == 0 and "count from 1" in err
     sites = [row for row in table(printed) if float(row["p"]) < 4e-6]
     assert [int(row["start"]) for row in sites] == [start + 1 for start in starts]
@@ -302,3 +305,15 @@ def test_a_letter_that_is_no_base_is_named_with_file_and_line(tmp_path):
 def test_a_motif_file_in_place_of_sequences_is_an_error_that_shows_the_command(crmnet, rebby):
     status, _, err = crmnet("motifs", "scan", rebby)
     assert status == 2 and f"scan SEQUENCES --motifs {rebby}" in err
+
+
+def test_sites_are_rounded_for_reading_but_not_with_full_digits_or_in_parquet(crmnet, tmp_path):
+    (tmp_path / "s.fa").write_text(f">one\n{INSERT}\n")
+    words = ["motifs", "scan", tmp_path / "s.fa", "--p-value", 0.01]
+    shown = table(crmnet(*words)[1])
+    full = table(crmnet(*words, "--digits", "full")[1])
+    assert_rounded(shown, full, decimals=("score",), significant=("p", "q"))
+    hits = scan_file(tmp_path / "s.fa", yeast_motifs(), ScanOptions(p_value=0.01)).hits
+    assert [float(row["p"]) for row in full] == hits.p.tolist()
+    assert crmnet(*words, "-o", tmp_path / "s.parquet")[0] == 0
+    assert polars.read_parquet(tmp_path / "s.parquet")["p"].to_list() == hits.p.tolist()

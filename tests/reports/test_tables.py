@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmnet.files import STDOUT
-from crmnet.reports.tables import TableWriter, table_kind
+from crmnet.reports.tables import TableWriter, for_reading, table_kind
 
 NAMES = ("id", "expression")
 
@@ -156,3 +156,54 @@ def test_a_folder_in_place_of_the_table_is_an_error(tmp_path):
     with pytest.raises(IsADirectoryError, match="name a file in it"):
         write(tmp_path)
     assert not files(tmp_path)
+
+
+NUMBERS = [
+    0.0,
+    -0.0,
+    float("nan"),
+    1e-300,
+    -1.23456,
+    0.00123456,
+    2 / 3,
+    0.99999,
+    12.3456,
+    1234.5678,
+]
+THREE_DECIMALS = (
+    ["0.000", "0.000", "", "0.000", "-1.235", "0.001", "0.667", "1.000", "12.346", "1234.568"]
+)  # fmt: skip
+THREE_SIGNIFICANT = (
+    ["0", "0", "", "1e-300", "-1.23", "0.00123", "0.667", "1", "12.3", "1.23e+03"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [NUMBERS, np.array(NUMBERS)], ids=["list", "array"])
+def test_numbers_for_reading_have_three_decimals_and_probabilities_three_digits(values):
+    columns = {
+        "effect": values, "p": values, "n": np.arange(10), "id": list("abcdefghij"),
+        "flag": np.arange(10) > 4, "small": np.array([0.1, -1e-7] * 5, np.float32),
+    }  # fmt: skip
+    shown = for_reading(columns, "t.tsv", "rounded", ("p",))
+    assert list(shown) == list(columns)
+    assert shown["effect"] == THREE_DECIMALS and shown["p"] == THREE_SIGNIFICANT
+    assert shown["n"] == list(range(10)) and shown["id"] == list("abcdefghij")
+    assert shown["flag"] == [False] * 5 + [True] * 5 and shown["small"] == ["0.100", "0.000"] * 5
+
+
+def test_full_digits_and_parquet_are_not_rounded():
+    values = np.array([1 / 3, 1e-300, np.nan])
+    columns = {"effect": values, "p": values, "single": values.astype(np.float32)}
+    shown = for_reading(columns, "t.csv", "full", ("p",))
+    assert shown["effect"] == shown["p"] == [1 / 3, 1e-300, ""]
+    assert shown["single"] == [0.33333334, 0, ""]
+    for digits in ("rounded", "full"):
+        assert for_reading(columns, "t.parquet", digits, ("p",)) is columns
+    with pytest.raises(ValueError, match="digits must be one of rounded, full; got 'few'"):
+        for_reading(columns, "t.csv", "few")
+
+
+def test_values_for_reading_may_be_missing_first_and_words_may_follow(tmp_path):
+    shown = for_reading({"x": [float("nan"), 1, 0.5, "-"], "e": [np.float64(2.5e-7)] * 4},
+                        tmp_path / "t.tsv", probabilities=("e",))  # fmt: skip
+    assert shown == {"x": ["", 1, "0.500", "-"], "e": ["2.5e-07"] * 4}

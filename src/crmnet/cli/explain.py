@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from crmnet.choices import Method, PictureFormat, Window
+from crmnet.choices import Digits, Method, PictureFormat, Window
 from crmnet.cli.options import (
     DeviceOption,
     FlanksOption,
@@ -134,6 +134,14 @@ def explain(
     ] = None,
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
+    digits: Annotated[
+        Digits,
+        typer.Option(
+            help="Digits of numbers in the tables of sites, of Figure 5 and of planted sites: "
+            "*rounded* to 3 decimals (p, q and beyond to 3 significant digits), or *full*. "
+            "Attributions always have all digits."
+        ),
+    ] = "rounded",
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -185,21 +193,22 @@ def explain(
     with replacing(output, NAMES):
         attribution = run_explain(
             predictor, explained, output, media=media, options=options, motifs=named,
-            drawing=LogoOptions(format, page, draw, own_scale),
+            drawing=LogoOptions(format, page, draw, own_scale), digits=digits,
         )  # fmt: skip
         if figure5:
             from crmnet.interpretation.figure5 import figure5 as run_figure5
 
             run_figure5(
                 predictor, promoters, output, media=media, motifs=figure5_motifs,
-                picture=format, seed=seed,
+                picture=format, seed=seed, digits=digits,
             )  # fmt: skip
         if plant:
             from crmnet.interpretation.marginalise import plant as run_plant
 
             run_plant(
-                predictor, promoters.tokens, plant, output, media=media, picture=format, seed=seed
-            )
+                predictor, promoters.tokens, plant, output, media=media, picture=format, seed=seed,
+                digits=digits,
+            )  # fmt: skip
     if attribution.delta is not None:
         _report_completeness(abs(attribution.delta), unit_of(predictor, *media), method)
     unit = unit_of(predictor, *media) or "the unit of expression"

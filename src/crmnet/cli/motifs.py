@@ -14,6 +14,7 @@ import typer
 
 from crmnet.choices import Engine
 from crmnet.cli.options import (
+    DigitsOption,
     FlanksOption,
     IupacOption,
     OverwriteOption,
@@ -68,6 +69,7 @@ def discover(
     flanks: FlanksOption = "auto",
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
+    digits: DigitsOption = "rounded",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find motifs that distinguish high from low promoters, and name them.
@@ -90,7 +92,14 @@ def discover(
     sources = DiscoverySources(attributions, _named(motifs), engine)
     with replacing(output, names):
         summary_lines = discover_motifs(
-            file, output, options, sources, flanks=flanks, columns=columns, iupac=iupac
+            file,
+            output,
+            options,
+            sources,
+            flanks=flanks,
+            columns=columns,
+            iupac=iupac,
+            digits=digits,
         )
     print("\n".join(summary_lines))
     picture = ", motifs.png" * (output / "motifs.png").exists()
@@ -110,6 +119,7 @@ def scan(
     flanks: FlanksOption = "none",
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
+    digits: DigitsOption = "rounded",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Find the sites of motifs on both strands, with exact p-values and q-values.
@@ -149,7 +159,7 @@ def scan(
     is_reported = hits.q <= q_value
     more = {} if flanks == "none" else {"reaches_adapter": reaches[is_reported]}
     with exit_on_closed_pipe():
-        write_sites(output, ids, searched, hits.select(is_reported), more)
+        write_sites(output, ids, searched, hits.select(is_reported), more, digits)
 
 
 def match(
@@ -165,6 +175,7 @@ def match(
         Path, typer.Option("-o", "--output", help="TSV, or CSV or Parquet by suffix; - is stdout.")
     ] = Path("-"),
     best: Annotated[int, typer.Option(min=1, help="Matches listed per motif.")] = 3,
+    digits: DigitsOption = "rounded",
     overwrite: OverwriteOption = False,
 ) -> None:
     """Name motifs after the nearest known ones, with p-, E- and q-values as in TOMTOM.
@@ -182,7 +193,7 @@ def match(
     from crmnet.motifs.formats import read_motifs
     from crmnet.motifs.match import MIN_INFORMATION, call
     from crmnet.motifs.match import match as match_motifs
-    from crmnet.reports.tables import TableWriter
+    from crmnet.reports.tables import TableWriter, for_reading
 
     _check_stdin_once(file, motifs)
     queries, targets = read_motifs(file), _named(motifs)
@@ -197,15 +208,14 @@ def match(
         for row, query in enumerate(queries):
             order = np.argsort(matches.p[row], kind="stable")[:best]
             names = [call(query, targets[i], float(matches.p[row, i])) for i in order]
-            table.write(
-                {
-                    "motif": [query.id] * len(order),
-                    "target": [targets[i].id for i in order],
-                    "name": names,
-                    "target_name": [targets[i].name for i in order],
-                    **{key: value[row, order] for key, value in matches._asdict().items()},
-                }
-            )
+            block = {
+                "motif": [query.id] * len(order),
+                "target": [targets[i].id for i in order],
+                "name": names,
+                "target_name": [targets[i].name for i in order],
+                **{key: value[row, order] for key, value in matches._asdict().items()},
+            }
+            table.write(for_reading(block, output, digits, ("p", "e", "q")))
 
 
 def _named(path: Path | None) -> list[Motif]:

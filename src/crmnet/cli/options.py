@@ -93,6 +93,13 @@ LevelOption = Annotated[
 MismatchOption = Annotated[
     int, typer.Option(min=0, max=10, help="Maximum number of bases in which near-copies differ.")
 ]
+DigitsOption = Annotated[
+    choices.Digits,
+    typer.Option(
+        help="Digits of numbers in text tables: *rounded* to 3 decimals (p- and q-values and "
+        "shares to 3 significant digits), or *full*. Parquet has all digits."
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 

@@ -207,8 +207,8 @@ def _table(
         What was done to the rows, and the number of sequences.
     """
     from crmnet import sequence
-    from crmnet.prediction.table import column_names, for_reading, predict_file, table_columns
-    from crmnet.reports.tables import TableWriter
+    from crmnet.prediction.table import column_names, predict_file, table_columns
+    from crmnet.reports.tables import TableWriter, for_reading
 
     preparation, read = sequence.Preparation(), 0
     names = column_names(predictor, media, by_window=reading.by_window)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet import sequence
+from crmnet.choices import Digits
 from crmnet.data.reading import display_name
 from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
@@ -38,10 +39,12 @@ from crmnet.motifs.match import call, is_certain, match
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.seqlets import attributed_motifs
 from crmnet.reports.figures import save_figure
-from crmnet.reports.tables import TableWriter
+from crmnet.reports.tables import TableWriter, for_reading
 
 MAX_CONFIRMING_P = 1e-3
 """Match p-value below which motifs of two searches count as the same motif."""
+PROBABILITIES = ("p", "e", "q", "share", "share_other", "match_p", "match_q")
+"""Columns of ``motifs.tsv`` that are rounded as probabilities."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def discover_motifs(
     flanks: sequence.Flanks = "auto",
     columns: Mapping[str, str] | None = None,
     iupac: sequence.Iupac = "error",
+    digits: Digits = "rounded",
 ) -> list[str]:
     """Discover motifs in a table of sequences and expression, and name them.
 
@@ -109,6 +113,7 @@ def discover_motifs(
         flanks: As in :func:`crmnet.sequence.prepare`.
         columns: As for :func:`crmnet.data.sequences.read_sequences`.
         iupac: ``n`` reads letters that stand for several bases as N.
+        digits: Digits of numbers in ``motifs.tsv``.
 
     Returns:
         The table as lines of text: a header, then one line for each motif.
@@ -136,7 +141,7 @@ def discover_motifs(
     # The second word of a MEME motif is its name; blanks are not allowed in it.
     named = [m.renamed(n.name.replace(" ", "_"), m.id) for m, n in zip(motifs, names, strict=True)]
     write_text_atomically(folder / "motifs.meme", as_meme(named))
-    _write_table(folder / "motifs.tsv", discovered, names, confirmed)
+    _write_table(folder / "motifs.tsv", discovered, names, confirmed, digits)
     if discovered:
         with matplotlib.rc_context(STYLE):
             save_figure(motif_page(discovered, names), folder / "motifs.png")
@@ -241,6 +246,7 @@ def _write_table(
     discovered: Sequence[DiscoveredMotif],
     names: Sequence[MotifName],
     confirmed: set[str],
+    digits: Digits,
 ) -> None:
     table: dict[str, list[Any]] = {
         "motif": [entry.motif.id for entry in discovered],
@@ -259,7 +265,7 @@ def _write_table(
         "confirmed": ["yes" if entry.motif.id in confirmed else "" for entry in discovered],
     }
     with TableWriter(path, list(table)) as writer:
-        writer.write(table)
+        writer.write(for_reading(table, path, digits, PROBABILITIES))
 
 
 def confirmed_ids(

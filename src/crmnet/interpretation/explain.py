@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats, Integers
+from crmnet.choices import Digits
 from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import Site
 from crmnet.figures.style import STYLE
@@ -57,7 +58,8 @@ from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
-from crmnet.reports.tables import TableWriter
+from crmnet.reports.sites import PROBABILITIES
+from crmnet.reports.tables import TableWriter, for_reading
 
 SITES = ScanOptions(p_value=2e-4)
 """Definition of a site of a known factor in ``sites.tsv``."""
@@ -74,6 +76,7 @@ def explain(
     options: AttributeOptions = DEFAULTS,
     motifs: Sequence[Motif] | None = None,
     drawing: LogoOptions = DEFAULT_LOGOS,
+    digits: Digits = "rounded",
 ) -> Attribution:
     """Attribute the predictions of promoters, find known sites, and write tables and logos.
 
@@ -102,6 +105,7 @@ def explain(
         options: Method and settings.
         motifs: Motifs to search for; None means the yeast factors of JASPAR.
         drawing: Format and size of the logos.
+        digits: Digits of numbers in ``sites.tsv``; attributions have all digits.
     """
     folder = Path(folder)
     tiles = promoters if isinstance(promoters, Tiles) else None
@@ -121,7 +125,10 @@ def explain(
         return site_effects(predictor, read.tokens, here, weights, options.seed)
 
     sites = _find_sites(panels_of_page.tokens, attribution, motifs, effect_of)
-    _write_sites(folder / "sites.tsv", panels_of_page, motifs, sites, attribution.inserts)
+    columns = _site_columns(panels_of_page, motifs, sites, attribution.inserts)
+    path = folder / "sites.tsv"
+    with TableWriter(path, list(columns)) as table:
+        table.write(for_reading(columns, path, digits, PROBABILITIES))
     if tiles:
         titles = _window_titles(predictor, panels_of_page.ids, tiles, media, drawing.max_logos)
     else:
@@ -206,15 +213,15 @@ def _find_sites(
     return NamedSites(hits, names, drawn, effect, site_agreement, beyond)
 
 
-def _write_sites(
-    path: Path, promoters: Promoters, motifs: Sequence[Motif], sites: NamedSites, inserts: Inserts
-) -> None:
+def _site_columns(
+    promoters: Promoters, motifs: Sequence[Motif], sites: NamedSites, inserts: Inserts
+) -> dict[str, Any]:
     """One row for each site; a site that reaches into an adapter ends where the insert ends."""
     hits = sites.hits
     insert_start, insert_stop = inserts.start[hits.row], inserts.stop[hits.row]
     origin = inserts.origin[hits.row]
     starts_before, ends_after = hits.start < insert_start, hits.end > insert_stop
-    columns: dict[str, Any] = {
+    return {
         "id": [promoters.ids[row] for row in hits.row],
         "motif": [motifs[i].id for i in hits.motif],
         "name": sites.names,
@@ -229,8 +236,6 @@ def _write_sites(
         "agreement": sites.agreement.cosine.astype(np.float32),
         "beyond": sites.beyond.astype(np.float32),
     }
-    with TableWriter(path, list(columns)) as table:
-        table.write(columns)
 
 
 def _drawn_sites(sites: NamedSites, inserts: Inserts) -> dict[int, list[Site]]:

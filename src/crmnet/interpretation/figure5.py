@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from crmnet.arrays import Floats
+from crmnet.choices import Digits
 from crmnet.data.sequences import Promoters
 from crmnet.figures.logo import logo, motif_logo, number_positions
 from crmnet.figures.style import BLUE, GREY, INK, STYLE
@@ -41,7 +42,7 @@ from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits, ScanOptions
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
-from crmnet.reports.tables import TableWriter
+from crmnet.reports.tables import TableWriter, for_reading
 from crmnet.sequence import Tokens
 
 log = logging.getLogger("crmnet")
@@ -164,6 +165,7 @@ def figure5(
     motifs: Sequence[FigureMotif] | None = None,
     picture: str = "png",
     seed: int = 0,
+    digits: Digits = "rounded",
 ) -> list[BarValues]:
     """Draw Figure 5 for a set of promoters; writes ``figure5.png`` and ``figure5.tsv``.
 
@@ -180,6 +182,7 @@ def figure5(
         motifs: Up to five motifs, from :func:`top_motifs`; None means those of the paper.
         picture: Format of the figure: png, svg or pdf.
         seed: Seed of the bootstrap.
+        digits: Digits of numbers in the table.
 
     Returns:
         The numbers of panels F and G; the first row is for all promoters and positions.
@@ -210,7 +213,7 @@ def figure5(
     saliency = values.sum(axis=1).astype(float)
     named_hits = [(motif.name, motif_hits) for motif, motif_hits in hits]
     rows = site_statistics(saliency, expression, named_hits, seed, inserts.lengths)
-    _write_table(folder / "figure5.tsv", rows, kind)
+    _write_table(folder / "figure5.tsv", rows, kind, digits)
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained")
         first = inserts.start - inserts.origin + 1
@@ -339,20 +342,19 @@ def _bootstrap_ratio(total: Floats, count: Floats, seed: int) -> MeanInterval:
     return mean, float(low), float(high)
 
 
-def _write_table(path: Path, rows: Sequence[BarValues], kind: str) -> None:
+def _write_table(path: Path, rows: Sequence[BarValues], kind: str, digits: Digits) -> None:
     """One row for each bar; undefined numbers are left empty."""
     names = ["motif", "promoters", "saliency", "saliency_low", "saliency_high", "saliency_anywhere",
              "expression", "expression_low", "expression_high"]  # fmt: skip
     cells = [[row.name, row.promoters, *row.saliency, row.random_saliency, *row.expression]
              for row in rows]  # fmt: skip
-    rows_without_nan = [["" if cell != cell else cell for cell in line] for line in cells]
-    columns = dict(zip(names, zip(*rows_without_nan, strict=True), strict=True))
+    columns = dict(zip(names, zip(*cells, strict=True), strict=True))
     more: dict[str, list[Any]] = {
         "expression_is": [kind] * len(rows),
         "into_adapter": [row.into_adapter for row in rows],
     }
     with TableWriter(path, [*names, *more]) as table:
-        table.write({**columns, **more})
+        table.write(for_reading({**columns, **more}, path, digits))
 
 
 class Rows(NamedTuple):

@@ -23,6 +23,7 @@ from matplotlib.patches import Patch
 
 from crmnet import sequence
 from crmnet.arrays import Floats
+from crmnet.choices import Digits
 from crmnet.figures.style import CYCLE, GREY, STYLE
 from crmnet.files import PathLike
 from crmnet.interpretation.attribute import (
@@ -36,7 +37,7 @@ from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.perturb import plant_site
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
-from crmnet.reports.tables import TableWriter
+from crmnet.reports.tables import TableWriter, for_reading
 
 BACKGROUNDS = 100
 """Shuffled promoters into which :func:`plant` plants each site."""
@@ -276,6 +277,7 @@ def plant(
     media: tuple[str | None, str | None] = (None, None),
     picture: str = "png",
     seed: int = 0,
+    digits: Digits = "rounded",
 ) -> None:
     """Plant each site, and each pair of sites, into shuffled promoters.
 
@@ -291,6 +293,7 @@ def plant(
         media: Medium, and a medium to subtract.
         picture: Format of the figure: png, svg or pdf.
         seed: Seed of the shuffles.
+        digits: Digits of numbers in the tables.
 
     Raises:
         ValueError: If a site or a medium is unknown, or a site or a pair does not fit into the
@@ -312,9 +315,9 @@ def plant(
         )
         for a, b in itertools.combinations(range(len(sites)), 2)
     }
-    _write_table(folder / "planted.tsv", ("site", "strand", "start"), single, 1)
+    _write_table(folder / "planted.tsv", ("site", "strand", "start"), single, digits, 1)
     if pairs:
-        _write_table(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs)
+        _write_table(folder / "pairs.tsv", ("sites", "strands", "gap"), pairs, digits)
     with matplotlib.rc_context(STYLE):
         unit, where = unit_of(predictor, *media) or "expression", media_phrase(predictor, *media)
         figure = _page(single, pairs, f"{unit}, {where}" if media[1] else f"{unit} {where}")
@@ -322,7 +325,11 @@ def plant(
 
 
 def _write_table(
-    path: Path, keys: tuple[str, str, str], effects: Mapping[str, Effects], count_from: int = 0
+    path: Path,
+    keys: tuple[str, str, str],
+    effects: Mapping[str, Effects],
+    digits: Digits,
+    count_from: int = 0,
 ) -> None:
     """One row for each site (or pair), strand and position; ``keys`` names these three columns.
 
@@ -331,16 +338,15 @@ def _write_table(
     with TableWriter(path, [*keys, "effect", "low", "high"]) as table:
         for name, effect in effects.items():
             strands, positions = zip(*effect.positions, strict=True)
-            table.write(
-                {
-                    keys[0]: [name] * len(positions),
-                    keys[1]: strands,
-                    keys[2]: np.array(positions) + count_from,
-                    "effect": effect.mean,
-                    "low": effect.low,
-                    "high": effect.high,
-                }
-            )
+            columns = {
+                keys[0]: [name] * len(positions),
+                keys[1]: strands,
+                keys[2]: np.array(positions) + count_from,
+                "effect": effect.mean,
+                "low": effect.low,
+                "high": effect.high,
+            }
+            table.write(for_reading(columns, path, digits))
 
 
 def _page(single: Mapping[str, Effects], pairs: Mapping[str, Effects], unit: str) -> Figure:

@@ -51,11 +51,10 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import (
     Reading,
     column_names,
-    for_reading,
     predict_block,
     table_columns,
 )
-from crmnet.reports.tables import TableWriter, table_kind
+from crmnet.reports.tables import TableWriter, for_reading, table_kind
 
 PART_ROWS = 100_000
 """Default number of rows in a part."""

@@ -3,32 +3,25 @@
 ``crmnet predict`` and :mod:`crmnet.prediction.sharded` write these columns. The first column is
 ``id``; if rows are windows, ``start`` and ``end`` follow. Each medium has ``expression_<medium>``,
 and with a calibrated model also ``low_<medium>``, ``high_<medium>`` and ``percentile_<medium>``.
-The last column of a calibrated model is ``unlike_training``. Numbers in text files are rounded
-unless the user requests all digits. Parquet has all digits.
+The last column of a calibrated model is ``unlike_training``. The columns have all digits;
+:func:`crmnet.reports.tables.for_reading` rounds them for text files.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet import sequence
-from crmnet.choices import Digits
 from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, read_sequences
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import WINDOWS, Assessed, NotFiniteError, Predictor
-from crmnet.reports.tables import table_kind
 from crmnet.statistics.uncertainty import Calibration, Expression, Trust
-
-DECIMALS = 3
-"""Of numbers in a table that people read; the model's own error is about 1 bin."""
 
 REMEDY = (
     "pass --window last or --window first to predict one end, or --tile 10 for a profile along it"
@@ -261,30 +254,3 @@ def table_columns(
     if trust is not None:
         columns["unlike_training"] = trust.unlike
     return columns
-
-
-def for_reading(
-    columns: Mapping[str, Iterable[Any]], path: PathLike, digits: Digits = "rounded"
-) -> Mapping[str, Iterable[Any]]:
-    """Columns as the table ``path`` shows them: rounded unless it is Parquet or has full digits.
-
-    A missing number, NaN, is an empty field of text.
-    """
-    if digits not in get_args(Digits):
-        raise ValueError(f"digits must be one of {', '.join(get_args(Digits))}; got {digits!r}")
-    if table_kind(Path(path)) == "parquet":
-        return columns
-    return {name: _as_text(column, digits) for name, column in columns.items()}
-
-
-def _as_text(column: Iterable[Any], digits: Digits) -> Iterable[Any]:
-    values = column
-    if isinstance(column, np.ndarray) and column.dtype == np.float32:
-        values = [float(np.format_float_positional(v, trim="0")) for v in column]
-    values = list(values)
-    if not values or not isinstance(values[0], float):
-        return values
-    if digits == "full":
-        return ["" if math.isnan(v) else v for v in values]
-    # Adding 0 turns -0.0 into 0.0.
-    return ["" if math.isnan(v) else f"{round(v, DECIMALS) + 0.0:.{DECIMALS}f}" for v in values]

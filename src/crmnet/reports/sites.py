@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.choices import Digits
 from crmnet.files import PathLike
 from crmnet.motifs.pwm import Motif
 from crmnet.motifs.scan import Hits
-from crmnet.reports.tables import TableWriter
+from crmnet.reports.tables import TableWriter, for_reading
 
 POSITIONS = "positions count from 1 on the sequence as given; end is the last base of the site"
 """What the columns ``start`` and ``end`` mean, for messages and help texts."""
+PROBABILITIES = ("p", "q", "beyond")
+"""Columns of sites that are rounded as probabilities."""
 BLOCK_ROWS = 10_000
 """Number of rows converted to text at a time."""
 
@@ -30,6 +33,7 @@ def write_sites(
     motifs: Sequence[Motif],
     hits: Hits,
     more: Mapping[str, npt.ArrayLike] | None = None,
+    digits: Digits = "rounded",
 ) -> None:
     """Write one row for each hit; POSITIONS states how positions are counted.
 
@@ -39,6 +43,7 @@ def write_sites(
         motifs: The motifs that were searched for.
         hits: Their sites.
         more: Further columns ``(H,)`` by name, written last; numbers as float32.
+        digits: Digits of numbers in text.
     """
     further = {name: np.asarray(column) for name, column in (more or {}).items()}
     names = ["id", "motif", "name", *Hits._fields[2:], *further]
@@ -58,4 +63,4 @@ def write_sites(
                 values = column[block]
                 is_number = np.issubdtype(values.dtype, np.floating)
                 columns[name] = values.astype(np.float32) if is_number else values
-            table.write(columns)
+            table.write(for_reading(columns, path, digits, PROBABILITIES))

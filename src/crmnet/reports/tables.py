@@ -1,6 +1,7 @@
 """Writes tables as TSV, CSV or Parquet, by suffix; a file appears only when it is complete.
 
-All commands that output rows write them with :class:`TableWriter`.
+All commands that output rows write them with :class:`TableWriter`. Tables for people pass through
+:func:`for_reading`, which rounds numbers. Tables that other commands read do not.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import numpy as np
 
+from crmnet.choices import Digits
 from crmnet.files import (
     STDOUT,
     PathLike,
@@ -32,6 +35,10 @@ KINDS = {
     "": "tsv", ".tsv": "tsv", ".txt": "tsv", ".tab": "tsv", ".csv": "csv", ".parquet": "parquet",
 }  # fmt: skip
 """Suffix in lower case → format."""
+DECIMALS = 3
+"""Of rounded expression, effects and scores; the model's own error is about 1 bin."""
+SIGNIFICANT = 3
+"""Significant digits of rounded probabilities."""
 
 
 def table_kind(path: PathLike) -> str:
@@ -162,3 +169,45 @@ def _as_list(column: Iterable[Any]) -> list[Any]:
             return [float(np.format_float_positional(v, trim="0")) for v in column]
         return list(column.tolist())
     return list(column)
+
+
+def for_reading(
+    columns: Mapping[str, Iterable[Any]],
+    path: PathLike,
+    digits: Digits = "rounded",
+    probabilities: Collection[str] = (),
+) -> Mapping[str, Iterable[Any]]:
+    """Columns as the table ``path`` shows them: rounded unless it is Parquet or has full digits.
+
+    A missing number, NaN, is an empty field of text. Integers and text do not change.
+
+    Args:
+        columns: Values by name of column.
+        path: The table.
+        digits: ``rounded`` or ``full``.
+        probabilities: Names of columns that are rounded to SIGNIFICANT digits: p-values, q-values,
+            E-values and shares. Other columns are rounded to DECIMALS.
+
+    Raises:
+        ValueError: If ``digits`` is unknown, and as :func:`table_kind`.
+    """
+    if digits not in get_args(Digits):
+        raise ValueError(f"digits must be one of {', '.join(get_args(Digits))}; got {digits!r}")
+    if table_kind(path) == "parquet":
+        return columns
+    return {
+        name: [
+            _field(value, digits, name in probabilities) if isinstance(value, float) else value
+            for value in _as_list(column)
+        ]
+        for name, column in columns.items()
+    }
+
+
+def _field(value: float, digits: Digits, is_probability: bool) -> float | str:
+    if math.isnan(value):
+        return ""
+    if digits == "full":
+        return value
+    # The format z turns -0.0 into 0.0.
+    return f"{value:z.{SIGNIFICANT}g}" if is_probability else f"{value:z.{DECIMALS}f}"
