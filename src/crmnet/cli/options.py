@@ -96,7 +96,7 @@ MismatchOption = Annotated[
 DigitsOption = Annotated[
     choices.Digits,
     typer.Option(
-        help="Digits of numbers in text tables: *rounded* to 3 decimals (p- and q-values and "
+        help="Digits of numbers in text tables: *rounded* to 3 decimals (p-, E-, q-values and "
         "shares to 3 significant digits), or *full*. Parquet has all digits."
     ),
 ]
