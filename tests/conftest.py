@@ -3,8 +3,11 @@
 import os
 import sys
 
-# Before torch is imported. With pytest-xdist each process of the tests has one thread.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# Before torch is imported. With pytest-xdist each process of the tests has one thread; its workers
+# inherit what the main process has set, so here it is replaced.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime sends usage data otherwise
 
 import pytest
