@@ -209,7 +209,9 @@ def test_long_texts_are_named_and_not_printed(tmp_path):
         read_promoters(path)
     assert len(str(error.value)) < 500
     write(path, "id," + "y" * 3_000_000 + ",x" * 1000 + "\nAAC\n")
-    with pytest.raises(ValueError, match=r"'y{30}… .* and 990 more; rename one") as error:
+    with pytest.raises(
+        ValueError, match=r"'y{30}… .* and 990 more; .*--column sequence=NAME"
+    ) as error:
         collect(path)
     assert len(str(error.value)) < 500
     write(path, "id,sequence\n" + "x" * 3_000_000 + ",AAC\n")

@@ -248,7 +248,7 @@ def test_randomised_weights_are_the_same_numbers_in_another_order():
 
 @pytest.mark.parametrize(
     ("medium", "minus", "message"),
-    [(None, None, "choose one of"), ("wine", None, "must be one of"),
+    [(None, None, "choose one of"), ("wine", None, "no medium 'wine'; the model has"),
      ("complex", "complex", "nothing to explain")],
 )  # fmt: skip
 def test_invalid_media_are_rejected(medium, minus, message):

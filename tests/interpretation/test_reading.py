@@ -125,7 +125,7 @@ def test_discover_reads_long_promoters_to_their_end(tmp_path):
 
     planted(tmp_path / "t.tsv", long)
     columns = {"sequence": "dna", "expression": "level"}
-    (first, *_) = discover_motifs(tmp_path / "t.tsv", tmp_path / "m", DiscoverOptions(n=90),
+    (_, first, *_) = discover_motifs(tmp_path / "t.tsv", tmp_path / "m", DiscoverOptions(n=90),
                                   columns=columns)  # fmt: skip
     assert "ACCCG" in first or "CGGGT" in first
 

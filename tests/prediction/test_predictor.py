@@ -49,7 +49,7 @@ def test_flanks_none_does_not_change_the_sequence(counter):
 
 def test_one_medium_is_one_column(counter):
     assert counter.predict(["AAT"], flanks="none", medium="defined").tolist() == [1]
-    with pytest.raises(ValueError, match="complex, defined; got 'ypd'"):
+    with pytest.raises(ValueError, match="no medium 'ypd'; the model has complex and defined"):
         counter.predict(["AAT"], medium="ypd")
 
 

@@ -214,7 +214,7 @@ def test_media_keep_their_names_and_are_grouped(crmnet, small_run, tmp_path):
         wanted = [f"expression_{medium}" for medium in dict.fromkeys(media)]
         assert out.splitlines()[0].split("\t") == ["id", *wanted]
     status, _, error = crmnet(*words, "--medium", "complex", "--medium", "ypd")
-    assert status == 2 and "got 'ypd'" in error
+    assert status == 2 and "no medium 'ypd'; the model has" in error
 
 
 def test_the_header_line_says_what_the_numbers_are(crmnet, tmp_path):

@@ -18,7 +18,15 @@ from crmnet.runs.folder import (
     save_weights,
 )
 from crmnet.runs.model_card import ModelCard
-from crmnet.runs.packed import CARD, _fingerprint, load_packed, pack, start_record
+from crmnet.runs.packed import (
+    CARD,
+    _fingerprint,
+    bundled,
+    load_card,
+    load_packed,
+    pack,
+    start_record,
+)
 from crmnet.runs.record import RunRecord, Scale, versions
 from crmnet.runs.settings import resolve
 from crmnet.training.resume import load_state
@@ -254,12 +262,11 @@ def test_errors_in_a_recipe_name_its_file_and_line(tmp_path, text, message):
         resolve(str(tmp_path / "mine.toml"))
 
 
-def test_training_starts_from_a_run_or_a_model_of_one_network(run, tmp_path):
+def test_training_starts_from_a_run_or_the_first_network_of_a_model(run, tmp_path):
     pack([run], tmp_path / "one.safetensors")
     assert start_record(run) == start_record(tmp_path / "one.safetensors")
     assert start_record("yeast-fast").media == ["complex", "defined", "dream"]
-    with pytest.raises(ValueError, match=r"yeast holds 3 networks; .*\(yeast-fast\)"):
-        start_record("yeast")
+    assert start_record("yeast") == load_card(bundled()["yeast"]).members[0]
     with pytest.raises(FileNotFoundError, match="no such run folder, packed file or bundled"):
         start_record(tmp_path / "nowhere")
 

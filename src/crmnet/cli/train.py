@@ -66,9 +66,11 @@ def train(
     if start is not None:
         check_source_stays(start, output)
     model = start_record(start).settings.model if start else None
+    resolved = resolve(recipe, settings, model=model)
     training_set = Dataset.open(data)
-    chosen = _choose(training_set, settings, start) if recipe == "auto" else []
-    resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
+    if recipe == "auto":
+        chosen = _choose(training_set, settings, start)
+        resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve
     from crmnet.training.train import is_main_process

@@ -160,12 +160,14 @@ def _check_validation_size(validation: Dataset, rows: Integers) -> None:
 def _outputs(settings: TrainSettings, data: Dataset, base: RunRecord | None) -> list[str]:
     """Names of the network's outputs.
 
-    Fine-tuning keeps the outputs of the base run if it has one for every medium of the data. Else
-    the outputs are those of the data.
+    Fine-tuning keeps the outputs of the base run if every medium of the data is one of them, in the
+    same unit. Else the outputs are those of the data.
     """
     if base is None:
         return ["+".join(sorted(data.media))] if settings.pool_media else data.media
-    if all(base_output(medium, data.units, base) is not None for medium in data.media):
+    if set(data.media) <= set(base.media) and all(
+        base_output(medium, data.units, base) is not None for medium in data.media
+    ):
         return base.media
     if settings.pool_media or len(data.media) == 1:
         return ["+".join(sorted(data.media))]
