@@ -213,7 +213,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
         (["models", "calibrate", "nowhere"], "there is nothing to calibrate"),
         (["models", "export", "nowhere"], "choose one of --onnx and --torch-export"),
         (["train", "small", "--data", "nowhere", "-o", "r"], "nowhere: no such data set"),
-        (["train", "big", "--data", "nowhere", "-o", "r"], "shipped ones are auto, basenji, common"),
+        (["train", "big", "--data", "nowhere", "-o", "r"], "shipped ones are auto, basenji"),
         (["data", "ingest", "nowhere.tsv", "-o", "d"], "nowhere.tsv: no such file"),
         (["data", "ingest", "a", "b", "--medium", "x", "--medium", "y", "--medium", "z", "-o", "d"],
          "3 media for 2 files"),
