@@ -69,7 +69,8 @@ fi
 # 2. Labels of the teacher. New promoters share no 20 bases with a test promoter; derived ones come
 # from training families alone.
 if [ -z "$teacher" ] && [ ! -d deepatt ]; then
-    crmnet data fetch deepatt-vaishnav --to . && teacher=DeepAtt_model.h5
+    crmnet data fetch deepatt-vaishnav --cache fetched
+    teacher=fetched/evolution/DeepAtt_model.h5
 fi
 [ -d deepatt ] || crmnet models import-keras "$teacher" -o deepatt
 kinds="--mix random=0.43 --mix mutants=0.2 --mix crosses=0.13"
