@@ -34,10 +34,10 @@ def relabelled(dataset, folder, labels, medium, unit):
     return Dataset.open(folder)
 
 
-def tune(data, run, start, *changes, model=None):
+def tune(data, run, start, *changes, model=None, resume=False):
     model = model or load_record(start).settings.model
     settings = resolve("demo", [*TRAINING, "standardize=true", *STILL, *changes], model=model)
-    return train(settings, data, run, validation=data, start=start)
+    return train(settings, data, run, validation=data, start=start, resume=resume)
 
 
 @pytest.mark.parametrize("output", [0, 1])
@@ -117,3 +117,27 @@ def test_a_run_with_a_wrong_scale_is_rescaled(small_run, assay, tmp_path):
     assert load_record(tmp_path / "again").scale == again.scale
     predicted = Predictor.load(tmp_path / "again").predict_tokens(np.asarray(assay.tokens))
     np.testing.assert_allclose(predicted[:, 0], labels, rtol=1e-3, atol=1e-2)
+
+
+def test_a_run_killed_before_it_is_rescaled_is_rescaled_by_resume(
+    small_run, assay, tmp_path, monkeypatch
+):
+    base = load_record(small_run)
+    medium = base.media[0]
+    labels = 3 * Predictor.load(small_run).predict_tokens(np.asarray(assay.tokens))[:, 0] + 1
+    data = relabelled(assay, tmp_path / "data", labels, medium, base.units[medium])
+    run = tmp_path / "run"
+
+    class Killed(Exception):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("crmnet.training.train.refit_scale", die)
+        tune(data, run, small_run, "refit_scale=true")
+    assert not load_record(run).finished
+    resumed = tune(data, run, small_run, "refit_scale=true", resume=True)
+    assert resumed.finished and load_record(run) == resumed
+    assert resumed.scale[medium].sd == pytest.approx(3 * base.scale[medium].sd, rel=1e-4)

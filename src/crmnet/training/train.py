@@ -81,8 +81,8 @@ def train(
     Raises:
         FileExistsError: If ``run`` already holds a run and ``resume`` is False.
         ValueError: If the settings give no network that computes; if settings or data differ from
-            those of the run to resume, there are too few
-            validation rows, or the device does not support the settings.
+            those of the run to resume, there are too few validation rows, or the device does not
+            support the settings.
         Diverged: If the loss becomes NaN or infinite.
         WriteError: If another process is training into ``run``, or the disk is full.
     """
@@ -150,22 +150,16 @@ def _train(
         f"{len(train_data.rows):,}", f"{len(train_data.validation_rows):,}",
     )  # fmt: skip
     _fit(trainer, folder, network, train_data, state, device)
-    finished = folder.record.model_copy(update={"finished": True})
+    record = folder.record
     if trainer.is_global_zero:
-        save_record(run, finished)
-        finished = _finish(run, train_data)
-    return finished
-
-
-def _finish(run: Path, train_data: TrainData) -> RunRecord:
-    """Read the files of a run again, fit the scale of its outputs, and warn about doubtful ones."""
-    network, record = load_run(run)
-    if record.settings.train.refit_scale:
-        record = refit_scale(network, record, train_data)
-        save_record(run, record)
-    for text in doubts(record):
-        log.warning(text)
-    return record
+        network, _ = load_run(run)  # also checks that the files can be read
+        if record.settings.train.refit_scale:
+            record = refit_scale(network, record, train_data)
+        # Last of all: a run that is killed before is resumed, and its scale is fitted then.
+        save_record(run, record.model_copy(update={"finished": True}))
+        for text in doubts(record):
+            log.warning(text)
+    return record.model_copy(update={"finished": True})
 
 
 def _freeze_stem(network: nn.Module) -> None:
