@@ -71,7 +71,7 @@ def read_blocks(
         Blocks; ``columns`` holds the same roles in each of them.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file is empty, truncated, not text, or lacks a named column.
     """
     with open_text(path, roles, names or {}, required) as text:

@@ -107,7 +107,7 @@ def read_sequences(
         columns: Role of :data:`COLUMN_ROLES` → header name, where it is not an accepted one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If a line is not a row, the file holds no sequences or no such column, or an id
             is too long.
     """
@@ -275,7 +275,7 @@ def read_promoters(
         only_measured: Leave out rows without a measurement, unless no row has one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: At the first sequence or number that cannot be read, naming file and line.
     """
     ids: list[str] = []

@@ -36,7 +36,7 @@ def evaluate(
         set, with ``:medium`` appended if it holds several media.
 
     Raises:
-        FileNotFoundError: If there is no such model or data set.
+        FileNotFoundError: If the model or data set does not exist.
         ValueError: If the model does not predict a medium of the data, or the data cannot be read.
     """
     predictor = model if isinstance(model, Predictor) else Predictor.load(model)

@@ -290,7 +290,7 @@ def read_attributions(path: PathLike) -> programs.AttributedConstructs:
     """Constructs and their attributions from an ``attributions.npz``.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file contains something else.
     """
     path = Path(path)

@@ -50,7 +50,7 @@ def read_motifs(path: PathLike) -> list[Motif]:
         path: The file, or ``-`` for standard input.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If the file has another format, no motif or a broken matrix; the error names
             file and line.
     """

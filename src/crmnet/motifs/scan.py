@@ -180,7 +180,7 @@ def scan_file(
         iupac: ``n`` reads letters that stand for several bases as N.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: At the first sequence that cannot be read, naming file and line.
     """
     scanner = Scanner(motifs, options)

@@ -133,7 +133,7 @@ class Predictor:
                 in bfloat16, faster on processors that support it, with about 3 correct digits.
 
         Raises:
-            FileNotFoundError: If there is no such model.
+            FileNotFoundError: If the model does not exist.
             ValueError: If its files are damaged or do not belong together, the precision is
                 unknown, or this machine has no such device.
         """

@@ -145,7 +145,7 @@ def start_record(model: PathLike) -> RunRecord:
     """Record of the network from which training starts: of several members, the first.
 
     Raises:
-        FileNotFoundError: If there is no such run, packed file or bundled model.
+        FileNotFoundError: If the run, packed file or bundled model does not exist.
         ValueError: If it is damaged.
     """
     file = packed_file(model)

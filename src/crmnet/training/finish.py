@@ -17,12 +17,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from crmnet.arrays import Floats
 from crmnet.data.hashes import Hashes
-from crmnet.data.media import output_of
 from crmnet.data.splits import families_of
 from crmnet.models.ensemble import on_both_strands
 from crmnet.runs.record import RunRecord, Scale
-from crmnet.sequence import one_hot, reverse_complement
-from crmnet.training.rows import TrainData
+from crmnet.sequence import Tokens, one_hot, reverse_complement
+from crmnet.training.rows import TrainData, outputs_of_rows
 
 log = logging.getLogger("crmnet")
 
@@ -78,6 +77,14 @@ def _batches(tokens: Tensor) -> Iterator[Tensor]:
         yield tokens[start : start + BATCH]
 
 
+def network_outputs(network: nn.Module, tokens: Tokens) -> Floats:
+    """Outputs of a network on the CPU, in evaluation mode and in its own unit: ``(N, M)``."""
+    with torch.inference_mode():
+        parts = [network(one_hot(part)) for part in _batches(torch.from_numpy(tokens))]
+    outputs: Floats = torch.cat(parts).double().numpy()
+    return outputs
+
+
 def refit_scale(network: nn.Module, record: RunRecord, train_data: TrainData) -> RunRecord:
     """The record with scales that fit the validation rows, where this helps.
 
@@ -121,14 +128,14 @@ def fit_cross_fitted(
     fitted = np.empty(len(labels))
     for part in range(FOLDS):
         others = fold != part
-        slope, offset = _line(predicted[others], labels[others])
+        slope, offset = fit_line(predicted[others], labels[others])
         fitted[~others] = offset + slope * predicted[~others]
-    slope, offset = _line(predicted, labels)
+    slope, offset = fit_line(predicted, labels)
     better = np.square(labels - fitted).sum() < np.square(labels - predicted).sum()
     return (slope, offset) if better and slope > 0 else None
 
 
-def _line(x: Floats, y: Floats) -> tuple[float, float]:
+def fit_line(x: Floats, y: Floats) -> tuple[float, float]:
     """Slope and offset of the least-squares line; slope 0 if x is constant."""
     centred = x - x.mean()
     variance = float(np.square(centred).sum())
@@ -143,19 +150,16 @@ def _validation(
     data, rows = train_data.validation, train_data.validation_rows
     rows = rows[:: -(-len(rows) // SCALE_ROWS)]
     form = on_both_strands(network) if record.settings.train.average_strands else network
-    tokens = torch.from_numpy(np.array(data.tokens[rows]))
-    with torch.inference_mode():
-        predicted = torch.cat([form(one_hot(part)) for part in _batches(tokens)]).double()
-    family = families_of(np.asarray(data.tokens[rows]), "homology")
+    tokens = np.array(data.tokens[rows])
+    predicted = network_outputs(form, tokens)
+    family = families_of(tokens, "homology")
     labels = np.asarray(data.labels)[rows].astype(np.float64)
-    outputs = np.array([output_of(m, record.media) for m in data.media])[
-        np.asarray(data.medium)[rows]
-    ]
+    outputs = outputs_of_rows(data, rows, record.media)
     for number, output in enumerate(record.media):
         of_output = outputs == number
         if of_output.sum() >= 3:
             scale = record.scale[output]
-            values = predicted[:, number].numpy() * scale.sd + scale.mean
+            values = predicted[:, number] * scale.sd + scale.mean
             yield output, labels[of_output], values[of_output], family[of_output]
 
 

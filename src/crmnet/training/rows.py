@@ -213,6 +213,12 @@ def _check_units(settings: TrainSettings, data: Dataset, validation: Dataset) ->
             )
 
 
+def outputs_of_rows(data: Dataset, rows: Integers, outputs: list[str]) -> Integers:
+    """Number of the output for the medium of each row: ``(N,)``."""
+    numbers = np.array([output_of(medium, outputs) for medium in data.media])
+    return numbers[np.asarray(data.medium)[rows]]
+
+
 def _scales(
     settings: TrainSettings,
     data: Dataset,
@@ -222,7 +228,7 @@ def _scales(
 ) -> dict[str, Scale]:
     """Scale of each output: that of the base run, or one computed from the training labels."""
     labels = np.asarray(data.labels)[rows]
-    output = np.array([output_of(medium, outputs) for medium in data.media])[data.medium[rows]]
+    output = outputs_of_rows(data, rows, outputs)
     scales = {}
     for number, name in enumerate(outputs):
         own_labels = labels[output == number].astype(np.float64)

@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 
 from crmnet.arrays import Floats, Integers
-from crmnet.data.media import output_of
 from crmnet.files import PathLike
 from crmnet.runs.folder import check_tensors, output_tensors
 from crmnet.runs.packed import load_model
 from crmnet.runs.record import RunRecord, Scale
-from crmnet.sequence import one_hot
-from crmnet.training.rows import TrainData, base_output
+from crmnet.training.finish import fit_line, network_outputs
+from crmnet.training.rows import TrainData, base_output, outputs_of_rows
 
 log = logging.getLogger("crmnet")
 
@@ -31,7 +29,6 @@ FITTED_ROWS = 4096
 """Training rows with which outputs of the trained network are compared."""
 LOWEST_R = 0.2
 """Lowest correlation at which a new output takes its scale from predictions of the old one."""
-BATCH = 256
 
 
 class Start(NamedTuple):
@@ -46,7 +43,7 @@ def open_start(model: PathLike) -> Start:
     """The network of a run, or the first network of a packed or bundled model.
 
     Raises:
-        FileNotFoundError: If there is no such model.
+        FileNotFoundError: If the model does not exist.
         ValueError: If it is damaged.
     """
     loaded = load_model(model)
@@ -79,31 +76,20 @@ def _best_fit(train_data: TrainData, start: Start, output: int) -> tuple[int, Sc
     """The output of the trained network with the highest r to the labels, and its new scale."""
     rows = _rows_of(train_data, output)
     labels = np.asarray(train_data.data.labels)[rows].astype(np.float64)
-    predicted = _outputs_of(start.network, np.asarray(train_data.data.tokens)[rows])
+    predicted = network_outputs(start.network, np.array(train_data.data.tokens[rows]))
     r = [_correlation(column, labels) for column in predicted.T]
     best = int(np.argmax(r))
     if r[best] < LOWEST_R:
         return best, train_data.scale[train_data.outputs[output]]
-    slope, offset = np.polyfit(predicted[:, best], labels, 1)
-    return best, Scale(mean=float(offset), sd=float(slope))
+    slope, offset = fit_line(predicted[:, best], labels)
+    return best, Scale(mean=offset, sd=slope)
 
 
 def _rows_of(train_data: TrainData, output: int) -> Integers:
     """Up to :data:`FITTED_ROWS` training rows of an output, evenly spaced."""
-    data, outputs = train_data.data, train_data.outputs
-    number = np.array([output_of(medium, outputs) for medium in data.media])
-    rows = train_data.rows[number[np.asarray(data.medium)[train_data.rows]] == output]
+    number = outputs_of_rows(train_data.data, train_data.rows, train_data.outputs)
+    rows = train_data.rows[number == output]
     return rows[:: -(-len(rows) // FITTED_ROWS)]
-
-
-def _outputs_of(network: nn.Module, tokens: np.ndarray) -> Floats:
-    """Outputs of a network in evaluation mode, in its own unit: ``(N, M)``."""
-    with torch.inference_mode():
-        parts = [
-            network(one_hot(torch.from_numpy(tokens[start : start + BATCH])))
-            for start in range(0, len(tokens), BATCH)
-        ]
-    return torch.cat(parts).double().numpy()
 
 
 def _correlation(a: Floats, b: Floats) -> float:
