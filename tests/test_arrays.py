@@ -86,7 +86,7 @@ def test_statistics(column):
     # Six rows of three families at one half: two of the four that count must lie below.
     assert conformal_quantile(column(MEASURED), column(FAMILY), 0.5) == 4
     # The base is at its least, 5 % of the mean error of 27 / 6; the sum of squares is 175.
-    base, slope = fit_expected_error(column(MEASURED), column(MEASURED))
+    base, slope, _ = fit_expected_error(column(MEASURED), column(MEASURED))
     assert base == pytest.approx(1e-6 + 0.05 * 27 / 6)
     assert slope == pytest.approx(1 - base * 27 / 175)
 

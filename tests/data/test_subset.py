@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.splits import families
-from crmnet.data.subset import SplitOptions, copy_rows, split
+from crmnet.data.subset import SplitOptions, copy_rows, rows_of_media, split
 from crmnet.files import WriteError, locked
 
 
@@ -159,3 +159,13 @@ def test_a_data_set_does_not_replace_its_own_source(assay, tmp_path):
     with pytest.raises(ValueError, match="is the input and would be lost"):
         copy_rows(mine, [0], tmp_path / "mine", overwrite=True)
     assert len(Dataset.open(tmp_path / "mine")) == 2
+
+
+def test_rows_of_media_are_chosen_by_name(assay):
+    one = assay.media[-1]
+    chosen = rows_of_media(assay, [one])
+    assert 0 < chosen.sum() < len(assay)
+    assert {assay.media[m] for m in assay.medium[chosen]} == {one}
+    assert rows_of_media(assay, assay.media).all()
+    with pytest.raises(ValueError, match=f"no rows of {one + 'x'!r}; did you mean {one!r}"):
+        rows_of_media(assay, [one + "x"])

@@ -7,16 +7,10 @@ import torch
 
 from crmnet.data.rejections import TooManyRejected
 from crmnet.data.subset import copy_rows
-from crmnet.evaluation.calibrate import (
-    CalibrateOptions,
-    CalibrationRows,
-    calibrate,
-    coverage,
-    interval,
-    trained_on,
-    unseen,
-)
+from crmnet.evaluation.calibrate import calibrate
+from crmnet.evaluation.intervals import CalibrateOptions, CalibrationRows, coverage, interval
 from crmnet.evaluation.score_sets import score_file
+from crmnet.evaluation.seen import trained_on, unseen
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import column_names, predict_file, unit_lines
 from crmnet.runs import packed as packed_files
@@ -27,7 +21,7 @@ from crmnet.runs.record import RunRecord
 from crmnet.sequence import decode, encode, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored, summarise
-from crmnet.statistics.uncertainty import Interval, fit_input_limits
+from crmnet.statistics.uncertainty import Interval, composition_distance, fit_input_limits
 from crmnet.training.rows import choose_data
 
 pytestmark = pytest.mark.slow
@@ -400,3 +394,42 @@ def test_evaluate_warns_of_some_training_rows(
         found = logged(small_run, other)
         assert "about" not in found and "not checked" not in found
     assert "part: not checked for rows that the model" in logged("yeast-fast", part_of_training)
+
+
+def test_intervals_widen_for_rows_like_the_unlike_ones(packed, held_out, tmp_path):
+    path = tmp_path / "model.safetensors"
+    shutil.copy(packed, path)
+    rng = np.random.default_rng(0)
+    inserts = ["".join(rng.choice(list("GGGGCCCCAT"), 80)) for _ in range(200)]
+    media = [("complex", "defined")[i % 2] for i in range(200)]
+    lines = [
+        f"{insert}\t{label:.3f}\t{medium}"
+        for insert, label, medium in zip(inserts, rng.uniform(0, 17, 200), media, strict=True)
+    ]
+    table = tmp_path / "rich.tsv"
+    table.write_text("sequence\texpression\tmedium\n" + "\n".join(lines) + "\n")
+    card = calibrate(path, held_out.path, unlike=table, options=OPTIONS)
+    before, after = load_card(packed).calibration, card.calibration
+    assert after.unlike_data["rows"] == 200 and not before.unlike_data
+    assert after.familiar == before.familiar  # limits come from the rows like the training data
+    assert all(interval.distance_slope > 0 for interval in after.intervals.values())
+    assert " × distance" in "\n".join(card_lines(card))
+    predictor = Predictor.load(path)
+    rich, _ = prepare(*encode(inserts[:50]))
+    usual = np.asarray(held_out.tokens)[:50]
+    m, widths = predictor.media.index("complex"), []
+    for tokens in (rich, usual):
+        trust = predictor.assess_tokens(tokens)[1]
+        spread = predictor.predict_with_spread(tokens)[1]
+        distance = composition_distance(after.familiar, tokens)
+        interval = after.intervals["complex"].half_width(spread[:, m], distance)
+        wide = after.unlike_intervals["complex"].half_width(spread[:, m], distance)
+        half = np.where([bool(flags) for flags in trust.unlike], wide, interval)
+        np.testing.assert_allclose(trust.high[:, m] - trust.low[:, m], 2 * half, rtol=1e-4)
+        widths.append(float(np.median(half)))
+    assert widths[0] > widths[1]
+
+
+def test_unlike_rows_need_held_out_rows(packed, held_out):
+    with pytest.raises(ValueError, match="widens the intervals of held-out rows"):
+        calibrate(packed, unlike=held_out.path)

@@ -9,8 +9,10 @@ from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode, fit_length, prepare
 from crmnet.statistics.uncertainty import (
     FLAGS,
     Calibration,
+    HeldOutErrors,
     Interval,
     assess_predictions,
+    composition_distance,
     conformal_quantile,
     fit_expected_error,
     fit_input_limits,
@@ -55,11 +57,10 @@ def test_too_few_families_for_the_level_are_an_error():
 
 def test_the_fitted_error_is_a_line_that_does_not_decrease():
     spread = np.linspace(0, 2, 50)
-    base, slope = fit_expected_error(0.5 + 2 * spread, spread)
-    assert (base, slope) == pytest.approx((0.5, 2))
-    assert fit_expected_error(3 - spread, spread) == (pytest.approx(2), 0)
-    assert fit_expected_error(spread, np.zeros(50)) == (pytest.approx(1), 0)
-    base, slope = fit_expected_error(np.maximum(0, spread - 1), spread)
+    assert fit_expected_error(0.5 + 2 * spread, spread) == pytest.approx((0.5, 2, 0))
+    assert fit_expected_error(3 - spread, spread) == (pytest.approx(2), 0, 0)
+    assert fit_expected_error(spread, np.zeros(50)) == (pytest.approx(1), 0, 0)
+    base, slope, _ = fit_expected_error(np.maximum(0, spread - 1), spread)
     assert base > 0
     assert slope > 0
 
@@ -171,8 +172,8 @@ def flagged_rows(n=1000, n_flagged=200, seed=0, factor=3.0):
 
 def test_intervals_of_flagged_rows_hold_their_level():
     error, spread, family, flagged = flagged_rows()
-    usual = fit_interval(error, spread, family, 0.9)
-    wide = fit_unlike_interval(usual, error, spread, family, flagged, 0.9)
+    usual = fit_interval(HeldOutErrors(error, spread, family), 0.9)
+    wide = fit_unlike_interval(usual, HeldOutErrors(error, spread, family), flagged, 0.9)
     assert (wide.rows, wide.families) == (200, 200)
     new_error, new_spread, _, new = flagged_rows(20_000, 20_000, seed=1)
     assert new.all()
@@ -184,8 +185,8 @@ def test_intervals_of_flagged_rows_hold_their_level():
 
 def test_an_interval_of_flagged_rows_is_never_narrower():
     error, spread, family, flagged = flagged_rows(factor=0.1)
-    usual = fit_interval(error, spread, family, 0.9)
-    wide = fit_unlike_interval(usual, error, spread, family, flagged, 0.9)
+    usual = fit_interval(HeldOutErrors(error, spread, family), 0.9)
+    wide = fit_unlike_interval(usual, HeldOutErrors(error, spread, family), flagged, 0.9)
     assert (wide.half_width([0, 1, 9]) >= usual.half_width([0, 1, 9])).all()
     assert wide.quantile == usual.quantile
 
@@ -196,8 +197,50 @@ def test_an_interval_of_flagged_rows_is_never_narrower():
 )  # fmt: skip
 def test_few_families_with_flagged_rows_give_no_interval(families, level, there):
     error, spread, family, flagged = flagged_rows(n_flagged=families)
-    usual = fit_interval(error, spread, family, level)
-    found = fit_unlike_interval(usual, error, spread, family, flagged, level)
+    usual = fit_interval(HeldOutErrors(error, spread, family), level)
+    found = fit_unlike_interval(usual, HeldOutErrors(error, spread, family), flagged, level)
     assert (found is not None) == there
     one_family = np.where(flagged, 0, family)  # many flagged rows of one family count as one
-    assert fit_unlike_interval(usual, error, spread, one_family, flagged, level) is None
+    assert (
+        fit_unlike_interval(usual, HeldOutErrors(error, spread, one_family), flagged, level) is None
+    )
+
+
+def test_the_fitted_error_grows_with_the_distance():
+    rng = np.random.default_rng(0)
+    spread, distance = rng.uniform(0, 2, 50), rng.uniform(3, 9, 50)
+    assert fit_expected_error(2 + 0.5 * spread + 0.1 * distance, spread, distance) == (
+        pytest.approx((2, 0.5, 0.1))
+    )
+    # An error that falls with the distance does not make intervals of distant rows narrower.
+    assert fit_expected_error(9 - distance, spread, distance).distance_slope == 0
+    interval = Interval(base=1, slope=2, distance_slope=0.5, quantile=3, rows=9, families=9)
+    assert interval.half_width(0.25, 4) == pytest.approx(3 * (1 + 0.5 + 2))
+    assert interval.width_text() == "± 3.00 + 6.00 × spread + 1.50 × distance"
+
+
+def test_intervals_that_follow_the_distance_hold_their_level_near_and_far():
+    def rows(n, seed):
+        rng = np.random.default_rng(seed)
+        distance = rng.uniform(3, 9, n)
+        return HeldOutErrors(
+            np.abs(rng.normal(size=n)) * distance, np.ones(n), np.arange(n), distance
+        )
+
+    found = fit_interval(rows(4000, 1), 0.9)
+    new = rows(20_000, 2)
+    inside = new.error <= found.half_width(new.spread, new.distance)
+    # 4,000 scores: the coverage of a new row is Beta(3601, 400), 0.900 ± 0.005.
+    assert 0.88 < inside.mean() < 0.92
+    for part in (new.distance < 5, new.distance > 7):
+        assert 0.87 < inside[part].mean() < 0.93
+    without = fit_interval(rows(4000, 1)._replace(distance=None), 0.9)
+    assert (new.error <= without.half_width(new.spread))[new.distance > 7].mean() < 0.87
+
+
+def test_distance_is_that_of_the_fractions_of_neighbouring_bases():
+    tokens = encode(["ACGT" * 20, "AACCGGTT" * 10, "ACAGATCG" * 10, "GATTACAA" * 10])[0]
+    limits = fit_input_limits(tokens, {}, 0.1)
+    far = encode(["G" * 80, "ACGT" * 20])[0]
+    distances = composition_distance(limits, far)
+    assert distances[0] > 3 * distances[1]

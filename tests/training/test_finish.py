@@ -9,8 +9,9 @@ from crmnet.runs.folder import load_record
 from crmnet.runs.record import BestEpoch
 from crmnet.runs.settings import resolve
 from crmnet.sequence import one_hot
+from crmnet.statistics.scale import fit_cross_fitted
 from crmnet.training.auto import choose
-from crmnet.training.finish import doubts, fit_cross_fitted, refit_norms
+from crmnet.training.finish import doubts, refit_norms
 from crmnet.training.optimiser import make_optimizer, make_schedule
 from crmnet.training.train import train
 from support import TINY, settings

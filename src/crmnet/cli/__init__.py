@@ -53,6 +53,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "simulate": data.simulate,
         "check": data.check,
         "split": data.split,
+        "merge": data.merge,
     },
     "train": train.train,
     "predict": predict.predict,
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "list": models.list_models,
         "show": models.show,
         "pack": bundles.pack,
+        "rescale": bundles.rescale,
         "calibrate": bundles.calibrate,
         "distil": bundles.distil,
         "export": bundles.export,
@@ -74,7 +76,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 }
 """All commands, in the order in which ``crmnet --help`` lists them."""
 GROUPS = {
-    "data": "Fetch, create, check and split data sets.",
+    "data": "Fetch, create, check, split and merge data sets.",
     "motifs": "Binding motifs: discover new ones, find their sites, name them.",
     "models": "Networks and trained models: list, show, pack, calibrate, distil, export, import.",
 }

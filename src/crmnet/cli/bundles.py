@@ -94,6 +94,13 @@ def calibrate(
     held_out: Annotated[
         Path | None, typer.Argument(help="Data set of families on which no member was trained.")
     ] = None,
+    unlike: Annotated[
+        Path | None,
+        typer.Option(
+            help="Other held-out rows, unlike the training data, such as native promoters: "
+            "intervals widen with the distance from HELD_OUT."
+        ),
+    ] = None,
     test: Annotated[
         list[Path] | None,
         typer.Option(help="Test set for metrics and coverage; may be repeated."),
@@ -121,8 +128,8 @@ def calibrate(
     Examples: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
     · `crmnet models calibrate yeast --test my-promoters -o yeast-here.safetensors`
     """
-    from crmnet.evaluation.calibrate import CalibrateOptions
     from crmnet.evaluation.calibrate import calibrate as run_calibration
+    from crmnet.evaluation.intervals import CalibrateOptions
     from crmnet.runs.model_card import card_lines
     from crmnet.runs.packed import is_bundled
 
@@ -131,11 +138,11 @@ def calibrate(
             "there is nothing to calibrate; give a held-out data set, --test or --native"
         )
     if output is not None and output.resolve() != Path(model).resolve():
-        _check_packed(output, [model, held_out, *(test or []), native], overwrite)
+        _check_packed(output, [model, held_out, unlike, *(test or []), native], overwrite)
     options = CalibrateOptions(level=level, resamples=resamples)
     card = run_calibration(
-        model, held_out, tests=test or [], native=native, output=output, overwrite=overwrite,
-        options=options,
+        model, held_out, unlike=unlike, tests=test or [], native=native, output=output,
+        overwrite=overwrite, options=options,
     )  # fmt: skip
     print("\n".join(card_lines(card)))
     if output is None and is_bundled(model):
@@ -143,6 +150,37 @@ def calibrate(
     else:
         message = f"written: {output or model}"
     print(message, file=sys.stderr)
+
+
+def rescale(
+    model: ModelArgument,
+    held_out: Annotated[
+        Path, typer.Argument(help="Data set of families on which no member was trained.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="NAME.safetensors to write. Default: the model's own file."
+        ),
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Bring a packed model's outputs to the scale of held-out measurements.
+
+    For each medium a line is fitted in which every family has the same weight. It is used if it
+    lowers the error of families outside the fit. Intervals and test results of the old scale are
+    removed.
+
+    Example: `crmnet models rescale my-model.safetensors held-out`
+    """
+    if output is not None and output.resolve() != Path(model).resolve():
+        _check_packed(output, [model, held_out], overwrite)
+    from crmnet.evaluation.rescale import rescale as run_rescale
+
+    lines = run_rescale(model, held_out, output=output, overwrite=overwrite)
+    for medium, line in lines.items():
+        print(f"{medium}: predictions × {line.slope:.3f} {line.offset:+.3f}")
+    print(f"next: crmnet models calibrate {output or model} HELD_OUT")
 
 
 def export(

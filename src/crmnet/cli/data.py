@@ -1,4 +1,4 @@
-"""``crmnet data``: fetch, create, check and split data sets; calls :mod:`crmnet.data`."""
+"""``crmnet data``: fetch, create, check, split and merge data sets; calls :mod:`crmnet.data`."""
 
 from __future__ import annotations
 
@@ -177,19 +177,24 @@ def split(
     ] = None,
     level: LevelOption = "near",
     mismatches: MismatchOption = 3,
+    medium: Annotated[
+        list[str] | None, typer.Option(help="Keep only rows of this medium; may be repeated.")
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Split a data set into a training set and a held-out set; no family is in both.
 
     Both parts store the families, so that training and evaluation use them too. Without
     `--held-out` no rows are held out: `--without` then keeps all rows that are not shared with a
-    test set.
+    test set, and `--medium` all rows of some media.
 
     Examples: `crmnet data split my-data -o my-train --held-out my-test --by homology` ·
     `crmnet data split my-data -o my-train --without Random_complex.csv --level words`
     """
-    if held_out is None and not without:
-        raise ValueError("nothing to split off; give --held-out DATASET or --without DATASET")
+    if held_out is None and not without and not medium:
+        raise ValueError(
+            "nothing to split off; give --held-out DATASET, --without DATASET or --medium NAME"
+        )
     check_outputs([output, *filter(None, [held_out])], [dataset, *(without or [])], overwrite)
     import numpy as np
 
@@ -197,13 +202,13 @@ def split(
     from crmnet.data.homology import KmerOptions
     from crmnet.data.leaks import find_leaks
     from crmnet.data.opening import check_data, open_data
-    from crmnet.data.subset import SplitOptions
+    from crmnet.data.subset import SplitOptions, rows_of_media
     from crmnet.data.subset import split as run_split
 
     check_data(without or [])
 
     rows, kmers = Dataset.open(dataset), KmerOptions(k)
-    keep = np.ones(len(rows), dtype=bool)
+    keep = rows_of_media(rows, medium) if medium else np.ones(len(rows), dtype=bool)
     for path in without or []:
         with open_data(path) as other_set:
             leaking = find_leaks(rows, other_set, mismatches, kmers).rows(level)
@@ -216,6 +221,25 @@ def split(
         print(
             f"{part_set.path}: {len(part_set):,} rows, {len(np.unique(part_set.family)):,} families"
         )
+
+
+def merge(
+    datasets: Annotated[list[Path], typer.Argument(help="Data sets to join, in order.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Data set folder to create.")],
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Join all rows of several data sets in one. Families of one name become one family.
+
+    Example: `crmnet data merge held-out-1 held-out-2 -o calibration`
+    """
+    if len(datasets) < 2:
+        raise ValueError("there is nothing to merge; give at least two data sets")
+    check_outputs([output], list(datasets), overwrite)
+    from crmnet.data.dataset import Dataset
+    from crmnet.data.merge import merge as run_merge
+
+    merged = run_merge([Dataset.open(path) for path in datasets], output, overwrite=overwrite)
+    print(f"{merged.path}: {len(merged):,} rows of {len(datasets)} data sets")
 
 
 def check(

@@ -8,7 +8,7 @@ distillation use them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from crmnet.data.writer import (
     new_folders,
 )
 from crmnet.files import PathLike, check_source_stays
+from crmnet.names import did_you_mean
 from crmnet.sequence import Preparation, sequence_lengths
 
 CHUNK = 1 << 16
@@ -150,6 +151,20 @@ def finish_derived(
         sources=[{"file": origin.name, "rows_read": len(origin), "rows_taken": writer.rows}],
         origin={"name": origin.name, "fingerprint": origin.fingerprint, **made_by},
     )
+
+
+def rows_of_media(dataset: Dataset, media: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which rows have one of the given media: ``(N,)``.
+
+    Raises:
+        ValueError: If the data set has no such medium.
+    """
+    for medium in media:
+        if medium not in dataset.media:
+            hint = did_you_mean(medium, dataset.media) or f"it has {', '.join(dataset.media)}"
+            raise ValueError(f"{dataset.path} has no rows of {medium!r}; {hint}")
+    numbers = [dataset.media.index(medium) for medium in media]
+    return np.isin(np.asarray(dataset.medium), numbers)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,24 @@ found, and :mod:`crmnet.evaluation.calibrate` refuses it or writes it into the c
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from crmnet.data.dataset import Dataset
 from crmnet.data.sketch import Overlap, Sketch
+from crmnet.data.splits import hold_out
+from crmnet.runs.model_card import ModelCard
 from crmnet.runs.record import SKETCH, RunRecord
 
 log = logging.getLogger("crmnet")
+
+HELD_OUT = "held-out families"
+"""Name in a run's record of validation rows that were split from its training set."""
 
 
 class TrainingOverlap(NamedTuple):
@@ -44,7 +53,7 @@ def training_overlap(records: Sequence[RunRecord], dataset: Dataset) -> Training
     """Compare the rows of a data set with the training rows of each member of a model.
 
     A member that was trained on this very data set is left out: its held-out rows are known
-    exactly (:func:`crmnet.evaluation.calibrate.trained_on`).
+    exactly (:func:`trained_on`).
     """
     others = [r for r in records if r.data.get("fingerprint") != dataset.fingerprint]
     sketches = [r.data[SKETCH] for r in others if SKETCH in r.data]
@@ -65,3 +74,75 @@ def log_if_not_checked(overlap: TrainingOverlap, dataset: Dataset) -> None:
             "%s: not checked for rows that the model was trained on: the set is too small for the "
             "sample of training rows in the record", dataset.name,
         )  # fmt: skip
+
+
+def trained_on(dataset: Dataset, card: ModelCard) -> npt.NDArray[np.bool_]:
+    """Which rows any member was trained on, ``(N,)``, as far as fingerprints show it.
+
+    The families that a member held out are found again by the rule, share and seed of its run.
+    """
+    trained = np.zeros(len(dataset), dtype=bool)
+    for record in card.members:
+        if record.data.get("fingerprint") != dataset.fingerprint:
+            continue
+        if record.data.get("validation") != HELD_OUT:
+            trained[:] = True
+            continue
+        train = record.settings.train
+        rows, _ = hold_out(dataset, train.validation_fraction, train.seed, by=train.validation_by)
+        trained[rows] = True
+    return trained
+
+
+def unseen(dataset: Dataset, card: ModelCard) -> Dataset:
+    """A data set without the rows that a member was trained on, as far as fingerprints show it.
+
+    For the data set that members were trained on, only the families that each of them held out are
+    kept.
+
+    Raises:
+        ValueError: If no rows are left.
+    """
+    trained = trained_on(dataset, card)
+    if not trained.any():
+        return dataset
+    if trained.all():
+        number = next(
+            number
+            for number, record in enumerate(card.members, 1)
+            if record.data.get("fingerprint") == dataset.fingerprint
+        )
+        raise ValueError(
+            f"{dataset.path} holds the rows that member {number} was trained on, and none that "
+            "all members held out; give rows whose families were kept out of training"
+        )
+    rows = np.nonzero(~trained)[0]
+    return dataclasses.replace(
+        dataset,
+        tokens=dataset.tokens[rows],
+        labels=dataset.labels[rows],
+        medium=dataset.medium[rows],
+        family=None if dataset.family is None else dataset.family[rows],
+        weight=None if dataset.weight is None else dataset.weight[rows],
+    )
+
+
+MOST_SHARED = 0.01
+"""Largest estimated share of training inserts among held-out rows that give intervals."""
+
+
+def refuse_training_rows(dataset: Dataset, card: ModelCard) -> None:
+    """Refuse held-out rows that hold training rows; warn if there are few."""
+    overlap = training_overlap(card.members, dataset)
+    if overlap.share > MOST_SHARED:
+        raise ValueError(
+            f"the model was trained on rows of {dataset.name}: {overlap.sentence()}; intervals "
+            "would be too narrow: leave these rows out with `crmnet data split DATA -o CLEAN "
+            "--without TRAINING-DATA`"
+        )
+    if overlap.share:
+        log.warning(
+            "warning: the model was trained on rows of %s: %s", dataset.name, overlap.sentence()
+        )
+    else:
+        log_if_not_checked(overlap, dataset)

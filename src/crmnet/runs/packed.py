@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -49,7 +49,7 @@ from crmnet.runs.folder import (
 )
 from crmnet.runs.json_files import parse_object, validate
 from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard
-from crmnet.runs.record import RunRecord
+from crmnet.runs.record import RunRecord, Scale
 
 SUFFIX = ".safetensors"
 CARD = "crmnet.card"
@@ -309,6 +309,43 @@ def save_packed(
 def write_with_card(file: PathLike, card: ModelCard, path: PathLike) -> None:
     """Write the weights of a packed file to ``path`` with another card; both may be one file."""
     save_packed(path, load_tensors(file), card)
+
+
+def write_rescaled(
+    file: PathLike, lines: Mapping[str, tuple[float, float]], path: PathLike
+) -> None:
+    """Write a packed file to ``path`` with outputs on another scale; both may be one file.
+
+    Each member's prediction p of a medium becomes slope × p + offset, so the mean over members does
+    too. Intervals and test results leave the card, for they belong to the old scale.
+
+    Args:
+        file: The packed file.
+        lines: Medium → slope and offset; other media stay.
+        path: Packed file to write.
+    """
+    card, tensors = load_card(file), load_tensors(file)
+    error = {m: e * lines[m][0] if m in lines else e for m, e in card.storage_error.items()}
+    card = card.model_copy(
+        update={
+            "members": [_rescaled(record, lines) for record in card.members],
+            "storage_error": error,
+            "tests": {},
+            "coverage": {},
+            "calibration": None,
+        }
+    )
+    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card)})
+    save_packed(path, tensors, card)
+
+
+def _rescaled(record: RunRecord, lines: Mapping[str, tuple[float, float]]) -> RunRecord:
+    scales = dict(record.scale)
+    for medium in lines.keys() & scales.keys():
+        slope, offset = lines[medium]
+        old = scales[medium]
+        scales[medium] = Scale(mean=offset + slope * old.mean, sd=slope * old.sd)
+    return record.model_copy(update={"scale": scales})
 
 
 def _check_runs(runs: Sequence[Path]) -> None:

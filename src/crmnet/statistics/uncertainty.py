@@ -5,8 +5,10 @@ ends, percentiles and flags to :mod:`crmnet.prediction.predictor`. Its parameter
 :class:`Calibration`, which :mod:`crmnet.evaluation.calibrate` fits on held-out rows and a model's
 card stores.
 
-Intervals are conformal (Vovk et al. 2005; Lei et al. 2018), normalised by the disagreement of the
-ensemble members: prediction ± quantile × (base + slope × spread).
+Intervals are conformal (Vovk et al. 2005; Lei et al. 2018), normalised by an expected error, which
+grows with the disagreement of the ensemble members and with the distance of the sequence's
+composition from that of the training data: prediction ± quantile × (base + slope × spread +
+distance_slope × distance).
 """
 
 from __future__ import annotations
@@ -43,25 +45,46 @@ class _Frozen(BaseModel):
 
 
 class Interval(_Frozen):
-    """Intervals of one medium, with half width ``quantile × (base + slope × spread)``."""
+    """Intervals of one medium: half width = quantile × expected error (:class:`ExpectedError`)."""
 
     base: float = Field(gt=0)
     """Expected error, in the medium's unit, if the members agree."""
     slope: float = Field(ge=0)
     """Expected additional error for each unit of spread of the members."""
+    distance_slope: float = Field(default=0.0, ge=0)
+    """Expected additional error for each unit of :func:`composition_distance`."""
     quantile: float = Field(ge=0)
     rows: int
     families: int
     """Number of held-out families from which the quantile is computed."""
 
-    def half_width(self, spread: npt.ArrayLike) -> Floats:
-        """Half the width of the interval at each spread."""
-        return self.quantile * (self.base + self.slope * np.asarray(spread, dtype=np.float64))
+    def half_width(self, spread: npt.ArrayLike, distance: npt.ArrayLike = 0.0) -> Floats:
+        """Half the width of the interval at each spread and distance."""
+        expected = ExpectedError(self.base, self.slope, self.distance_slope)
+        return self.quantile * expected.at(spread, distance)
 
     def width_text(self) -> str:
         """Half the width as a formula for the model card, such as ``± 1.20 + 0.50 × spread``."""
-        slope = f" + {self.quantile * self.slope:.2f} × spread" if self.slope else ""
-        return f"± {self.quantile * self.base:.2f}{slope}"
+        terms = {"spread": self.slope, "distance": self.distance_slope}
+        factors = [f" + {self.quantile * v:.2f} × {name}" for name, v in terms.items() if v]
+        return f"± {self.quantile * self.base:.2f}{''.join(factors)}"
+
+
+class ExpectedError(NamedTuple):
+    """Expected absolute error of a prediction: base + slope × spread + distance_slope × distance.
+
+    Spread is the standard deviation over members and strands; distance is that of the composition
+    (:func:`composition_distance`).
+    """
+
+    base: float
+    slope: float
+    distance_slope: float = 0.0
+
+    def at(self, spread: npt.ArrayLike, distance: npt.ArrayLike = 0.0) -> Floats:
+        """The expected error at each spread and distance, in the medium's unit."""
+        spread, distance = np.asarray(spread, np.float64), np.asarray(distance, np.float64)
+        return self.base + self.slope * spread + self.distance_slope * distance
 
 
 class Coverage(_Frozen):
@@ -116,6 +139,9 @@ class Calibration(_Frozen):
     unlike_intervals: dict[str, Interval] = {}
     """Medium → interval from the held-out rows that are flagged; without it, a flagged prediction
     has no interval."""
+    unlike_data: dict[str, Any] = {}
+    """Name, fingerprint and number of rows of the held-out set that is unlike the training data,
+    from which intervals learn to widen; empty if there was none."""
 
 
 class Trust(NamedTuple):
@@ -156,12 +182,13 @@ def assess_predictions(
     spread_by_medium = {medium: spread[:, m] for m, medium in enumerate(media)}
     reasons = reasons_unlike(calibration.familiar, tokens, spread_by_medium)
     flagged = np.array([bool(reasons_of_row) for reasons_of_row in reasons], dtype=bool)
+    distance = composition_distance(calibration.familiar, tokens)
     for m, medium in enumerate(media):
         if medium in calibration.intervals:
-            usual = calibration.intervals[medium].half_width(spread[:, m])
+            usual = calibration.intervals[medium].half_width(spread[:, m], distance)
             wide = np.full(len(usual), np.nan)
             if medium in calibration.unlike_intervals:
-                wider = calibration.unlike_intervals[medium].half_width(spread[:, m])
+                wider = calibration.unlike_intervals[medium].half_width(spread[:, m], distance)
                 wide = np.maximum(usual, wider)
             half_widths[:, m] = np.where(flagged, wide, usual)
         if medium in calibration.native:
@@ -228,58 +255,67 @@ FOLDS = 5
 """Folds of families in :func:`fit_interval`."""
 
 
-def fit_interval(
-    error: npt.ArrayLike, spread: npt.ArrayLike, family: npt.ArrayLike, level: float, seed: int = 0
-) -> Interval:
+class HeldOutErrors(NamedTuple):
+    """Errors of held-out rows of one medium, and what they may depend on."""
+
+    error: npt.ArrayLike
+    """``(N,)`` absolute errors, in the medium's unit."""
+    spread: npt.ArrayLike
+    """``(N,)`` standard deviations over members and strands."""
+    family: npt.ArrayLike
+    """``(N,)``; same value, same family."""
+    distance: npt.ArrayLike | None = None
+    """``(N,)`` distances of the composition; None leaves the distance out of the expected error."""
+
+
+def fit_interval(held_out: HeldOutErrors, level: float, seed: int = 0) -> Interval:
     """The interval of one medium, cross-conformal over families.
 
-    The families are divided into five folds. The increase of the error with the spread is fitted on
-    four folds and used to score the fifth, for each fold in turn; the quantile is that of all
-    scores. So a row is never scored by a fit that included it, and every family is scored (Vovk
-    2015, Annals of Mathematics and AI 74:9).
+    The families are divided into five folds. The expected error is fitted on four folds and used to
+    score the fifth, for each fold in turn; the quantile is that of all scores. So a row is never
+    scored by a fit that included it, and every family is scored (Vovk 2015, Annals of Mathematics
+    and AI 74:9).
 
     Args:
-        error: ``(N,)`` absolute errors of held-out rows.
-        spread: ``(N,)`` standard deviations over members and strands.
-        family: ``(N,)``; same value, same family.
+        held_out: Rows on which no member was trained.
         level: Share of measurements that the interval is to contain.
         seed: Decides the folds.
 
     Raises:
         ValueError: If there are fewer families than folds.
     """
-    error, spread = np.asarray(error), np.asarray(spread)
-    names, number = np.unique(np.asarray(family), return_inverse=True)
-    scores = _held_out_scores(error, spread, number, seed)
-    base, slope = fit_expected_error(error, spread)
+    scores, family = _held_out_scores(held_out, seed)
+    expected = fit_expected_error(held_out.error, held_out.spread, held_out.distance)
     return Interval(
-        base=base,
-        slope=slope,
-        quantile=conformal_quantile(scores, number, level),
+        **expected._asdict(),
+        quantile=conformal_quantile(scores, family, level),
         rows=len(scores),
-        families=len(names),
+        families=len(np.unique(family)),
     )
 
 
-def _held_out_scores(
-    error: npt.NDArray[Any], spread: npt.NDArray[Any], family: npt.NDArray[np.int64], seed: int
-) -> Floats:
-    """Error of each row divided by its expected size, ``(N,)``, fitted on families of other folds.
+def _held_out_scores(held_out: HeldOutErrors, seed: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Errors divided by their expected size, as fitted on families of other folds; and families.
+
+    Returns:
+        ``(N,)`` scores, and ``(N,)`` numbers of families from 0.
 
     Raises:
         ValueError: If there are fewer families than folds.
     """
-    families = len(np.unique(family))
-    if families < FOLDS:
+    error, spread = np.asarray(held_out.error), np.asarray(held_out.spread)
+    distance = np.zeros(len(error)) if held_out.distance is None else np.asarray(held_out.distance)
+    names, family = np.unique(np.asarray(held_out.family), return_inverse=True)
+    if len(names) < FOLDS:
         raise ValueError(
-            f"{families} held-out families are too few to calibrate; give at least {FOLDS}"
+            f"{len(names)} held-out families are too few to calibrate; give at least {FOLDS}"
         )
-    fold = (np.random.default_rng(seed).permutation(families) % FOLDS)[family]
-    scores = np.empty(len(family))
+    fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[family]
+    scores = np.empty(len(error))
     for in_fold in (fold == k for k in range(FOLDS)):
-        base, slope = fit_expected_error(error[~in_fold], spread[~in_fold])
-        scores[in_fold] = error[in_fold] / (base + slope * spread[in_fold])
-    return scores
+        expected = fit_expected_error(error[~in_fold], spread[~in_fold], distance[~in_fold])
+        scores[in_fold] = error[in_fold] / expected.at(spread[in_fold], distance[in_fold])
+    return scores, family
 
 
 UNLIKE_FAMILIES = 20
@@ -289,9 +325,7 @@ fitted. With 20, its coverage of new families varies by about 6 % between sets."
 
 def fit_unlike_interval(
     usual: Interval,
-    error: npt.ArrayLike,
-    spread: npt.ArrayLike,
-    family: npt.ArrayLike,
+    held_out: HeldOutErrors,
     flagged: npt.ArrayLike,
     level: float,
     seed: int = 0,
@@ -302,10 +336,8 @@ def fit_unlike_interval(
     not below the one of ``usual``. So it is never narrower than ``usual`` at the same spread.
 
     Args:
-        usual: Interval of the medium, from :func:`fit_interval` with the other arguments.
-        error: ``(N,)`` absolute errors of all held-out rows, flagged or not.
-        spread: ``(N,)`` standard deviations over members and strands.
-        family: ``(N,)``; same value, same family.
+        usual: Interval of the medium, from :func:`fit_interval` with the same rows.
+        held_out: All held-out rows, flagged or not.
         flagged: ``(N,)``, whether a row is flagged.
         level: Share of measurements that the interval is to contain.
         seed: As for ``usual``.
@@ -314,14 +346,12 @@ def fit_unlike_interval(
         None if flagged rows are of fewer than :data:`UNLIKE_FAMILIES` families, or of too few for
         the level.
     """
-    error, spread = np.asarray(error), np.asarray(spread)
     flagged = np.asarray(flagged, dtype=bool)
-    _, number = np.unique(np.asarray(family), return_inverse=True)
-    families = len(np.unique(number[flagged]))
+    families = len(np.unique(np.asarray(held_out.family)[flagged]))
     if families < max(UNLIKE_FAMILIES, fewest_families(level)):
         return None
-    scores = _held_out_scores(error, spread, number, seed)
-    flagged_quantile = conformal_quantile(scores[flagged], number[flagged], level)
+    scores, family = _held_out_scores(held_out, seed)
+    flagged_quantile = conformal_quantile(scores[flagged], family[flagged], level)
     return usual.model_copy(
         update={
             "quantile": max(usual.quantile, flagged_quantile),
@@ -336,26 +366,29 @@ def fewest_families(level: float) -> int:
     return math.ceil(level / (1 - level) - 1e-9)
 
 
-def fit_expected_error(error: npt.ArrayLike, spread: npt.ArrayLike) -> tuple[float, float]:
-    """Base and slope of the absolute error as a linear function of the spread, both at least 0.
+def fit_expected_error(
+    error: npt.ArrayLike, spread: npt.ArrayLike, distance: npt.ArrayLike | None = None
+) -> ExpectedError:
+    """The absolute error as a linear function of spread and distance, with no negative term.
 
-    Fitted by least squares. If the error does not increase with the spread, or the spread does not
-    vary, the slope is 0 and the base is the mean error.
+    Fitted by least squares with non-negative coefficients. If the error does not increase with the
+    spread, or the spread does not vary, the slope is 0; the same holds for the distance.
     """
+    from scipy.optimize import nnls  # prediction, which imports this module, does not need scipy
+
     error = np.abs(np.asarray(error, dtype=np.float64))
-    spread = np.asarray(spread, dtype=np.float64)
+    terms = np.stack(
+        [
+            np.asarray(term, dtype=np.float64) * (np.asarray(term).var() > 1e-12)
+            for term in (spread, np.zeros(len(error)) if distance is None else distance)
+        ],
+        axis=1,
+    )
     min_base = 1e-6 + 0.05 * float(error.mean())  # intervals must not have width 0
-    variance = float(spread.var())
-    if variance <= 1e-12:
-        return max(float(error.mean()), min_base), 0.0
-    slope = float(((spread - spread.mean()) * (error - error.mean())).mean()) / variance
-    base = float(error.mean()) - slope * float(spread.mean())
-    if slope <= 0:
-        return max(float(error.mean()), min_base), 0.0
-    if base < min_base:  # fit a line through the smallest allowed base
-        slope = max(0.0, float(((error - min_base) * spread).sum() / (spread**2).sum()))
-        base = min_base
-    return base, slope
+    (base, *slopes), _ = nnls(np.column_stack([np.ones(len(error)), terms]), error)
+    if base < min_base:  # fit the terms above the smallest allowed base
+        base, (slopes, _) = min_base, nnls(terms, error - min_base)
+    return ExpectedError(float(base), *map(float, slopes))
 
 
 def fit_input_limits(
@@ -394,9 +427,7 @@ def reasons_unlike(
     """
     tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
-    distance = _distance(
-        pair_shares(tokens), np.asarray(familiar.pairs), np.asarray(familiar.precision)
-    )
+    distance = composition_distance(familiar, tokens)
     disagreement = np.zeros(len(tokens), dtype=bool)
     for medium, limit in familiar.spread.items():
         if medium in spread:
@@ -422,6 +453,16 @@ def pair_shares(tokens: npt.ArrayLike) -> Floats:
     pair = np.where(is_known, left * np.uint8(BASES) + right, np.uint8(BASES**2))
     counts = np.stack([(pair == p).sum(axis=1) for p in range(BASES**2)], axis=1)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+def composition_distance(familiar: InputLimits, tokens: npt.ArrayLike) -> Floats:
+    """Mahalanobis distance of each row's pair fractions from those of the training data: ``(N,)``.
+
+    Expected values for rows like the training data are 3 to 5.
+    """
+    return _distance(
+        pair_shares(tokens), np.asarray(familiar.pairs), np.asarray(familiar.precision)
+    )
 
 
 def _distance(pairs: Floats, mean: Floats, precision: Floats) -> Floats:

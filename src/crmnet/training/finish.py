@@ -21,6 +21,7 @@ from crmnet.data.splits import families_of
 from crmnet.models.ensemble import on_both_strands
 from crmnet.runs.record import RunRecord, Scale
 from crmnet.sequence import Tokens, one_hot, reverse_complement
+from crmnet.statistics.scale import fit_cross_fitted
 from crmnet.training.rows import TrainData, outputs_of_rows
 
 log = logging.getLogger("crmnet")
@@ -30,8 +31,6 @@ NORM_ROWS = 4096
 SCALE_ROWS = 20_000
 """Validation rows to which the scale is fitted."""
 BATCH = 256
-FOLDS = 5
-"""Parts of the validation families in cross-fitting."""
 GAP = 0.05
 """Smallest difference of r² and R² that is worth a warning."""
 
@@ -106,41 +105,6 @@ def refit_scale(network: nn.Module, record: RunRecord, train_data: TrainData) ->
         scales[output] = Scale(mean=offset + slope * old.mean, sd=slope * old.sd)
         log.info("%s: predictions rescaled to %.3f x %+.3f", output, slope, offset)
     return record.model_copy(update={"scale": scales})
-
-
-def fit_cross_fitted(
-    labels: Floats, predicted: Floats, family: Hashes
-) -> tuple[float, float] | None:
-    """Slope and offset of labels on predictions, if they lower the error of other families.
-
-    Args:
-        labels: ``(N,)``.
-        predicted: ``(N,)``.
-        family: ``(N,)``; the families are divided into :data:`FOLDS` parts.
-
-    Returns:
-        None if there are too few families, the slope is not above 0, or the error does not fall.
-    """
-    _, number = np.unique(family, return_inverse=True)
-    fold = number % FOLDS
-    if number.max(initial=-1) + 1 < 2 * FOLDS or predicted.std() == 0:
-        return None
-    fitted = np.empty(len(labels))
-    for part in range(FOLDS):
-        others = fold != part
-        slope, offset = fit_line(predicted[others], labels[others])
-        fitted[~others] = offset + slope * predicted[~others]
-    slope, offset = fit_line(predicted, labels)
-    better = np.square(labels - fitted).sum() < np.square(labels - predicted).sum()
-    return (slope, offset) if better and slope > 0 else None
-
-
-def fit_line(x: Floats, y: Floats) -> tuple[float, float]:
-    """Slope and offset of the least-squares line; slope 0 if x is constant."""
-    centred = x - x.mean()
-    variance = float(np.square(centred).sum())
-    slope = float((centred * y).sum()) / variance if variance else 0.0
-    return slope, float(y.mean()) - slope * float(x.mean())
 
 
 def _validation(

@@ -20,7 +20,8 @@ from crmnet.files import PathLike
 from crmnet.runs.folder import check_tensors, output_tensors
 from crmnet.runs.packed import load_model
 from crmnet.runs.record import RunRecord, Scale
-from crmnet.training.finish import fit_line, network_outputs
+from crmnet.statistics.scale import fit_line
+from crmnet.training.finish import network_outputs
 from crmnet.training.rows import TrainData, base_output, outputs_of_rows
 
 log = logging.getLogger("crmnet")

@@ -1,0 +1,204 @@
+"""Intervals of a model from its errors on held-out rows, and how often they hold on a test set.
+
+:mod:`crmnet.evaluation.calibrate` predicts held-out rows and stores the results in the card.
+:mod:`crmnet.statistics.uncertainty` computes intervals from arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.arrays import Floats
+from crmnet.sequence import Tokens
+from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_for
+from crmnet.statistics.uncertainty import (
+    Coverage,
+    HeldOutErrors,
+    InputLimits,
+    Interval,
+    composition_distance,
+    fit_interval,
+    fit_unlike_interval,
+    reasons_unlike,
+)
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """Settings of a calibration."""
+
+    level: float = 0.9
+    """Share of measurements that the intervals should contain."""
+    tail: float = 0.005
+    """Share of held-out rows that each reason may flag as unlike the training data."""
+    resamples: int = RESAMPLES
+    """Bootstrap resamples for the intervals of metrics and of coverage."""
+    seed: int = 0
+    """Seed of the division of held-out families into folds."""
+
+    def __post_init__(self) -> None:
+        for name in ("level", "tail"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be between 0 and 1, such as {getattr(CalibrateOptions, name)}; "
+                    f"got {getattr(self, name)!r}"
+                )
+
+
+@dataclass(frozen=True)
+class CalibrationRows:
+    """One medium of a data set: measured and predicted expression, families, and spread."""
+
+    scored: Scored
+    medium: str
+    """Name of the model's output."""
+    spread: Floats
+    """``(N,)``, standard deviation over members and strands."""
+    spreads: Mapping[str, Floats] = field(default_factory=dict)
+    """The same for every output of the model, by which rows are flagged; empty means ``spread``."""
+    distance: Floats | None = None
+    """``(N,)``, distance of the composition from the training data; None if intervals do not depend
+    on it."""
+
+    def flagged(self, familiar: InputLimits, tokens: Tokens) -> npt.NDArray[np.bool_]:
+        """Which rows are flagged as unlike the training data, ``(N,)``.
+
+        Args:
+            familiar: Limits of the model.
+            tokens: ``(N, L)``, the rows of this medium.
+        """
+        spreads = self.spreads or {self.medium: self.spread}
+        return np.array(
+            [bool(flags) for flags in reasons_unlike(familiar, tokens, spreads)], dtype=bool
+        )
+
+    @property
+    def error(self) -> Floats:
+        """``(N,)``, absolute error of each row."""
+        return np.abs(self.scored.measured - self.scored.predicted)
+
+    @property
+    def held_out(self) -> HeldOutErrors:
+        """Errors with spread, family and distance, from which intervals are fitted."""
+        return HeldOutErrors(self.error, self.spread, self.scored.family, self.distance)
+
+
+class HeldOutSet(NamedTuple):
+    """A data set of held-out rows with the predictions of its media."""
+
+    summary: dict[str, Any]
+    """Name, fingerprint and number of rows, for the card."""
+    tokens: Tokens
+    """``(N, L)``."""
+    media_rows: list[CalibrationRows]
+
+
+def rows_of_medium(
+    sets: Sequence[HeldOutSet], medium: str, familiar: InputLimits
+) -> tuple[CalibrationRows, npt.NDArray[np.bool_]]:
+    """All rows of a medium, and which of them are flagged; with distances if there are two sets."""
+    found, flagged = [], []
+    for held_out_set in sets:
+        for rows in held_out_set.media_rows:
+            if rows.medium == medium:
+                tokens = held_out_set.tokens[rows.scored.row]
+                distance = composition_distance(familiar, tokens) if len(sets) > 1 else None
+                found.append(dataclasses.replace(rows, distance=distance))
+                flagged.append(rows.flagged(familiar, tokens))
+    return _joined_rows(found), np.concatenate(flagged)
+
+
+def _joined_rows(parts: Sequence[CalibrationRows]) -> CalibrationRows:
+    """The rows of several sets; families of different sets stay different."""
+    if len(parts) == 1:
+        return parts[0]
+    first = 0
+    families = []
+    for rows in parts:
+        names, number = np.unique(rows.scored.family, return_inverse=True)
+        families.append(number + first)
+        first += len(names)
+    scored = Scored(
+        parts[0].scored.name,
+        np.concatenate([rows.scored.measured for rows in parts]),
+        np.concatenate([rows.scored.predicted for rows in parts]),
+        np.concatenate(families),
+    )
+    return CalibrationRows(
+        scored,
+        parts[0].medium,
+        np.concatenate([rows.spread for rows in parts]),
+        distance=np.concatenate([rows.distance for rows in parts if rows.distance is not None]),
+    )
+
+
+def interval(rows: CalibrationRows, options: CalibrateOptions) -> Interval:
+    """The interval of one medium; see :func:`crmnet.statistics.uncertainty.fit_interval`.
+
+    Raises:
+        ValueError: If there are too few families.
+    """
+    try:
+        return fit_interval(rows.held_out, options.level, options.seed)
+    except ValueError as error:
+        raise ValueError(f"{rows.scored.name}: {error}") from None
+
+
+def unlike_interval(
+    rows: CalibrationRows,
+    flagged: npt.NDArray[np.bool_],
+    usual: Interval,
+    options: CalibrateOptions,
+) -> Interval | None:
+    """The interval of flagged predictions of one medium; None if there are too few flagged rows.
+
+    See :func:`crmnet.statistics.uncertainty.fit_unlike_interval`.
+    """
+    return fit_unlike_interval(usual, rows.held_out, flagged, options.level, options.seed)
+
+
+def coverage(
+    rows: CalibrationRows,
+    tokens: Tokens,
+    interval: Interval,
+    familiar: InputLimits,
+    options: CalibrateOptions,
+    unlike: Interval | None = None,
+) -> Coverage:
+    """Share of measurements inside their intervals, with a 95 % interval resampled by family.
+
+    A flagged row has the interval ``unlike``. If that is None, the row counts with its ordinary
+    interval, although ``predict`` does not report one.
+    """
+    distance, flagged = composition_distance(familiar, tokens), rows.flagged(familiar, tokens)
+    half = interval.half_width(rows.spread, distance)
+    if unlike is not None:
+        half = np.where(flagged, np.maximum(half, unlike.half_width(rows.spread, distance)), half)
+    inside = (rows.error <= half).astype(np.float64)
+    low, high = _share_interval(inside, rows.scored.family, options)
+    return Coverage(
+        n=len(inside),
+        families=len(np.unique(rows.scored.family)),
+        value=float(inside.mean()),
+        low=low,
+        high=high,
+        width=float(np.median(2 * half)),
+        unlike=float(flagged.mean()),
+    )
+
+
+def _share_interval(
+    inside: Floats, family: npt.NDArray[Any], options: CalibrateOptions
+) -> tuple[float | None, float | None]:
+    """Ends of the 95 % interval of a share: that of the mean absolute error of 0/1 rows."""
+    shares = Scored("coverage", np.zeros_like(inside), inside, family)
+    estimate = bootstrap(
+        shares, resamples=resamples_for(len(inside), options.resamples), seed=options.seed
+    )["mae"]
+    return (estimate.low, estimate.high) if np.isfinite(estimate.low) else (None, None)

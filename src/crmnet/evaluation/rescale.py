@@ -1,0 +1,74 @@
+"""Brings the outputs of a packed model to the scale of measurements: ``crmnet models rescale``.
+
+The mean over members varies less than each member, so predictions of an ensemble are too close to
+their mean. A line fitted on held-out rows corrects this. :mod:`crmnet.evaluation.calibrate` then
+computes intervals for the new scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from crmnet.data.dataset import Dataset
+from crmnet.data.opening import open_data
+from crmnet.evaluation.calibrate import score_with_spread
+from crmnet.evaluation.seen import refuse_training_rows, unseen
+from crmnet.files import PathLike
+from crmnet.prediction.predictor import Predictor
+from crmnet.runs.packed import check_name, is_bundled, packed_file, write_rescaled
+from crmnet.statistics.scale import Line, fit_cross_fitted
+
+
+def rescale(
+    model: PathLike, held_out: PathLike, *, output: PathLike | None = None, overwrite: bool = False
+) -> dict[str, Line]:
+    """Fit a line for each medium on held-out rows, and write the model with rescaled outputs.
+
+    Every family has the same weight in the fit. A medium keeps its scale if the line does not lower
+    the error of families outside its fit, or if the data set has no rows of it.
+
+    Args:
+        model: A packed file, or the name of a bundled model.
+        held_out: Data set of families on which no member was trained.
+        output: Packed file to write; None writes the model's own file.
+        overwrite: Replace ``output`` if it exists.
+
+    Returns:
+        Medium → the line, for media that were rescaled.
+
+    Raises:
+        FileExistsError: If ``output`` exists and may not be overwritten.
+        ValueError: If the model is not packed, it is bundled and there is no ``output``, held-out
+            rows are training rows, or no medium is rescaled.
+    """
+    file = packed_file(model)
+    if file is None:
+        raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")
+    if output is None and is_bundled(file):
+        raise ValueError(f"{model} is bundled and is not changed; give -o NAME.safetensors")
+    if output is not None:
+        check_name(output, overwrite)
+    with open_data(Path(held_out)) as dataset:
+        lines = fit_lines(Predictor.load(file), dataset)
+    if not lines:
+        raise ValueError(f"no line fitted on {held_out} lowers the error of other families of it")
+    write_rescaled(file, lines, output or file)
+    return dict(lines)
+
+
+def fit_lines(predictor: Predictor, dataset: Dataset) -> Mapping[str, Line]:
+    """Medium → the line that lowers the error of families outside its fit."""
+    card = predictor.card
+    assert card is not None  # a packed file has one
+    rows = unseen(dataset, card)
+    refuse_training_rows(rows, card)
+    found = {}
+    for of_medium in score_with_spread(predictor, rows):
+        scored = of_medium.scored
+        line = fit_cross_fitted(
+            scored.measured, scored.predicted, scored.family, equal_families=True
+        )
+        if line is not None:
+            found[of_medium.medium] = line
+    return found

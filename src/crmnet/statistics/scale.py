@@ -1,0 +1,69 @@
+"""The line that brings predictions to the scale of measurements, fitted on held-out families.
+
+:mod:`crmnet.training.finish` rescales the outputs of a run with it,
+:mod:`crmnet.evaluation.rescale` those of a packed model.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from crmnet.arrays import Floats
+
+FOLDS = 5
+"""Parts of the families in cross-fitting."""
+
+
+class Line(NamedTuple):
+    """measured = slope × predicted + offset."""
+
+    slope: float
+    offset: float
+
+    def at(self, predicted: Floats) -> Floats:
+        """The line's values."""
+        return self.slope * predicted + self.offset
+
+
+def fit_cross_fitted(
+    measured: Floats, predicted: Floats, family: npt.ArrayLike, *, equal_families: bool = False
+) -> Line | None:
+    """The line of measurements on predictions, if it lowers the error of other families.
+
+    Args:
+        measured: ``(N,)``.
+        predicted: ``(N,)``.
+        family: ``(N,)``; the families are divided into :data:`FOLDS` parts. Each part is compared
+            with the line of the others.
+        equal_families: Give every family the same weight instead of every row.
+
+    Returns:
+        None if there are too few families, the slope is not above 0, or the error does not fall.
+    """
+    _, number, sizes = np.unique(np.asarray(family), return_inverse=True, return_counts=True)
+    if len(sizes) < 2 * FOLDS or predicted.std() == 0:
+        return None
+    weight = 1 / sizes[number] if equal_families else np.ones(len(measured))
+    fold = number % FOLDS
+    fitted = np.empty(len(measured))
+    for part in range(FOLDS):
+        others = fold != part
+        line = fit_line(predicted[others], measured[others], weight[others])
+        fitted[~others] = line.at(predicted[~others])
+    line = fit_line(predicted, measured, weight)
+    error_with = (weight * np.square(measured - fitted)).sum()
+    error_without = (weight * np.square(measured - predicted)).sum()
+    return line if error_with < error_without and line.slope > 0 else None
+
+
+def fit_line(x: Floats, y: Floats, weight: Floats | None = None) -> Line:
+    """The line of weighted least squares; its slope is 0 if x is constant."""
+    weight = np.ones(len(x)) if weight is None else weight
+    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
+    centred = x - mean_x
+    variance = float((weight * np.square(centred)).sum())
+    slope = float((weight * centred * y).sum()) / variance if variance else 0.0
+    return Line(slope, float(mean_y) - slope * float(mean_x))

@@ -1,0 +1,92 @@
+"""A rescaled model predicts slope × prediction + offset, and nothing else about it changes."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from crmnet.data.dataset import Dataset
+from crmnet.evaluation.calibrate import calibrate
+from crmnet.evaluation.intervals import CalibrateOptions
+from crmnet.evaluation.rescale import fit_lines, rescale
+from crmnet.prediction.predictor import Predictor
+from crmnet.runs.packed import PackOptions, load_card, pack, write_rescaled
+from crmnet.simulation.assay import AssayOptions, simulate
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory):
+    return simulate(AssayOptions(300, seed=6), tmp_path_factory.mktemp("held") / "held")
+
+
+@pytest.fixture
+def packed(small_run, tmp_path):
+    path = tmp_path / "model.safetensors"
+    pack([small_run], path, PackOptions(reverse_complement=True, half=True))
+    return path
+
+
+@pytest.fixture
+def exact(packed, held_out, tmp_path):
+    """The held-out promoters, with labels that equal the predictions."""
+    predictor = Predictor.load(packed)
+    shutil.copytree(held_out.path, tmp_path / "exact")
+    predicted = predictor.predict_tokens(np.asarray(held_out.tokens))
+    output = np.array([predictor.media.index(medium) for medium in held_out.media])
+    labels = predicted[np.arange(len(held_out)), output[np.asarray(held_out.medium)]]
+    np.save(tmp_path / "exact" / "labels.npy", labels)
+    return Dataset.open(tmp_path / "exact")
+
+
+def test_lines_of_measurements_on_predictions_are_found(packed, exact):
+    first = np.asarray(exact.medium) == 0
+    labels = np.where(first, 2 * exact.labels + 1, exact.labels)
+    lines = fit_lines(Predictor.load(packed), dataclasses.replace(exact, labels=labels))
+    assert lines[exact.media[0]] == pytest.approx((2, 1), abs=1e-3)
+    assert lines.get(exact.media[1], (1, 0)) == pytest.approx((1, 0), abs=1e-3)
+
+
+def test_predictions_follow_the_line_and_the_card_forgets_the_old_scale(packed, held_out, tmp_path):
+    calibrate(packed, held_out.path, tests=[held_out.path], options=CalibrateOptions(resamples=20))
+    before = Predictor.load(packed)
+    first, second = before.media[:2]
+    write_rescaled(packed, {first: (1.5, -2.0)}, tmp_path / "new.safetensors")
+    after = Predictor.load(tmp_path / "new.safetensors")
+    tokens = np.asarray(held_out.tokens)[:40]
+    old, new = before.predict_tokens(tokens), after.predict_tokens(tokens)
+    np.testing.assert_allclose(new[:, 0], 1.5 * old[:, 0] - 2, atol=1e-4)
+    np.testing.assert_array_equal(new[:, 1], old[:, 1])
+    card, old_card = after.card, before.card
+    assert card.calibration is None and not card.tests and not card.coverage
+    assert card.storage_error[first] == pytest.approx(1.5 * old_card.storage_error[first])
+    assert card.storage_error[second] == old_card.storage_error[second]
+    assert card.fingerprint != old_card.fingerprint
+
+
+def test_a_better_scale_is_written_to_the_models_own_file_once(packed, exact):
+    write_rescaled(packed, dict.fromkeys(load_card(packed).media, (0.5, 9.0)), packed)
+    lines = rescale(packed, exact.path)
+    assert [line.slope for line in lines.values()] == pytest.approx([2] * len(lines), abs=1e-3)
+    predicted = Predictor.load(packed).predict_tokens(np.asarray(exact.tokens))
+    first = np.asarray(exact.medium) == 0
+    np.testing.assert_allclose(
+        predicted[first, load_card(packed).media.index(exact.media[0])],
+        exact.labels[first],
+        atol=1e-3,
+    )
+
+
+def test_a_scale_that_is_right_is_left_alone(packed, held_out):
+    with pytest.raises(ValueError, match="lowers the error of other families"):
+        for _ in range(2):  # after the first fit, the best line is the identity
+            rescale(packed, held_out.path)
+
+
+def test_what_cannot_be_rescaled_is_an_error(held_out, small_run):
+    with pytest.raises(ValueError, match="is not a packed model"):
+        rescale(small_run, held_out.path)
+    with pytest.raises(ValueError, match="is bundled and is not changed"):
+        rescale("yeast", held_out.path)
