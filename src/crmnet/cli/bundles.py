@@ -51,6 +51,10 @@ def pack(
     max_mb: Annotated[
         float | None, typer.Option(help="Fail if the file is larger than this many megabytes.")
     ] = None,
+    note: Annotated[
+        list[str] | None,
+        typer.Option(help="A note for the model card, in plain sentences; may be repeated."),
+    ] = None,
     not_for: Annotated[
         list[str] | None,
         typer.Option(help="Another unsuitable use, for the model card; may be repeated."),
@@ -70,8 +74,9 @@ def pack(
     from crmnet.runs.packed import pack as run_pack
 
     options = PackOptions(
-        about, reverse_complement, tuple(medium or ()), half, max_mb, tuple(not_for or ())
-    )
+        about, reverse_complement, tuple(medium or ()), half, max_mb, tuple(not_for or ()),
+        tuple(note or ()),
+    )  # fmt: skip
     card = run_pack(runs, output, options, overwrite=overwrite)
     size = output.stat().st_size / 1e6
     packed = "1 run" if len(card.members) == 1 else f"{len(card.members)} runs"
@@ -104,6 +109,13 @@ def calibrate(
     test: Annotated[
         list[Path] | None,
         typer.Option(help="Test set for metrics and coverage; may be repeated."),
+    ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Another model: how much its errors on the test sets correlate with this one's.",
+        ),
     ] = None,
     native: Annotated[
         Path | None, typer.Option(help="Native promoters: a data set or any file of sequences.")
@@ -141,8 +153,8 @@ def calibrate(
         _check_packed(output, [model, held_out, unlike, *(test or []), native], overwrite)
     options = CalibrateOptions(level=level, resamples=resamples)
     card = run_calibration(
-        model, held_out, unlike=unlike, tests=test or [], native=native, output=output,
-        overwrite=overwrite, options=options,
+        model, held_out, unlike=unlike, tests=test or [], beside=beside, native=native,
+        output=output, overwrite=overwrite, options=options,
     )  # fmt: skip
     print("\n".join(card_lines(card)))
     if output is None and is_bundled(model):

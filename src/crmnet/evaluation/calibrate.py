@@ -15,7 +15,8 @@ and data on which it was not trained:
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy as np
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
+from crmnet.evaluation.error_correlation import error_correlations
 from crmnet.evaluation.intervals import (
     CalibrateOptions,
     CalibrationRows,
@@ -43,9 +45,17 @@ from crmnet.evaluation.seen import (
 from crmnet.files import PathLike, as_paths
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.table import predict_file
-from crmnet.runs.model_card import TRAINED_ON, TRAINED_ON_ABOUT, ModelCard
+from crmnet.runs.model_card import (
+    RANGE,
+    SLOPE,
+    TRAINED_ON,
+    TRAINED_ON_ABOUT,
+    ErrorCorrelation,
+    ModelCard,
+)
 from crmnet.runs.packed import check_name, is_bundled, packed_file, write_with_card
-from crmnet.statistics.metrics import summarise
+from crmnet.statistics.metrics import Scored, summarise
+from crmnet.statistics.scale import fit_line
 from crmnet.statistics.uncertainty import Calibration, Expression, fit_input_limits
 
 log = logging.getLogger("crmnet")
@@ -60,6 +70,7 @@ def calibrate(
     *,
     unlike: PathLike | None = None,
     tests: PathLike | Sequence[PathLike] = (),
+    beside: PathLike | None = None,
     native: PathLike | None = None,
     output: PathLike | None = None,
     overwrite: bool = False,
@@ -84,6 +95,8 @@ def calibrate(
         tests: Test sets; a set replaces an earlier set of the same name. Rows that members were
             trained on are left out. If members were trained on all rows, all are scored, and the
             card states this. It also states if another set shares rows with the training set.
+        beside: Another model. The card gets the correlation of both models' errors on the test
+            sets (:mod:`crmnet.evaluation.error_correlation`).
         native: Native promoters, as a data set or as any file that can be predicted.
         output: Packed file to write; None writes the model's own file.
         overwrite: Replace ``output`` if it exists.
@@ -111,6 +124,7 @@ def calibrate(
     elif not is_bundled(file):
         output = file
     predictor = Predictor.load(file)
+    other = None if beside is None else Predictor.load(beside)
     card = predictor.card
     assert card is not None  # a packed file has one
     if held_out is not None:
@@ -125,11 +139,24 @@ def calibrate(
         with open_data(path, _reading(predictor)) as dataset:
             left_out = rows_left_out(path, dataset)
             card = _with_test(predictor, card, dataset, options, left_out)
+            if other is not None:
+                assert beside is not None
+                found = error_correlations(predictor, other, unseen(dataset, card), options)
+                card = _with_error_correlations(card, os.fspath(beside), found)
     if native is not None:
         card = _with_native(predictor, card, native)
     if output is not None:
         write_with_card(file, card, output)
     return card
+
+
+def _with_error_correlations(
+    card: ModelCard, other: str, found: Mapping[str, ErrorCorrelation]
+) -> ModelCard:
+    name = Path(other).stem
+    before = card.error_correlations.get(name, {})
+    correlations = {**card.error_correlations, name: {**before, **found}}
+    return card.model_copy(update={"error_correlations": correlations})
 
 
 def _reading(predictor: Predictor) -> IngestOptions:
@@ -242,6 +269,7 @@ def _with_test(
     share = 0.0 if seen else _share_trained_on(dataset, card)
     for rows in media_rows:
         n, test = len(rows.scored.measured), summary["sets"][rows.scored.name]
+        test.update(_scale(rows.scored))
         if seen:
             test[TRAINED_ON] = n
         elif share:
@@ -259,6 +287,16 @@ def _with_test(
     return card.model_copy(
         update={"tests": {**card.tests, **summary["sets"]}, "coverage": measured}
     )
+
+
+def _scale(scored: Scored) -> dict[str, float]:
+    """Slope of measured on predicted values, and ratio of their ranges, for the card."""
+    low, high = np.percentile([scored.predicted, scored.measured], [1, 99], axis=1)
+    predicted, measured = (high - low).tolist()
+    return {
+        SLOPE: fit_line(scored.predicted, scored.measured).slope,
+        RANGE: predicted / measured if measured else 0.0,
+    }
 
 
 def _share_trained_on(dataset: Dataset, card: ModelCard) -> float:

@@ -45,6 +45,25 @@ TRAINED_ON_ABOUT = "trained_on_about"
 """The same, estimated from a sample of the rows (:mod:`crmnet.evaluation.seen`)."""
 
 
+SLOPE = "slope"
+"""Key of a test result: slope of measured on predicted values; 1 on the right scale."""
+RANGE = "range"
+"""Key of a test result: range of the predictions over that of the measurements, each from the 1st
+to the 99th percentile."""
+
+
+class ErrorCorrelation(BaseModel):
+    """Pearson correlation of two models' errors on a test set, with its interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int
+    families: int
+    value: float
+    low: float | None
+    high: float | None
+
+
 class ModelCard(BaseModel):
     """Everything about a packed model except its weights."""
 
@@ -67,8 +86,13 @@ class ModelCard(BaseModel):
     fingerprint: str
     """SHA-256 of weights and settings; calibration does not change it."""
     not_for: tuple[str, ...] = NOT_FOR
+    notes: tuple[str, ...] = ()
+    """What users should know: one or a few plain sentences each."""
     tests: dict[str, dict[str, Any]] = {}
-    """Test set → its entry as in ``metrics.json``: n, families, each metric with its interval."""
+    """Test set → its entry as in ``metrics.json``: n, families, each metric with its interval; and
+    :data:`SLOPE` and :data:`RANGE`."""
+    error_correlations: dict[str, dict[str, ErrorCorrelation]] = {}
+    """Another model → test set → correlation of the errors of both models."""
     coverage: dict[str, Coverage] = {}
     """Test set → share of its measurements inside the prediction intervals."""
     calibration: Calibration | None = None
@@ -99,8 +123,8 @@ class ModelCard(BaseModel):
             raise ValueError(
                 f"forward_only names a member that does not exist: {self.forward_only}"
             )
-        for text in (self.name, self.about, *self.not_for):
-            check_values(text, "name, about or not_for")
+        for text in (self.name, self.about, *self.not_for, *self.notes):
+            check_values(text, "name, about, not_for or notes")
         for name, test in self.tests.items():
             _check_test(name, test)
         if self.calibration is not None:
@@ -124,6 +148,9 @@ def _check_test(name: str, test: Mapping[str, Any]) -> None:
             for key in ("value", "low", "high")
         ):
             raise ValueError(f"tests.{name}.{metric} must hold value, low and high")
+    for key in (SLOPE, RANGE):
+        if not _is_number(test.get(key, 1.0)):
+            raise ValueError(f"tests.{name}.{key} must be a number")
 
 
 def _check_calibration(calibration: Calibration, media: list[str]) -> None:
@@ -160,8 +187,10 @@ def card_lines(card: ModelCard) -> list[str]:
     lines = [f"{card.name}: {card.about}" if card.about else card.name, ""]
     lines += _networks(card)
     lines += ["", "test results", *(_tests(card) or untested)]
-    lines += ["", "intervals and flags", *_calibration(card), "", "not for"]
-    return lines + [f"  {text}" for text in card.not_for]
+    lines += ["", "intervals and flags", *_calibration(card)]
+    if card.notes:
+        lines += ["", "notes", *(f"  {text}" for text in card.notes)]
+    return [*lines, "", "not for", *(f"  {text}" for text in card.not_for)]
 
 
 def _networks(card: ModelCard) -> list[str]:
@@ -217,6 +246,11 @@ def _tests(card: ModelCard) -> list[str]:
             f"{title} {_with_interval(test[metric])}" for metric, title in SHOWN.items()
         )
         lines.append(f"  {name}: n {test['n']:,} in {test['families']:,} families; {metrics}")
+        if SLOPE in test and RANGE in test:
+            lines.append(
+                f"    slope of measured on predicted {test[SLOPE]:.2f}; predictions span "
+                f"{test[RANGE]:.0%} of the range of the measurements"
+            )
         if test.get(TRAINED_ON):
             lines.append(
                 f"    NOT A TEST: the model was trained on {test[TRAINED_ON]:,} of these rows"
@@ -225,6 +259,13 @@ def _tests(card: ModelCard) -> list[str]:
             lines.append(
                 "    NOT A CLEAN TEST: the model was trained on about "
                 f"{test[TRAINED_ON_ABOUT]:,} of these rows"
+            )
+    for other, sets in card.error_correlations.items():
+        for name, found in sets.items():
+            r = _with_interval(found.model_dump())
+            lines.append(
+                f"  {name}: errors correlate with those of {other}: r {r}, n {found.n:,} in "
+                f"{found.families:,} families"
             )
     return lines
 

@@ -100,6 +100,8 @@ class PackOptions:
     """Fail if the file is larger than this."""
     not_for: tuple[str, ...] = ()
     """Unsuitable uses of the model, besides :data:`~crmnet.runs.model_card.NOT_FOR`."""
+    notes: tuple[str, ...] = ()
+    """What users should know, in plain sentences."""
 
 
 def bundled() -> dict[str, Path]:
@@ -214,6 +216,7 @@ def pack(
         storage_error={medium: errors[medium] for medium in media if medium in errors},
         fingerprint="",
         not_for=(*NOT_FOR, *options.not_for),
+        notes=options.notes,
     )
     card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card)})
     save_packed(path, tensors, card, options.max_megabytes)
@@ -333,6 +336,7 @@ def write_rescaled(
             "tests": {},
             "coverage": {},
             "calibration": None,
+            "error_correlations": {},
         }
     )
     card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card)})

@@ -1,0 +1,70 @@
+"""Whether two models make the same errors: the correlation of their errors on test sets.
+
+:mod:`crmnet.evaluation.calibrate` writes it into the card of a model. A model that judges the
+designs of another is of use as far as it makes other errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from crmnet.data.dataset import Dataset
+from crmnet.evaluation.intervals import CalibrateOptions
+from crmnet.evaluation.score_sets import LabelledRows, score_media
+from crmnet.prediction.predictor import Predictor
+from crmnet.runs.model_card import ErrorCorrelation
+from crmnet.statistics.metrics import Scored, bootstrap, none_if_undefined, resamples_for
+
+
+def error_correlations(
+    predictor: Predictor, other: Predictor, dataset: Dataset, options: CalibrateOptions
+) -> dict[str, ErrorCorrelation]:
+    """Name of a set → correlation of both models' errors, for each medium that both predict.
+
+    Args:
+        predictor: One model; it predicts all media of the data set.
+        other: The other model.
+        dataset: Rows on which neither was trained.
+        options: Number of bootstrap resamples, and seed.
+
+    Raises:
+        ValueError: If no medium of the data set is predicted by both.
+    """
+    found = {}
+    for errors in _errors(predictor, other, dataset):
+        resamples = resamples_for(len(errors.measured), options.resamples)
+        r = bootstrap(errors, resamples=resamples, seed=options.seed)["pearson"]
+        found[errors.name] = ErrorCorrelation(
+            n=len(errors.measured),
+            families=len(np.unique(errors.family)),
+            value=r.value,
+            low=none_if_undefined(r.low),
+            high=none_if_undefined(r.high),
+        )
+    if not found:
+        raise ValueError(
+            f"{dataset.path}: the models have no output in common for its media "
+            f"{', '.join(dataset.media)}"
+        )
+    return found
+
+
+def _errors(predictor: Predictor, other: Predictor, dataset: Dataset) -> Iterator[Scored]:
+    """For each common medium a set whose two columns are the errors of the two models."""
+    tokens = np.asarray(dataset.tokens)
+    others = other.predict_tokens(tokens)
+    for medium_score in score_media(
+        LabelledRows.of(dataset), predictor, predictor.predict_tokens(tokens)
+    ):
+        scored, medium = medium_score.scored, predictor.media[medium_score.output]
+        if medium in other.media:
+            rows = np.arange(len(tokens)) if scored.row is None else scored.row
+            theirs = others[rows, other.media.index(medium)]
+            yield Scored(
+                scored.name,
+                scored.measured - scored.predicted,
+                scored.measured - theirs,
+                scored.family,
+            )
