@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from crmnet.runs.json_files import check_values
 from crmnet.runs.record import RunRecord, check_outputs
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.statistics.differences import Differences
 from crmnet.statistics.uncertainty import (
     UNLIKE_FAMILIES,
     Calibration,
@@ -96,6 +97,8 @@ class ModelCard(BaseModel):
     coverage: dict[str, Coverage] = {}
     """Test set → share of its measurements inside the prediction intervals."""
     calibration: Calibration | None = None
+    differences: Differences | None = None
+    """Uncertainty of differences of predictions, such as effects of variants."""
 
     @property
     def length(self) -> int:
