@@ -9,17 +9,18 @@ genome.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
 from crmnet.design.oracle import Constructs, Oracle
 from crmnet.motifs.changes import SiteChanges
 from crmnet.motifs.pwm import Motif
-from crmnet.prediction.random_effects import RandomVariants
+from crmnet.prediction.random_effects import AT_RUN, RandomVariants
 from crmnet.prediction.views import Views
 from crmnet.sequence import Tokens
 from crmnet.statistics.uncertainty import percentile_of, reasons_unlike
@@ -31,7 +32,7 @@ FLAGS = {
     "reference.",
     "beyond_window": "The variant reaches beyond the promoter or window; only the part inside "
     "counts.",
-    "symbolic": "The alternative is a symbolic allele such as <DEL>; it has no sequence to predict.",
+    "symbolic": "The alternative is a symbolic allele such as <DEL>, which has no sequence.",
     "spanning_deletion": "The alternative is *: another record deletes this base.",
     "no_alternative": "The record has no alternative (a dot).",
     "breakend": "The alternative is a breakend of a rearrangement.",
@@ -48,7 +49,7 @@ class MutateOptions:
     """Name the sites that are gained and lost."""
     motifs: tuple[Motif, ...] | None = None
     """Motifs of these sites; None means JASPAR's yeast factors."""
-    random: RandomVariants = field(default_factory=RandomVariants)
+    random: RandomVariants = AT_RUN
     """Random variants for the percentiles of a model whose card has none."""
 
 
@@ -70,6 +71,8 @@ class Pairs(NamedTuple):
     """A word of :data:`FLAGS` for each pair, or an empty text; None means no flags."""
     variant_of: Integers | None = None
     """``(P,)``, rising from 0: the variant to which a pair belongs; None means one pair each."""
+    hides_adapters: bool = False
+    """Whether sites may not reach into the adapters, which a genome does not have."""
 
 
 class Effects(NamedTuple):
@@ -92,6 +95,10 @@ class Effects(NamedTuple):
     """Names of motifs with a site at the change only in the reference."""
     flags: list[str]
     """Reasons why a prediction is less certain, joined by ``;``."""
+
+
+NUMBERS = Effects._fields[:6]
+"""Names of the fields that hold numbers."""
 
 
 class Scorer:
@@ -148,12 +155,19 @@ class Scorer:
         if pairs.flags is not None:
             own = _joined(pairs, pairs.flags)
             unlike = [";".join(filter(None, texts)) for texts in zip(own, unlike, strict=True)]
-        numbers = (
-            means[0].mean(), means[1].mean(), delta, low, high, self._percentile(delta)
+        return self._reported(
+            Effects(
+                means[0].mean(), means[1].mean(), delta, low, high, self._percentile(delta),
+                _joined(pairs, gained), _joined(pairs, lost), unlike,
+            )
         )  # fmt: skip
-        return Effects(
-            *map(self.oracle.report, numbers), _joined(pairs, gained), _joined(pairs, lost), unlike
-        )
+
+    def _reported(self, effects: Effects) -> Effects:
+        """The effects on the media that are reported."""
+        numbers: dict[str, Any] = {
+            name: self.oracle.report(getattr(effects, name)) for name in NUMBERS
+        }
+        return effects._replace(**numbers)
 
     def _interval(
         self, delta: Floats32, spread: Floats32, unlike: list[str]
@@ -179,8 +193,12 @@ class Scorer:
         changes, many = self.site_changes, len(pairs.row)
         if changes is None:
             return [""] * many, [""] * many
-        before = changes.found(pairs.reference[pairs.row], pairs.marks[0])
-        after = changes.found(pairs.variant, pairs.marks[1])
+        reference, variant = pairs.reference, pairs.variant
+        if pairs.hides_adapters:
+            reference = _without_adapters(reference, pairs.reference_lengths)
+            variant = _without_adapters(variant, pairs.variant_lengths)
+        before = changes.found(reference[pairs.row], pairs.marks[0])
+        after = changes.found(variant, pairs.marks[1])
         return changes.text(after & ~before), changes.text(before & ~after)
 
     def _unlike(self, pairs: Pairs, references: Views, variants: Views) -> list[str]:
@@ -198,6 +216,14 @@ class Scorer:
     def _spreads(self, views: Views) -> dict[str, Floats32]:
         spread = views.spread()
         return {medium: spread[:, m] for m, medium in enumerate(self.oracle.media)}
+
+
+def _without_adapters(tokens: Tokens, lengths: Integers) -> Tokens:
+    """Constructs with N in place of their adapters."""
+    position = np.arange(tokens.shape[1])
+    stop = lengths[:, None] - len(sequence.ADAPTER_3)
+    is_insert = (position >= len(sequence.ADAPTER_5)) & (position < stop)
+    return np.where(is_insert, tokens, np.uint8(sequence.N_TOKEN))
 
 
 def _unlike_text(reference: list[str], variant: list[str]) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
-from crmnet.design.effects import Effects, MutateOptions, Pairs, Scorer
+from crmnet.design.effects import Effects, MutateOptions, Scorer
 from crmnet.design.mutate import (
     CHUNK,
     Mutations,
@@ -144,9 +144,7 @@ def _together(edits: Edits, first: Integers, second: Integers) -> Edits:
     )  # fmt: skip
 
 
-def _mutations(
-    scorer: Scorer, construct: Constructs, edits: Edits, effects: Effects
-) -> Mutations:
+def _mutations(scorer: Scorer, construct: Constructs, edits: Edits, effects: Effects) -> Mutations:
     many = len(edits.row)
     return Mutations(
         tuple(scorer.oracle.reported), construct.ids * many,

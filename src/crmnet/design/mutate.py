@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
+from crmnet.design.effects import NUMBERS as EFFECT_NUMBERS
 from crmnet.design.effects import Effects, MutateOptions, Pairs, Scorer
 from crmnet.design.oracle import Constructs, Model, Oracle
 from crmnet.design.variants import (
@@ -97,17 +98,19 @@ def joined(parts: Iterable[Mutations]) -> Mutations:
     found = list(parts)
     if not found:
         raise ValueError("there are no variants: no sequence has a base that can be changed")
-    columns = [[part.effects[i] for part in found] for i in range(len(Effects._fields))]
-    effects = [
-        [text for texts in column for text in texts] if isinstance(column[0], list)
-        else np.concatenate(column)
-        for column in columns
-    ]  # fmt: skip
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part.effects, name) for part in found])
+        for name in EFFECT_NUMBERS
+    }
+    for name in Effects._fields[6:]:
+        columns[name] = [text for part in found for text in getattr(part.effects, name)]
     return Mutations(
         found[0].media,
-        *([x for part in found for x in getattr(part, name)] for name in ("ids", "variants", "context")),
+        [text for part in found for text in part.ids],
+        [text for part in found for text in part.variants],
+        [text for part in found for text in part.context],
         np.concatenate([part.row for part in found]),
-        Effects(*effects),
+        Effects(**columns),
     )
 
 
@@ -221,7 +224,8 @@ def named_blocks(
             rows.append(row)
             names.append("+".join(change.name for change in changes))
     row_of = np.array(rows, dtype=np.int64)
-    yield from _blocks(scorer, constructs, edits_of(parsed, row_of, constructs.origin[row_of]), names)
+    edits = edits_of(parsed, row_of, constructs.origin[row_of])
+    yield from _blocks(scorer, constructs, edits, names)
 
 
 def _check_inside(changes: Sequence[Any], constructs: Constructs, row: int) -> None:
@@ -236,7 +240,8 @@ def _check_inside(changes: Sequence[Any], constructs: Constructs, row: int) -> N
 
 def saturation_blocks(scorer: Scorer, constructs: Constructs) -> Iterator[Mutations]:
     """:func:`saturate` in blocks; the variants of one sequence are in one block."""
-    at_a_time = max(1, CHUNK // max(1, 3 * int((constructs.stop - constructs.start).max(initial=1))))
+    longest = int((constructs.stop - constructs.start).max(initial=1))
+    at_a_time = max(1, CHUNK // max(1, 3 * longest))
     for first in range(0, len(constructs.ids), at_a_time):
         rows = slice(first, first + at_a_time)
         some = constructs.take(rows)

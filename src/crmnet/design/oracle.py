@@ -19,7 +19,12 @@ from crmnet import sequence
 from crmnet.arrays import Booleans, Floats32, Integers
 from crmnet.interpretation.inserts import find_inserts
 from crmnet.prediction.predictor import BATCH_SIZE, Predictor
-from crmnet.prediction.random_effects import RandomVariants, insert_template, random_effects
+from crmnet.prediction.random_effects import (
+    AT_RUN,
+    RandomVariants,
+    insert_template,
+    random_effects,
+)
 from crmnet.prediction.views import Views
 from crmnet.sequence import Tokens
 from crmnet.statistics.differences import Differences
@@ -63,7 +68,7 @@ class Constructs(NamedTuple):
 
     def take(self, rows: slice) -> Constructs:
         """Some of the constructs, in order."""
-        return Constructs(*(column[rows] for column in self))
+        return self._replace(**{name: column[rows] for name, column in self._asdict().items()})
 
 
 def located(
@@ -227,7 +232,7 @@ class Oracle:
         return unsorted
 
     def random_quantiles(
-        self, like: Constructs | None = None, options: RandomVariants = RandomVariants()
+        self, like: Constructs | None = None, options: RandomVariants = AT_RUN
     ) -> dict[str, list[float]]:
         """Medium → quantiles of the absolute effects of random substitutions.
 
@@ -247,7 +252,9 @@ class Oracle:
             width = int(like.lengths[0]) if self.by_length else like.tokens.shape[1]
             template = like.tokens[0, :width].copy()
             inside = np.arange(width) < like.lengths[0]
-        quantiles = random_effects(lambda tokens: self.views(tokens).mean(), template, inside, options)
+        quantiles = random_effects(
+            lambda tokens: self.views(tokens).mean(), template, inside, options
+        )
         return dict(zip(self.media, quantiles, strict=True))
 
 

@@ -14,6 +14,8 @@ them.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +67,7 @@ def parse_variant(text: str) -> tuple[Change, ...]:
         ValueError: If the text is not a variant, or its changes overlap.
     """
     changes = sorted(_parse_change(part, text) for part in text.strip().split("+"))
-    for left, right in zip(changes, changes[1:], strict=False):
+    for left, right in itertools.pairwise(changes):
         if right.start < left.stop or (left.start, left.stop) == (right.start, right.stop):
             raise ValueError(
                 f"variant {text!r}: {left.name} and {right.name} change the same bases; give each "
@@ -113,16 +115,16 @@ def check_variant(changes: Sequence[Change], given: str, name: str) -> None:
         ValueError: If a position is out of range, or a stated base differs from the sequence.
     """
     for change in changes:
-        last = change.stop if change.stop > change.start else change.start
-        if last > len(given):
-            position = change.start if change.start == change.stop else max(change.start + 1, last)
+        if change.stop > len(given):
             raise ValueError(
-                f"{change.name} of sequence {name}: position {position} is out of range; the "
+                f"{change.name} of sequence {name}: position {change.stop} is out of range; the "
                 f"sequence has {len(given)} bases, and positions count from 1"
             )
         found = given[change.start : change.stop].upper()
         if change.ref and change.ref != found:
-            offset = next(i for i, (a, b) in enumerate(zip(change.ref, found, strict=True)) if a != b)
+            offset = next(
+                i for i, (a, b) in enumerate(zip(change.ref, found, strict=True)) if a != b
+            )
             raise ValueError(
                 f"{change.name} of sequence {name}: base {change.start + offset + 1} is "
                 f"{found[offset]}, not {change.ref[offset]}; positions count from 1 on the "
@@ -149,8 +151,13 @@ class Edits:
     @property
     def growth(self) -> Integers:
         """``(V,)``, how many bases longer a variant is than its construct."""
-        change: Integers = np.where(self._exists, self.size - (self.stop - self.start), 0).sum(axis=1)
-        return change
+        growth: Integers = self._growth.sum(axis=1)
+        return growth
+
+    @property
+    def _growth(self) -> Integers:
+        """``(V, K)``, how many bases each edit adds."""
+        return np.where(self._exists, self.size - (self.stop - self.start), 0)
 
     @property
     def _exists(self) -> npt.NDArray[np.bool_]:
@@ -160,9 +167,11 @@ class Edits:
         """The variants ``(V, L)`` of their constructs ``(V, L)``; the right end stays padded."""
         edited = as_tokens(references)
         for k in reversed(range(self.start.shape[1])):  # an edit moves the bases to its right only
-            exists = self._exists[:, k]
-            start, stop = np.where(exists, self.start[:, k], 0), np.where(exists, self.stop[:, k], 0)
-            edited = splice(edited, start, stop, self.new[:, k], np.where(exists, self.size[:, k], 0))
+            start, stop, size = (
+                np.where(self._exists[:, k], column[:, k], 0)
+                for column in (self.start, self.stop, self.size)
+            )
+            edited = splice(edited, start, stop, self.new[:, k], size)
         return edited
 
     def marks(self) -> tuple[Integers, Integers]:
@@ -170,15 +179,14 @@ class Edits:
 
         They are marks as in :mod:`crmnet.motifs.changes`.
         """
-        growth = np.where(self._exists, self.size - (self.stop - self.start), 0)
-        moved = self.start + np.cumsum(growth, axis=1) - growth
+        moved = self.start + np.cumsum(self._growth, axis=1) - self._growth
         before = _marks(self.start, self.stop, self._exists)
         return before, _marks(moved, moved + self.size, self._exists)
 
     def take(self, rows: slice) -> Edits:
         """Some of the variants, in order."""
-        columns = (self.row, self.start, self.stop, self.new, self.size)
-        return Edits(*(column[rows] for column in columns))
+        names = [field.name for field in dataclasses.fields(self)]
+        return Edits(**{name: getattr(self, name)[rows] for name in names})
 
 
 def _marks(start: Integers, stop: Integers, exists: npt.NDArray[np.bool_]) -> Integers:
@@ -236,7 +244,7 @@ def tiled_deletions(start: npt.ArrayLike, stop: npt.ArrayLike, width: int, step:
 
     Args:
         start: ``(B,)``, first base of each insert.
-        stop: ``(B,)``, one past its last base. An insert that is not longer than ``width`` has none.
+        stop: ``(B,)``, one past its last base. An insert of at most ``width`` bases has none.
         width: Bases of a deletion.
         step: Bases from the start of a deletion to that of the next.
     """

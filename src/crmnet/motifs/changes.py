@@ -20,11 +20,12 @@ import numpy.typing as npt
 from crmnet.arrays import Booleans, Integers
 from crmnet.compiled import compiled
 from crmnet.motifs.pwm import Matrix, Motif
-from crmnet.motifs.scan import ScanOptions, Scanner
+from crmnet.motifs.scan import Scanner, ScanOptions
 from crmnet.sequence import LETTERS, N_TOKEN, as_tokens
 
 _NO_SITE = -(10**6)
 """Score of an N, so low that no window with an N is a site."""
+DEFAULTS = ScanOptions()
 _NEVER = 10**8
 """Threshold of a motif that has no site at all."""
 
@@ -37,7 +38,7 @@ class SiteChanges:
         options: Definition of a site.
     """
 
-    def __init__(self, motifs: Sequence[Motif], options: ScanOptions = ScanOptions()) -> None:
+    def __init__(self, motifs: Sequence[Motif], options: ScanOptions = DEFAULTS) -> None:
         scanner = Scanner(motifs, options)
         strands = 2 if options.both_strands else 1
         reachable = np.where(np.isfinite(scanner.thresholds), scanner.thresholds, _NEVER)

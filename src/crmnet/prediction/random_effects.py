@@ -31,7 +31,9 @@ class RandomVariants:
     seed: int = 0
 
 
-IN_CARD = RandomVariants(promoters=1000)
+AT_RUN = RandomVariants()
+"""Random variants for a model without such a card."""
+IN_CARD = RandomVariants(promoters=400)
 """Random variants of the distribution in a model card."""
 
 
@@ -48,7 +50,7 @@ def random_effects(
     predict: Callable[[Tokens], Floats32],
     template: Tokens,
     inside: npt.NDArray[np.bool_],
-    options: RandomVariants = RandomVariants(),
+    options: RandomVariants = AT_RUN,
 ) -> list[list[float]]:
     """Quantiles of the absolute effects of random substitutions, for each output of a model.
 
