@@ -11,8 +11,8 @@ variants in a genome.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from crmnet.design.effects import NUMBERS as EFFECT_NUMBERS
 from crmnet.design.effects import Effects, MutateOptions, Pairs, Scorer
 from crmnet.design.oracle import Constructs, Model, Oracle
 from crmnet.design.variants import (
+    Change,
     Edits,
     check_variant,
     edit_names,
@@ -58,6 +59,8 @@ class Mutations:
     row: Integers
     """``(N,)``, the sequence of each variant."""
     effects: Effects
+    more: Mapping[str, list[Any]] = field(default_factory=dict)
+    """Further columns: in a genome ``strand`` and ``windows``, over which the mean is taken."""
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -69,7 +72,7 @@ class Mutations:
     def columns(self) -> dict[str, Any]:
         """The columns of the table, by name, with all digits."""
         effects, columns = self.effects, dict[str, Any]()
-        columns |= {"id": self.ids, "variant": self.variants, "context": self.context}
+        columns |= {"id": self.ids, "variant": self.variants, "context": self.context, **self.more}
         for m, medium in enumerate(self.media):
             for name, values in zip(NUMBERS, effects[:6], strict=True):
                 columns[f"{name}_{medium}"] = values[:, m]
@@ -84,7 +87,7 @@ class Mutations:
 
 
 def column_names(media: Sequence[str], more: Sequence[str] = ()) -> list[str]:
-    """Names of the columns of :meth:`Mutations.columns`; ``more`` follow ``context``."""
+    """Names of the columns of :meth:`Mutations.columns`; those of ``more`` follow ``context``."""
     numbers = [f"{name}_{medium}" for medium in media for name in NUMBERS]
     return ["id", "variant", "context", *more, *numbers, "sites_gained", "sites_lost", "flags"]
 
@@ -111,6 +114,7 @@ def joined(parts: Iterable[Mutations]) -> Mutations:
         [text for part in found for text in part.context],
         np.concatenate([part.row for part in found]),
         Effects(**columns),
+        {name: [value for part in found for value in part.more[name]] for name in found[0].more},
     )
 
 
@@ -213,29 +217,33 @@ def named_blocks(
     scorer: Scorer, constructs: Constructs, variants: Sequence[Sequence[str]]
 ) -> Iterator[Mutations]:
     """:func:`mutate` in blocks; ``variants`` has a list for each construct."""
-    parsed, rows, names = [], [], []
+    parsed, rows = [], []
     for row, texts in enumerate(variants):
-        given = constructs.given_text(row)
         for text in texts:
-            changes = parse_variant(text)
-            check_variant(changes, given, repr(constructs.ids[row]))
-            _check_inside(changes, constructs, row)
-            parsed.append(changes)
+            parsed.append(_changes(text, constructs, row))
             rows.append(row)
-            names.append("+".join(change.name for change in changes))
+    names = ["+".join(change.name for change in changes) for changes in parsed]
     row_of = np.array(rows, dtype=np.int64)
     edits = edits_of(parsed, row_of, constructs.origin[row_of])
     yield from _blocks(scorer, constructs, edits, names)
 
 
-def _check_inside(changes: Sequence[Any], constructs: Constructs, row: int) -> None:
-    """Refuse changes in the N padding that is removed before a construct."""
-    removed = -int(constructs.origin[row])
-    if removed > 0 and changes[0].start < removed:
-        raise ValueError(
-            f"{changes[0].name} of sequence {constructs.ids[row]!r} lies in the N padding before "
-            "the construct, which is not read"
-        )
+def _changes(text: str, constructs: Constructs, row: int) -> tuple[Change, ...]:
+    """The changes of a variant of one construct; an error names the sequence."""
+    name = constructs.names[row]
+    try:
+        changes = parse_variant(text)
+    except ValueError as error:
+        raise ValueError(f"sequence {name!r}: {error}") from None
+    check_variant(changes, constructs.given_text(row), repr(name))
+    first = -int(constructs.origin[row])
+    for change in changes:
+        if change.start < first or change.stop - first > constructs.lengths[row]:
+            raise ValueError(
+                f"{change.name} of sequence {name!r} lies in the N padding outside the construct, "
+                "which is not read"
+            )
+    return changes
 
 
 def saturation_blocks(scorer: Scorer, constructs: Constructs) -> Iterator[Mutations]:
@@ -247,7 +255,7 @@ def saturation_blocks(scorer: Scorer, constructs: Constructs) -> Iterator[Mutati
         some = constructs.take(rows)
         edits = substitutions(some.tokens, some.inside())
         for block in _blocks(scorer, some, edits):
-            yield shifted(block, first)
+            yield replace(block, row=block.row + first)
 
 
 def deletion_blocks(
@@ -265,13 +273,6 @@ def deletion_blocks(
             "smaller width"
         )
     yield from _blocks(scorer, constructs, edits)
-
-
-def shifted(block: Mutations, by: int) -> Mutations:
-    """The same block with rows that count from ``by``."""
-    return Mutations(
-        block.media, block.ids, block.variants, block.context, block.row + by, block.effects
-    )
 
 
 def _blocks(
@@ -306,7 +307,7 @@ def pairs_of(oracle: Oracle, constructs: Constructs, edits: Edits) -> Pairs:
     width = references.shape[1]
     variant_lengths = lengths[row] + edits.growth
     if (variant_lengths < 1).any():
-        name = constructs.ids[int(edits.row[np.argmin(variant_lengths)])]
+        name = constructs.names[int(edits.row[np.argmin(variant_lengths)])]
         raise ValueError(f"a variant of sequence {name!r} deletes all of its bases")
     extra = max(0, int(variant_lengths.max(initial=0)) - width)
     if extra:

@@ -52,6 +52,8 @@ class Constructs(NamedTuple):
     stop: Integers
     """``(B,)``, one past its last position."""
     ids: list[str]
+    names: list[str]
+    """Names of the sequences in errors, such as ``p1 (promoters.tsv, line 3)``."""
     context: list[str]
     """``insert`` if adapters were added around the given bases, else ``construct``."""
 
@@ -72,7 +74,7 @@ class Constructs(NamedTuple):
 
 
 def located(
-    tokens: Tokens, spans: npt.ArrayLike, ids: Sequence[str], lengths: npt.ArrayLike | None = None
+    tokens: Tokens, spans: npt.ArrayLike, ids: Sequence[str], names: Sequence[str] | None = None
 ) -> Constructs:
     """Constructs of sequences that were given as text.
 
@@ -80,16 +82,18 @@ def located(
         tokens: ``(B, L)``, prepared.
         spans: ``(B, 2)`` from :func:`crmnet.sequence.given_spans`.
         ids: Names of the sequences.
-        lengths: Positions without padding; None finds the last base that is not N.
+        names: Of the sequences in errors; None means ``ids``.
     """
     spans = np.asarray(spans)
     inserts = find_inserts(tokens, spans)
-    found = sequence.sequence_lengths(tokens) if lengths is None else np.asarray(lengths)
-    ends = np.maximum(found, np.minimum(spans[:, 1], tokens.shape[1]))
+    ends = sequence.sequence_lengths(tokens)
+    # An N at the end is a base, unless a 3' adapter shows that it is padding.
+    open_ended = ~sequence.find_adapters(tokens)[1]
+    ends = np.where(open_ended, np.maximum(ends, np.minimum(spans[:, 1], tokens.shape[1])), ends)
     context = ["insert" if first > 0 else "construct" for first in spans[:, 0].tolist()]
     return Constructs(
         tokens, ends, spans[:, 0], spans[:, 1] - spans[:, 0], inserts.start, inserts.stop,
-        list(ids), context,
+        list(ids), list(ids if names is None else names), context,
     )  # fmt: skip
 
 
@@ -188,7 +192,7 @@ class Oracle:
             return located(tokens, spans, ids)
         lengths = spans[:, 1]
         return Constructs(
-            tokens, lengths, spans[:, 0], lengths, np.zeros_like(lengths), lengths, ids,
+            tokens, lengths, spans[:, 0], lengths, np.zeros_like(lengths), lengths, ids, ids,
             ["construct"] * len(tokens),
         )  # fmt: skip
 

@@ -8,8 +8,7 @@ An alternative without a sequence gets a row without numbers and with a flag.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,9 +16,10 @@ import numpy as np
 
 from crmnet import sequence
 from crmnet.arrays import Integers
-from crmnet.design.effects import NUMBERS, Effects, Pairs, Scorer
-from crmnet.design.genome import Genome, Region, Regions
-from crmnet.design.mutate import Mutations
+from crmnet.design.effects import NUMBERS, Effects, MutateOptions, Pairs, Scorer
+from crmnet.design.genome import Genome, Region, Regions, read_regions
+from crmnet.design.mutate import Mutations, joined
+from crmnet.design.oracle import Model, Oracle
 from crmnet.design.vcf import Record, kind_of, read_vcf
 from crmnet.design.windows import (
     EditedWindow,
@@ -80,8 +80,8 @@ class Row(NamedTuple):
 
 def vcf_blocks(
     scorer: Scorer, path: PathLike, place: Place, counts: VcfCounts
-) -> Iterator[tuple[Mutations, dict[str, Any]]]:
-    """Effects of all alternatives of a VCF, and the :data:`MORE_COLUMNS` of their rows.
+) -> Iterator[Mutations]:
+    """Effects of all alternatives of a VCF.
 
     Args:
         scorer: The model and what is reported.
@@ -96,6 +96,39 @@ def vcf_blocks(
     rows = _rows(path, place, counts)
     while block := list(_until(rows, BLOCK)):
         yield _score(scorer, block)
+
+
+def mutate_vcf(
+    model: Model,
+    vcf: PathLike,
+    genome: PathLike,
+    promoters: PathLike | None = None,
+    *,
+    medium: str | Sequence[str] | None = None,
+    windows: WindowOptions | None = None,
+    options: MutateOptions | None = None,
+) -> Mutations:
+    """Effects of the variants of a VCF; :func:`vcf_blocks` yields those of a large file in blocks.
+
+    Args:
+        model: A predictor.
+        vcf: The variants.
+        genome: FASTA file of the genome on which they were called.
+        promoters: BED file; None takes windows around each variant.
+        medium: One or several of the model's media; None means all.
+        windows: Width, offsets and strand of windows.
+        options: Sites, and random variants for percentiles.
+
+    Raises:
+        ValueError: As :func:`vcf_blocks`, or if no variant changes a promoter.
+    """
+    scorer = Scorer(
+        Oracle(model, [medium] if isinstance(medium, str) else medium), options or MutateOptions()
+    )
+    contigs = Genome.read(genome)
+    regions = None if promoters is None else read_regions(promoters, contigs)
+    place = Place(contigs, regions, windows or WindowOptions())
+    return joined(vcf_blocks(scorer, vcf, place, VcfCounts()))
 
 
 def _until(rows: Iterator[Row], windows: int) -> Iterator[Row]:
@@ -180,7 +213,7 @@ def _row(id_: str, variant: str, strand: str, kind: str, windows: list[EditedWin
     return Row(id_, variant, strand, windows, "" if kind == "sequence" else kind)
 
 
-def _score(scorer: Scorer, rows: list[Row]) -> tuple[Mutations, dict[str, Any]]:
+def _score(scorer: Scorer, rows: list[Row]) -> Mutations:
     """Predict the rows of a block; rows without windows have no numbers."""
     media = tuple(scorer.oracle.reported)
     predicted = [number for number, row in enumerate(rows) if row.windows]
@@ -193,13 +226,19 @@ def _score(scorer: Scorer, rows: list[Row]) -> tuple[Mutations, dict[str, Any]]:
             texts = getattr(effects, name)
             for number, text in zip(predicted, getattr(found, name), strict=True):
                 texts[number] = text
-    mutations = Mutations(
-        media, [row.id for row in rows], [row.variant for row in rows], ["genome"] * len(rows),
-        np.arange(len(rows)), effects,
-    )  # fmt: skip
-    return mutations, {
-        "strand": [row.strand for row in rows], "windows": [len(row.windows) for row in rows],
-    }  # fmt: skip
+    more: dict[str, list[Any]] = {
+        "strand": [row.strand for row in rows],
+        "windows": [len(row.windows) for row in rows],
+    }
+    return Mutations(
+        media,
+        [row.id for row in rows],
+        [row.variant for row in rows],
+        ["genome"] * len(rows),
+        np.arange(len(rows)),
+        effects,
+        more,
+    )
 
 
 def _without_numbers(rows: list[Row], media: int) -> Effects:
@@ -243,9 +282,3 @@ def _marks(changes: list[tuple[int, int]]) -> Integers:
 
 def _lengths(texts: list[bytes], more: int) -> Integers:
     return np.array(list(map(len, texts)), dtype=np.int64) + more
-
-
-def translated_names(genome: Genome, shown: int = 3) -> str:
-    """Names of contigs that were translated, for a message; empty if there are none."""
-    names = [f"{name} is {contig}" for name, contig in genome.translated.items()]
-    return ", ".join(itertools.islice(names, shown)) + ", …" * (len(names) > shown)
