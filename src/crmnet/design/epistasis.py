@@ -83,7 +83,7 @@ class Epistasis:
 
 def pair_column_names(media: Sequence[str]) -> list[str]:
     """Names of the columns of :meth:`Epistasis.columns`."""
-    return column_names(media, [f"epistasis_{medium}" for medium in media])
+    return column_names(media, numbers_too=["epistasis"])
 
 
 def epistasis(

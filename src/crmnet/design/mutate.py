@@ -86,9 +86,17 @@ class Mutations:
         return polars.DataFrame(self.columns())
 
 
-def column_names(media: Sequence[str], more: Sequence[str] = ()) -> list[str]:
-    """Names of the columns of :meth:`Mutations.columns`; those of ``more`` follow ``context``."""
-    numbers = [f"{name}_{medium}" for medium in media for name in NUMBERS]
+def column_names(
+    media: Sequence[str], more: Sequence[str] = (), numbers_too: Sequence[str] = ()
+) -> list[str]:
+    """Names of the columns of :meth:`Mutations.columns`, in order.
+
+    Args:
+        media: Names of the media.
+        more: Columns that follow ``context``.
+        numbers_too: Further numbers of each medium.
+    """
+    numbers = [f"{name}_{medium}" for medium in media for name in (*NUMBERS, *numbers_too)]
     return ["id", "variant", "context", *more, *numbers, "sites_gained", "sites_lost", "flags"]
 
 

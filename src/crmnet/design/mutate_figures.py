@@ -51,7 +51,8 @@ def save_substitution_maps(path: PathLike, parts: Sequence[Part]) -> None:
                 ax, panel.delta, panel.bases, panel.first, limit=limits[panel.medium],
                 title=panel.title,
             )  # fmt: skip
-            figure.colorbar(image, ax=ax, pad=0.01, aspect=8).set_label("Δ")
+            bar = figure.colorbar(image, ax=ax, pad=0.01, aspect=8)
+            bar.ax.set_title("Δ", fontsize=8)
         axes[-1].set_xlabel("position on the given sequence")
         save_figure(figure, path)
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from crmnet.figures.style import BASE_COLOURS, BLUE, DIVERGING, GREY, GRID, ORANGE, literal
 from crmnet.sequence import LETTERS, N_TOKEN
@@ -54,7 +54,7 @@ def substitution_map(
     ax.set_yticks(range(4), list("ACGT"), fontsize=7)
     ax.tick_params(axis="x", pad=9, length=0, labelsize=7)
     ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    ax.xaxis.set_major_locator(MultipleLocator(10))
     for side in ax.spines.values():
         side.set_visible(False)
     ax.set_title(literal(title), fontsize=9)
