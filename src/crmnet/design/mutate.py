@@ -317,7 +317,7 @@ def pairs_of(oracle: Oracle, constructs: Constructs, edits: Edits) -> Pairs:
     if (variant_lengths < 1).any():
         name = constructs.names[int(edits.row[np.argmin(variant_lengths)])]
         raise ValueError(f"a variant of sequence {name!r} deletes all of its bases")
-    extra = max(0, int(variant_lengths.max(initial=0)) - width)
+    extra = max(0, int((lengths[row] + edits.room).max(initial=0)) - width)
     if extra:
         references = np.pad(references, ((0, 0), (0, extra)), constant_values=sequence.N_TOKEN)
     pairs = Pairs(

@@ -155,6 +155,12 @@ class Edits:
         return growth
 
     @property
+    def room(self) -> Integers:
+        """``(V,)``, how many bases longer a variant is while its edits are applied."""
+        room: Integers = np.maximum(self._growth, 0).sum(axis=1)
+        return room
+
+    @property
     def _growth(self) -> Integers:
         """``(V, K)``, how many bases each edit adds."""
         return np.where(self._exists, self.size - (self.stop - self.start), 0)
