@@ -137,8 +137,15 @@ def test_additive_effects_have_no_epistasis_and_80_bases_have_28440_pairs():
     assert np.abs(found.values).max() < 1e-4
     assert found.positions.tolist() == np.repeat(np.arange(1, 81), 3).tolist()
     table = found.to_table()
-    assert table.columns[3:10] == ["expression_reference_a", "expression_variant_a", "delta_a",
-                                   "delta_low_a", "delta_high_a", "percentile_a", "epistasis_a"]
+    assert table.columns[3:10] == [
+        "expression_reference_a",
+        "expression_variant_a",
+        "delta_a",
+        "delta_low_a",
+        "delta_high_a",
+        "percentile_a",
+        "epistasis_a",
+    ]
     with pytest.raises(ValueError, match="fewer than two bases to change"):
         epistasis(additive_predictor(), ["ANNN"])
 
