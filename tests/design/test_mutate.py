@@ -289,6 +289,9 @@ def test_sites_are_gained_and_lost_by_name(fast):
     assert "REB1" in lost.lost[0].split(";") and "REB1" not in lost.gained[0].split(";")
     gained = mutate(fast, [broken], [f"{position}T>C"], options=options).effects
     assert (gained.gained, gained.lost) == (lost.lost, lost.gained)
+    moved = mutate(fast, [broken[:40] + "TTACCCGG" + broken[48:]], [f"{position}T>C+44C>T"],
+                   options=options).effects  # fmt: skip
+    assert "REB1" in moved.gained[0].split(";") and "REB1" in moved.lost[0].split(";")
     gone = mutate(fast, [text], [f"{position}_{position + 2}del"], options=options).effects
     assert "REB1" in gone.lost[0].split(";")
 

@@ -197,9 +197,15 @@ class Scorer:
         if pairs.hides_adapters:
             reference = _without_adapters(reference, pairs.reference_lengths)
             variant = _without_adapters(variant, pairs.variant_lengths)
-        before = changes.found(reference[pairs.row], pairs.marks[0])
-        after = changes.found(variant, pairs.marks[1])
-        return changes.text(after & ~before), changes.text(before & ~after)
+        reference = reference[pairs.row]
+        gained = lost = np.zeros((many, len(changes.names)), dtype=bool)
+        for place in range(pairs.marks[0].shape[1]):
+            # Each place separately: a site that is lost here does not hide one gained elsewhere.
+            at = slice(place, place + 1)
+            before = changes.found(reference, pairs.marks[0][:, at])
+            after = changes.found(variant, pairs.marks[1][:, at])
+            gained, lost = gained | (after & ~before), lost | (before & ~after)
+        return changes.text(gained), changes.text(lost)
 
     def _unlike(self, pairs: Pairs, references: Views, variants: Views) -> list[str]:
         """Why each pair is unlike the training data."""
