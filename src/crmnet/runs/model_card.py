@@ -209,7 +209,8 @@ def card_lines(card: ModelCard) -> list[str]:
     lines += _networks(card)
     lines += ["", "test results", *(_tests(card) or untested)]
     lines += ["", "intervals and flags", *_calibration(card)]
-    lines += ["", "differences, as of variants", *_differences(card)]
+    if card.differences is not None:
+        lines += ["", "differences, as of variants", *_differences(card.differences)]
     if card.notes:
         lines += ["", "notes", *(f"  {text}" for text in card.notes)]
     return [*lines, "", "not for", *(f"  {text}" for text in card.not_for)]
@@ -322,10 +323,7 @@ def _calibration(card: ModelCard) -> list[str]:
     return lines
 
 
-def _differences(card: ModelCard) -> list[str]:
-    known = card.differences
-    if known is None:
-        return ["  no intervals yet; add them with crmnet models calibrate"]
+def _differences(known: Differences) -> list[str]:
     lines = [
         f"  {medium}: {known.level:.0%} intervals {interval.width_text()}, from "
         f"{interval.rows:,} pairs of {interval.families:,} held-out families of "
