@@ -68,6 +68,7 @@ def test_names_are_canonical(name, canonical):
         ("", "is not a variant; write 35A>G, 35insACG or 35_38del"),
         ("A35G", "'A35G' is not a variant"),
         ("35A>", "'35A>' is not a variant"),
+        ("35A", "between changes that occur together; quote it, because the shell takes >"),
         ("35A>N", "'35A>N' is not a variant"),
         ("35A>G+", "'' in '35A>G+' is not a variant"),
         ("35_40insA", "between two neighbouring bases, as in 35_36insA"),

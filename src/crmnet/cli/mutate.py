@@ -64,8 +64,8 @@ def mutate(
         list[str] | None,
         typer.Option(
             metavar="VARIANT",
-            help="A variant of every sequence: 35A>G, 35insACG (after base 35) or 35_38del; "
-            "changes that occur together are joined by +. Positions count from 1 on the sequence "
+            help="A variant of every sequence: '35A>G' (quoted for the shell), 35insACG (after base "
+            "35) or 35_38del; changes that occur together are joined by +. Positions count from 1 on the sequence "
             "as given. May be repeated. Default: the variants in the column *variant*.",
         ),
     ] = None,
@@ -174,7 +174,7 @@ def mutate(
     the difference) and percentile (of |delta| among random substitutions); sites_gained, sites_lost
     and flags. Reference and variant always have the same context.
 
-    Examples: `crmnet mutate yeast promoters.fasta --change 35A>G --change 35_38del` ·
+    Examples: `crmnet mutate yeast promoters.fasta --change '35A>G' --change 35_38del` ·
     `crmnet mutate yeast promoters.fasta --saturate --plot map.png -o effects.tsv` ·
     `crmnet mutate yeast --vcf variants.vcf.gz --genome genome.fa.gz --promoters promoters.bed`
     """

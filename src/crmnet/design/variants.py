@@ -80,7 +80,9 @@ def _parse_change(part: str, text: str) -> Change:
     match = _CHANGE.fullmatch(part.strip())
     within = "" if part.strip() == text.strip() else f" in {text!r}"
     if match is None:
-        raise ValueError(f"{part.strip()!r}{within} is not a variant; {SYNTAX}")
+        cut = re.fullmatch(r"\d+[ACGTN]+", part.strip(), re.IGNORECASE)
+        hint = "; quote it, because the shell takes > as a redirection" * bool(cut)
+        raise ValueError(f"{part.strip()!r}{within} is not a variant; {SYNTAX}{hint}")
     found = {key: value.upper() for key, value in match.groupdict().items() if value is not None}
     if "at" in found:
         start = int(found["at"]) - 1
