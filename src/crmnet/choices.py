@@ -46,5 +46,8 @@ Method = Literal["ism", "gradient", "masked", "integrated", "deeplift"]
 Engine = Literal["own", "streme", "meme", "modisco"]
 """Programs that discover motifs; ``own`` is this package. See :mod:`crmnet.motifs.programs`."""
 
+Strand = Literal["+", "-", "both"]
+"""Strand of the windows of a genome; see :mod:`crmnet.design.windows`."""
+
 PictureFormat = Literal["png", "svg", "pdf"]
 """File formats of figures."""

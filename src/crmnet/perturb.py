@@ -1,8 +1,9 @@
-"""Edits of sequences: planted sites, substitutions, deletions, crosses of two sequences.
+"""Edits of sequences: planted sites, substitutions, insertions, deletions, crosses.
 
 The functions take tokens and return edited copies; they need no model.
-:mod:`crmnet.interpretation.marginalise` plants sites in background sequences, and
-:mod:`crmnet.data.unmeasured` derives new promoters by the other edits.
+:mod:`crmnet.interpretation.marginalise` plants sites in background sequences,
+:mod:`crmnet.data.unmeasured` derives new promoters by random edits, and :mod:`crmnet.design.mutate`
+applies given variants.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.sequence import N_TOKEN, Tokens, as_tokens, reverse_complement
+from crmnet.sequence.tokens import gather
 
 
 def plant_site(tokens: npt.ArrayLike, site: npt.ArrayLike, start: int, strand: str = "+") -> Tokens:
@@ -81,3 +83,34 @@ def delete(tokens: npt.ArrayLike, start: npt.ArrayLike, width: npt.ArrayLike) ->
     source = position + np.where(position >= start[:, None], width[:, None], 0)
     kept = np.take_along_axis(tokens, np.minimum(source, length - 1), axis=1)
     return np.where(source < length, kept, np.uint8(N_TOKEN))
+
+
+def splice(
+    tokens: npt.ArrayLike,
+    start: npt.ArrayLike,
+    stop: npt.ArrayLike,
+    new: npt.ArrayLike,
+    new_lengths: npt.ArrayLike,
+) -> Tokens:
+    """Copies ``(B, L)`` with a stretch of each row replaced by other bases, of any number.
+
+    The bases after the stretch move. N fills the freed right end; a base that moves beyond the
+    right end is lost.
+
+    Args:
+        tokens: ``(B, L)``.
+        start: ``(B,)``, first replaced base, from 0.
+        stop: ``(B,)``, one past the last replaced base; equal to ``start`` for an insertion.
+        new: ``(B, W)``, the new bases of each row, at its left end.
+        new_lengths: ``(B,)``, number of new bases of each row; 0 for a deletion.
+    """
+    tokens, new = as_tokens(tokens), as_tokens(new)
+    start, stop, new_lengths = (np.asarray(a)[:, None] for a in (start, stop, new_lengths))
+    position = np.arange(tokens.shape[1])
+    source = np.where(position < start, position, position - new_lengths + (stop - start))
+    moved = gather(tokens, np.broadcast_to(source, tokens.shape))
+    if not new.shape[1]:
+        return moved
+    offset = position - start
+    is_new = (offset >= 0) & (offset < new_lengths)
+    return np.where(is_new, gather(new, np.where(is_new, offset, 0)), moved)

@@ -66,6 +66,8 @@ REPLACING = [
     "models distil run data -o data",
     "train small --data data --from run -o run --resume",
     "compare run --data rows.tsv -o rows.tsv",
+    "mutate run rows.tsv --saturate -o rows.tsv",
+    "mutate run rows.tsv --pairs --matrix run/weights.safetensors",
 ]
 
 
@@ -87,6 +89,8 @@ def test_no_output_replaces_an_input(place, crmnet, line, option):
 EXISTING = {
     "predict run rows.tsv -o out.tsv": "out.tsv",
     "predict run rows.tsv -o out.tsv --part-rows 10": "out.tsv",
+    "mutate run rows.tsv --change 1del -o out.tsv": "out.tsv",
+    "mutate run rows.tsv --saturate -o new.tsv --plot out.png": "out.png",
     "motifs match motifs.meme -o out.tsv": "out.tsv",
     "motifs scan rows.tsv --motifs motifs.meme -o out.tsv": "out.tsv",
     "motifs discover rows.tsv -o out": "out/motifs.tsv",

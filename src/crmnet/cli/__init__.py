@@ -27,6 +27,7 @@ from crmnet.cli import (
     explain,
     models,
     motifs,
+    mutate,
     options,
     predict,
     train,
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "ablate": ablate.ablate,
     "explain": explain.explain,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
+    "mutate": mutate.mutate,
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,

@@ -120,6 +120,13 @@ def calibrate(
     native: Annotated[
         Path | None, typer.Option(help="Native promoters: a data set or any file of sequences.")
     ] = None,
+    differences: Annotated[
+        Path | None,
+        typer.Option(
+            help="Held-out data set from which only the intervals of differences, as of variants, "
+            "are fitted. Default: HELD_OUT."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -135,7 +142,8 @@ def calibrate(
     """Add intervals, flags, percentiles and test results to a packed model's card.
 
     Intervals are conformal: they come from held-out families and are scaled by the disagreement of
-    the members. Bundled models are not changed: their numbers are recomputed and printed.
+    the members. Intervals of differences, for *crmnet mutate*, come from pairs of related held-out
+    rows. Bundled models are not changed: their numbers are recomputed and printed.
 
     Examples: `crmnet models calibrate my-model.safetensors held-out --test random --native native`
     · `crmnet models calibrate yeast --test my-promoters -o yeast-here.safetensors`
@@ -145,15 +153,18 @@ def calibrate(
     from crmnet.runs.model_card import card_lines
     from crmnet.runs.packed import is_bundled
 
-    if held_out is None and not test and native is None:
+    if held_out is None and not test and native is None and differences is None:
         raise ValueError(
-            "there is nothing to calibrate; give a held-out data set, --test or --native"
+            "there is nothing to calibrate; give a held-out data set, --test, --native or "
+            "--differences"
         )
     if output is not None and output.resolve() != Path(model).resolve():
-        _check_packed(output, [model, held_out, unlike, *(test or []), native], overwrite)
+        inputs = [model, held_out, unlike, *(test or []), native, differences]
+        _check_packed(output, inputs, overwrite)
     options = CalibrateOptions(level=level, resamples=resamples)
     card = run_calibration(
         model, held_out, unlike=unlike, tests=test or [], beside=beside, native=native,
+        differences=differences,
         output=output, overwrite=overwrite, options=options,
     )  # fmt: skip
     print("\n".join(card_lines(card)))

@@ -99,7 +99,7 @@ def open_text(
     """Open a file and detect its layout; arguments and errors as in :func:`read_blocks`."""
     path = Path(path)
     with open_bytes(path) as stream:
-        chunks = _text_chunks(stream, path)
+        chunks = text_chunks(stream, path)
         first, delimiter = _without_separator_line(next(chunks, b""))
         layout = detect_layout(first, display_name(path), roles, names, required, delimiter)
         first_line = 1
@@ -245,8 +245,16 @@ class _ZstdFrames(io.RawIOBase):
         super().close()
 
 
-def _text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Chunks of complete lines that end in LF, without a byte-order mark."""
+def text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Chunks of complete lines that end in LF, without a byte-order mark.
+
+    Args:
+        stream: From :func:`open_bytes`.
+        path: The file, for errors.
+
+    Raises:
+        ValueError: If the file is damaged, not text, or has a line longer than :data:`MAX_LINE`.
+    """
     at_start, unfinished, only_cr, lines = True, b"", False, 0
     while True:
         try:

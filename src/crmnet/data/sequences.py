@@ -34,6 +34,8 @@ class SequenceBlock(NamedTuple):
     sequences: list[bytes]
     expression: list[bytes] | None = None
     """Text of the expression column; None if it was not requested or the file has none."""
+    more: Mapping[str, list[bytes]] | None = None
+    """Text of further columns by role, of those that were requested and exist."""
 
 
 class Promoters(NamedTuple):
@@ -93,7 +95,11 @@ COLUMN_ROLES = ("id", "sequence", "expression")
 
 
 def read_sequences(
-    path: PathLike, *, expression: bool = False, columns: Mapping[str, str] | None = None
+    path: PathLike,
+    *,
+    expression: bool = False,
+    columns: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> Iterator[SequenceBlock]:
     """Read the sequences of a file and their ids, block by block.
 
@@ -104,7 +110,9 @@ def read_sequences(
     Args:
         path: The file, or ``-`` for standard input.
         expression: Read the expression column as well, if the file has one.
-        columns: Role of :data:`COLUMN_ROLES` → header name, where it is not an accepted one.
+        columns: Role of :data:`COLUMN_ROLES` or ``more`` → header name, where it is not an accepted
+            one.
+        more: Further roles to read, if the table has columns of these names.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -112,7 +120,7 @@ def read_sequences(
             is too long.
     """
     path = Path(path)
-    roles = ["id", "sequence", *["expression"] * expression]
+    roles = ["id", "sequence", *["expression"] * expression, *more]
     count = 0
     named = {role: name for role, name in (columns or {}).items() if role in roles}
     for block in read_checked(path, roles, named):
@@ -121,7 +129,10 @@ def read_sequences(
             count += len(block)
             fields = block.columns
             _check_present(ids, block, path)
-            yield SequenceBlock(ids, block.lines, fields["sequence"], fields.get("expression"))
+            further = {role: fields[role] for role in more if role in fields}
+            yield SequenceBlock(
+                ids, block.lines, fields["sequence"], fields.get("expression"), further
+            )
     if not count:
         raise ValueError(
             f"{display_name(path)} holds no sequences; add a line for each below the header"

@@ -6,6 +6,8 @@ and data on which it was not trained:
 - held-out rows like the training data: prediction intervals, limits for unusual inputs, and wider
   intervals for predictions beyond these limits;
 - held-out rows unlike the training data: intervals that widen with the distance from it;
+- pairs of related held-out rows: intervals of differences
+  (:mod:`crmnet.evaluation.difference_calibration`);
 - test sets: metrics, and the coverage of the intervals;
 - native promoters: the scale of percentiles.
 
@@ -24,6 +26,7 @@ import numpy as np
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
+from crmnet.evaluation.difference_calibration import fit_differences, with_coverage
 from crmnet.evaluation.error_correlation import error_correlations
 from crmnet.evaluation.intervals import (
     CalibrateOptions,
@@ -44,6 +47,7 @@ from crmnet.evaluation.seen import (
 )
 from crmnet.files import PathLike, as_paths
 from crmnet.prediction.predictor import Predictor
+from crmnet.prediction.random_effects import QUANTILES
 from crmnet.prediction.table import predict_file
 from crmnet.runs.model_card import (
     RANGE,
@@ -60,9 +64,6 @@ from crmnet.statistics.uncertainty import Calibration, Expression, fit_input_lim
 
 log = logging.getLogger("crmnet")
 
-QUANTILES = 101
-"""Quantiles of native promoters in the card, from 0 to 100 %."""
-
 
 def calibrate(
     model: PathLike,
@@ -72,6 +73,7 @@ def calibrate(
     tests: PathLike | Sequence[PathLike] = (),
     beside: PathLike | None = None,
     native: PathLike | None = None,
+    differences: PathLike | None = None,
     output: PathLike | None = None,
     overwrite: bool = False,
     options: CalibrateOptions | None = None,
@@ -98,6 +100,8 @@ def calibrate(
         beside: Another model. The card gets the correlation of both models' errors on the test
             sets (:mod:`crmnet.evaluation.error_correlation`).
         native: Native promoters, as a data set or as any file that can be predicted.
+        differences: Rows like ``held_out`` from which only the intervals of differences are fitted;
+            None takes ``held_out``.
         output: Packed file to write; None writes the model's own file.
         overwrite: Replace ``output`` if it exists.
         options: See :class:`CalibrateOptions`.
@@ -115,7 +119,8 @@ def calibrate(
         raise ValueError(f"{unlike} widens the intervals of held-out rows; give these as well")
     native = None if native is None else Path(native)
     options = options or CalibrateOptions()
-    check_data([held_out, unlike, *as_paths(tests), native])
+    differences = held_out if differences is None else Path(differences)
+    check_data([held_out, unlike, *as_paths(tests), native, differences])
     file = packed_file(model)
     if file is None:
         raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")
@@ -135,6 +140,9 @@ def calibrate(
                 update={key: getattr(card.calibration, key) for key in ("native", "native_data")}
             )
         card = card.model_copy(update={"calibration": calibration, "coverage": {}})
+    if differences is not None:
+        checked = differences == held_out
+        card = _with_differences(predictor, card, differences, options, checked=checked)
     for path in as_paths(tests):
         with open_data(path, _reading(predictor)) as dataset:
             left_out = rows_left_out(path, dataset)
@@ -157,6 +165,26 @@ def _with_error_correlations(
     before = card.error_correlations.get(name, {})
     correlations = {**card.error_correlations, name: {**before, **found}}
     return card.model_copy(update={"error_correlations": correlations})
+
+
+def _with_differences(
+    predictor: Predictor,
+    card: ModelCard,
+    path: Path,
+    options: CalibrateOptions,
+    *,
+    checked: bool,
+) -> ModelCard:
+    """The card with intervals of differences from rows at ``path``; the rest stays as it is.
+
+    ``checked`` states that they hold no training rows.
+    """
+    with open_data(path, _reading(predictor)) as dataset:
+        rows = unseen(dataset, card)
+        if not checked:
+            refuse_training_rows(rows, card)
+        fitted = fit_differences(predictor, rows, options.level, options.seed)
+    return card.model_copy(update={"differences": fitted})
 
 
 def _reading(predictor: Predictor) -> IngestOptions:
@@ -284,9 +312,12 @@ def _with_test(
                     card.calibration.familiar, options,
                     card.calibration.unlike_intervals.get(rows.medium),
                 )  # fmt: skip
-    return card.model_copy(
-        update={"tests": {**card.tests, **summary["sets"]}, "coverage": measured}
-    )
+    of_pairs = card.differences
+    if of_pairs is not None:
+        limits = None if card.calibration is None else card.calibration.familiar
+        of_pairs = with_coverage(of_pairs, predictor, dataset, limits, options.resamples)
+    tests = {**card.tests, **summary["sets"]}
+    return card.model_copy(update={"tests": tests, "coverage": measured, "differences": of_pairs})
 
 
 def _scale(scored: Scored) -> dict[str, float]:

@@ -13,6 +13,8 @@ CYCLE = (BLUE, ORANGE, "#4d9221", "#762a83", "#01665e", "#8c510a")
 """Colours of the series of one panel, such as media, in this order."""
 DENSITY = "viridis"
 """Colour map of density scatters."""
+DIVERGING = "RdBu_r"
+"""Colour map of effects: red raises expression, blue lowers it, white is 0."""
 GRID = "#e6eaee"
 BACKGROUND = "white"
 """Holes in letters, and inside of markers."""

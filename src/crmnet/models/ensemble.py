@@ -81,6 +81,11 @@ class Ensemble(nn.Module):
             members, reverse_complement=self.reverse_complement, forward_only=self.forward_only
         )
 
+    @property
+    def n_views(self) -> int:
+        """Number of networks, plus those that also predict the reverse strand."""
+        return len(self.members) + len(self._on_both_strands())
+
     def _on_both_strands(self) -> list[nn.Module]:
         """The members that also predict the reverse strand."""
         if not self.reverse_complement:
@@ -100,7 +105,7 @@ class Ensemble(nn.Module):
     def views(self, x_BCL: Tensor) -> Tensor:
         """Predictions of each network for each strand, ``(V, B, M)``; 0 for a medium it lacks.
 
-        V is the number of networks, plus those that also predict the reverse strand.
+        V is :attr:`n_views`.
         """
         views = [member(x_BCL) for member in self.members]
         if both := self._on_both_strands():

@@ -33,6 +33,7 @@ from crmnet.models.ensemble import Ensemble, Member, WithSpread, on_both_strands
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.prediction.module import PlainModule
 from crmnet.prediction.stamp import Stamp, stamp_of, state_of
+from crmnet.prediction.views import AllViews, Views, views_of
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import LoadedModel, load_model
 from crmnet.runs.record import RunRecord
@@ -356,6 +357,19 @@ class Predictor:
         both = WithSpread(network).eval()
         expression, spread = np.hsplit(self._predict(both, tokens, 2 * len(self.media)), 2)
         return expression, spread
+
+    def predict_views(self, tokens: npt.ArrayLike) -> Views:
+        """Predictions of each member for each strand, for prepared tokens ``(N, length)``.
+
+        A run folder has one view. Errors as for :meth:`predict_tokens`.
+        """
+        self._check_tokens(tokens)
+        network, outputs = self._network(), len(self.media)
+        if not isinstance(network, Ensemble):
+            return views_of(self._predict(network, tokens, outputs), network, outputs)
+        views = AllViews(network).eval()
+        predicted = self._predict(views, tokens, network.n_views * outputs)
+        return views_of(predicted, network, outputs)
 
     def module(self, medium: str | None = None, insert_only: bool = False) -> nn.Module:
         """The network as a plain ``nn.Module``, which tangermeme, captum and ledidi can use.

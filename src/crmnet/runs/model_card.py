@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from crmnet.runs.json_files import check_values
 from crmnet.runs.record import RunRecord, check_outputs
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
+from crmnet.statistics.differences import Differences
 from crmnet.statistics.uncertainty import (
     UNLIKE_FAMILIES,
     Calibration,
@@ -96,6 +97,8 @@ class ModelCard(BaseModel):
     coverage: dict[str, Coverage] = {}
     """Test set → share of its measurements inside the prediction intervals."""
     calibration: Calibration | None = None
+    differences: Differences | None = None
+    """Uncertainty of differences of predictions, such as effects of variants."""
 
     @property
     def length(self) -> int:
@@ -129,6 +132,8 @@ class ModelCard(BaseModel):
             _check_test(name, test)
         if self.calibration is not None:
             _check_calibration(self.calibration, self.media)
+        if self.differences is not None:
+            _check_differences(self.differences, self.media)
         return self
 
 
@@ -181,6 +186,22 @@ def _check_calibration(calibration: Calibration, media: list[str]) -> None:
         )
 
 
+def _check_differences(differences: Differences, media: list[str]) -> None:
+    """Check names and sizes in the uncertainty of differences."""
+    for entry, of_media in (("intervals", differences.intervals), ("random", differences.random)):
+        if unknown := of_media.keys() - set(media):
+            raise ValueError(f"differences.{entry} names {min(unknown)!r}, which is not an output")
+    if not isinstance(differences.data.get("name"), str):
+        raise ValueError("differences.data.name must be a text")
+    for medium, quantiles in differences.random.items():
+        if not quantiles or sorted(quantiles) != quantiles or quantiles[0] < 0:
+            raise ValueError(
+                f"differences.random.{medium} must be quantiles of at least 0 in rising order"
+            )
+    if differences.random and not {"promoters", "variants"} <= differences.random_data.keys():
+        raise ValueError("differences.random_data must hold promoters and variants")
+
+
 def card_lines(card: ModelCard) -> list[str]:
     """The card as lines for a terminal."""
     untested = ["  none yet; add them with crmnet models calibrate"]
@@ -188,6 +209,8 @@ def card_lines(card: ModelCard) -> list[str]:
     lines += _networks(card)
     lines += ["", "test results", *(_tests(card) or untested)]
     lines += ["", "intervals and flags", *_calibration(card)]
+    if card.differences is not None:
+        lines += ["", "differences, as of variants", *_differences(card.differences)]
     if card.notes:
         lines += ["", "notes", *(f"  {text}" for text in card.notes)]
     return [*lines, "", "not for", *(f"  {text}" for text in card.not_for)]
@@ -298,6 +321,25 @@ def _calibration(card: ModelCard) -> list[str]:
         data = calibration.native_data
         lines.append(f"  percentiles among {data['rows']:,} native promoters of {data['name']}")
     return lines
+
+
+def _differences(known: Differences) -> list[str]:
+    lines = [
+        f"  {medium}: {known.level:.0%} intervals {interval.width_text()}, from "
+        f"{interval.rows:,} pairs of {interval.families:,} held-out families of "
+        f"{known.data['name']}"
+        for medium, interval in known.intervals.items()
+    ]
+    for name, c in known.coverage.items():
+        ends = "" if c.low is None else f" [{c.low:.1%}, {c.high:.1%}]"
+        lines.append(
+            f"  {name}: {c.value:.1%}{ends} of the differences of {c.n:,} pairs in {c.families:,} "
+            f"families inside; median width {c.width:.2f}"
+        )
+    if known.random:
+        many = known.random_data["promoters"] * known.random_data["variants"]
+        lines.append(f"  percentiles among {many:,} random substitutions of random promoters")
+    return lines or ["  no intervals: the held-out rows have too few related pairs"]
 
 
 def _with_interval(estimate: dict[str, float | None]) -> str:

@@ -337,6 +337,7 @@ def write_rescaled(
             "coverage": {},
             "calibration": None,
             "error_correlations": {},
+            "differences": None,
         }
     )
     card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card)})

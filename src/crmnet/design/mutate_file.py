@@ -1,0 +1,103 @@
+"""Effects of variants of the sequences of a file, block by block.
+
+``crmnet mutate`` calls :func:`file_blocks` and writes what it yields. :class:`Request` states which
+variants are meant: named ones, those of a column, all substitutions, deletions, or pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from crmnet import sequence
+from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, read_sequences
+from crmnet.design.effects import Scorer
+from crmnet.design.epistasis import Epistasis, pair_blocks
+from crmnet.design.mutate import Mutations, deletion_blocks, named_blocks, saturation_blocks
+from crmnet.design.oracle import REMEDY, Constructs, located
+from crmnet.design.variants import parse_variant
+from crmnet.files import PathLike
+
+COLUMN = "variant"
+"""Name of the column of variants, unless another is given."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Variants of each sequence of a file; without any of them, those of a column."""
+
+    changes: tuple[str, ...] = ()
+    """Variants, each of every sequence."""
+    saturate: bool = False
+    deletions: int | None = None
+    """Bases of each deletion."""
+    step: int | None = None
+    """Bases from deletion to deletion; None means the bases of a deletion."""
+    pairs: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Role → name of a column; the roles are ``id``, ``sequence`` and ``variant``."""
+    flanks: sequence.Flanks = "auto"
+    iupac: sequence.Iupac = "error"
+
+    def __post_init__(self) -> None:
+        for text in self.changes:
+            parse_variant(text)
+        for name, value in (("--deletions", self.deletions), ("--step", self.step)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1 base; got {value}")
+
+    @property
+    def from_column(self) -> bool:
+        """Whether the file names the variants."""
+        return not (self.changes or self.saturate or self.deletions or self.pairs)
+
+
+class FileBlock(NamedTuple):
+    """Variants of some sequences of a file."""
+
+    constructs: Constructs
+    found: Mutations | Epistasis
+    """Effects; rows of several blocks may belong to the same constructs."""
+    preparation: sequence.Preparation
+    """What was done to the sequences, reported with the first block of the constructs."""
+
+
+def file_blocks(scorer: Scorer, path: PathLike, request: Request) -> Iterator[FileBlock]:
+    """Effects of the requested variants, in the order of the file.
+
+    Raises:
+        ValueError: If a sequence or variant cannot be read or does not fit, naming file and line.
+    """
+    names = dict(request.columns)
+    if request.from_column:
+        names.setdefault(COLUMN, COLUMN)
+    predictor = scorer.oracle.predictor
+    length = sequence.LENGTH if predictor is None else predictor.length
+    more = [COLUMN] if request.from_column else []
+    for block in read_sequences(path, columns=names, more=more):
+        tokens, preparation = prepare_block(
+            block, path, request.flanks, length, iupac=request.iupac, remedy=REMEDY
+        )
+        spans = sequence.given_spans(block.sequences, request.flanks)
+        constructs = located(tokens, spans, block.ids, block_names(block, path))
+        for found in _found(scorer, constructs, request, block):
+            yield FileBlock(constructs, found, preparation)
+            preparation = sequence.Preparation()
+
+
+def _found(
+    scorer: Scorer, constructs: Constructs, request: Request, block: SequenceBlock
+) -> Iterator[Mutations | Epistasis]:
+    if request.pairs:
+        yield from pair_blocks(scorer, constructs)
+    elif request.saturate:
+        yield from saturation_blocks(scorer, constructs)
+    elif request.deletions:
+        yield from deletion_blocks(scorer, constructs, request.deletions, request.step)
+    elif request.changes:
+        yield from named_blocks(scorer, constructs, [request.changes] * len(constructs.ids))
+    else:
+        assert block.more is not None
+        texts = [text.decode(errors="replace") for text in block.more[COLUMN]]
+        yield from named_blocks(scorer, constructs, [[text] for text in texts])
