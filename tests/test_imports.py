@@ -32,7 +32,8 @@ ORDER = [
     ("runs",),  # a trained model on disk
     ("training",),  # makes runs
     ("prediction",),  # reads runs
-    ("evaluation", "interpretation", "design"),  # use predictions
+    ("evaluation", "interpretation"),  # use predictions
+    ("design",),  # variants, new promoters, evolution
     ("benchmark",),  # measures training and prediction
     ("studies",),  # combine all of the above
     ("serve",),  # offers them to a browser

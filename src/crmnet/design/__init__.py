@@ -1,0 +1,1 @@
+"""What predictions are for: effects of variants, new promoters, and how promoters evolve."""
