@@ -46,5 +46,8 @@ Method = Literal["ism", "gradient", "masked", "integrated", "deeplift"]
 Engine = Literal["own", "streme", "meme", "modisco"]
 """Programs that discover motifs; ``own`` is this package. See :mod:`crmnet.motifs.programs`."""
 
+Evolution = Literal["up", "down", "conflict", "drift", "neutral"]
+"""How promoters evolve; see :mod:`crmnet.design.trajectories`."""
+
 PictureFormat = Literal["png", "svg", "pdf"]
 """File formats of figures."""

@@ -24,6 +24,7 @@ from crmnet.cli import (
     data,
     demo,
     evaluate,
+    evolve,
     explain,
     models,
     motifs,
@@ -62,6 +63,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "ablate": ablate.ablate,
     "explain": explain.explain,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
+    "evolve": {"robustness": evolve.robustness, "trajectories": evolve.trajectories},
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,
@@ -78,6 +80,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 GROUPS = {
     "data": "Fetch, create, check, split and merge data sets.",
     "motifs": "Binding motifs: discover new ones, find their sites, name them.",
+    "evolve": "How promoters evolve: robustness, trajectories, conservation, archetypes.",
     "models": "Networks and trained models: list, show, pack, calibrate, distil, export, import.",
 }
 

@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 
 from crmnet import sequence
 from crmnet.arrays import Floats, Floats32
 from crmnet.choices import Digits
 from crmnet.data.sequences import Promoters
 from crmnet.design.evolve import EPSILON, PERCENTILES, Evolvability, evolve_chunk
+from crmnet.figures.evolution import scatter_by_series, share_histogram
+from crmnet.figures.style import STYLE
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
+from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter, for_reading, table_kind
 from crmnet.sequence import LETTERS
 
@@ -268,3 +273,24 @@ def rounded(
     shares = [name for name in columns if name.startswith("robustness_")]
     shown = dict(for_reading(columns, path, digits, shares))
     return shown | {name: columns[name] for name in ("epsilon",) if name in columns}
+
+
+def save_robustness(
+    path: PathLike,
+    summary: Summary,
+    media: Sequence[str],
+    epsilon: float = EPSILON,
+) -> None:
+    """Draw the distribution of robustness, and robustness against expression."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        columns = {medium: summary.robustness[:, m] for m, medium in enumerate(media)}
+        share_histogram(left, columns, f"robustness: share of changes below {epsilon:g}")
+        points = {
+            medium: (summary.expression[:, m], summary.robustness[:, m])
+            for m, medium in enumerate(media)
+        }
+        scatter_by_series(right, points, "predicted expression", "robustness")
+        left.set_title(f"{len(summary.robustness):,} promoters")
+        save_figure(figure, path)
