@@ -63,7 +63,11 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "ablate": ablate.ablate,
     "explain": explain.explain,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
-    "evolve": {"robustness": evolve.robustness, "trajectories": evolve.trajectories},
+    "evolve": {
+        "robustness": evolve.robustness,
+        "trajectories": evolve.trajectories,
+        "conservation": evolve.conservation,
+    },
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,

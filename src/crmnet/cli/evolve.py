@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -35,6 +35,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from crmnet.design.conservation import Conservation
     from crmnet.design.evolve_tables import Summary
     from crmnet.design.trajectory_tables import Evolved
     from crmnet.prediction.predictor import Predictor
@@ -158,13 +159,14 @@ def trajectories(
         Path, typer.Option("-o", "--output", help="Folder for the table and the figure.")
     ],
     mode: Annotated[
-        list[choices.Evolution] | None,
+        list[str] | None,  # typer takes no list of a Literal
         typer.Option(
+            metavar="MODE",
             help="*up* and *down*: strong selection, weak mutation, to the neighbour with the "
             "highest or lowest expression. *conflict*: to the largest difference of --medium and "
             "--minus. *drift*: to a random neighbour. *neutral*: to a random neighbour whose "
             "expression differs by less than epsilon from that of the start. May be given again. "
-            "Default: up, down and drift."
+            "Default: up, down and drift.",
         ),
     ] = None,
     steps: Annotated[
@@ -217,7 +219,7 @@ def trajectories(
     if minus is not None and "conflict" not in modes:
         raise ValueError("--minus is the second medium of conflict; add --mode conflict")
     options = [
-        TrajectoryOptions(name, steps, epsilon, seed, repeat)
+        TrajectoryOptions(cast(choices.Evolution, name), steps, epsilon, seed, repeat)
         for name in modes
         for repeat in range(repeats if name in ("drift", "neutral") else 1)
     ]
@@ -234,6 +236,95 @@ def trajectories(
         for line in _unit_warnings(predictor, [medium or predictor.media[0]], epsilon):
             print(line, file=sys.stderr)
     print(f"written: {output}/{TABLE}, {PICTURE}.{format}")
+
+
+def conservation(
+    model: ModelArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="TSV or CSV with a row for each haplotype of a gene's promoter; - is stdin."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the table and the figure.")
+    ],
+    medium: MediumOption = None,
+    simulations: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Sets of random mutants, of which the mean is taken. The paper uses 1."
+        ),
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random mutants.")] = 0,
+    format: Annotated[
+        choices.PictureFormat, typer.Option(help="File format of the figure.")
+    ] = "png",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Name of a column: gene=NAME, sequence=NAME or isolates=NAME, the number of "
+            "individuals with the haplotype. May be given again.",
+        ),
+    ] = None,
+    iupac: IupacOption = "error",
+    digits: DigitsOption = "rounded",
+    batch_size: BatchSizeOption = 256,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Compute the expression conservation coefficient (ECC) of genes from their haplotypes.
+
+    Compares how much expression varies between individuals with how much it would vary if as many
+    mutations were random. ECC > 0: expression is kept (stabilising selection); ECC < 0: it varies
+    more. Writes conservation.tsv and a figure.
+
+    Example: `crmnet evolve conservation yeast-fast haplotypes.tsv --medium complex
+    --column gene=proName --column sequence=ortho_seq --column isolates=num_isolates -o ecc`
+    """
+    from crmnet.data.reading import check_not_a_sequence
+    from crmnet.design.conservation import conservation as run_conservation
+    from crmnet.design.conservation_tables import (
+        PICTURE,
+        ROLES,
+        TABLE,
+        read_haplotypes,
+        write_conservation,
+    )
+    from crmnet.files import replacing
+    from crmnet.prediction.predictor import Predictor
+
+    check_not_a_sequence(file)
+    columns = sequence_columns(column, ROLES)
+    names = (TABLE, *[f"{PICTURE}.{kind}" for kind in get_args(choices.PictureFormat)])
+    check_folder(output, names, [file, model], overwrite)
+    predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
+    haplotypes = read_haplotypes(file, columns, iupac)
+    with replacing(output, names), _progress("genes") as progress:
+        found = run_conservation(
+            predictor, haplotypes, medium=medium, simulations=simulations, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+        write_conservation(found, output, picture=format, digits=digits)
+    for line in _conservation_lines(found):
+        print(line, file=sys.stderr)
+    print(f"written: {output}/{TABLE}, {PICTURE}.{format}")
+
+
+def _conservation_lines(found: Conservation) -> Iterator[str]:
+    import numpy as np
+
+    ecc = found.ecc[np.isfinite(found.ecc)]
+    yield f"{found.haplotypes.sum():,} haplotypes of {len(found.genes):,} genes"
+    if left_out := int(found.left_out.sum()):
+        yield f"{left_out:,} haplotypes have another length than the consensus and are left out"
+    if undefined := len(found.genes) - len(ecc):
+        yield f"{undefined:,} genes have no coefficient: their predicted expression does not vary"
+    if len(ecc):
+        yield (f"ECC > 0 (stabilising selection) in {(ecc > 0).sum():,} of {len(ecc):,} genes; "
+               f"median {np.median(ecc):.3f}, null {found.null.mean():.3f}")  # fmt: skip
 
 
 def _trajectory_lines(

@@ -292,5 +292,5 @@ def save_robustness(
             for m, medium in enumerate(media)
         }
         scatter_by_series(right, points, "predicted expression", "robustness")
-        left.set_title(f"{len(summary.robustness):,} promoters")
+        left.set_ylabel(f"promoters (n = {len(summary.robustness):,})")
         save_figure(figure, path)

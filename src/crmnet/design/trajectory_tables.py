@@ -112,7 +112,8 @@ def _page(predictor: Predictor, paths: Mapping[str, Mapping[str, Floats32]], pla
         unit = unit_of(predictor, name)
         trajectory_lines(
             ax, {mode: media[output] for mode, media in paths.items()},
-            f"predicted expression{f' ({unit})' if unit else ''}", name,
+            f"predicted expression{f' ({unit})' if unit else ''}",
+            f"{name}: median, 25–75 %",
         )  # fmt: skip
-        ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -57,7 +57,7 @@ def scatter_by_series(
 
 
 def trajectory_lines(ax: Axes, paths: Mapping[str, npt.ArrayLike], y: str, title: str = "") -> None:
-    """Expression by number of mutations: the median of each series and its 5–95 % range.
+    """Expression by number of mutations: the median of each series and its 25–75 % range.
 
     Args:
         ax: Axes to draw on.
@@ -68,7 +68,7 @@ def trajectory_lines(ax: Axes, paths: Mapping[str, npt.ArrayLike], y: str, title
     for (name, values), color in zip(paths.items(), itertools.cycle(CYCLE), strict=False):
         array = _held(np.asarray(values, dtype=float))
         steps = np.arange(array.shape[1])
-        low, middle, high = np.percentile(array, [5, 50, 95], axis=0)
+        low, middle, high = np.percentile(array, [25, 50, 75], axis=0)
         ax.plot(steps, middle, color=color, linewidth=1.5, label=literal(name))
         ax.fill_between(steps, low, high, color=color, alpha=0.18, linewidth=0)
     ax.set(xlabel="mutations", title=literal(title))
