@@ -67,6 +67,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "robustness": evolve.robustness,
         "trajectories": evolve.trajectories,
         "conservation": evolve.conservation,
+        "archetypes": evolve.archetypes,
     },
     "benchmark": benchmark.benchmark,
     "models": {

@@ -35,6 +35,7 @@ from crmnet.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from crmnet.design.archetype_tables import Found
     from crmnet.design.conservation import Conservation
     from crmnet.design.evolve_tables import Summary
     from crmnet.design.trajectory_tables import Evolved
@@ -343,6 +344,78 @@ def _trajectory_lines(
             yield (f"{mode}: {len(array):,} trajectories, median {np.median(steps):g} steps; "
                    f"{name} from {np.median(array[:, 0]):.2f} to {np.median(end):.2f}"
                    " (medians)")  # fmt: skip
+
+
+def archetypes(
+    model: ModelArgument,
+    file: FileArgument,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for the tables and the figure.")
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, max=20, help="Number of archetypes.")] = 3,
+    medium: MediumOption = None,
+    epsilon: EpsilonOption = EPSILON,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the starting points of the search.")
+    ] = 0,
+    format: Annotated[
+        choices.PictureFormat, typer.Option(help="File format of the figure.")
+    ] = "png",
+    flanks: FlanksOption = "auto",
+    window: WindowOption = None,
+    column: SequenceColumnOption = None,
+    iupac: IupacOption = "error",
+    digits: DigitsOption = "rounded",
+    batch_size: BatchSizeOption = 256,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Find archetypes of evolvability: extreme promoters of which the others are mixtures.
+
+    Writes archetypes.tsv (weights of the archetypes, and a position on a plane, for each promoter),
+    archetype_vectors.tsv (the sorted changes of expression of each archetype) and a figure.
+    Archetype 1 has the smallest changes.
+
+    Example: `crmnet evolve archetypes yeast-fast promoters.fasta --medium complex -o archetypes`
+    """
+    from crmnet.data.reading import check_not_a_sequence
+    from crmnet.design.archetype_tables import (
+        PICTURE,
+        TABLE,
+        VECTORS,
+        ArchetypeOptions,
+        write_archetypes,
+    )
+    from crmnet.design.evolve import check_epsilon
+    from crmnet.design.neighbours import Reading, read_in_chunks
+    from crmnet.files import replacing
+    from crmnet.prediction.predictor import Predictor
+
+    check_not_a_sequence(file)
+    check_epsilon(epsilon)
+    reading = Reading(flanks, window, sequence_columns(column, ("id", "sequence")), iupac)
+    names = (TABLE, VECTORS, *[f"{PICTURE}.{kind}" for kind in get_args(choices.PictureFormat)])
+    check_folder(output, names, [file, model], overwrite)
+    predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
+    with replacing(output, names), _progress("promoters") as progress:
+        found = write_archetypes(
+            predictor, read_in_chunks(predictor, file, reading), output,
+            ArchetypeOptions(medium, k, epsilon, seed), picture=format, digits=digits,
+            progress=progress,
+        )  # fmt: skip
+    for line in (*found.preparation.messages(predictor.length), *_archetype_lines(found)):
+        print(line, file=sys.stderr)
+    print(f"written: {output}/{TABLE}, {VECTORS}, {PICTURE}.{format}")
+
+
+def _archetype_lines(found: Found) -> Iterator[str]:
+    result = found.archetypes
+    k = len(result.vectors)
+    yield (f"{k} archetype{'s' * (k > 1)} explain {100 * result.explained:.1f} % of the variance "
+           f"of {len(result.ids):,} evolvability vectors")  # fmt: skip
+    if found.left_out:
+        yield f"{found.left_out:,} promoters have no known base and are left out"
 
 
 def _robustness_lines(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,6 +113,18 @@ class Evolvability:
         position, base = divmod(flat, 4)
         reference = int(self.inserts[row, position])
         return describe_change(int(self.first[row]) + position, reference, base)
+
+    def take(self, rows: npt.ArrayLike) -> Evolvability:
+        """The promoters of some rows."""
+        rows = np.asarray(rows)
+        return replace(
+            self,
+            ids=[self.ids[row] for row in rows.tolist()],
+            inserts=self.inserts[rows],
+            first=self.first[rows],
+            expression=self.expression[rows],
+            changes=self.changes[rows],
+        )
 
     def to_table(self) -> polars.DataFrame:
         """One row for each promoter: :func:`crmnet.design.evolve_tables.summary_columns`."""
