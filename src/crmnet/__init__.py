@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
+    from crmnet.design.evolve import evolve
     from crmnet.evaluation.evaluate import evaluate
     from crmnet.interpretation.attribute import attribute
     from crmnet.prediction.predictor import Predictor
@@ -26,13 +27,23 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Dataset", "Predictor", "__version__", "attribute", "evaluate", "simulate", "train"]
+__all__ = [
+    "Dataset",
+    "Predictor",
+    "__version__",
+    "attribute",
+    "evaluate",
+    "evolve",
+    "simulate",
+    "train",
+]
 
 _MODULES = {
     "Dataset": "crmnet.data.dataset",
     "Predictor": "crmnet.prediction.predictor",
     "attribute": "crmnet.interpretation.attribute",
     "evaluate": "crmnet.evaluation.evaluate",
+    "evolve": "crmnet.design.evolve",
     "simulate": "crmnet.simulation.assay",
     "train": "crmnet.training.train",
 }

@@ -66,6 +66,11 @@ REPLACING = [
     "models distil run data -o data",
     "train small --data data --from run -o run --resume",
     "compare run --data rows.tsv -o rows.tsv",
+    "evolve robustness run rows.tsv -o rows.tsv",
+    "evolve robustness run rows.tsv --changes run/weights.safetensors",
+    "evolve trajectories run rows.tsv --medium complex -o rows.tsv",
+    "evolve conservation run rows.tsv --medium complex -o rows.tsv",
+    "evolve archetypes run rows.tsv --medium complex -o rows.tsv",
 ]
 
 
@@ -104,6 +109,10 @@ EXISTING = {
     "models import-keras data -o out": "out",
     "benchmark -o out": "out/benchmark.md",
     "train small --data data -o out": "out/run.json",
+    "evolve robustness run rows.tsv -o out.tsv": "out.tsv",
+    "evolve trajectories run rows.tsv --medium complex -o out": "out/trajectories.tsv",
+    "evolve conservation run rows.tsv --medium complex -o out": "out/conservation.png",
+    "evolve archetypes run rows.tsv --medium complex -o out": "out/archetype_vectors.tsv",
 }
 
 
@@ -162,6 +171,9 @@ OLD = {
     "evaluate --predictions predictions.tsv --resamples 10": ["metrics.json", "scatter.png"],
     "compare run --data data --resamples 10": ["compare.csv", "compare.png"],
     "data check data": ["check.json", "check.png"],
+    "evolve trajectories run rows.tsv --medium complex --mode drift --format svg": [
+        "trajectories.tsv", "trajectories.png",
+    ],
 }  # fmt: skip
 """Command → names of its own files, some of which this run does not write."""
 NOT_ITS_OWN = ["logos-notes.txt", "logos-1.png.bak", "my-logos-3.svg", "attributions.txt", "sites"]
