@@ -3,8 +3,8 @@
     python benchmarks/drift_differences.py MODEL --complex FILE --defined FILE [-o FOLDER]
 
 The files are Drift_delta_complex.csv and Drift_delta_defined.csv (public data sets
-zenodo-drift-delta-complex and -defined; Vaishnav et al. 2022). They have one row for each of three
-promoters that drift made from one random start by 1, 2 and 3 substitutions, and the measured
+drift-delta-complex and drift-delta-defined; Vaishnav et al. 2022). They have one row for each of
+three promoters that drift made from one random start by 1, 2 and 3 substitutions, and the measured
 expression of the start minus that of the promoter. They do not contain the start. It is
 reconstructed as the only sequence that has distances 1, 2 and 3 from the three promoters; families
 without such a sequence, or with several, are left out and counted.

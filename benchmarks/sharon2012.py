@@ -29,10 +29,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from kmer_baseline import PENALTY, counts
 from measuring import RESULTS, write_result
 
 from crmnet.data.dataset import Dataset
+from crmnet.evaluation.baselines import kmer_counts
 from crmnet.files import write_atomically
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.wording import markdown_row, with_interval
@@ -42,7 +42,8 @@ from crmnet.statistics.metrics import Scored, estimate, resample, score
 WINDOWS = 4
 LEAST = 30
 """Promoters of the smallest design set that is scored alone."""
-K = 5
+K, PENALTY = 5, 30.0
+"""Of the ridge regression."""
 PART = 2000
 """Promoters that are predicted and stored together."""
 CHUNK = 4096
@@ -130,7 +131,7 @@ def ridge(rows: Dataset, medium: str) -> Callable[[list[str]], Floats]:
     total, labels = np.zeros(4**K), np.asarray(rows.labels)[selected].astype(float)
     for first in range(0, len(selected), CHUNK):
         part = selected[first : first + CHUNK]
-        x, y = counts(np.asarray(rows.tokens[part]), K), labels[first : first + CHUNK]
+        x, y = kmer_counts(np.asarray(rows.tokens[part]), K), labels[first : first + CHUNK]
         squares, products, total = squares + x.T @ x, products + x.T @ y, total + x.sum(axis=0)
     mean = total / len(selected)
     squares -= len(selected) * np.outer(mean, mean)
@@ -139,7 +140,7 @@ def ridge(rows: Dataset, medium: str) -> Callable[[list[str]], Floats]:
 
     def predict(texts: list[str]) -> Floats:
         tokens = encode(texts)[0]
-        parts = [counts(tokens[n : n + CHUNK], K) for n in range(0, len(tokens), CHUNK)]
+        parts = [kmer_counts(tokens[n : n + CHUNK], K) for n in range(0, len(tokens), CHUNK)]
         return np.concatenate([(part - mean) @ weights for part in parts]) + labels.mean()
 
     return predict
