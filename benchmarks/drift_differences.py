@@ -14,7 +14,7 @@ family. The files also have the differences that the transformer of Vaishnav et 
 are scored on the same rows. MODEL should not have been trained on these promoters: the script
 compares them with the sample of training rows in its record, and warns.
 
-Predictions are stored beside the result; a run that was interrupted continues with them.
+Predictions are stored in --scratch; a run that was interrupted continues with them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from measuring import RESULTS, write_result
+from measuring import add_output, add_scratch, write_result
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.leaks import copies
@@ -185,9 +185,10 @@ def main() -> None:
     parser.add_argument("--defined", type=Path, help="Drift_delta_defined.csv")
     parser.add_argument("--against", type=Path, help="data set that the model was trained on")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder for results")
+    add_scratch(parser)
+    add_output(parser)
     options = parser.parse_args()
-    options.output.mkdir(parents=True, exist_ok=True)
+    options.scratch.mkdir(parents=True, exist_ok=True)
     predictor = Predictor.load(options.model)
     print(markdown_row(HEADER))
     print(markdown_row(["---"] * len(HEADER)))
@@ -196,7 +197,7 @@ def main() -> None:
         if (path := getattr(options, medium)) is None:
             continue
         drift = read_drift(path)
-        predicted = predicted_differences(predictor, drift, medium, options.output)
+        predicted = predicted_differences(predictor, drift, medium, options.scratch)
         predictions = {predictor.name or "model": predicted, TRANSFORMER: drift.published}
         rows, results[medium] = table_rows(medium, drift, predictions, options.resamples)
         print("\n".join(rows))
@@ -205,7 +206,10 @@ def main() -> None:
             f"reconstructed; {seen_in_training(predictor, drift, options.against)}"
         )
     print("\n" + "\n".join(notes))
-    command = f"python benchmarks/drift_differences.py {options.model}"
+    command = (
+        f"python benchmarks/drift_differences.py {predictor.name} --complex "
+        "Drift_delta_complex.csv --defined Drift_delta_defined.csv"
+    )
     write_result(
         options.output, f"drift_differences_{predictor.name}", command, results=results, notes=notes
     )

@@ -15,7 +15,7 @@ is Spearman's ρ with the mean of the logarithms of both replicates:
 Beside the model stand the share of G + C, and a ridge regression on counts of 5-mers (both strands)
 that is trained on DATASET, the training rows of the model, and reads the same windows.
 
-Predictions are stored beside the result, in parts; a run that was interrupted continues with them.
+Predictions are stored in --scratch, in parts; a run that was interrupted continues with them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from measuring import RESULTS, write_result
+from measuring import add_output, add_scratch, write_result
 
 from crmnet.data.dataset import Dataset
 from crmnet.evaluation.baselines import kmer_counts
@@ -182,11 +182,12 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="training rows of the model: adds the ridge")
     parser.add_argument("--medium", action="append", help="one of the model's; default: all")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
-    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder for results")
+    add_scratch(parser)
+    add_output(parser)
     options = parser.parse_args()
-    options.output.mkdir(parents=True, exist_ok=True)
+    options.scratch.mkdir(parents=True, exist_ok=True)
     designed, predictor = read_designed(options.data), Predictor.load(options.model)
-    expression = predicted(predictor, designed.variable, options.output)
+    expression = predicted(predictor, designed.variable, options.scratch)
     series = {"G + C": gc_share(designed.variable)}
     for medium in options.medium or predictor.media:
         column = expression[:, :, predictor.medium_index(medium)]
@@ -197,7 +198,10 @@ def main() -> None:
             series[f"5-mer ridge, {medium}"] = of_windows.mean(axis=1)
     results = {name: scores(designed, values, options.resamples) for name, values in series.items()}
     print_tables(designed, results)
-    command = f"python benchmarks/sharon2012.py {options.model}"
+    command = (
+        f"python benchmarks/sharon2012.py {predictor.name} --data Sharon_2012_nbt_S2_mod.txt.gz "
+        "--rows DATASET"
+    )
     write_result(options.output, f"sharon2012_{predictor.name}", command,
                  n=len(designed.variable), results=results)  # fmt: skip
 
