@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,14 @@ class Seconds(NamedTuple):
 
     wall: float
     cpu: float
+
+
+def add_scratch(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--scratch``."""
+    parser.add_argument(
+        "--scratch", type=Path, default=Path(tempfile.gettempdir()) / "crmnet-benchmarks",
+        help="folder for predictions, with which an interrupted run continues",
+    )  # fmt: skip
 
 
 def add_output(parser: argparse.ArgumentParser, what: str = "folder for the JSON file") -> None:

@@ -10,7 +10,7 @@ import pytest
 import crmnet
 
 HEAVY = ("torch", "numpy", "polars", "pydantic", "scipy", "lightning", "matplotlib")
-NAMES = {"Dataset", "Predictor", "attribute", "evaluate", "mutate", "simulate", "train"}
+NAMES = {"Dataset", "Predictor", "attribute", "evaluate", "evolve", "mutate", "simulate", "train"}
 
 
 def python(code):

@@ -34,7 +34,7 @@ def commands():
 
 @pytest.mark.parametrize(("words"), commands().values(), ids=commands().keys())
 def test_every_command_shown_exists_with_its_options(words, monkeypatch, capsys):
-    verbs = words[:2] if words[0] in ("data", "models", "motifs") else words[:1]
+    verbs = words[:2] if words[0] in ("data", "evolve", "models", "motifs") else words[:1]
     monkeypatch.setattr(sys, "argv", ["crmnet", *verbs, "--help"])
     monkeypatch.setenv("COLUMNS", "200")
     with pytest.raises(SystemExit) as stop:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
+    from crmnet.design.evolve import evolve
     from crmnet.design.mutate import mutate
     from crmnet.evaluation.evaluate import evaluate
     from crmnet.interpretation.attribute import attribute
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "attribute",
     "evaluate",
+    "evolve",
     "mutate",
     "simulate",
     "train",
@@ -44,6 +46,7 @@ _MODULES = {
     "attribute": "crmnet.interpretation.attribute",
     "evaluate": "crmnet.evaluation.evaluate",
     "mutate": "crmnet.design.mutate",
+    "evolve": "crmnet.design.evolve",
     "simulate": "crmnet.simulation.assay",
     "train": "crmnet.training.train",
 }

@@ -49,5 +49,8 @@ Engine = Literal["own", "streme", "meme", "modisco"]
 Strand = Literal["+", "-", "both"]
 """Strand of the windows of a genome; see :mod:`crmnet.design.windows`."""
 
+Evolution = Literal["up", "down", "conflict", "drift", "neutral"]
+"""How promoters evolve; see :mod:`crmnet.design.trajectories`."""
+
 PictureFormat = Literal["png", "svg", "pdf"]
 """File formats of figures."""

@@ -31,7 +31,7 @@ def test_every_command_has_help_with_an_example(crmnet, command):
     status, out, _ = crmnet(*command, "--help")
     assert status == 0
     assert "Usage: crmnet" in out
-    assert command in ([], ["data"], ["models"], ["motifs"]) or "Example" in out
+    assert command in ([], ["data"], ["evolve"], ["models"], ["motifs"]) or "Example" in out
 
 
 def test_help_of_explain_names_all_motif_formats(crmnet):

@@ -68,6 +68,11 @@ REPLACING = [
     "compare run --data rows.tsv -o rows.tsv",
     "mutate run rows.tsv --saturate -o rows.tsv",
     "mutate run rows.tsv --pairs --matrix run/weights.safetensors",
+    "evolve robustness run rows.tsv -o rows.tsv",
+    "evolve robustness run rows.tsv --changes run/weights.safetensors",
+    "evolve trajectories run rows.tsv --medium complex -o rows.tsv",
+    "evolve conservation run rows.tsv --medium complex -o rows.tsv",
+    "evolve archetypes run rows.tsv --medium complex -o rows.tsv",
 ]
 
 
@@ -108,6 +113,10 @@ EXISTING = {
     "models import-keras data -o out": "out",
     "benchmark -o out": "out/benchmark.md",
     "train small --data data -o out": "out/run.json",
+    "evolve robustness run rows.tsv -o out.tsv": "out.tsv",
+    "evolve trajectories run rows.tsv --medium complex -o out": "out/trajectories.tsv",
+    "evolve conservation run rows.tsv --medium complex -o out": "out/conservation.png",
+    "evolve archetypes run rows.tsv --medium complex -o out": "out/archetype_vectors.tsv",
 }
 
 
@@ -166,6 +175,9 @@ OLD = {
     "evaluate --predictions predictions.tsv --resamples 10": ["metrics.json", "scatter.png"],
     "compare run --data data --resamples 10": ["compare.csv", "compare.png"],
     "data check data": ["check.json", "check.png"],
+    "evolve trajectories run rows.tsv --medium complex --mode drift --format svg": [
+        "trajectories.tsv", "trajectories.png",
+    ],
 }  # fmt: skip
 """Command → names of its own files, some of which this run does not write."""
 NOT_ITS_OWN = ["logos-notes.txt", "logos-1.png.bak", "my-logos-3.svg", "attributions.txt", "sites"]

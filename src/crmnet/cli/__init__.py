@@ -24,6 +24,7 @@ from crmnet.cli import (
     data,
     demo,
     evaluate,
+    evolve,
     explain,
     models,
     motifs,
@@ -64,6 +65,12 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "explain": explain.explain,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
     "mutate": mutate.mutate,
+    "evolve": {
+        "robustness": evolve.robustness,
+        "trajectories": evolve.trajectories,
+        "conservation": evolve.conservation,
+        "archetypes": evolve.archetypes,
+    },
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,
@@ -80,6 +87,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
 GROUPS = {
     "data": "Fetch, create, check, split and merge data sets.",
     "motifs": "Binding motifs: discover new ones, find their sites, name them.",
+    "evolve": "How promoters evolve: robustness, trajectories, conservation, archetypes.",
     "models": "Networks and trained models: list, show, pack, calibrate, distil, export, import.",
 }
 
