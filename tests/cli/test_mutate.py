@@ -68,7 +68,7 @@ def test_changes_of_every_sequence(place, crmnet, small_run):
     assert "variant: positions count from 1 on the sequence as given" in err
     assert "added adapters to 1 of 2 sequences" in err
     assert "delta_low, delta_high are empty: the model has no intervals of differences" in err
-    assert "percentile: of |delta| among 3,000 random substitutions" in err
+    assert "percentile: of |delta| among 720 random substitutions" in err
     assert all(r["delta_low_defined"] == "" for r in table)
 
 

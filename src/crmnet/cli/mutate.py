@@ -64,9 +64,10 @@ def mutate(
         list[str] | None,
         typer.Option(
             metavar="VARIANT",
-            help="A variant of every sequence: '35A>G' (quoted for the shell), 35insACG (after base "
-            "35) or 35_38del; changes that occur together are joined by +. Positions count from 1 on the sequence "
-            "as given. May be repeated. Default: the variants in the column *variant*.",
+            help="A variant of every sequence: '35A>G' (quoted for the shell), 35insACG (after "
+            "base 35) or 35_38del; changes that occur together are joined by +. Positions count "
+            "from 1 on the sequence as given. May be repeated. Default: the variants in the column "
+            "*variant*.",
         ),
     ] = None,
     saturate: Annotated[
