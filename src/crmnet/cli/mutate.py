@@ -187,7 +187,10 @@ def mutate(
     in_genome = {"--genome": genome, "--promoters": promoters, "--window": window,
                  "--offsets": offsets, "--strand": strand}  # fmt: skip
     _check_genome(vcf, in_genome)
-    _check_combinations(deletions, step, pairs, saturate, columns, change, plot, matrix)
+    _check_combinations(
+        columns, change, pairs=pairs, saturate=saturate, deletions=deletions, step=step, plot=plot,
+        matrix=matrix,
+    )  # fmt: skip
     inputs = [model, file, vcf, genome, promoters, motifs]
     _check_stdin_once([file, vcf, genome, promoters, motifs])
     for path in (output, plot, matrix):
@@ -216,7 +219,7 @@ def mutate(
     options = MutateOptions(sites, tuple(read_motifs(motifs)) if motifs else None)
     scorer = Scorer(Oracle(predictor, medium), options)
     if request is not None and file is not None:
-        messages = _of_file(scorer, file, request, output, digits, plot, matrix)
+        messages = _of_file(scorer, file, request, output, digits, plot=plot, matrix=matrix)
     else:
         messages = _of_genome(scorer, _place(predictor, in_genome), vcf, output, digits)
     for line in [*messages, *_column_notes(scorer)]:
@@ -250,12 +253,13 @@ def _check_genome(vcf: Path | None, options: dict[str, Any]) -> None:
 
 
 def _check_combinations(
-    deletions: int | None,
-    step: int | None,
-    pairs: bool,
-    saturate: bool,
     columns: dict[str, str],
     change: list[str] | None,
+    *,
+    pairs: bool,
+    saturate: bool,
+    deletions: int | None,
+    step: int | None,
     plot: Path | None,
     matrix: Path | None,
 ) -> None:
@@ -312,6 +316,7 @@ def _of_file(
     request: Request,
     output: Path,
     digits: choices.Digits,
+    *,
     plot: Path | None,
     matrix: Path | None,
 ) -> list[str]:
