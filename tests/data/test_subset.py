@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.splits import families
-from crmnet.data.subset import SplitOptions, copy_rows, rows_of_media, split
+from crmnet.data.subset import SplitOptions, copy_rows, only_media, rows_of_media, split
 from crmnet.files import WriteError, locked
 
 
@@ -169,3 +169,15 @@ def test_rows_of_media_are_chosen_by_name(assay):
     assert rows_of_media(assay, assay.media).all()
     with pytest.raises(ValueError, match=f"no rows of {one + 'x'!r}; did you mean {one!r}"):
         rows_of_media(assay, [one + "x"])
+
+
+def test_rows_of_some_media_in_memory(assay):
+    one = assay.media[-1]
+    part = only_media(assay, [one])
+    rows = rows_of_media(assay, [one])
+    assert part.media == [one] and (part.medium == 0).all()
+    assert part.units == {one: assay.units[one]}
+    for name in ("tokens", "labels", "family", "weight"):
+        assert (getattr(part, name) == np.asarray(getattr(assay, name))[rows]).all()
+    everything = only_media(assay, assay.media)
+    assert (everything.medium == np.asarray(assay.medium)).all()

@@ -1,4 +1,5 @@
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -472,3 +473,16 @@ def test_notes_stand_in_the_card(small_run, tmp_path):
     pack([small_run], path, PackOptions(notes=("It learned from another model.",)))
     lines = card_lines(load_card(path))
     assert lines[lines.index("notes") + 1] == "  It learned from another model."
+
+
+def test_rows_of_other_media_only_set_the_limits_of_inputs(small_run, held_out, tmp_path, caplog):
+    path = tmp_path / "one.safetensors"
+    pack([small_run], path, PackOptions(media=("complex",)))
+    caplog.set_level(logging.INFO, "crmnet")
+    found = calibrate(path, held_out.path, options=OPTIONS).calibration
+    assert list(found.intervals) == ["complex"]
+    complex_rows = np.asarray(held_out.medium) == held_out.media.index("complex")
+    assert found.intervals["complex"].rows == complex_rows.sum()
+    limits = fit_input_limits(held_out.tokens, {}, OPTIONS.tail)
+    assert found.familiar.composition == limits.composition
+    assert "only set the limits of unusual inputs" in caplog.text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,23 @@ def rows_of_media(dataset: Dataset, media: Sequence[str]) -> npt.NDArray[np.bool
             raise ValueError(f"{dataset.path} has no rows of {medium!r}; {hint}")
     numbers = [dataset.media.index(medium) for medium in media]
     return np.isin(np.asarray(dataset.medium), numbers)
+
+
+def only_media(dataset: Dataset, media: Sequence[str]) -> Dataset:
+    """The rows of some media, in memory; name and fingerprint stay those of the data set."""
+    rows = np.nonzero(rows_of_media(dataset, media))[0]
+    kept = [medium for medium in dataset.media if medium in media]
+    number = np.array([kept.index(m) if m in kept else 0 for m in dataset.media], dtype=np.uint8)
+    of_media = {medium: dataset.manifest["media"][medium] for medium in kept}
+    return replace(
+        dataset,
+        manifest={**dataset.manifest, "media": of_media},
+        tokens=np.asarray(dataset.tokens[rows]),
+        labels=np.asarray(dataset.labels)[rows],
+        medium=number[np.asarray(dataset.medium)[rows]],
+        family=None if dataset.family is None else np.asarray(dataset.family)[rows],
+        weight=None if dataset.weight is None else np.asarray(dataset.weight)[rows],
+    )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ import numpy as np
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
+from crmnet.data.subset import only_media
 from crmnet.evaluation.difference_calibration import fit_differences, with_coverage
 from crmnet.evaluation.error_correlation import error_correlations
 from crmnet.evaluation.intervals import (
@@ -91,7 +92,8 @@ def calibrate(
     Args:
         model: A packed file, or the name of a bundled model.
         held_out: Rows like the training data, from families that no member was trained on. For the
-            training set itself, the families that all members held out are used.
+            training set itself, the families that all members held out are used. Rows of media
+            that the model does not predict only set the limits of unusual inputs.
         unlike: Held-out rows unlike the training data, such as native promoters. With them, the
             intervals widen with the distance of a sequence's composition from ``held_out``.
         tests: Test sets; a set replaces an earlier set of the same name. Rows that members were
@@ -236,7 +238,7 @@ def _calibration(
     """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
     like = _held_out_set(predictor, card, held_out)
     familiar = fit_input_limits(
-        like.tokens, {rows.medium: rows.spread for rows in like.media_rows}, options.tail
+        like.inputs, {rows.medium: rows.spread for rows in like.media_rows}, options.tail
     )
     sets = [like] if unlike is None else [like, _held_out_set(predictor, card, unlike)]
     intervals, unlike_intervals = {}, {}
@@ -257,12 +259,28 @@ def _calibration(
 
 
 def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutSet:
-    """The rows of a data set on which no member was trained, predicted."""
+    """The rows of a data set on which no member was trained, predicted.
+
+    Rows of media that the model does not predict only show what its inputs look like.
+    """
     with open_data(path, _reading(predictor)) as dataset:
         rows = unseen(dataset, card)
         refuse_training_rows(rows, card)
         summary = {"name": rows.name, "fingerprint": rows.fingerprint, "rows": len(rows)}
-        return HeldOutSet(summary, np.asarray(rows.tokens), score_with_spread(predictor, rows))
+        inputs, predicted = np.asarray(rows.tokens), rows
+        known = [medium for medium in rows.media if medium in predictor.media]
+        if known and len(known) < len(rows.media):
+            predicted = only_media(rows, known)
+            log.info(
+                "%s: %s rows of media that the model does not predict only set the limits of "
+                "unusual inputs", rows.name, f"{len(rows) - len(predicted):,}",
+            )  # fmt: skip
+        return HeldOutSet(
+            summary,
+            inputs,
+            np.asarray(predicted.tokens),
+            score_with_spread(predictor, predicted),
+        )
 
 
 def _with_test(

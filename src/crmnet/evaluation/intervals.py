@@ -94,8 +94,10 @@ class HeldOutSet(NamedTuple):
 
     summary: dict[str, Any]
     """Name, fingerprint and number of rows, for the card."""
+    inputs: Tokens
+    """``(M, L)``, all rows, which set the limits of unusual inputs."""
     tokens: Tokens
-    """``(N, L)``."""
+    """``(N, L)``, rows of media that the model predicts."""
     media_rows: list[CalibrationRows]
 
 
