@@ -185,7 +185,8 @@ def _with_differences(
         rows = unseen(dataset, card)
         if not checked:
             refuse_training_rows(rows, card)
-        fitted = fit_differences(predictor, rows, options.level, options.seed)
+        known = _predicted_rows(predictor, rows)
+        fitted = fit_differences(predictor, known, options.level, options.seed)
     return card.model_copy(update={"differences": fitted})
 
 
@@ -267,20 +268,24 @@ def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutS
         rows = unseen(dataset, card)
         refuse_training_rows(rows, card)
         summary = {"name": rows.name, "fingerprint": rows.fingerprint, "rows": len(rows)}
-        inputs, predicted = np.asarray(rows.tokens), rows
-        known = [medium for medium in rows.media if medium in predictor.media]
-        if known and len(known) < len(rows.media):
-            predicted = only_media(rows, known)
+        predicted = _predicted_rows(predictor, rows)
+        if len(predicted) < len(rows):
             log.info(
                 "%s: %s rows of media that the model does not predict only set the limits of "
                 "unusual inputs", rows.name, f"{len(rows) - len(predicted):,}",
             )  # fmt: skip
         return HeldOutSet(
             summary,
-            inputs,
+            np.asarray(rows.tokens),
             np.asarray(predicted.tokens),
             score_with_spread(predictor, predicted),
         )
+
+
+def _predicted_rows(predictor: Predictor, dataset: Dataset) -> Dataset:
+    """The rows of media that the model predicts; all rows if there are none, for the error."""
+    known = [medium for medium in dataset.media if medium in predictor.media]
+    return only_media(dataset, known) if 0 < len(known) < len(dataset.media) else dataset
 
 
 def _with_test(
