@@ -1,13 +1,15 @@
 """Differences of expression along random drift: predicted against measured.
 
-    python benchmarks/drift_differences.py MODEL --complex FILE --defined FILE [-o FOLDER]
+    python benchmarks/drift_differences.py MODEL --complex FILE --defined FILE --starts FILE
 
 The files are Drift_delta_complex.csv and Drift_delta_defined.csv (public data sets
 drift-delta-complex and drift-delta-defined; Vaishnav et al. 2022). They have one row for each of
 three promoters that drift made from one random start by 1, 2 and 3 substitutions, and the measured
-expression of the start minus that of the promoter. They do not contain the start. It is
-reconstructed as the only sequence that has distances 1, 2 and 3 from the three promoters; families
-without such a sequence, or with several, are left out and counted.
+expression of the start minus that of the promoter. They do not contain the start. --starts names
+measurements of the DREAM challenge 2022, which do: the start is the only sequence there that
+differs from the promoters of a family in 1, 2 and 3 bases. Without --starts it is reconstructed as
+the only sequence with these distances. Families without such a sequence, or with several, are left
+out and counted.
 
 The score is Pearson's r of predicted and measured differences, with a 95 % interval bootstrapped by
 family. The files also have the differences that the transformer of Vaishnav et al. predicts, which
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import itertools
 from pathlib import Path
 from typing import NamedTuple
@@ -31,12 +34,13 @@ from measuring import add_output, add_scratch, write_result
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.leaks import copies
+from crmnet.data.sequences import read_promoters
 from crmnet.data.sketch import Sketch
 from crmnet.files import write_atomically
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.wording import markdown_row, with_interval
 from crmnet.runs.record import SKETCH
-from crmnet.sequence import Tokens, decode, encode
+from crmnet.sequence import Tokens, decode, encode, sequence_lengths
 from crmnet.statistics.metrics import Scored, estimate, resample, score
 
 TRANSFORMER, LEGNET = "Vaishnav transformer", "MPRA-LegNet"
@@ -93,7 +97,27 @@ def start_of(promoters: Tokens) -> Tokens | None:
     return found[0] if len(found) == 1 else None
 
 
-def read_drift(path: Path) -> Drift:
+def start_among(promoters: Tokens, candidates: Tokens) -> Tokens | None:
+    """The only candidate with three different distances of 1, 2 or 3; None if there is not one.
+
+    A family of which a promoter is missing has two of these distances.
+    """
+    distances = np.stack([(candidates != promoter).sum(axis=1) for promoter in promoters])
+    ordered = np.sort(distances, axis=0)
+    is_start = (ordered[0] >= DISTANCES[0]) & (ordered[-1] <= DISTANCES[-1])
+    is_start &= (np.diff(ordered, axis=0) > 0).all(axis=0)
+    found = candidates[is_start]
+    return found[0] if len(found) == 1 else None
+
+
+def candidate_starts(path: Path, length: int) -> Tokens:
+    """Different sequences of a file with ``length`` positions, adapters included."""
+    tokens = read_promoters(path, measured=False).tokens
+    tokens = tokens[sequence_lengths(tokens) == length, :length]
+    return np.unique(tokens, axis=0)
+
+
+def read_drift(path: Path, starts_file: Path | None = None) -> Drift:
     """Rows of a file, with the start of each family."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -102,9 +126,13 @@ def read_drift(path: Path) -> Drift:
         np.array([float(row[f"{name} Expression"]) for row in rows])
         for name in ("Measured", "Predicted")
     )
+    candidates = None if starts_file is None else candidate_starts(starts_file, tokens.shape[1])
     kept, starts, numbers = [], [], []
     for number, family in enumerate(families(tokens)):
-        start = start_of(tokens[family])
+        if candidates is None:
+            start = start_of(tokens[family])
+        else:
+            start = start_among(tokens[family], candidates)
         if start is not None:
             kept += family.tolist()
             starts += decode(start[None]) * len(family)
@@ -115,9 +143,10 @@ def read_drift(path: Path) -> Drift:
 
 def predicted_differences(predictor: Predictor, drift: Drift, medium: str, folder: Path) -> Floats:
     """Expression of the start minus that of the promoter, stored in ``folder``."""
-    store = folder / f"drift_{medium}_{predictor.identity[:12]}.npy"
-    if store.exists() and len(stored := np.load(store)) == len(drift.promoters):
-        return stored
+    rows = hashlib.sha256(" ".join([*drift.starts, *drift.promoters]).encode()).hexdigest()
+    store = folder / f"drift_{medium}_{predictor.identity[:12]}_{rows[:12]}.npy"
+    if store.exists():
+        return np.load(store)
     distinct, inverse = np.unique([*drift.starts, *drift.promoters], return_inverse=True)
     expression = predictor.predict(distinct.tolist(), medium=medium).astype(float)
     start, promoter = np.split(expression[inverse.reshape(-1)], 2)
@@ -183,6 +212,7 @@ def main() -> None:
     parser.add_argument("model", help="run folder, packed file or bundled model")
     parser.add_argument("--complex", type=Path, help="Drift_delta_complex.csv")
     parser.add_argument("--defined", type=Path, help="Drift_delta_defined.csv")
+    parser.add_argument("--starts", type=Path, help="sequences among which the starts are")
     parser.add_argument("--against", type=Path, help="data set that the model was trained on")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     add_scratch(parser)
@@ -196,19 +226,21 @@ def main() -> None:
     for medium in PUBLISHED:
         if (path := getattr(options, medium)) is None:
             continue
-        drift = read_drift(path)
+        drift = read_drift(path, options.starts)
         predicted = predicted_differences(predictor, drift, medium, options.scratch)
         predictions = {predictor.name or "model": predicted, TRANSFORMER: drift.published}
         rows, results[medium] = table_rows(medium, drift, predictions, options.resamples)
         print("\n".join(rows))
         notes.append(
-            f"{medium}: {len(drift.promoters):,} of {drift.total:,} rows have a start that can be "
-            f"reconstructed; {seen_in_training(predictor, drift, options.against)}"
+            f"{medium}: {len(drift.promoters):,} of {drift.total:,} rows have a known "
+            f"start; {seen_in_training(predictor, drift, options.against)}"
         )
     print("\n" + "\n".join(notes))
     command = (
         f"python benchmarks/drift_differences.py {predictor.name} --complex "
         "Drift_delta_complex.csv --defined Drift_delta_defined.csv"
+        + " --starts FILE"
+        * (options.starts is not None)
     )
     write_result(
         options.output, f"drift_differences_{predictor.name}", command, results=results, notes=notes

@@ -3,7 +3,7 @@
 import csv
 
 import numpy as np
-from drift_differences import families, read_drift, start_of
+from drift_differences import families, read_drift, start_among, start_of
 
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
 
@@ -37,6 +37,24 @@ def test_two_promoters_have_no_start_and_ambiguous_ones_have_none():
     assert start(ONE, TWO) is None
     # Two promoters share a mutation: the start may have it, and one of the third promoter instead.
     assert start(ONE, changed(START, (0, "C"), (6, "A")), THREE) is None
+
+
+def test_the_start_is_found_among_measured_sequences():
+    others = [ONE, TWO, "TTTTTTTTCC" * 8, changed(START, (40, "C"))]
+    candidates = encode([*others, START])[0]
+
+    def found(*promoters):
+        start = start_among(encode(promoters)[0], candidates)
+        return None if start is None else decode(start[None])[0]
+
+    assert found(ONE, TWO, THREE) == START
+    assert found(THREE, ONE) == START
+    # Also where mutations share a position, which leaves several possible starts.
+    shared = changed(START, (0, "C"), (6, "A"))
+    assert start(ONE, shared, THREE) is None
+    assert found(ONE, shared, THREE) == START
+    assert found(ONE, changed(START, (0, "G")), THREE) is None  # two distances of 1
+    assert found("TTTTTTTTCC" * 8) is None
 
 
 def test_families_are_promoters_that_differ_in_few_bases():
