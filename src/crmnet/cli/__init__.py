@@ -23,6 +23,7 @@ from crmnet.cli import (
     compare,
     data,
     demo,
+    design,
     evaluate,
     evolve,
     explain,
@@ -63,6 +64,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "compare": compare.compare,
     "ablate": ablate.ablate,
     "explain": explain.explain,
+    "design": design.design,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
     "mutate": mutate.mutate,
     "evolve": {

@@ -95,10 +95,11 @@ def _of(constraint: Constraint, span: tuple[int, int], total: int) -> list[Any]:
         return [chisel.EnforceTerminalGCContent(constraint.width, constraint.low, constraint.high)]
     if isinstance(constraint, MaxRun):
         width = constraint.longest + 1
+        place = (*around(width), 1)
         return [
-            chisel.AvoidPattern(chisel.HomopolymerPattern(base, width), location=(*around(width), 1))
+            chisel.AvoidPattern(chisel.HomopolymerPattern(base, width), location=place)
             for base in constraint.bases
-        ]  # fmt: skip
+        ]
     if isinstance(constraint, MaxTandem):
         pattern = chisel.RepeatedKmerPattern(constraint.copies, constraint.unit)
         return [chisel.AvoidPattern(pattern, location=around(constraint.unit * constraint.copies))]

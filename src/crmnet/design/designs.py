@@ -64,7 +64,7 @@ class Designs:
     history: Floats
     """``(S + 1, C)`` best score of each search after each step."""
     constructs: Tokens
-    """``(N, length)`` as the ranker reads them."""
+    """``(N, length)`` as the oracle reads them."""
     panel: Panel
     complete: bool = True
     """False if the search was interrupted."""

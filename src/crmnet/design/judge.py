@@ -2,8 +2,8 @@
 
 A search finds what its oracle overestimates. Another model, which was not optimised, therefore
 judges every design; the less training data both share, the more its agreement means.
-:func:`choose_panel` opens the models and finds out what they share. If one of them lacks a medium of
-the goal, one member of the other's ensemble is held out and judges.
+:func:`choose_panel` takes open models and finds out what they share. If one of them lacks a medium
+of the goal, one member of the other's ensemble is held out and judges.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The task that a search method sees: starts, what may change, and the fitness of candidates.
 
 A *chain* is one search from one start; :class:`Problem` holds all chains and evaluates candidates
-of any of them in large batches. The fitness of a candidate is the score of the objective if it meets
-all constraints. Otherwise it is far below every score, and lower the more is violated, so that each
-method reaches the constraints first and then stays within them. Only candidates that meet all
-constraints cost a prediction.
+of any of them in large batches. The fitness of a candidate is the score of the objective if it
+meets all constraints. Otherwise it is far below every score, and lower the more is violated, so
+that each method reaches the constraints first and then stays within them. Only candidates that meet
+all constraints cost a prediction.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from crmnet.design.problem import (
 )
 from crmnet.design.run import Found, Progress, Record, SearchOptions, search
 from crmnet.design.scorer import Scorer
-from crmnet.design.starts import StartOptions, make_starts
+from crmnet.design.starts import Given, StartOptions, make_starts
 from crmnet.sequence import INSERT, Texts, Tokens, decode, encode
 
 log = logging.getLogger("crmnet")
@@ -153,7 +153,7 @@ def run_design(
 def make_problem(
     panel: Panel,
     objective: Objective,
-    starts: Texts | npt.ArrayLike | None,
+    starts: Texts | npt.ArrayLike | Given | None,
     rules: Rules,
     start_options: StartOptions,
 ) -> Problem:
@@ -332,7 +332,8 @@ def _judged(
     constructs = _constructs(problem, panel.ranker, tokens, chain)
     expression = panel.ranker.assess(constructs)
     trust = panel.ranker.trust(constructs) if len(tokens) else None
-    unlike = problem.oracle.flags(problem.constructs(tokens, chain))
+    read_by_oracle = problem.constructs(tokens, chain)
+    unlike = problem.oracle.flags(read_by_oracle)
     values = {
         (scorer, what): _values(problem, model, inserts, chain)
         for scorer, model in (("oracle", panel.oracle), ("judge", panel.judge))
@@ -356,7 +357,7 @@ def _judged(
         rules=tuple(rule.label for rule in problem.constraints),
         paths=edit_paths(problem, tokens, chain, begun),
         history=found.history,
-        constructs=constructs,
+        constructs=read_by_oracle,
         complete=found.complete,
         notes=(*notes, *_shape_notes(unlike)),
         panel=panel,

@@ -14,6 +14,7 @@ from crmnet.arrays import Booleans, Floats
 from crmnet.design.constraints import Flanks
 from crmnet.design.objective import Objective
 from crmnet.design.problem import PROTECTION, Starts
+from crmnet.interpretation.inserts import find_inserts
 from crmnet.sequence import INSERT, N_TOKEN, Lengths, Texts, Tokens
 
 CHAINS_PER_DESIGN = 1.5
@@ -59,24 +60,32 @@ class Given:
     """``(S,)`` number, from 1, of the first base of the insert on the sequence as given."""
 
 
-def given_inserts(starts: Texts | npt.ArrayLike, ids: list[str] | None = None) -> Given:
-    """The inserts of promoters, as text or as tokens ``(S, L)``; recognised adapters are removed.
+def given_inserts(
+    starts: Texts | npt.ArrayLike, ids: list[str] | None = None, given: Lengths | None = None
+) -> Given:
+    """The inserts of promoters, as text or as constructs ``(S, L)``; recognised adapters go.
+
+    Args:
+        starts: Inserts or constructs as text, or tokens of constructs.
+        ids: Names; None means numbers from 1.
+        given: ``(S, 2)`` of tokens, from :func:`crmnet.sequence.given_spans`.
 
     Raises:
-        ValueError: If there is none, or one is not DNA.
+        ValueError: If there is none, or one is not DNA or too long.
     """
     if np.ndim(cast(npt.ArrayLike, starts)) == 2:
         tokens = sequence.as_tokens(cast(npt.ArrayLike, starts))
     else:
-        tokens, _ = sequence.encode(cast(Texts, starts), ids)
+        texts = sequence.as_list(cast(Texts, starts))
+        tokens, _ = sequence.constructs(texts, ids)
+        given = sequence.given_spans(texts)
     if not len(tokens):
         raise ValueError("there is no promoter to start from; give at least one, or none at all")
-    found, lengths = sequence.inserts(tokens)
-    has_5, _ = sequence.find_adapters(tokens)
-    first = np.where(has_5, len(sequence.ADAPTER_5), 0) + 1
-    width = int(lengths.max())
+    found = find_inserts(tokens, given)
+    if not found.lengths.min():
+        raise ValueError("a promoter to start from has no insert; remove it")
     names = ids or [str(number) for number in range(1, len(tokens) + 1)]
-    return Given(found[:, :width], lengths, names, first)
+    return Given(found.cut_tokens(tokens), found.lengths, names, found.start - found.origin + 1)
 
 
 def make_starts(
