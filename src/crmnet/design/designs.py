@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from crmnet.design.objective import Objective
 from crmnet.design.path import Path
 from crmnet.sequence import Lengths, Tokens, decode
 from crmnet.statistics.uncertainty import Trust
+
+if TYPE_CHECKING:
+    import polars
 
 
 class Confirmed(NamedTuple):
@@ -118,7 +121,13 @@ class Designs:
         means = [float(gain.mean()) if len(gain) else float("nan") for gain in gains]
         return Confirmed(*means)
 
-    def to_table(self) -> dict[str, Any]:
+    def to_table(self) -> polars.DataFrame:
+        """:meth:`columns` as a table."""
+        import polars
+
+        return polars.DataFrame(self.columns())
+
+    def columns(self) -> dict[str, Any]:
         """The columns of ``designs.tsv``, with all digits."""
         columns: dict[str, Any] = {
             "rank": list(range(1, len(self) + 1)),

@@ -22,6 +22,7 @@ from crmnet.files import PathLike
 from crmnet.prediction.predictor import BATCH_SIZE, Predictor
 from crmnet.runs.packed import bundled
 from crmnet.runs.record import SKETCH, RunRecord
+from crmnet.sequence import INSERT
 
 ORACLE = "yeast-taught"
 """Default model that the search optimises: it learned from another model's predictions."""
@@ -48,15 +49,20 @@ class Panel:
 
 
 def open_scorer(
-    model: Model, role: str, *, device: Device = "auto", batch_size: int = BATCH_SIZE
+    model: Model,
+    role: str,
+    *,
+    length: int = INSERT,
+    device: Device = "auto",
+    batch_size: int = BATCH_SIZE,
 ) -> Scorer:
-    """Open a model, or wrap one that is open.
+    """Open a model, or wrap one that is open; a module reads inserts of ``length`` bases.
 
     Raises:
         FileNotFoundError: If there is no such model; names the option that gives another one.
     """
     if isinstance(model, Predictor | nn.Module | Scorer):
-        return Scorer.of(model)
+        return Scorer.of(model, length=length)
     try:
         predictor = Predictor.load(model, device=device, batch_size=batch_size)
     except FileNotFoundError as error:

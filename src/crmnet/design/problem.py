@@ -79,7 +79,9 @@ class Problem:
         return Candidates(tokens, self.starts.lengths[chain], self.flanks, self.starts.given[chain])
 
     def constructs(self, tokens: Tokens, chain: Integers) -> Tokens:
-        """The constructs ``(N, length)`` that the oracle reads."""
+        """What the oracle reads: constructs ``(N, length)``, or the inserts of a bare model."""
+        if self.oracle.bare:
+            return tokens
         bare = replace(self.flanks, primer_5="", primer_3="")
         order = Candidates(tokens, self.starts.lengths[chain], bare).order
         length = self.oracle.predictor.length

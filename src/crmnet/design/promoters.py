@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from crmnet.arrays import Floats, Integers
 from crmnet.design.chisel import check, is_installed, require, specifications
@@ -33,7 +34,7 @@ from crmnet.design.problem import (
 )
 from crmnet.design.run import Found, Progress, Record, SearchOptions, search
 from crmnet.design.scorer import Scorer
-from crmnet.design.starts import Given, StartOptions, make_starts
+from crmnet.design.starts import Given, StartOptions, given_inserts, make_starts
 from crmnet.sequence import INSERT, Texts, Tokens, decode, encode
 
 log = logging.getLogger("crmnet")
@@ -89,8 +90,9 @@ def design_promoters(
     """Design promoters.
 
     Args:
-        oracle: The model that is optimised: a predictor, a module that takes one-hot constructs
-            ``(B, 4, 112)``, or what :meth:`Predictor.load` takes.
+        oracle: The model that is optimised: a predictor, which reads inserts with their adapters;
+            a module ``(B, 4, L)``, which reads inserts alone, all of one length; or what
+            :meth:`Predictor.load` takes.
         objective: What the designs are to reach.
         judge: The model that judges the designs.
         ranker: The model that orders them and predicts every medium.
@@ -111,11 +113,15 @@ def design_promoters(
         ValueError: If a model lacks a medium, starts are too long, or constraints cannot be met;
             names the two that contradict each other.
     """
+    given = None
+    if starts is not None:
+        given = given_inserts(starts, whole=isinstance(oracle, nn.Module))
+        length = given.inserts.shape[1]
     start_options = StartOptions(n, chains, length, options.seed)
-    return run_design(
-        load_panel(oracle, judge, ranker, objective), objective, starts, rules, start_options,
-        options=options, record=record, progress=progress,
-    )  # fmt: skip
+    panel = load_panel(oracle, judge, ranker, objective, length=length)
+    problem = make_problem(panel, objective, given, rules, start_options)
+    found = search(problem, options, record=record, progress=progress)
+    return finish(problem, found, panel, rules, start_options)
 
 
 def load_panel(
@@ -125,7 +131,7 @@ def load_panel(
     objective: Objective | None = None,
     **opening: object,
 ) -> Panel:
-    """Open the models; ``opening`` holds ``device`` and ``batch_size``."""
+    """Open the models; ``opening`` is passed to :func:`crmnet.design.judge.open_scorer`."""
     scorers = [
         open_scorer(model, role, **opening)  # type: ignore[arg-type]
         for model, role in ((oracle, "oracle"), (judge, "judge"), (ranker, "ranker"))
@@ -133,27 +139,10 @@ def load_panel(
     return choose_panel(scorers[0], scorers[1], scorers[2], objective.media if objective else ())
 
 
-def run_design(
-    panel: Panel,
-    objective: Objective,
-    starts: Texts | npt.ArrayLike | None,
-    rules: Rules,
-    start_options: StartOptions,
-    *,
-    options: SearchOptions = DEFAULT_SEARCH,
-    record: Record | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
-) -> Designs:
-    """As :func:`design_promoters`, with open models."""
-    problem = make_problem(panel, objective, starts, rules, start_options)
-    found = search(problem, options, record=record, progress=progress)
-    return finish(problem, found, panel, rules, start_options)
-
-
 def make_problem(
     panel: Panel,
     objective: Objective,
-    starts: Texts | npt.ArrayLike | Given | None,
+    given: Given | None,
     rules: Rules,
     start_options: StartOptions,
 ) -> Problem:
@@ -169,8 +158,9 @@ def make_problem(
         [rule for rule in rules.constraints if isinstance(rule, AvoidSites)],
         [flanks.primer_5 + flanks.left, flanks.right + flanks.primer_3],
     )
-    begin = make_starts(starts, start_options, objective, rules.protected, flanks)
-    check_length(begin.lengths, flanks, panel.oracle.predictor.length)
+    begin = make_starts(given, start_options, objective, rules.protected, flanks)
+    if not panel.oracle.bare:
+        check_length(begin.lengths, flanks, panel.oracle.predictor.length)
     problem = Problem(
         begin, panel.oracle, objective, rules.constraints, flanks, rules.least_distance
     )

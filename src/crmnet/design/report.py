@@ -29,6 +29,8 @@ TABLES = ("designs.tsv", "paths.tsv", "order.tsv")
 FILES = (*TABLES, "designs.fasta", "designs.gb", "design.json", "report.html")
 """Names of the files without pictures."""
 RECORD = "design.json"
+_WIDTHS = {"judged": 28}
+"""Largest widths of pictures on the page."""
 PAGE_COLUMNS = ("edits", "nearest_design", "unlike_training", "constraints_met")
 """Further columns of the table on the page."""
 
@@ -53,7 +55,7 @@ def write_designs(
         form: File format of the pictures; the page shows png and svg.
     """
     folder = Path(folder)
-    _write_table(folder / "designs.tsv", designs.to_table(), digits)
+    _write_table(folder / "designs.tsv", designs.columns(), digits)
     _write_table(folder / "paths.tsv", path_columns(designs), digits)
     _write_table(folder / "order.tsv", order_columns(designs, flanks), digits)
     write_text_atomically(folder / "designs.fasta", fasta(designs))
@@ -222,7 +224,7 @@ def record_of(designs: Designs, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _write_page(
     path: Path, designs: Designs, pictures: list[Path], record: Mapping[str, Any], digits: Digits
 ) -> None:
-    columns = for_reading(designs.to_table(), Path("designs.tsv"), digits)
+    columns = for_reading(designs.columns(), Path("designs.tsv"), digits)
     medium = designs.objective.medium
     names = ["rank", "id", *["target"] * bool(designs.objective.targets), "oracle", "judge", "gap"]
     names += [f"{kind}_{medium}" for kind in ("expression", "low", "high", "percentile")]
@@ -234,11 +236,11 @@ def _write_page(
         "search": "Left: best score of each search after each step. Right: value by the oracle "
         "along the path of edits, the most useful edit first.",
     }
+    logos = "Attributions by the oracle, and sites of yeast factors that they support"
     figures = [
-        picture(file, captions.get(file.stem, f"Attributions by the oracle, and sites of yeast "
-                                              f"factors that they support ({file.name})"))
+        picture(file, captions.get(file.stem, f"{logos} ({file.name})"), _WIDTHS.get(file.stem, 60))
         for file in pictures
-    ]  # fmt: skip
+    ]
     settings = [f"{key}: {value}" for key, value in record["settings"].items() if value is not None]
     write_page(
         path,

@@ -19,6 +19,7 @@ from crmnet import sequence
 from crmnet.arrays import Floats
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import INSERT
 from crmnet.statistics.uncertainty import (
     InputLimits,
     Interval,
@@ -55,16 +56,28 @@ class Scorer:
     """Medium → interval; for other media the spread of the members is taken."""
     familiar: InputLimits | None = None
     """Limits of the training distribution; None if the model is not calibrated."""
+    bare: bool = False
+    """Whether the model reads inserts alone, without adapters and padding."""
 
     @classmethod
-    def of(cls, model: Predictor | nn.Module | Scorer, name: str | None = None) -> Scorer:
-        """A scorer of a predictor, or of a module ``(B, 4, 112)`` → ``(B, M)``.
+    def of(
+        cls, model: Predictor | nn.Module | Scorer, name: str | None = None, length: int = INSERT
+    ) -> Scorer:
+        """A scorer of a predictor, or of a module ``(B, 4, L)`` → ``(B, M)``.
 
-        The outputs of a module are called ``output`` or ``output_1``, ``output_2``, ….
+        A predictor reads inserts with their adapters. A module reads the inserts alone; its outputs
+        are called ``output``, or ``output_1``, ``output_2``, ….
+
+        Args:
+            model: The model.
+            name: Its name; None means that of the predictor.
+            length: Bases of the inserts that a module reads.
         """
         if isinstance(model, Scorer):
             return model
-        predictor = model if isinstance(model, Predictor) else as_predictor(model)
+        if not isinstance(model, Predictor):
+            return cls(as_predictor(model, length), name or "the model", bare=True)
+        predictor = model
         calibration = predictor.card.calibration if predictor.card else None
         if calibration is None or predictor.changed:
             return cls(predictor, name or predictor.name or "the model")
@@ -140,15 +153,15 @@ class Scorer:
         return self.predictor.assess_tokens(constructs).trust
 
 
-def as_predictor(module: nn.Module) -> Predictor:
-    """A predictor of a module that takes one-hot constructs ``(B, 4, 112)``."""
+def as_predictor(module: nn.Module, length: int) -> Predictor:
+    """A predictor of a module that takes one-hot ``(B, 4, length)``."""
     parameter = next(module.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     module = module.eval()
     with torch.inference_mode():
-        outputs = module(torch.zeros(1, 4, sequence.LENGTH, device=device)).shape[1]
+        outputs = module(torch.zeros(1, 4, length, device=device)).shape[1]
     media = ["output"] if outputs == 1 else [f"output_{n}" for n in range(1, outputs + 1)]
-    return Predictor(module, media, device)
+    return Predictor(module, media, device, length=length)
 
 
 def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Scorer]:

@@ -14,7 +14,7 @@ from crmnet.arrays import Booleans, Floats
 from crmnet.design.constraints import Flanks
 from crmnet.design.objective import Objective
 from crmnet.design.problem import PROTECTION, Starts
-from crmnet.interpretation.inserts import find_inserts
+from crmnet.interpretation.inserts import Inserts, find_inserts
 from crmnet.sequence import INSERT, N_TOKEN, Lengths, Texts, Tokens
 
 CHAINS_PER_DESIGN = 1.5
@@ -61,27 +61,39 @@ class Given:
 
 
 def given_inserts(
-    starts: Texts | npt.ArrayLike, ids: list[str] | None = None, given: Lengths | None = None
+    starts: Texts | npt.ArrayLike,
+    ids: list[str] | None = None,
+    given: Lengths | None = None,
+    *,
+    whole: bool = False,
 ) -> Given:
-    """The inserts of promoters, as text or as constructs ``(S, L)``; recognised adapters go.
+    """The inserts of promoters, as text or as tokens ``(S, L)``; recognised adapters are removed.
 
     Args:
         starts: Inserts or constructs as text, or tokens of constructs.
         ids: Names; None means numbers from 1.
         given: ``(S, 2)`` of tokens, from :func:`crmnet.sequence.given_spans`.
+        whole: Take the sequences as they are, with adapters if they have any.
 
     Raises:
         ValueError: If there is none, or one is not DNA or too long.
     """
-    if np.ndim(cast(npt.ArrayLike, starts)) == 2:
+    is_text = np.ndim(cast(npt.ArrayLike, starts)) < 2
+    texts = sequence.as_list(cast(Texts, starts)) if is_text else []
+    if not is_text:
         tokens = sequence.as_tokens(cast(npt.ArrayLike, starts))
+    elif whole:
+        tokens, _ = sequence.encode(texts, ids)
     else:
-        texts = sequence.as_list(cast(Texts, starts))
         tokens, _ = sequence.constructs(texts, ids)
         given = sequence.given_spans(texts)
     if not len(tokens):
         raise ValueError("there is no promoter to start from; give at least one, or none at all")
     found = find_inserts(tokens, given)
+    if whole:
+        sizes = np.array([len(text) for text in texts]) if is_text else None
+        stop = sequence.sequence_lengths(tokens) if sizes is None else sizes
+        found = Inserts(np.zeros_like(stop), stop, np.zeros_like(stop))
     if not found.lengths.min():
         raise ValueError("a promoter to start from has no insert; remove it")
     names = ids or [str(number) for number in range(1, len(tokens) + 1)]
@@ -89,7 +101,7 @@ def given_inserts(
 
 
 def make_starts(
-    starts: Texts | npt.ArrayLike | Given | None,
+    known: Given | None,
     options: StartOptions,
     objective: Objective,
     protected: tuple[int, ...],
@@ -105,19 +117,18 @@ def make_starts(
     """
     rng = np.random.default_rng([options.seed, 3])
     chains = options.searches
-    if starts is None:
+    if known is None:
         tokens = rng.integers(4, size=(chains, options.length), dtype=np.uint8)
         lengths, given = np.full(chains, options.length), np.full_like(tokens, N_TOKEN)
         ids = [f"random {number}" for number in range(1, chains + 1)]
     else:
-        known = starts if isinstance(starts, Given) else given_inserts(starts)
         rows = _spread(len(known.ids), chains, rng)
         given, lengths = known.inserts[rows], known.lengths[rows]
         ids = [known.ids[row] for row in rows.tolist()]
         inside = np.arange(given.shape[1]) < lengths[:, None]
         random = rng.integers(4, size=given.shape, dtype=np.uint8)
         tokens = np.where(inside & (given == N_TOKEN), random, given)
-    editable = _editable(given, lengths, protected, random=starts is None, ids=ids)
+    editable = _editable(given, lengths, protected, random=known is None, ids=ids)
     return Starts(tokens, lengths, given, editable, _targets(objective, chains), ids)
 
 

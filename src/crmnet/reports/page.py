@@ -31,7 +31,7 @@ th, td {{ padding: 0.25rem 0.6rem; text-align: left; border-bottom: 1px solid {G
 th {{ white-space: nowrap; }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 td.bases {{ font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.75rem; }}
-img {{ max-width: 100%; height: auto; }}
+img {{ height: auto; }}
 figure {{ margin: 1rem 0; }}
 figcaption {{ font-size: 0.85rem; }}
 """
@@ -106,8 +106,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def picture(path: PathLike, caption: str) -> str:
+def picture(path: PathLike, caption: str, width: int = 60) -> str:
     """A picture of a PNG or SVG file, inside the page, with a caption that also describes it.
+
+    Args:
+        path: The file.
+        caption: Plain text.
+        width: Largest width, in heights of a letter.
 
     Raises:
         ValueError: If browsers do not show this kind of file.
@@ -118,6 +123,7 @@ def picture(path: PathLike, caption: str) -> str:
         raise ValueError(f"{path}: a page shows {' and '.join(_TYPES)} files")
     content = base64.b64encode(path.read_bytes()).decode("ascii")
     return (
-        f'<figure><img alt="{escape(caption)}" src="data:{kind};base64,{content}">'
+        f'<figure><img style="max-width: min(100%, {width}rem)" alt="{escape(caption)}" '
+        f'src="data:{kind};base64,{content}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

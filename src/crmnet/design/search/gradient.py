@@ -50,7 +50,8 @@ class Gradient:
                 "--method gradient needs ledidi, which is not installed: pip install "
                 "'crmnet[design]'"
             )
-        if (problem.flanks.left, problem.flanks.right) != (ADAPTER_5, ADAPTER_3):
+        both = (problem.flanks.left, problem.flanks.right) == (ADAPTER_5, ADAPTER_3)
+        if not (both or problem.oracle.bare):
             raise ValueError("--method gradient needs both adapters; choose another method")
         chains = np.arange(problem.starts.chains)
         fitness = problem.fitness(problem.starts.tokens, chains)[:, None]
@@ -90,7 +91,9 @@ class Gradient:
 
         starts, predictor = problem.starts, problem.oracle.predictor
         length = int(starts.lengths[chain])
-        network = Utility(predictor.module(insert_only=True), problem, float(starts.target[chain]))
+        bare = problem.oracle.bare
+        module = predictor.model if bare else predictor.module(insert_only=True)
+        network: nn.Module = Utility(module, problem, float(starts.target[chain]))
         network = network.to(predictor.device).eval()
         x_BCL = one_hot(torch.from_numpy(starts.tokens[chain : chain + 1, :length].copy()))
         x_BCL = x_BCL.to(predictor.device)
