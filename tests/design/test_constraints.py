@@ -254,7 +254,7 @@ def test_names_of_motifs_and_enzymes():
     assert find_pattern("tatawr").bases == "TATAWR"
     with pytest.raises(ValueError, match=r"'REBB1' is neither .*did you mean 'REB1'"):
         find_pattern("REBB1")
-    with pytest.raises(ValueError, match="'EcoR1' is not .*'EcoRI'"):
+    with pytest.raises(ValueError, match=r"'EcoR1' is not .*'EcoRI'"):
         enzyme_pattern("EcoR1")
     assert enzyme_pattern("ecori").name == "EcoRI"
     assert enzyme_sites()["NotI"] == "GCGGCCGC"

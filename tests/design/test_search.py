@@ -90,15 +90,16 @@ def test_the_same_seed_gives_the_same_designs_and_another_does_not_have_to(metho
 def test_designs_from_one_start_move_apart(method):
     starts = random_starts(chains=1)
     task = problem(distance=8)
-    task = Problem(
-        starts.take(np.zeros(4, dtype=int)), task.oracle, task.objective, distance=8
-    )
+    task = Problem(starts.take(np.zeros(4, dtype=int)), task.oracle, task.objective, distance=8)
     found = search(task, SearchOptions(method, 60))
     pool = np.concatenate([found.best, found.pool])
     fitness = np.concatenate([found.fitness, found.pool_fitness])
     far = [pool[np.argmax(fitness)]]
     for row in np.argsort(-fitness):
-        if fitness[row] > INFEASIBLE / 2 and distances(pool[row : row + 1], np.array(far)).min() >= 8:
+        if (
+            fitness[row] > INFEASIBLE / 2
+            and distances(pool[row : row + 1], np.array(far)).min() >= 8
+        ):
             far.append(pool[row])
     assert len(far) >= 4
 

@@ -23,11 +23,13 @@ from crmnet.design.constraints import (
     distances,
 )
 from crmnet.design.objective import Objective
-from crmnet.design.scorer import ROWS, Scorer
+from crmnet.design.scorer import ROWS, Assessment, Scorer
 from crmnet.sequence import N_TOKEN, Lengths, Tokens
 
 INFEASIBLE = -1e6
 """Fitness of a candidate that violates a constraint, before the violation is subtracted."""
+FLAGGED = 10.0
+"""Violation of a flagged candidate at the limit of the training distribution."""
 DESCENT_STEPS = 200
 """Largest number of substitutions with which a start reaches the constraints."""
 PROTECTION = "--protect"
@@ -116,15 +118,27 @@ class Problem:
         return total
 
     def fitness(self, tokens: Tokens, chain: Integers, anchors: Tokens | None = None) -> Floats:
-        """``(N,)``: the score, or INFEASIBLE minus the violation."""
+        """``(N,)``: the score, or INFEASIBLE minus the violation.
+
+        A candidate that the oracle calls unlike its training data counts as a violation.
+        """
         violation = self.violation(tokens, chain, anchors)
         found = INFEASIBLE - violation
         met = np.nonzero(violation == 0)[0]
         for first in range(0, len(met), ROWS):
             rows = met[first : first + ROWS]
             assessment = self.oracle.assess(self.constructs(tokens[rows], chain[rows]))
-            found[rows] = self.objective.score(assessment, self.starts.target[chain[rows]])
+            score = self.objective.score(assessment, self.starts.target[chain[rows]])
+            found[rows] = np.where(
+                self.is_flagged(assessment),
+                INFEASIBLE - FLAGGED * assessment.unfamiliarity,
+                score,
+            )
         return found
+
+    def is_flagged(self, assessment: Assessment) -> Booleans:
+        """``(N,)``: which candidates the oracle calls unlike its training data, if that counts."""
+        return (assessment.unfamiliarity > 1) & (self.objective.unlike > 0)
 
     def values(self, scorer: Scorer, tokens: Tokens, chain: Integers) -> Floats:
         """``(N,)`` values of the objective by a model."""

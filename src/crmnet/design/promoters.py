@@ -213,8 +213,7 @@ def _score_of_usable(problem: Problem, tokens: Tokens, chain: Integers) -> Float
     if len(met):
         assessment = problem.oracle.assess(problem.constructs(tokens[met], chain[met]))
         score[met] = problem.objective.score(assessment, problem.starts.target[chain[met]])
-        if problem.objective.unlike > 0:
-            score[met[assessment.unfamiliarity > 1]] = -np.inf
+        score[met[problem.is_flagged(assessment)]] = -np.inf
     return score
 
 

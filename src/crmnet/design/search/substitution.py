@@ -52,7 +52,7 @@ class Substitution:
         changed, row = neighbours(own, editable)
         found = problem.fitness(changed, chains[owner[row]], anchors)
         # Chains that are too near to one another must not all choose the same way out.
-        found += np.where(found <= INFEASIBLE, 0.5 * rng.random(len(found)), 0)
+        found += np.where(found <= INFEASIBLE, 1e-3 * rng.random(len(found)), 0)
         joint, joint_row = _together(own, own_fitness, changed, row, found)
         joint_fitness = problem.fitness(joint, chains[owner[joint_row]], anchors)
         pool = np.concatenate([own, changed, joint])
