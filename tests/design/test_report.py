@@ -49,7 +49,8 @@ def test_tables_and_fasta_hold_the_designs(written):
     table = rows(folder / "designs.tsv")
     assert [row["sequence"] for row in table] == designs.sequences
     assert [float(row["gap"]) for row in table] == pytest.approx(designs.gap, abs=6e-4)
-    records = {r.id: str(r.seq) for r in SeqIO.parse(folder / "designs.fasta", "fasta")}
+    with (folder / "designs.fasta").open() as file:
+        records = {record.id: str(record.seq) for record in SeqIO.parse(file, "fasta")}
     assert records == dict(zip(designs.ids, designs.sequences, strict=True))
 
 
@@ -80,7 +81,8 @@ def test_the_path_of_edits_reproduces_each_design(written):
 
 def test_genbank_parses_back_with_its_features(written):
     folder, designs = written
-    records = list(SeqIO.parse(folder / "designs.gb", "genbank"))
+    with (folder / "designs.gb").open() as file:
+        records = list(SeqIO.parse(file, "genbank"))
     assert [record.id for record in records] == designs.ids
     for record, insert in zip(records, designs.sequences, strict=True):
         parts = {f.qualifiers["label"][0]: f for f in record.features if f.type != "protein_bind"}
