@@ -103,6 +103,7 @@ def choose_panel(oracle: Scorer, judge: Scorer, ranker: Scorer, media: Sequence[
             "oracle and judge are members of one ensemble and share its training labels, up to "
             "the rows that each holds out"
         )
+    notes += _error_correlations(oracle, judge)
     if not ranker.knows(media):
         notes.append(f"{ranker.name} does not predict the media of the goal; the judge ranks")
         ranker = judge
@@ -117,6 +118,20 @@ def choose_panel(oracle: Scorer, judge: Scorer, ranker: Scorer, media: Sequence[
             "training data"
         )
     return Panel(oracle, judge, ranker, shared, tuple(notes))
+
+
+def _error_correlations(oracle: Scorer, judge: Scorer) -> list[str]:
+    """How the errors of oracle and judge correlate on test sets, by the models' cards."""
+    lines = []
+    for one, other in ((oracle, judge), (judge, oracle)):
+        card = one.predictor.card
+        for name, found in (card.error_correlations if card else {}).get(other.name, {}).items():
+            ends = "" if found.low is None else f" [{found.low:.2f}, {found.high:.2f}]"
+            lines.append(
+                f"errors of {one.name} and {other.name} on {name} correlate with r "
+                f"{found.value:.2f}{ends} (n {found.n:,} in {found.families:,} families)"
+            )
+    return list(dict.fromkeys(lines))
 
 
 def shared_labels(oracle: Scorer, judge: Scorer) -> str:

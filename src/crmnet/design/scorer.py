@@ -24,8 +24,8 @@ from crmnet.statistics.uncertainty import (
     InputLimits,
     Interval,
     Trust,
+    composition_distance,
     reasons_unlike,
-    unfamiliarity,
 )
 
 Z90 = 1.645
@@ -97,12 +97,13 @@ class Scorer:
 
     def knows_uncertainty(self, medium: str) -> bool:
         """Whether the half width of a prediction differs from promoter to promoter."""
-        model = self.predictor.model
+        model, interval = self.predictor.model, self.intervals.get(medium)
+        if interval is not None and interval.distance_slope > 0:
+            return True
         if not isinstance(model, Ensemble):
             return False
         views = len(model.members) * (1 + model.reverse_complement)
-        slope = self.intervals[medium].slope if medium in self.intervals else 1.0
-        return views > 1 and slope > 0
+        return views > 1 and (interval is None or interval.slope > 0)
 
     def _is_ensemble(self) -> bool:
         return isinstance(self.predictor.model, Ensemble)
@@ -123,17 +124,28 @@ class Scorer:
             expression, spread = self.predictor.predict_with_spread(constructs)
         else:
             expression = self.predictor.predict_tokens(constructs)
+        distance = np.zeros(len(constructs))
+        if self.familiar is not None:
+            distance = composition_distance(self.familiar, constructs)
         wide = np.zeros(expression.shape)
         for column, medium in enumerate(self.media):
+            own = np.zeros(len(constructs)) if spread is None else spread[:, column]
             if medium in self.intervals:
-                own = np.zeros(len(constructs)) if spread is None else spread[:, column]
-                wide[:, column] = self.intervals[medium].half_width(own)
-            elif spread is not None:
-                wide[:, column] = Z90 * spread[:, column]
-        ratio = np.zeros(len(constructs))
-        if self.familiar is not None and len(constructs):
-            ratio = unfamiliarity(self.familiar, constructs, self._spreads(spread))
+                wide[:, column] = self.intervals[medium].half_width(own, distance)
+            else:
+                wide[:, column] = Z90 * own
+        ratio = self._unfamiliarity(distance, self._spreads(spread))
         return Assessment(self.media, expression.astype(float), wide, ratio)
+
+    def _unfamiliarity(self, distance: Floats, spread: Mapping[str, np.ndarray]) -> Floats:
+        """``(N,)`` largest ratio of composition or disagreement to its limit."""
+        if self.familiar is None:
+            return np.zeros(len(distance))
+        ratio: Floats = distance / self.familiar.composition
+        for medium, limit in self.familiar.spread.items():
+            if medium in spread:
+                ratio = np.maximum(ratio, spread[medium] / limit)
+        return ratio
 
     def flags(self, constructs: sequence.Tokens) -> list[str]:
         """Why each construct is unlike the training data, as in ``crmnet predict``."""

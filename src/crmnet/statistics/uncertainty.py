@@ -445,24 +445,6 @@ def reasons_unlike(
     ]
 
 
-def unfamiliarity(
-    familiar: InputLimits, tokens: npt.ArrayLike, spread: Mapping[str, npt.ArrayLike]
-) -> Floats:
-    """How close each row comes to the limits of composition and of disagreement, ``(N,)``.
-
-    The largest ratio of a value to its limit: above 1, :func:`reasons_unlike` flags the row.
-    """
-    tokens = as_tokens(tokens)
-    distance = _distance(
-        pair_shares(tokens), np.asarray(familiar.pairs), np.asarray(familiar.precision)
-    )
-    ratio: Floats = distance / familiar.composition
-    for medium, limit in familiar.spread.items():
-        if medium in spread:
-            ratio = np.maximum(ratio, np.asarray(spread[medium]) / limit)
-    return ratio
-
-
 def pair_shares(tokens: npt.ArrayLike) -> Floats:
     """Fraction of each pair of neighbouring bases among the known pairs of a row: ``(N, 16)``."""
     tokens = as_tokens(tokens)
