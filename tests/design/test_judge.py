@@ -10,7 +10,7 @@ from crmnet.design import judge
 from crmnet.design.judge import choose_panel, open_scorer, shared_labels
 from crmnet.design.scorer import Scorer
 from crmnet.runs.record import SKETCH
-from design.toys import Linear, linear_predictor
+from toys import Linear, linear_predictor
 
 
 def scorer(seed, *data, name="toy", media=("complex",), members=1):

@@ -11,7 +11,7 @@ from crmnet.design.objective import Objective
 from crmnet.design.presets import PRESETS, preset
 from crmnet.design.problem import Problem, feasible_starts
 from crmnet.design.scorer import Scorer
-from design.toys import linear_predictor, random_starts
+from toys import linear_predictor, random_starts
 
 
 def test_the_names_are_those_of_the_option():

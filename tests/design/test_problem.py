@@ -23,7 +23,7 @@ from crmnet.design.starts import (
     parse_positions,
 )
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
-from design.toys import linear_predictor, random_starts
+from toys import linear_predictor, random_starts
 
 MAXIMISE = Objective("maximise", "complex")
 

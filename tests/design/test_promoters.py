@@ -14,7 +14,7 @@ from crmnet.design.run import SearchOptions
 from crmnet.design.scorer import Scorer
 from crmnet.sequence import decode, encode
 from crmnet.statistics.uncertainty import fit_input_limits
-from design.toys import Linear, linear_predictor, random_starts
+from toys import Linear, linear_predictor, random_starts
 
 HIGH = Objective("maximise", "complex")
 RULES = Rules((GcRange(0.3, 0.7), MaxRun(4), AvoidSites(enzyme_pattern("EcoRI"))))

@@ -15,7 +15,7 @@ from crmnet.design.report import FILES, confirmed_line, summary_lines, write_des
 from crmnet.design.run import SearchOptions, search
 from crmnet.design.starts import StartOptions
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
-from design.toys import linear_predictor
+from toys import linear_predictor
 
 GOAL = Objective("maximise", "complex")
 FLANKS = Flanks(primer_5="GGTCAC", primer_3="TTGACC")

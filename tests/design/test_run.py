@@ -15,7 +15,7 @@ from crmnet.design.objective import Objective
 from crmnet.design.problem import Problem
 from crmnet.design.run import Record, SearchOptions, record_in, search
 from crmnet.design.scorer import Scorer
-from design.toys import linear_predictor, random_starts
+from toys import linear_predictor, random_starts
 
 SETTINGS = {"oracle": "toy", "n": 4, "forbid": ["EcoRI"]}
 

@@ -11,7 +11,7 @@ from crmnet.design.run import SearchOptions, search
 from crmnet.design.scorer import Scorer
 from crmnet.design.search import METHODS
 from crmnet.sequence import decode
-from design.toys import Linear, linear_predictor, random_starts
+from toys import Linear, linear_predictor, random_starts
 
 RULES = (
     GcRange(0.4, 0.5),

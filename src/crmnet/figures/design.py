@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from crmnet.figures.style import BLUE, DASHED, GREY, GRID, ORANGE
 
@@ -51,6 +52,7 @@ def search_lines(ax: Axes, history: npt.ArrayLike) -> None:
     ax.plot(steps[started], np.nanmean(history[started], axis=1), color=BLUE, linewidth=1.8,
             label="mean of all searches")  # fmt: skip
     ax.set(xlabel="step", ylabel="best score so far", title="Search")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=GRID, linewidth=0.7)
     ax.legend(loc="lower right", fontsize=8)
 
@@ -62,5 +64,6 @@ def path_lines(ax: Axes, values: Sequence[npt.ArrayLike], unit: str) -> None:
         ax.plot(np.arange(len(value)), value, color=ORANGE, linewidth=0.8, alpha=0.7)
     suffix = f" ({unit})" if unit else ""
     ax.set(xlabel="edits", title="Path of edits")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylabel(f"value by the oracle{suffix}")
     ax.grid(axis="y", color=GRID, linewidth=0.7)

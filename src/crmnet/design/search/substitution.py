@@ -28,7 +28,7 @@ class Substitution:
     width: int = 1
     steps: int = 30
     min_gain: float = 0.005
-    """A chain ends when its best design improves by less."""
+    """A chain ends when its best design improves by less; each edit has to gain as much."""
 
     def begin(self, problem: Problem, rng: np.random.Generator) -> Arrays:
         """All designs of a chain are its start."""
@@ -58,11 +58,14 @@ class Substitution:
         pool = np.concatenate([own, changed, joint])
         fitness = np.concatenate([own_fitness, found, joint_fitness])
         of_chain = np.concatenate([owner, owner[row], owner[joint_row]])
+        changes = (joint != own[joint_row]).sum(axis=1)
+        # Of designs that are about as good, the one with fewer edits.
+        cost = np.concatenate([np.zeros(len(own) + len(changed)), self.min_gain * (changes - 1)])
         tokens, best = state["tokens"].copy(), state["fitness"].copy()
         active = state["active"].copy()
         for number, chain in enumerate(chains.tolist()):
             members = np.nonzero(of_chain == number)[0]
-            kept = _best_distinct(pool[members], fitness[members], self.width)
+            kept = _best_distinct(pool[members], fitness[members] - cost[members], self.width)
             new = pool[members][kept]
             gained = fitness[members][kept[0]] - best[chain, 0]
             active[chain] = gained > self.min_gain

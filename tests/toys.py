@@ -1,4 +1,4 @@
-"""Models of the design tests whose best sequences are known."""
+"""Models whose best sequences are known, for the tests of designs."""
 
 import numpy as np
 import torch
