@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from crmnet.design.constraints import GcRange, MaxRun, distances
+from crmnet.design.neighbours import neighbours
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, KeepSite, find_pattern, iupac_pattern
-from crmnet.design.problem import INFEASIBLE, Problem, feasible_starts, neighbours
+from crmnet.design.problem import INFEASIBLE, Problem, feasible_starts
 from crmnet.design.run import SearchOptions, search
 from crmnet.design.scorer import Scorer
 from crmnet.design.search import METHODS
@@ -107,7 +108,7 @@ def test_designs_from_one_start_move_apart(method):
 def test_neighbours_are_all_single_substitutions():
     tokens = np.array([[0, 1, 4], [2, 3, 0]], dtype=np.uint8)
     editable = np.array([[True, False, True], [True, True, True]])
-    changed, row = neighbours(tokens, editable)
+    changed, row, _, _ = neighbours(tokens, editable)
     assert decode(changed[row == 0], [3] * 3) == ["CCN", "GCN", "TCN"]  # an N is not changed
     assert sorted(decode(changed[row == 1])) == sorted(
         ["ATA", "CTA", "TTA", "GAA", "GCA", "GGA", "GTC", "GTG", "GTT"]

@@ -64,9 +64,9 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "compare": compare.compare,
     "ablate": ablate.ablate,
     "explain": explain.explain,
-    "design": design.design,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
     "mutate": mutate.mutate,
+    "design": design.design,
     "evolve": {
         "robustness": evolve.robustness,
         "trajectories": evolve.trajectories,

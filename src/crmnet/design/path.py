@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
+from crmnet.design.neighbours import describe_change
 from crmnet.design.problem import Problem
-from crmnet.sequence import LETTERS, Tokens
+from crmnet.sequence import Tokens
 
 
 class Path(NamedTuple):
@@ -30,7 +31,7 @@ class Path(NamedTuple):
     def changes(self) -> list[str]:
         """The edits as ``35A>G``, positions from 1 on the insert."""
         return [
-            f"{position + 1}{LETTERS[old]}>{LETTERS[new]}"
+            describe_change(position + 1, old, new)
             for position, old, new in zip(self.position, self.before, self.after, strict=True)
         ]
 

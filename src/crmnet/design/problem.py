@@ -22,6 +22,7 @@ from crmnet.design.constraints import (
     MaxEdits,
     distances,
 )
+from crmnet.design.neighbours import neighbours
 from crmnet.design.objective import Objective
 from crmnet.design.scorer import ROWS, Assessment, Scorer
 from crmnet.sequence import N_TOKEN, Lengths, Tokens
@@ -150,21 +151,6 @@ class Problem:
         return replace(self, starts=self.starts.take(chains))
 
 
-def neighbours(tokens: Tokens, editable: Booleans) -> tuple[Tokens, Integers]:
-    """All single substitutions at the editable positions of inserts ``(C, W)``.
-
-    Returns:
-        ``(K, W)``, in the order of inserts, positions and bases, and the insert of each, ``(K,)``.
-    """
-    row, position = np.nonzero(editable & (tokens != N_TOKEN))
-    row, position = np.repeat(row, 3), np.repeat(position, 3)
-    step = np.tile(np.arange(1, 4, dtype=np.uint8), len(row) // 3)
-    changed = tokens[row]
-    places = np.arange(len(row))
-    changed[places, position] = (changed[places, position] + step) % np.uint8(N_TOKEN)
-    return changed, row
-
-
 def feasible_starts(problem: Problem, seed: int) -> Problem:
     """The problem with starts that meet all constraints, each near the given one.
 
@@ -191,7 +177,8 @@ def descend(problem: Problem, rng: np.random.Generator) -> tuple[Tokens, Integer
         active = chains[violation > 0]
         if not len(active):
             break
-        changed, row = neighbours(tokens[active], problem.starts.editable[active])
+        nearby = neighbours(tokens[active], problem.starts.editable[active])
+        changed, row = nearby.tokens, nearby.row
         if not len(row):
             break
         found = problem.violation(changed, active[row])

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import nn
 
 from crmnet import sequence
 from crmnet.arrays import Floats
+from crmnet.design.neighbours import as_predictor
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import INSERT
@@ -163,17 +163,6 @@ class Scorer:
     def trust(self, constructs: sequence.Tokens) -> Trust | None:
         """Intervals and percentiles, as in ``crmnet predict``; None without calibration."""
         return self.predictor.assess_tokens(constructs).trust
-
-
-def as_predictor(module: nn.Module, length: int) -> Predictor:
-    """A predictor of a module that takes one-hot ``(B, 4, length)``."""
-    parameter = next(module.parameters(), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
-    module = module.eval()
-    with torch.inference_mode():
-        outputs = module(torch.zeros(1, 4, length, device=device)).shape[1]
-    media = ["output"] if outputs == 1 else [f"output_{n}" for n in range(1, outputs + 1)]
-    return Predictor(module, media, device, length=length)
 
 
 def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Scorer]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
-from crmnet.design.problem import INFEASIBLE, Problem, neighbours
+from crmnet.design.neighbours import Neighbours, neighbours
+from crmnet.design.problem import INFEASIBLE, Problem
 from crmnet.design.search.method import Arrays, anchors_of, fitness_of, flat, sorted_state
 from crmnet.sequence import Tokens
 
@@ -47,13 +48,14 @@ class Substitution:
         anchors = anchors_of(problem, state)
         chains = np.nonzero(state["active"])[0]
         own, owner = flat(state["tokens"][chains])
-        own_fitness = fitness_of_rows(problem, own, chains[owner], anchors, state, chains)
+        own_fitness = _present_fitness(problem, own, chains[owner], anchors, state, chains)
         editable = problem.starts.editable[chains[owner]]
-        changed, row = neighbours(own, editable)
+        nearby = neighbours(own, editable)
+        changed, row = nearby.tokens, nearby.row
         found = problem.fitness(changed, chains[owner[row]], anchors)
         # Chains that are too near to one another must not all choose the same way out.
         found += np.where(found <= INFEASIBLE, 1e-3 * rng.random(len(found)), 0)
-        joint, joint_row = _together(own, own_fitness, changed, row, found)
+        joint, joint_row = _together(own, nearby, found - own_fitness[row])
         joint_fitness = problem.fitness(joint, chains[owner[joint_row]], anchors)
         pool = np.concatenate([own, changed, joint])
         fitness = np.concatenate([own_fitness, found, joint_fitness])
@@ -80,7 +82,7 @@ class Substitution:
         return not state["active"].any()
 
 
-def fitness_of_rows(
+def _present_fitness(
     problem: Problem,
     own: Tokens,
     chain: Integers,
@@ -95,12 +97,9 @@ def fitness_of_rows(
     return problem.fitness(own, chain, anchors)
 
 
-def _together(
-    own: Tokens, own_fitness: Floats, changed: Tokens, row: Integers, found: Floats
-) -> tuple[Tokens, Integers]:
+def _together(own: Tokens, nearby: Neighbours, gain: Floats) -> tuple[Tokens, Integers]:
     """The best improving substitutions of each design at different positions, several at once."""
-    position = (changed != own[row]).argmax(axis=1)
-    gain = found - own_fitness[row]
+    changed, row, position = nearby.tokens, nearby.row, nearby.position
     order = np.lexsort((-gain, row))
     order = order[gain[order] > 0]
     keys = row[order] * own.shape[1] + position[order]
