@@ -10,7 +10,17 @@ import pytest
 import crmnet
 
 HEAVY = ("torch", "numpy", "polars", "pydantic", "scipy", "lightning", "matplotlib")
-NAMES = {"Dataset", "Predictor", "attribute", "evaluate", "evolve", "mutate", "simulate", "train"}
+NAMES = {
+    "Dataset",
+    "Predictor",
+    "attribute",
+    "design_promoters",
+    "evaluate",
+    "evolve",
+    "mutate",
+    "simulate",
+    "train",
+}
 
 
 def python(code):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
     from crmnet.design.evolve import evolve
     from crmnet.design.mutate import mutate
+    from crmnet.design.promoters import design_promoters
     from crmnet.evaluation.evaluate import evaluate
     from crmnet.interpretation.attribute import attribute
     from crmnet.prediction.predictor import Predictor
@@ -33,6 +34,7 @@ __all__ = [
     "Predictor",
     "__version__",
     "attribute",
+    "design_promoters",
     "evaluate",
     "evolve",
     "mutate",
@@ -44,6 +46,7 @@ _MODULES = {
     "Dataset": "crmnet.data.dataset",
     "Predictor": "crmnet.prediction.predictor",
     "attribute": "crmnet.interpretation.attribute",
+    "design_promoters": "crmnet.design.promoters",
     "evaluate": "crmnet.evaluation.evaluate",
     "mutate": "crmnet.design.mutate",
     "evolve": "crmnet.design.evolve",

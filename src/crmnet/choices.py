@@ -52,5 +52,14 @@ Strand = Literal["+", "-", "both"]
 Evolution = Literal["up", "down", "conflict", "drift", "neutral"]
 """How promoters evolve; see :mod:`crmnet.design.trajectories`."""
 
+Goal = Literal["maximise", "minimise", "target", "separate"]
+"""Goals of a design; see :class:`crmnet.design.objective.Objective`."""
+
+SearchMethod = Literal["greedy", "beam", "genetic", "annealing", "gradient"]
+"""Methods that search for designs; see :mod:`crmnet.design.search`."""
+
+SynthesisPreset = Literal["twist", "idt", "salis"]
+"""Limits of DNA synthesis; see :mod:`crmnet.design.presets`."""
+
 PictureFormat = Literal["png", "svg", "pdf"]
 """File formats of figures."""

@@ -73,6 +73,7 @@ REPLACING = [
     "evolve trajectories run rows.tsv --medium complex -o rows.tsv",
     "evolve conservation run rows.tsv --medium complex -o rows.tsv",
     "evolve archetypes run rows.tsv --medium complex -o rows.tsv",
+    "design --maximise complex --oracle run --judge run --start rows.tsv -o rows.tsv",
 ]
 
 
@@ -102,6 +103,7 @@ EXISTING = {
     "evaluate --predictions predictions.tsv --resamples 10 -o out": "out/metrics.json",
     "explain run rows.tsv --medium complex -o out": "out/logos-3.png",
     "compare run --data data -o out": "out/compare.csv",
+    "design --maximise complex --oracle run --judge run --rank-by run -o out": "out/designs.tsv",
     "data check data -o out": "out/check.json",
     "data split data -o out --held-out other": "out",
     "data split data -o other --held-out out": "out",

@@ -23,6 +23,7 @@ from crmnet.cli import (
     compare,
     data,
     demo,
+    design,
     evaluate,
     evolve,
     explain,
@@ -65,6 +66,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     "explain": explain.explain,
     "motifs": {"discover": motifs.discover, "scan": motifs.scan, "match": motifs.match},
     "mutate": mutate.mutate,
+    "design": design.design,
     "evolve": {
         "robustness": evolve.robustness,
         "trajectories": evolve.trajectories,

@@ -1,0 +1,96 @@
+"""What a design reads: promoters to start from, and sequences to stay away from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crmnet import sequence
+from crmnet.data.dataset import is_dataset
+from crmnet.data.opening import is_public_dataset, open_data
+from crmnet.data.sequences import read_promoters
+from crmnet.design.starts import Given, given_inserts
+from crmnet.files import PathLike
+from crmnet.sequence import Flanks, Iupac, Lengths, Preparation, Tokens
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the sequences of a file are read."""
+
+    flanks: Flanks = "auto"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    iupac: Iupac = "error"
+    length: int = sequence.LENGTH
+    """Positions of the network's input."""
+
+
+def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
+    """The promoters of a file, a data set folder or a fetched public data set.
+
+    Raises:
+        FileNotFoundError: If there is no such file or data set.
+        ValueError: If a sequence cannot be read or is too long; names file and line.
+    """
+    if is_dataset(path) or is_public_dataset(path):
+        tokens = _dataset_tokens(path)
+        return given_inserts(tokens), Preparation(total=len(tokens))
+    promoters = read_promoters(
+        path, flanks=reading.flanks, length=reading.length, columns=reading.columns,
+        iupac=reading.iupac, measured=False,
+    )  # fmt: skip
+    return given_inserts(promoters.tokens, promoters.ids, promoters.given), promoters.preparation
+
+
+def read_references(path: PathLike) -> Tokens:
+    """Distinct inserts ``(R, W)`` of a file of sequences, a data set folder or a public data set.
+
+    A sequence that is longer than an insert is read in windows of 80 bases, one for each position.
+
+    Raises:
+        FileNotFoundError: If there is no such file or data set.
+        ValueError: If a sequence cannot be read; names file and line.
+    """
+    if is_dataset(path) or is_public_dataset(path):
+        inserts, lengths = sequence.inserts(_dataset_tokens(path))
+    else:
+        promoters = read_promoters(path, length=None, measured=False)
+        inserts, lengths = sequence.inserts(promoters.tokens)
+    longest = sequence.insert_window()
+    is_long = lengths > longest
+    parts = [inserts[~is_long, : min(longest, inserts.shape[1])]]
+    parts += [_windows(insert[:size]) for insert, size in zip(
+        inserts[is_long], lengths[is_long].tolist(), strict=True)]  # fmt: skip
+    width = max(part.shape[1] for part in parts)
+    padded = [
+        np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=sequence.N_TOKEN)
+        for part in parts
+    ]
+    return np.unique(np.concatenate(padded), axis=0)
+
+
+def _windows(insert: Tokens) -> Tokens:
+    """All windows of the usual length of an insert, ``(R, 80)``."""
+    return np.lib.stride_tricks.sliding_window_view(insert, sequence.INSERT).copy()
+
+
+def _dataset_tokens(path: PathLike) -> Tokens:
+    with open_data(path) as dataset:
+        return np.unique(np.asarray(dataset.tokens[:]), axis=0)
+
+
+def one_origin(given: Given | None) -> int:
+    """Number, on the sequences as given, of the first base of the inserts.
+
+    Raises:
+        ValueError: If it differs between the sequences.
+    """
+    first: Lengths = np.ones(1, dtype=np.int64) if given is None else np.unique(given.first)
+    if len(first) > 1:
+        raise ValueError(
+            "--protect counts positions on the sequences as given, but some begin with an adapter "
+            "and others with their insert; give all as inserts"
+        )
+    return int(first[0])

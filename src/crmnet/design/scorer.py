@@ -1,0 +1,221 @@
+"""Models that judge candidates: expression, its uncertainty, distance from the training data.
+
+A :class:`Scorer` wraps a :class:`~crmnet.prediction.predictor.Predictor`, or any module that takes
+one-hot constructs ``(B, 4, L)``. :func:`held_out_member` splits an ensemble into an oracle and a
+judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from crmnet import sequence
+from crmnet.arrays import Floats
+from crmnet.design.neighbours import as_predictor
+from crmnet.models.ensemble import Ensemble, Member
+from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import INSERT
+from crmnet.statistics.uncertainty import (
+    InputLimits,
+    Interval,
+    Trust,
+    composition_distance,
+    reasons_unlike,
+)
+
+Z90 = 1.645
+"""Half width of a 90 % interval of a normal distribution, in standard deviations."""
+ROWS = 8192
+"""Candidates whose constructs are in memory at a time."""
+
+
+class Assessment(NamedTuple):
+    """What a model says about N constructs."""
+
+    media: list[str]
+    expression: Floats
+    """``(N, M)``."""
+    half_width: Floats
+    """``(N, M)`` half width of the interval of a measurement; 0 if the model has no idea of it."""
+    unfamiliarity: Floats
+    """``(N,)`` largest ratio to a limit of the training distribution; 0 without limits."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model with what its card knows about uncertainty."""
+
+    predictor: Predictor
+    name: str
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """Medium → interval; for other media the spread of the members is taken."""
+    familiar: InputLimits | None = None
+    """Limits of the training distribution; None if the model is not calibrated."""
+    bare: bool = False
+    """Whether the model reads inserts alone, without adapters and padding."""
+
+    @classmethod
+    def of(
+        cls, model: Predictor | nn.Module | Scorer, name: str | None = None, length: int = INSERT
+    ) -> Scorer:
+        """A scorer of a predictor, or of a module ``(B, 4, L)`` → ``(B, M)``.
+
+        A predictor reads inserts with their adapters. A module reads the inserts alone; its outputs
+        are called ``output``, or ``output_1``, ``output_2``, ….
+
+        Args:
+            model: The model.
+            name: Its name; None means that of the predictor.
+            length: Bases of the inserts that a module reads.
+        """
+        if isinstance(model, Scorer):
+            return model
+        if not isinstance(model, Predictor):
+            return cls(as_predictor(model, length), name or "the model", bare=True)
+        predictor = model
+        calibration = predictor.card.calibration if predictor.card else None
+        if calibration is None or predictor.changed:
+            return cls(predictor, name or predictor.name or "the model")
+        return cls(
+            predictor, name or predictor.name or "the model", calibration.intervals,
+            calibration.familiar,
+        )  # fmt: skip
+
+    @property
+    def media(self) -> list[str]:
+        """Names of the outputs."""
+        return self.predictor.media
+
+    def knows(self, media: Sequence[str]) -> bool:
+        """Whether the model has all of these media."""
+        return set(media) <= set(self.media)
+
+    def knows_uncertainty(self, medium: str) -> bool:
+        """Whether the half width of a prediction differs from promoter to promoter."""
+        model, interval = self.predictor.model, self.intervals.get(medium)
+        if interval is not None and interval.distance_slope > 0:
+            return True
+        if not isinstance(model, Ensemble):
+            return False
+        views = len(model.members) * (1 + model.reverse_complement)
+        return views > 1 and (interval is None or interval.slope > 0)
+
+    def _is_ensemble(self) -> bool:
+        return isinstance(self.predictor.model, Ensemble)
+
+    def assess(self, constructs: sequence.Tokens) -> Assessment:
+        """Assess constructs ``(N, length)``; memory does not grow with intermediate results."""
+        parts = [
+            self._assess(constructs[first : first + ROWS])
+            for first in range(0, max(len(constructs), 1), ROWS)
+        ]
+        return Assessment(
+            self.media, *(np.concatenate(column) for column in list(zip(*parts, strict=True))[1:])
+        )
+
+    def _assess(self, constructs: sequence.Tokens) -> Assessment:
+        spread = None
+        if self._is_ensemble():
+            expression, spread = self.predictor.predict_with_spread(constructs)
+        else:
+            expression = self.predictor.predict_tokens(constructs)
+        distance = np.zeros(len(constructs))
+        if self.familiar is not None:
+            distance = composition_distance(self.familiar, constructs)
+        wide = np.zeros(expression.shape)
+        for column, medium in enumerate(self.media):
+            own = np.zeros(len(constructs)) if spread is None else spread[:, column]
+            if medium in self.intervals:
+                wide[:, column] = self.intervals[medium].half_width(own, distance)
+            else:
+                wide[:, column] = Z90 * own
+        ratio = self._unfamiliarity(distance, self._spreads(spread))
+        return Assessment(self.media, expression.astype(float), wide, ratio)
+
+    def _unfamiliarity(self, distance: Floats, spread: Mapping[str, np.ndarray]) -> Floats:
+        """``(N,)`` largest ratio of composition or disagreement to its limit."""
+        if self.familiar is None:
+            return np.zeros(len(distance))
+        ratio: Floats = distance / self.familiar.composition
+        for medium, limit in self.familiar.spread.items():
+            if medium in spread:
+                ratio = np.maximum(ratio, spread[medium] / limit)
+        return ratio
+
+    def flags(self, constructs: sequence.Tokens) -> list[str]:
+        """Why each construct is unlike the training data, as in ``crmnet predict``."""
+        if self.familiar is None:
+            return [""] * len(constructs)
+        spread = self.predictor.predict_with_spread(constructs)[1] if self._is_ensemble() else None
+        reasons = reasons_unlike(self.familiar, constructs, self._spreads(spread))
+        return [";".join(of_row) for of_row in reasons]
+
+    def _spreads(self, spread: np.ndarray | None) -> dict[str, np.ndarray]:
+        if spread is None:
+            return {}
+        return {medium: spread[:, column] for column, medium in enumerate(self.media)}
+
+    def trust(self, constructs: sequence.Tokens) -> Trust | None:
+        """Intervals and percentiles, as in ``crmnet predict``; None without calibration."""
+        return self.predictor.assess_tokens(constructs).trust
+
+
+def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Scorer]:
+    """The ensemble without its last member that predicts ``media``, and this member alone.
+
+    The intervals and the limit of disagreement of the complete ensemble do not hold for its parts,
+    so the parts have neither.
+
+    Raises:
+        ValueError: If fewer than two members predict the media.
+    """
+    predictor = scorer.predictor
+    model = predictor.model
+    members = list(model.members) if isinstance(model, Ensemble) else []
+    able = [n for n, member in enumerate(members) if _predicts(member, predictor.media, media)]
+    if len(able) < 2:
+        raise ValueError(
+            f"{scorer.name} has {len(able) or 1} network for {' and '.join(media)}, so no member "
+            "can be held out as a judge; name a judge that knows the medium with --judge"
+        )
+    rest = [number for number in range(len(members)) if number != able[-1]]
+    parts = [rest, [able[-1]]]
+    names = [f"{scorer.name} without member {able[-1] + 1}", f"member {able[-1] + 1} of "
+             f"{scorer.name}"]  # fmt: skip
+    limits = None if scorer.familiar is None else scorer.familiar.model_copy(update={"spread": {}})
+    return tuple(  # type: ignore[return-value]
+        Scorer(_part(predictor, part), name, {}, limits)
+        for part, name in zip(parts, names, strict=True)
+    )
+
+
+def _predicts(member: nn.Module, own: Sequence[str], media: Sequence[str]) -> bool:
+    """Whether a member of an ensemble has outputs for all of these media."""
+    if not isinstance(member, Member):
+        return True
+    return all(member.own_columns[list(own).index(medium)] is not None for medium in media)
+
+
+def _part(predictor: Predictor, members: Sequence[int]) -> Predictor:
+    """A predictor of some members of an ensemble."""
+
+    def part(model: nn.Module) -> Ensemble:
+        assert isinstance(model, Ensemble)
+        forward_only = [new for new, old in enumerate(members) if old in model.forward_only]
+        return Ensemble(
+            [list(model.members)[number] for number in members],
+            reverse_complement=model.reverse_complement,
+            forward_only=forward_only,
+        ).eval()
+
+    fast = None if predictor.fast is None else part(predictor.fast)
+    records = [predictor.records[number] for number in members] if predictor.records else ()
+    return replace(
+        predictor, model=part(predictor.model), fast=fast, card=None, name=None, records=records,
+        built_from=None, stamp=None,
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Which labels oracle and judge share, and who judges a medium that only one of them knows."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from crmnet.data.sketch import Sketch
+from crmnet.design import judge
+from crmnet.design.judge import choose_panel, open_scorer, shared_labels
+from crmnet.design.scorer import Scorer
+from crmnet.runs.record import SKETCH
+from toys import Linear, linear_predictor
+
+
+def scorer(seed, *data, name="toy", media=("complex",), members=1):
+    predictor = linear_predictor(seed, media, members)
+    predictor.records = [SimpleNamespace(data=entry) for entry in data]
+    return Scorer.of(predictor, name)
+
+
+def sketch(seed, rows=400):
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(4, size=(rows, 80), dtype=np.uint8)
+    return Sketch.of(tokens).to_text()
+
+
+def test_one_model_in_two_roles():
+    assert "are the same model" in shared_labels(scorer(1), scorer(1))
+
+
+def test_models_without_records():
+    known = scorer(1, {"fingerprint": "a", "name": "rows"})
+    assert "is unknown: a model has no record" in shared_labels(known, scorer(2))
+
+
+def test_a_common_training_set():
+    one = scorer(1, {"fingerprint": "a", "name": "rows"}, {"fingerprint": "b", "name": "more"})
+    two = scorer(2, {"fingerprint": "b", "name": "more"})
+    assert shared_labels(one, two) == (
+        "oracle and judge share training labels: both learned from more"
+    )
+
+
+def test_a_pupil_and_its_teacher():
+    teacher = scorer(1, {"fingerprint": "a", "name": "rows"})
+    labels = {"fingerprint": "b", "name": "soft", "labelled_by": teacher.predictor.identity}
+    pupil = scorer(2, labels)
+    assert "the oracle learned from the judge's predictions" in shared_labels(pupil, teacher)
+    assert "the judge learned from the oracle's predictions" in shared_labels(teacher, pupil)
+    third = scorer(3, {"fingerprint": "c", "name": "measured"})
+    assert shared_labels(pupil, third) == (
+        "oracle and judge share no label: those of the oracle are predictions of another model, "
+        "those of the judge are not"
+    )
+
+
+def test_sketches_of_training_rows():
+    one = scorer(1, {"fingerprint": "a", "name": "one", SKETCH: sketch(1)})
+    other = scorer(2, {"fingerprint": "b", "name": "two", SKETCH: sketch(2)})
+    assert "share no training promoter, as far as a sample" in shared_labels(one, other)
+    half = Sketch.from_text(sketch(1)).merged(Sketch.from_text(sketch(3))).to_text()
+    both = scorer(3, {"fingerprint": "c", "name": "both", SKETCH: half})
+    assert "about 1e+02 % of the promoters of the smaller" in shared_labels(one, both)
+    bare = scorer(4, {"fingerprint": "d", "name": "bare"})
+    assert "whether these share rows is unknown" in shared_labels(one, bare)
+
+
+def test_a_member_judges_a_medium_that_the_judge_lacks():
+    data = {"fingerprint": "a", "name": "rows"}
+    both = scorer(1, data, data, data, name="wide", media=("complex", "dream"), members=3)
+    narrow = scorer(9, {"fingerprint": "b", "name": "other"}, name="narrow")
+    panel = choose_panel(both, narrow, narrow, ["dream"])
+    assert panel.oracle.name == "wide without member 3"
+    assert panel.judge.name == "member 3 of wide"
+    assert panel.ranker is panel.judge
+    assert "members of one ensemble and share its training labels" in panel.shared
+    assert panel.notes[0].startswith("narrow does not predict dream: wide without member 3 opti")
+    # The other way round, the judge's ensemble takes both roles.
+    panel = choose_panel(narrow, both, both, ["dream"])
+    assert (panel.oracle.name, panel.ranker.name) == ("wide without member 3", "wide")
+    with pytest.raises(ValueError, match=r"neither narrow .complex. nor narrow .* predicts grape"):
+        choose_panel(narrow, narrow, narrow, ["grape"])
+
+
+def test_notes_on_what_the_oracle_does_not_know():
+    one, other = scorer(1, name="one"), scorer(2, name="other")
+    panel = choose_panel(one, other, other, ["complex"])
+    assert any("one has the same uncertainty for every promoter" in note for note in panel.notes)
+    assert any("one is not calibrated" in note for note in panel.notes)
+
+
+def test_a_missing_default_model_names_the_option(monkeypatch):
+    monkeypatch.setattr(judge, "ORACLE", "yeast-absent")
+    message = "yeast-absent, the default oracle, is not one of the bundled models .* --oracle"
+    with pytest.raises(FileNotFoundError, match=message):
+        open_scorer("yeast-absent", "oracle")
+    with pytest.raises(FileNotFoundError, match="no-such-model: no such run folder"):
+        open_scorer("no-such-model", "judge")
+
+
+def test_modules_and_predictors_are_taken_as_they_are():
+    module = open_scorer(Linear(length=30), "oracle", length=30)
+    assert module.bare
+    assert module.media == ["output"]
+    assert open_scorer(module, "judge") is module
+    assert Scorer.of(Linear(media=2, length=30), length=30).media == ["output_1", "output_2"]

@@ -1,0 +1,162 @@
+"""``design_promoters``: diverse designs, paths, gains by hand, calibrated and plain models."""
+
+import numpy as np
+import polars
+import pytest
+
+from crmnet import design_promoters
+from crmnet.design.constraints import Candidates, GcRange, MaxEdits, MaxRun, distances, mask
+from crmnet.design.objective import Objective
+from crmnet.design.patterns import AvoidSites, enzyme_pattern
+from crmnet.design.problem import Problem
+from crmnet.design.promoters import Inspector, Ranked, Rules, choose
+from crmnet.design.run import SearchOptions
+from crmnet.design.scorer import Scorer
+from crmnet.sequence import decode, encode
+from crmnet.statistics.uncertainty import fit_input_limits
+from toys import Linear, linear_predictor, random_starts
+
+HIGH = Objective("maximise", "complex")
+RULES = Rules((GcRange(0.3, 0.7), MaxRun(4), AvoidSites(enzyme_pattern("EcoRI"))))
+
+
+@pytest.fixture(scope="module")
+def designed():
+    return design_promoters(
+        linear_predictor(1), HIGH, judge=linear_predictor(2), ranker=linear_predictor(3), n=5,
+        length=30, rules=RULES, options=SearchOptions("greedy", 8),
+    )  # fmt: skip
+
+
+def test_designs_meet_all_rules_and_differ(designed):
+    candidates = Candidates(designed.tokens, designed.lengths, RULES.flanks)
+    assert mask(RULES.constraints, candidates).all()
+    apart = distances(designed.tokens, designed.tokens) + 99 * np.eye(5, dtype=int)
+    assert apart.min() >= 10
+    assert (designed.nearest == apart.min(axis=1)).all()
+    assert designed.rules == tuple(rule.label for rule in RULES.constraints)
+
+
+def test_the_path_of_edits_leads_from_the_start_to_the_design(designed):
+    for number, path in enumerate(designed.paths):
+        start, design = designed.starts[number], designed.tokens[number]
+        np.testing.assert_array_equal(path.apply(start), design)
+        assert len(path.position) == (start != design).sum() == designed.edits[number]
+        assert path.value[0] == pytest.approx(designed.oracle_start[number])
+        assert path.value[-1] == pytest.approx(designed.oracle[number], abs=1e-4)
+        # In a linear model the most useful edits come first.
+        assert (np.diff(path.value, n=2) <= 1e-4).all()
+        for change, position in zip(path.changes(), path.position, strict=True):
+            (old,), (new,) = (decode(row[None, [position]]) for row in (start, design))
+            assert change == f"{position + 1}{old}>{new}"
+
+
+def test_values_are_those_of_the_models(designed):
+    for seed, values in ((1, designed.oracle), (2, designed.judge)):
+        expected = linear_predictor(seed).predict(designed.sequences)
+        np.testing.assert_allclose(values, expected, rtol=1e-5)
+    ranked = linear_predictor(3).predict(designed.sequences)
+    np.testing.assert_allclose(designed.expression[:, 0], ranked, rtol=1e-5)
+    assert (np.diff(ranked) <= 0).all()  # the ranker orders
+    np.testing.assert_allclose(designed.gap, designed.oracle - designed.judge)
+    confirmed = designed.confirmed
+    assert confirmed.oracle == pytest.approx((designed.oracle - designed.oracle_start).mean())
+    assert confirmed.share == pytest.approx(
+        (designed.judge - designed.judge_start).mean() / confirmed.oracle
+    )
+
+
+def test_the_table_has_a_row_for_each_design(designed):
+    table = designed.to_table()
+    assert isinstance(table, polars.DataFrame)
+    assert table["id"].to_list() == [f"design_{n:02d}" for n in range(1, 6)]
+    assert table["rank"].to_list() == [1, 2, 3, 4, 5]
+    assert table["constraints_met"].to_list() == ["3 of 3"] * 5
+    assert {"oracle", "judge", "gap", "expression_complex", "edits", "nearest_design"} <= set(
+        table.columns
+    )
+
+
+def test_targets_share_the_designs():
+    objective = Objective("target", "complex", targets=(-3.0, 3.0))
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, objective, judge=predictor, ranker=predictor, n=5, length=30,
+    )  # fmt: skip
+    assert designs.target.tolist() == [-3, -3, -3, 3, 3]
+    np.testing.assert_allclose(designs.oracle, designs.target, atol=0.1)
+    assert "target" in designs.to_table().columns
+
+
+def test_a_given_promoter_and_few_edits():
+    start = "ACGTTGCAGT" * 4
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=[start], n=3,
+        rules=Rules((MaxEdits(4),), protected=(0, 1, 2)), options=SearchOptions("greedy", 30),
+    )  # fmt: skip
+    assert len(designs) == 3
+    assert (designs.edits <= 4).all()
+    assert all(text.startswith("ACG") for text in designs.sequences)
+    assert distances(designs.tokens, designs.tokens)[np.triu_indices(3, 1)].min() >= 4
+    tokens = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=encode([start])[0], n=1,
+    )  # fmt: skip
+    assert tokens.starts.shape == (1, 40)
+
+
+def test_any_module_can_be_designed_for():
+    network, judge = Linear(length=24), Linear(5, length=24)
+    designs = design_promoters(
+        network, Objective("maximise", "output"), judge=judge, ranker=judge, n=1,
+        starts=["ACGTTGCA" * 3],
+    )  # fmt: skip
+    assert (designs.tokens[0] == network.best(24, first=0)).all()
+    assert designs.trust is None
+
+
+def limits(tail=0.02):
+    """Limits of a training set with few G and C."""
+    rng = np.random.default_rng(0)
+    tokens = rng.choice(4, p=[0.4, 0.1, 0.1, 0.4], size=(2000, 60)).astype(np.uint8)
+    return fit_input_limits(tokens, {}, tail)
+
+
+def scorer_with_limits():
+    network = Linear(length=60)
+    network.weights.data[:, 1:3] += 1.0  # G and C raise the output, far from the training set
+    return Scorer(Scorer.of(network, length=60).predictor, "toy", {}, limits(), bare=True)
+
+
+@pytest.mark.parametrize("unlike", [0.0, 1.0])
+def test_the_penalty_keeps_designs_near_the_training_set(unlike):
+    scorer = scorer_with_limits()
+    starts = encode(["AATTATAATA" * 6, "ATTATTTAAT" * 6])[0]
+    designs = design_promoters(
+        scorer, Objective("maximise", "output", unlike=unlike), judge=scorer, ranker=scorer,
+        starts=starts, n=2, options=SearchOptions("greedy", 20), rules=Rules(distance=1),
+    )  # fmt: skip
+    flagged = ["composition" in flags for flags in designs.unlike]
+    assert flagged == [unlike == 0] * len(designs)
+    assert len(designs) == 2
+
+
+def test_too_few_designs_are_reported():
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, n=4, length=12,
+        rules=Rules(distance=12), options=SearchOptions("greedy", 3),
+    )  # fmt: skip
+    assert len(designs) < 4
+    assert any(f"{len(designs)} of 4 designs were found" in note for note in designs.notes)
+
+
+def test_choose_takes_the_best_that_differ():
+    task = Problem(
+        random_starts(chains=1, width=8), Scorer.of(linear_predictor()), HIGH, distance=3
+    )
+    texts = ["AAAAAAAA", "AAAAAAAC", "AAAAACCC", "AACCCCCC", "CCCCCCCC"]
+    candidates = Ranked(encode(texts)[0], np.zeros(5, dtype=int))
+    chosen, chain = choose(task, candidates, 3, Inspector(task, None))
+    assert decode(chosen) == ["AAAAAAAA", "AAAAACCC", "AACCCCCC"]
+    assert chain.tolist() == [0, 0, 0]
