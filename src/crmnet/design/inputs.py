@@ -41,7 +41,10 @@ def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
         path, flanks=reading.flanks, length=reading.length, columns=reading.columns,
         iupac=reading.iupac, measured=False,
     )  # fmt: skip
-    return given_inserts(promoters.tokens, promoters.ids, promoters.given), promoters.preparation
+    given = given_inserts(
+        promoters.tokens, promoters.ids, promoters.given, whole=reading.flanks == "none"
+    )
+    return given, promoters.preparation
 
 
 def read_references(path: PathLike) -> Tokens:

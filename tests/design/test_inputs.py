@@ -1,0 +1,57 @@
+"""Files and data sets from which designs start or stay away."""
+
+import numpy as np
+import pytest
+
+from crmnet.design.inputs import Reading, one_origin, read_references, read_starts
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, inserts
+
+INSERT = "ACGTTGCA" * 10
+
+
+def texts(tokens):
+    return sorted(decode(tokens))
+
+
+def test_starts_of_a_file(tmp_path):
+    path = tmp_path / "starts.csv"
+    path.write_text(f"name,dna\none,{INSERT}\ntwo,{ADAPTER_5}{INSERT[:60]}{ADAPTER_3}\n")
+    reading = Reading(columns={"id": "name", "sequence": "dna"})
+    given, preparation = read_starts(path, reading)
+    assert given.ids == ["one", "two"]
+    assert decode(given.inserts, given.lengths) == [INSERT, INSERT[:60]]
+    assert given.first.tolist() == [1, 18]
+    assert (preparation.adapters_added, preparation.adapters_kept) == (1, 1)
+    with pytest.raises(ValueError, match="some begin with an adapter and others with their insert"):
+        one_origin(given)
+    assert one_origin(None) == 1
+
+
+def test_starts_without_adapters_are_taken_as_they_are(tmp_path):
+    path = tmp_path / "starts.txt"
+    path.write_text(f"{ADAPTER_5}{INSERT[:20]}\n")
+    given, _ = read_starts(path, Reading("none"))
+    assert decode(given.inserts) == [ADAPTER_5 + INSERT[:20]]
+    assert given.first.tolist() == [1]
+
+
+def test_starts_and_references_of_a_data_set(assay):
+    expected = np.unique(inserts(np.asarray(assay.tokens))[0], axis=0)
+    given, preparation = read_starts(assay.path, Reading())
+    assert len(given.ids) == preparation.total
+    found = read_references(assay.path)
+    assert texts(found) == texts(expected)
+
+
+def test_long_references_are_read_in_windows(tmp_path):
+    path = tmp_path / "genome.fasta"
+    chromosome = "".join(np.random.default_rng(0).choice(list("ACGT"), 300))
+    path.write_text(f">chr\n{chromosome}\n>short\n{INSERT[:50]}\n>again\n{INSERT[:50]}\n")
+    windows = [chromosome[i : i + 80] for i in range(221)]
+    assert texts(read_references(path)) == sorted([*windows, INSERT[:50]])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    for read in (read_references, lambda path: read_starts(path, Reading())):
+        with pytest.raises(FileNotFoundError, match=r"absent\.fa"):
+            read(tmp_path / "absent.fa")
