@@ -163,7 +163,8 @@ def seen_in_training(predictor: Predictor, drift: Drift, against: Path | None) -
     texts = {r.data[SKETCH] for r in predictor.records if SKETCH in r.data}
     if against is not None:
         found = int(copies(tokens, Dataset.open(against).tokens).sum())
-        return f"{'WARNING: ' * (found > 0)}{found:,} of {len(tokens):,} promoters are in {against.name}"
+        counts = f"{found:,} of {len(tokens):,} promoters are in {against.name}"
+        return f"WARNING: {counts}; r is optimistic" if found else counts
     if not texts:
         return (
             "not checked for training rows: the records of the model have no sample of them; name "
