@@ -12,6 +12,8 @@ from crmnet.perturb import cross, substitute
 from crmnet.prediction.distil import DistilOptions, _promoters, distil
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import adapter_mismatches, sequence_lengths
+from crmnet.training.rows import choose_data
+from support import settings
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +68,20 @@ def test_labels_are_the_models_predictions_in_one_of_its_media(small_run, assay,
     assert set(families(made).tolist()) <= set(families(assay).tolist())
     assert made.units == predictor.units
     assert made.manifest["origin"]["labelled_by"] == predictor.identity
+
+
+def test_a_run_records_whose_labels_it_learned(small_run, assay, tmp_path):
+    """A designer must know whether oracle and judge share labels."""
+    predictor = Predictor.load(small_run)
+    made = distil(predictor, assay, tmp_path / "soft", DistilOptions(300))
+    part = copy_rows(made, np.arange(200), tmp_path / "part")
+    assert made.labelled_by == part.labelled_by == predictor.identity
+    options = settings("epochs=1", "validation_by=sequence").train
+    assert choose_data(options, part).summary(None, None)["labelled_by"] == predictor.identity
+    mixed = DistilOptions(300, with_measured=True)
+    assert distil(predictor, assay, tmp_path / "mixed", mixed).labelled_by is None
+    assert assay.labelled_by is None
+    assert "labelled_by" not in choose_data(options, assay).summary(None, None)
 
 
 def test_the_seed_determines_the_data_set(small_run, assay, tmp_path):

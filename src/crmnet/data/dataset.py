@@ -35,6 +35,8 @@ MANIFEST = "manifest.json"
 """File name of the manifest."""
 BIN_UNIT, UNKNOWN_UNIT = "sorting bin", "unknown"
 """Units of labels: the mean sorting bin, 0-17, of a promoter's cells; and an unknown scale."""
+LABELLED_BY = "labelled_by"
+"""Key of a manifest's origin, and of a run's record: identity of the model that made all labels."""
 COLUMNS: dict[str, np.dtype[Any]] = {
     "tokens": np.dtype(np.uint8),
     "labels": np.dtype(np.float32),
@@ -123,6 +125,15 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of the rows: equal for the same rows in the same order."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def labelled_by(self) -> str | None:
+        """Identity of the model that predicted all labels; None if some or all were measured."""
+        origin = self.manifest.get("origin", {})
+        if origin.get("distil", {}).get("with_measured"):
+            return None
+        labelled_by: str | None = origin.get(LABELLED_BY)
+        return labelled_by
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.data.dataset import Dataset
+from crmnet.data.dataset import LABELLED_BY, Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.homology import KmerOptions
 from crmnet.data.splits import FamilyRule, families, hold_out
@@ -82,7 +82,8 @@ def _write(
     family = dataset.family if family is None else family
     with DatasetWriter(folder, packed=bool(dataset.manifest.get("packed"))) as writer:
         lengths = append_rows(writer, dataset, rows, family)
-        finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], made_by)
+        teacher = {} if dataset.labelled_by is None else {LABELLED_BY: dataset.labelled_by}
+        finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], {**teacher, **made_by})
 
 
 def append_rows(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from crmnet.data.dataset import LABELLED_BY
 from crmnet.data.sketch import SIZE, Sketch
 from crmnet.design.scorer import Scorer, held_out_member
 from crmnet.device import Device
@@ -30,8 +31,6 @@ JUDGE = "yeast-measured"
 """Default model that judges the designs: it learned from measurements."""
 RANKER = "yeast"
 """Default model whose predictions order the designs in the table."""
-TEACHER = "labelled_by"
-"""Key of a record: fingerprint of the model whose predictions are the training labels."""
 
 Model = Predictor | nn.Module | Scorer | PathLike
 
@@ -169,7 +168,7 @@ def _data(scorer: Scorer) -> list[dict[str, Any]]:
 
 
 def _teacher(data: dict[str, Any]) -> str | None:
-    teacher = data.get(TEACHER)
+    teacher = data.get(LABELLED_BY)
     return teacher if isinstance(teacher, str) else None
 
 

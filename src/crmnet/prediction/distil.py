@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.data.dataset import Dataset
+from crmnet.data.dataset import LABELLED_BY, Dataset
 from crmnet.data.hashes import Hashes, insert_hashes
 from crmnet.data.leaks import share_kmers
 from crmnet.data.splits import families
@@ -118,7 +118,7 @@ def distil(
             lengths.update(sequence_lengths(promoters.tokens).tolist())
             labelled += len(labels)
             progress(labelled)
-        origin = {"labelled_by": predictor.identity, "distil": asdict(options)}
+        origin = {LABELLED_BY: predictor.identity, "distil": asdict(options)}
         finish_derived(writer, dataset, lengths, "none", origin)
     return Dataset.open(destination)
 

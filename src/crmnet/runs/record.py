@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from crmnet.data.dataset import LABELLED_BY
 from crmnet.data.sketch import Sketch
 from crmnet.names import is_control
 from crmnet.runs.settings import Frozen, RunSettings
@@ -103,7 +104,8 @@ def check_outputs(media: list[str]) -> None:
             raise ValueError(f"media names {medium!r} twice")
 
 
-_TEXTS = ("name", "fingerprint", "validation", "validation_fingerprint", "licence", "citation")
+_TEXTS = ("name", "fingerprint", "validation", "validation_fingerprint", "licence", "citation",
+          LABELLED_BY)  # fmt: skip
 _COUNTS = ("training_rows", "validation_rows")
 
 

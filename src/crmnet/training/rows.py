@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Integers
-from crmnet.data.dataset import Dataset
+from crmnet.data.dataset import LABELLED_BY, Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
 from crmnet.data.sketch import Sketch
@@ -69,6 +69,8 @@ class TrainData:
             "validation_rows": len(self.validation_rows),
             SKETCH: self._sketch(base).to_text(),
         }
+        if start is None and self.data.labelled_by is not None:
+            summary[LABELLED_BY] = self.data.labelled_by
         if start is not None:
             weights = hashlib.sha256(weights_file(start).read_bytes()).hexdigest()
             summary["start"] = {"run": start.name, "weights_sha256": weights}
