@@ -44,11 +44,14 @@ class Material:
         inserts = [text[17:97] for text in decode(dataset.tokens[:])]
         self.inserts = inserts[:60]
         self.promoters = self._file("promoters.tsv", table(self.inserts[:20]))
+        self.haplotypes = self._file("haplotypes.tsv", haplotype_table(self.inserts[:4]))
         self.rows = self._file("rows.tsv", labelled(self.inserts))
         self.many_rows = self._file("many_rows.tsv", labelled(inserts))
         self.motifs = self._file("motifs.jaspar", MOTIF)
         self.complex_data = folder / "complex_data"
         ingest([self.many_rows], self.complex_data)
+        self.second_data = folder / "second_data"
+        simulate(AssayOptions(300, seed=2), self.second_data)
         self.random_run = self._random_run()
         self.packed = folder / "small.safetensors"
         pack([self.random_run], self.packed)
@@ -97,6 +100,17 @@ def table(inserts: Iterable[str]) -> str:
     return "".join(["id\tsequence\n", *(f"p{n}\t{s}\n" for n, s in enumerate(inserts, 1))])
 
 
+def haplotype_table(inserts: Iterable[str]) -> str:
+    """Two haplotypes of each insert, with one substitution between them."""
+    other = dict(zip("ACGT", "CATG", strict=True))
+    rows = [
+        f"g{n}\t{sequence}\t{count}\n"
+        for n, insert in enumerate(inserts, 1)
+        for sequence, count in ((insert, 9), (other[insert[0]] + insert[1:], 2))
+    ]
+    return "".join(["gene\tsequence\tisolates\n", *rows])
+
+
 def labelled(inserts: Iterable[str]) -> str:
     """Rows of sequence and expression, without a header."""
     return "".join(f"{s}\t{3 + n % 10}.5\n" for n, s in enumerate(inserts))
@@ -115,6 +129,8 @@ def writing_commands(material: Material) -> dict[str, list[object]]:
     ablated = ["--seeds", 1, "--variant", "no decoder", *quick, *SET_TINY]
     explained = ["--first", 2, "--medium", "complex"]
     timed = ["--batch-size", 2, "--steps", 1, "--warm-up", 0, "--device", "cpu"]
+    packed = material.packed
+    panel = ["--oracle", packed, "--judge", packed, "--rank-by", packed, "--uncertainty", 0]
     commands: dict[str, list[object]] = {
         "data simulate": ["data", "simulate", "-n", 300],
         "data ingest": ["data", "ingest", material.rows],
@@ -128,6 +144,8 @@ def writing_commands(material: Material) -> dict[str, list[object]]:
         "motifs discover": ["motifs", "discover", material.many_rows, "-n", 40],
         "benchmark": ["benchmark", "crmnet-small", *timed],
         "models distil": ["models", "distil", model, data, "-n", 200],
+        "data merge": ["data", "merge", data, material.second_data],
+        "design": ["design", "--maximise", "complex", *panel, "-n", 2, "--steps", 2],
         "demo": ["demo", "--promoters", 200, *SET_TINY],
     }
     files: dict[str, list[object]] = {
@@ -139,6 +157,16 @@ def writing_commands(material: Material) -> dict[str, list[object]]:
         "models pack": ["models", "pack", model, "-o", "out.safetensors"],
         "models calibrate": ["models", "calibrate", material.packed, material.complex_data,
                              "-o", "out.safetensors", *quick],
+        "mutate": ["mutate", packed, promoters, "--saturate", "-o", "out.tsv"],
+        **{
+            f"evolve {mode}": ["evolve", mode, packed, source, *more, "-o", "out.tsv"]
+            for mode, source, more in (
+                ("robustness", promoters, []),
+                ("trajectories", promoters, ["--medium", "complex", "--steps", 2]),
+                ("conservation", material.haplotypes, ["--medium", "complex"]),
+                ("archetypes", promoters, ["--medium", "complex"]),
+            )
+        },
         "models export": ["models", "export", model, "--torch-export", "-o", "out.pt2"],
         "models export --onnx": ["models", "export", model, "--onnx", "-o", "out.onnx"],
         "data split": ["data", "split", data, "-o", "out/train", "--held-out", "out/test"],

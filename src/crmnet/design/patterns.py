@@ -144,7 +144,7 @@ def enzyme_pattern(name: str) -> Pattern:
     """The site of a restriction enzyme; upper and lower case are the same.
 
     Raises:
-        ValueError: If the enzyme is unknown; names similar ones.
+        ValueError: If the enzyme is unknown, with similar names; or if it has several sites.
     """
     sites = enzyme_sites()
     known = {enzyme.lower(): enzyme for enzyme in sites}
@@ -152,12 +152,19 @@ def enzyme_pattern(name: str) -> Pattern:
     if enzyme is None:
         hint = did_you_mean(name, sites, max_suggestions=3) or "give a name such as EcoRI or BsaI"
         raise ValueError(f"{name!r} is not the name of a restriction enzyme; {hint}")
+    alternatives = sites[enzyme].split("|")
+    if len(alternatives) > 1:
+        each = " ".join(f"--forbid {site}" for site in alternatives)
+        raise ValueError(f"{enzyme} has several sites; give each of them instead: {each}")
     return iupac_pattern(sites[enzyme], enzyme)
 
 
 @cache
 def enzyme_sites() -> dict[str, str]:
-    """Restriction enzyme → its site in IUPAC letters, from REBASE as Biopython ships it."""
+    """Restriction enzyme → its site in IUPAC letters, from REBASE as Biopython ships it.
+
+    Alternative sites of an enzyme are separated by ``|``.
+    """
     from Bio.Restriction.Restriction_Dictionary import rest_dict
 
     return {name: str(entry["site"]) for name, entry in rest_dict.items() if entry["site"]}

@@ -12,6 +12,7 @@ from crmnet.design.annotate import Annotated
 from crmnet.design.designs import Designs
 from crmnet.figures.design import judged_scatter, path_lines, search_lines
 from crmnet.figures.style import STYLE, literal
+from crmnet.files import PathLike
 from crmnet.interpretation.attribute import unit_of
 from crmnet.interpretation.logos import logo_page
 from crmnet.reports.figures import save_figure
@@ -27,9 +28,10 @@ def unit_text(designs: Designs) -> str:
 
 
 def write_pictures(
-    folder: Path, designs: Designs, annotated: Annotated, form: PictureFormat
+    folder: PathLike, designs: Designs, annotated: Annotated, form: PictureFormat
 ) -> list[Path]:
     """Write ``judged``, ``search`` and pages of logos; returns their paths."""
+    folder = Path(folder)
     paths = [folder / f"judged.{form}", folder / f"search.{form}"]
     unit = literal(unit_text(designs))
     with matplotlib.rc_context(STYLE):
