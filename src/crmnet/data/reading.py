@@ -245,7 +245,7 @@ class _ZstdFrames(io.RawIOBase):
         super().close()
 
 
-def text_chunks(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+def text_chunks(stream: BinaryIO, path: PathLike) -> Iterator[bytes]:
     """Chunks of complete lines that end in LF, without a byte-order mark.
 
     Args:
@@ -299,7 +299,7 @@ def _ends_lines_with_cr(text: bytes) -> bool:
     return alone > text.count(b"\n")
 
 
-def _without_byte_order_mark(chunk: bytes, path: Path) -> bytes:
+def _without_byte_order_mark(chunk: bytes, path: PathLike) -> bytes:
     sample = chunk[:4096]
     # A NUL in the first line, or many NULs, mean another encoding; a single one is a damaged row.
     foreign = b"\0" in sample.partition(b"\n")[0] or sample.count(b"\0") > len(sample) // 8
