@@ -21,6 +21,7 @@ from crmnet.design.scorer import Scorer, held_out_member
 from crmnet.device import Device
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import BATCH_SIZE, Predictor
+from crmnet.runs.model_card import ErrorCorrelation
 from crmnet.runs.packed import bundled
 from crmnet.runs.record import SKETCH, RunRecord
 from crmnet.sequence import INSERT
@@ -121,16 +122,21 @@ def choose_panel(oracle: Scorer, judge: Scorer, ranker: Scorer, media: Sequence[
 
 def _error_correlations(oracle: Scorer, judge: Scorer) -> list[str]:
     """How the errors of oracle and judge correlate on test sets, by the models' cards."""
-    lines = []
     for one, other in ((oracle, judge), (judge, oracle)):
         card = one.predictor.card
-        for name, found in (card.error_correlations if card else {}).get(other.name, {}).items():
-            ends = "" if found.low is None else f" [{found.low:.2f}, {found.high:.2f}]"
-            lines.append(
-                f"errors of {one.name} and {other.name} on {name} correlate with r "
-                f"{found.value:.2f}{ends} (n {found.n:,} in {found.families:,} families)"
-            )
-    return list(dict.fromkeys(lines))
+        found = card.error_correlations.get(other.name, {}) if card else {}
+        if found:  # the other card has the same numbers
+            return [
+                f"errors of {one.name} and {other.name} on {name} correlate with r {_r(value)} "
+                f"(n {value.n:,} in {value.families:,} families)"
+                for name, value in found.items()
+            ]
+    return []
+
+
+def _r(found: ErrorCorrelation) -> str:
+    ends = "" if found.low is None else f" [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}{ends}"
 
 
 def shared_labels(oracle: Scorer, judge: Scorer) -> str:
