@@ -17,7 +17,6 @@ and data on which it was not trained:
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -131,7 +130,7 @@ def calibrate(
     elif not is_bundled(file):
         output = file
     predictor = Predictor.load(file)
-    other = None if beside is None else Predictor.load(beside)
+    other = None if beside is None else (Path(beside).stem, Predictor.load(beside))
     card = predictor.card
     assert card is not None  # a packed file has one
     if held_out is not None:
@@ -148,11 +147,7 @@ def calibrate(
     for path in as_paths(tests):
         with open_data(path, _reading(predictor)) as dataset:
             left_out = rows_left_out(path, dataset)
-            card = _with_test(predictor, card, dataset, options, left_out)
-            if other is not None:
-                assert beside is not None
-                found = error_correlations(predictor, other, unseen(dataset, card), options)
-                card = _with_error_correlations(card, os.fspath(beside), found)
+            card = _with_test(predictor, card, dataset, options, left_out, other)
     if native is not None:
         card = _with_native(predictor, card, native)
     if output is not None:
@@ -163,9 +158,8 @@ def calibrate(
 def _with_error_correlations(
     card: ModelCard, other: str, found: Mapping[str, ErrorCorrelation]
 ) -> ModelCard:
-    name = Path(other).stem
-    before = card.error_correlations.get(name, {})
-    correlations = {**card.error_correlations, name: {**before, **found}}
+    before = card.error_correlations.get(other, {})
+    correlations = {**card.error_correlations, other: {**before, **found}}
     return card.model_copy(update={"error_correlations": correlations})
 
 
@@ -294,11 +288,13 @@ def _with_test(
     dataset: Dataset,
     options: CalibrateOptions,
     left_out: int,
+    other: tuple[str, Predictor] | None = None,
 ) -> ModelCard:
     """The card with the metrics of a test set and the coverage of its intervals.
 
-    Rows that members were trained on are left out. If no other rows remain, all are scored, with a
-    warning, and the card states this.
+    With another model and its name, also with the correlation of both models' errors. Rows that
+    members were trained on are left out. If no other rows remain, all are scored, with a warning,
+    and the card states this.
     """
     trained = int(trained_on(dataset, card).sum())
     seen = trained == len(dataset)
@@ -340,7 +336,13 @@ def _with_test(
         limits = None if card.calibration is None else card.calibration.familiar
         of_pairs = with_coverage(of_pairs, predictor, dataset, limits, options.resamples)
     tests = {**card.tests, **summary["sets"]}
-    return card.model_copy(update={"tests": tests, "coverage": measured, "differences": of_pairs})
+    card = card.model_copy(update={"tests": tests, "coverage": measured, "differences": of_pairs})
+    if other is None:
+        return card
+    name, model = other
+    rows_of_both = unseen(dataset, card) if seen else dataset  # an error if all were trained on
+    found = error_correlations(media_rows, model, rows_of_both, options)
+    return _with_error_correlations(card, name, found)
 
 
 def _scale(scored: Scored) -> dict[str, float]:

@@ -6,34 +6,36 @@ designs of another is of use as far as it makes other errors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from crmnet.data.dataset import Dataset
-from crmnet.evaluation.intervals import CalibrateOptions
-from crmnet.evaluation.score_sets import LabelledRows, score_media
+from crmnet.evaluation.intervals import CalibrateOptions, CalibrationRows
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.model_card import ErrorCorrelation
 from crmnet.statistics.metrics import Scored, bootstrap, none_if_undefined, resamples_for
 
 
 def error_correlations(
-    predictor: Predictor, other: Predictor, dataset: Dataset, options: CalibrateOptions
+    media_rows: Sequence[CalibrationRows],
+    other: Predictor,
+    dataset: Dataset,
+    options: CalibrateOptions,
 ) -> dict[str, ErrorCorrelation]:
     """Name of a set → correlation of both models' errors, for each medium that both predict.
 
     Args:
-        predictor: One model; it predicts all media of the data set.
+        media_rows: Rows of each medium with the predictions of one model.
         other: The other model.
-        dataset: Rows on which neither was trained.
+        dataset: The data set of the rows, on which neither was trained.
         options: Number of bootstrap resamples, and seed.
 
     Raises:
         ValueError: If no medium of the data set is predicted by both.
     """
     found = {}
-    for errors in _errors(predictor, other, dataset):
+    for errors in _errors(media_rows, other, dataset):
         resamples = resamples_for(len(errors.measured), options.resamples)
         r = bootstrap(errors, resamples=resamples, seed=options.seed)["pearson"]
         found[errors.name] = ErrorCorrelation(
@@ -51,20 +53,20 @@ def error_correlations(
     return found
 
 
-def _errors(predictor: Predictor, other: Predictor, dataset: Dataset) -> Iterator[Scored]:
+def _errors(
+    media_rows: Sequence[CalibrationRows], other: Predictor, dataset: Dataset
+) -> Iterator[Scored]:
     """For each common medium a set whose two columns are the errors of the two models."""
-    tokens = np.asarray(dataset.tokens)
-    others = other.predict_tokens(tokens)
-    for medium_score in score_media(
-        LabelledRows.of(dataset), predictor, predictor.predict_tokens(tokens)
-    ):
-        scored, medium = medium_score.scored, predictor.media[medium_score.output]
-        if medium in other.media:
-            rows = np.arange(len(tokens)) if scored.row is None else scored.row
-            theirs = others[rows, other.media.index(medium)]
-            yield Scored(
-                scored.name,
-                scored.measured - scored.predicted,
-                scored.measured - theirs,
-                scored.family,
-            )
+    common = [rows for rows in media_rows if rows.medium in other.media]
+    if not common:
+        return
+    predicted = other.predict_tokens(np.asarray(dataset.tokens))
+    for rows in common:
+        scored = rows.scored
+        theirs = predicted[scored.row, other.media.index(rows.medium)]
+        yield Scored(
+            scored.name,
+            scored.measured - scored.predicted,
+            scored.measured - theirs,
+            scored.family,
+        )
