@@ -11,8 +11,29 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.arrays import Integers
 from crmnet.sequence import N_TOKEN, Tokens, as_tokens, reverse_complement
 from crmnet.sequence.tokens import gather
+
+
+def single_substitutions(
+    tokens: npt.ArrayLike, inside: npt.ArrayLike
+) -> tuple[Integers, Integers, Integers]:
+    """All single substitutions by one of the three other bases, in this order: row, position, base.
+
+    An N has none: its base is not known, so no substitution of it is.
+
+    Args:
+        tokens: ``(B, L)``.
+        inside: ``(B, L)``, True at the positions that may change.
+
+    Returns:
+        ``(K,)`` numbers of the rows, positions from 0, and new bases.
+    """
+    tokens = as_tokens(tokens)
+    may_change = np.asarray(inside) & (tokens < N_TOKEN)
+    row, position, base = np.nonzero(may_change[:, :, None] & (np.arange(4) != tokens[:, :, None]))
+    return row, position, base
 
 
 def plant_site(tokens: npt.ArrayLike, site: npt.ArrayLike, start: int, strand: str = "+") -> Tokens:

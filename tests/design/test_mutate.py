@@ -313,3 +313,11 @@ def test_the_table_has_a_row_for_each_variant(fast):
 def test_a_sequence_without_a_known_base_has_no_variants(fast):
     with pytest.raises(ValueError, match="no sequence has a base that can be changed"):
         saturate(fast, ["NNNN"])
+
+
+def test_every_part_of_a_module_keeps_its_mode():
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(32, 1))
+    module.train()
+    module[1].eval()  # as for a frozen part
+    saturate(module, ["ACGTACGT"], options=MutateOptions(sites=False))
+    assert [part.training for part in (module, *module)] == [True, True, False, True]

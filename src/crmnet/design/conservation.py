@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats, Integers
-from crmnet.design.neighbours import Model, as_predictor, predict_named
+from crmnet.design.neighbours import predict_named
+from crmnet.design.plain_model import Model, as_predictor
 from crmnet.interpretation.attribute import output_weights
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import N_TOKEN, Tokens

@@ -77,6 +77,11 @@ class Candidates:
         stop = (self.start + self.lengths)[:, None]
         return (first + width > self.start) & (first < stop)
 
+    def count_in_insert(self, found: Booleans, width: int) -> Floats:
+        """``(N,)``, number of found windows of this width that hold a base of the insert."""
+        total: Floats = (found & self.holds_insert(width)).sum(axis=1).astype(float)
+        return total
+
     def in_insert(self, width: int) -> Booleans:
         """``(N, L - width + 1)``: whether a window lies completely in the insert."""
         first = np.arange(max(self.order.shape[1] - width + 1, 0))
@@ -261,8 +266,7 @@ class MaxRun:
         found = np.zeros(candidates.holds_insert(width).shape, dtype=bool)
         for base in self.bases:
             found |= _window_sums(candidates.order == BASES.index(base), width) == width
-        total: Floats = (found & candidates.holds_insert(width)).sum(axis=1).astype(float)
-        return total
+        return candidates.count_in_insert(found, width)
 
 
 @dataclass(frozen=True)
@@ -285,8 +289,7 @@ class MaxTandem:
         same = (order[:, self.unit :] == order[:, : -self.unit]) & known[:, self.unit :]
         found = _window_sums(same, width - self.unit) == width - self.unit
         places = found[:, : candidates.holds_insert(width).shape[1]]
-        total: Floats = (places & candidates.holds_insert(width)).sum(axis=1).astype(float)
-        return total
+        return candidates.count_in_insert(places, width)
 
 
 @dataclass(frozen=True)

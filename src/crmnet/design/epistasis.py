@@ -26,7 +26,8 @@ from crmnet.design.mutate import (
     prepared,
     saturation_blocks,
 )
-from crmnet.design.oracle import Constructs, Model
+from crmnet.design.oracle import Constructs
+from crmnet.design.plain_model import Model
 from crmnet.design.variants import Edits, edit_names, substitutions
 
 if TYPE_CHECKING:

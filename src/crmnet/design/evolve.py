@@ -21,13 +21,13 @@ from crmnet.arrays import Floats, Floats32, Integers
 from crmnet.data.sequences import Promoters
 from crmnet.design.neighbours import (
     AT_ONCE,
-    Model,
-    describe_change,
     inserts_of,
     neighbours,
     open_promoters,
     predict_named,
 )
+from crmnet.design.plain_model import Model
+from crmnet.design.variants import describe_change
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import N_TOKEN, Tokens
 

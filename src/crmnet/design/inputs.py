@@ -31,7 +31,7 @@ def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     """The promoters of a file, a data set folder or a fetched public data set.
 
     Raises:
-        FileNotFoundError: If there is no such file or data set.
+        FileNotFoundError: If the file or data set does not exist.
         ValueError: If a sequence cannot be read or is too long; names file and line.
     """
     if is_dataset(path) or is_public_dataset(path):
@@ -53,7 +53,7 @@ def read_references(path: PathLike) -> Tokens:
     A sequence that is longer than an insert is read in windows of 80 bases, one for each position.
 
     Raises:
-        FileNotFoundError: If there is no such file or data set.
+        FileNotFoundError: If the file or data set does not exist.
         ValueError: If a sequence cannot be read; names file and line.
     """
     if is_dataset(path) or is_public_dataset(path):

@@ -59,7 +59,7 @@ def open_scorer(
     """Open a model, or wrap one that is open; a module reads inserts of ``length`` bases.
 
     Raises:
-        FileNotFoundError: If there is no such model; names the option that gives another one.
+        FileNotFoundError: If the model does not exist; names the option that gives another one.
     """
     if isinstance(model, Predictor | nn.Module | Scorer):
         return Scorer.of(model, length=length)

@@ -22,7 +22,8 @@ from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
 from crmnet.design.effects import NUMBERS as EFFECT_NUMBERS
 from crmnet.design.effects import Effects, MutateOptions, Pairs, Scorer
-from crmnet.design.oracle import Constructs, Model, Oracle
+from crmnet.design.oracle import Constructs, Oracle
+from crmnet.design.plain_model import Model
 from crmnet.design.variants import (
     Change,
     Edits,

@@ -17,8 +17,6 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from crmnet import sequence
 from crmnet.arrays import Booleans, Floats32, Integers
@@ -29,13 +27,13 @@ from crmnet.data.sequences import (
     prepare_windows,
     read_sequences,
 )
+from crmnet.design.plain_model import Model, as_predictor
 from crmnet.files import PathLike
 from crmnet.interpretation.inserts import Inserts, find_inserts
+from crmnet.perturb import single_substitutions
 from crmnet.prediction.predictor import NotFiniteError, Predictor
-from crmnet.sequence import LETTERS, N_TOKEN, Tokens
+from crmnet.sequence import Tokens
 
-Model = Predictor | nn.Module
-"""What predicts: a predictor, or a module ``(B, 4, L)`` → ``(B, M)``."""
 AT_ONCE = 64
 """Promoters whose neighbours are in memory at a time; 80 bases have 240 neighbours."""
 REMEDY = "pass --window last or --window first to read one end"
@@ -67,55 +65,10 @@ def neighbours(tokens: npt.ArrayLike, inside: npt.ArrayLike) -> Neighbours:
         inside: ``(B, L)``, True at the positions that may change.
     """
     tokens = sequence.as_tokens(tokens)
-    is_mutable = np.asarray(inside) & (tokens < N_TOKEN)
-    is_new = is_mutable[:, :, None] & (np.arange(4) != tokens[:, :, None])
-    row, position, base = np.nonzero(is_new)
+    row, position, base = single_substitutions(tokens, inside)
     changed = tokens[row]
     changed[np.arange(len(row)), position] = base
     return Neighbours(changed, row, position, base)
-
-
-def describe_change(position: int, reference: int, alternative: int) -> str:
-    """``35A>G``; the position counts from 1 on the given sequence, the bases are tokens."""
-    return f"{position}{LETTERS[reference]}>{LETTERS[alternative]}"
-
-
-class PlainOutputs(nn.Module):
-    """A module as :class:`Predictor` needs it: in evaluation mode, with outputs ``(B, M)``.
-
-    The module is not copied. Its mode is restored after each call.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x_BCL: Tensor) -> Tensor:
-        training = [part for part in self.network.modules() if part.training]
-        self.network.eval()
-        try:
-            predicted: Tensor = self.network(x_BCL)
-        finally:
-            for part in training:
-                part.training = True
-        return predicted.reshape(len(x_BCL), -1)
-
-
-def as_predictor(model: Model, length: int) -> Predictor:
-    """A predictor; a module becomes one for sequences of ``length`` positions.
-
-    The outputs of a module are called ``output``, or ``output_1``, ``output_2``, … if it has
-    several.
-    """
-    if isinstance(model, Predictor):
-        return model
-    network = PlainOutputs(model)
-    tensor = next((t for ts in (model.parameters(), model.buffers()) for t in ts), None)
-    device = torch.device("cpu") if tensor is None else tensor.device
-    with torch.inference_mode():
-        outputs = network(torch.zeros(1, 4, length, device=device)).shape[1]
-    names = [f"output_{n + 1}" for n in range(outputs)] if outputs > 1 else ["output"]
-    return Predictor(network, names, device, length=length)
 
 
 def open_promoters(

@@ -17,6 +17,7 @@ from torch import nn
 
 from crmnet import sequence
 from crmnet.arrays import Booleans, Floats32, Integers
+from crmnet.design.plain_model import Model, PlainOutputs, device_of, output_names
 from crmnet.interpretation.inserts import find_inserts
 from crmnet.prediction.predictor import BATCH_SIZE, Predictor
 from crmnet.prediction.random_effects import (
@@ -30,8 +31,6 @@ from crmnet.sequence import Tokens
 from crmnet.statistics.differences import Differences
 from crmnet.statistics.uncertainty import InputLimits
 
-Model = Predictor | nn.Module
-"""What functions of this folder predict with."""
 REMEDY = "give the 80 bases that the assay would read, or a genome with --vcf and --genome"
 """Advice about a sequence that is too long for the network."""
 
@@ -208,8 +207,7 @@ class Oracle:
             return self.predictor.predict_views(tokens)
         values = self._module_outputs(tokens, lengths)
         if not self.media:
-            many = values.shape[1]
-            self.media = ["output"] if many == 1 else [f"output_{n + 1}" for n in range(many)]
+            self.media = output_names(values.shape[1])
         return Views(values[None], np.ones((1, values.shape[1]), dtype=bool))
 
     def _module_outputs(self, tokens: Tokens, lengths: Integers | None) -> Floats32:
@@ -219,17 +217,12 @@ class Oracle:
         if self.by_length and lengths is not None:
             sizes = lengths
         order = np.argsort(sizes, kind="stable")
-        parts, trains = [], module.training
-        module.eval()
-        try:
-            with torch.inference_mode():
-                for rows in _batches(order, sizes):
-                    batch = np.ascontiguousarray(tokens[rows, : int(sizes[rows[0]])])
-                    x_BCL = sequence.one_hot(torch.from_numpy(batch).to(_device(module)))
-                    output = module(x_BCL)
-                    parts.append(output.reshape(len(rows), -1).float().cpu().numpy())
-        finally:
-            module.train(trains)
+        parts, device, plain = [], device_of(module), PlainOutputs(module)
+        with torch.inference_mode():
+            for rows in _batches(order, sizes):
+                batch = np.ascontiguousarray(tokens[rows, : int(sizes[rows[0]])])
+                x_BCL = sequence.one_hot(torch.from_numpy(batch).to(device))
+                parts.append(plain(x_BCL).float().cpu().numpy())
         values = np.concatenate(parts) if parts else np.zeros((0, 1), dtype=np.float32)
         unsorted = np.empty_like(values)
         unsorted[order] = values
@@ -264,11 +257,6 @@ class Oracle:
 
 def _numbered(ids: Sequence[str] | None, many: int) -> list[str]:
     return [str(number) for number in range(1, many + 1)] if ids is None else list(ids)
-
-
-def _device(module: nn.Module) -> torch.device:
-    tensors = [*module.parameters(), *module.buffers()]
-    return tensors[0].device if tensors else torch.device("cpu")
 
 
 def _batches(order: Integers, sizes: Integers) -> list[Integers]:

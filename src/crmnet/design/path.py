@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
-from crmnet.design.neighbours import describe_change
 from crmnet.design.problem import Problem
+from crmnet.design.variants import describe_change
 from crmnet.sequence import Tokens
 
 

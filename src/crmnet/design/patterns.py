@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from crmnet.arrays import Floats, Integers
+from crmnet.arrays import Booleans, Floats, Integers
 from crmnet.design.constraints import Candidates
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.pwm import Motif
@@ -80,9 +80,8 @@ class AvoidSites:
 
     def violation(self, candidates: Candidates) -> Floats:
         """Number of windows that are a site on either strand."""
-        sites = (self.pattern.deficits(candidates.order) <= 0).any(axis=0)
-        total: Floats = (sites & candidates.holds_insert(self.pattern.width)).sum(axis=1) * 1.0
-        return total
+        sites: Booleans = np.any(self.pattern.deficits(candidates.order) <= 0, axis=0)
+        return candidates.count_in_insert(sites, self.pattern.width)
 
 
 @dataclass(frozen=True, eq=False)

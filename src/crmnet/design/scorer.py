@@ -16,7 +16,7 @@ from torch import nn
 
 from crmnet import sequence
 from crmnet.arrays import Floats
-from crmnet.design.neighbours import as_predictor
+from crmnet.design.plain_model import as_predictor
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import INSERT

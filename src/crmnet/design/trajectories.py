@@ -30,13 +30,13 @@ from crmnet.data.sequences import Promoters
 from crmnet.design.evolve import EPSILON, check_epsilon
 from crmnet.design.neighbours import (
     AT_ONCE,
-    Model,
-    describe_change,
     inserts_of,
     neighbours,
     open_promoters,
     predict_named,
 )
+from crmnet.design.plain_model import Model
+from crmnet.design.variants import describe_change
 from crmnet.interpretation.attribute import output_weights
 from crmnet.interpretation.inserts import Inserts
 from crmnet.prediction.predictor import Predictor

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Integers
-from crmnet.perturb import splice
+from crmnet.perturb import single_substitutions, splice
 from crmnet.sequence import LETTERS, N_TOKEN, Tokens, as_tokens, letters_to_tokens
 
 _CHANGE = re.compile(
@@ -241,8 +241,7 @@ def substitutions(tokens: npt.ArrayLike, inside: npt.ArrayLike) -> Edits:
         inside: ``(B, L)``, True at the bases to change; an N is not changed.
     """
     tokens = as_tokens(tokens)
-    changed = np.asarray(inside) & (tokens < N_TOKEN)
-    row, position, base = np.nonzero((np.arange(4) != tokens[:, :, None]) & changed[:, :, None])
+    row, position, base = single_substitutions(tokens, inside)
     start = position[:, None]
     return Edits(row, start, start + 1, base.astype(np.uint8)[:, None, None], np.ones_like(start))
 
@@ -269,6 +268,11 @@ def tiled_deletions(start: npt.ArrayLike, stop: npt.ArrayLike, width: int, step:
     return Edits(np.array(row, dtype=np.int64), begins, begins + width, none, np.zeros_like(begins))
 
 
+def describe_change(position: int, reference: int, alternative: int) -> str:
+    """``35A>G``; the position counts from 1 on the given sequence, the bases are tokens."""
+    return f"{position}{LETTERS[reference]}>{LETTERS[alternative]}"
+
+
 def edit_names(edits: Edits, references: npt.ArrayLike, origin: npt.ArrayLike) -> list[str]:
     """Names of edits that have no names yet, with positions on the given sequences.
 
@@ -283,7 +287,7 @@ def edit_names(edits: Edits, references: npt.ArrayLike, origin: npt.ArrayLike) -
         old = references[row, edits.start].tolist()
         rows = zip(position, old, edits.new[:, :, 0].tolist(), strict=True)
         return [
-            "+".join(f"{p}{LETTERS[a]}>{LETTERS[b]}" for p, a, b in zip(*changes, strict=True))
+            "+".join(itertools.starmap(describe_change, zip(*changes, strict=True)))
             for changes in rows
         ]
     begin = edits.start - np.asarray(origin)[row]

@@ -19,7 +19,8 @@ from crmnet.arrays import Integers
 from crmnet.design.effects import NUMBERS, Effects, MutateOptions, Pairs, Scorer
 from crmnet.design.genome import Genome, Region, Regions, read_regions
 from crmnet.design.mutate import Mutations, joined
-from crmnet.design.oracle import Model, Oracle
+from crmnet.design.oracle import Oracle
+from crmnet.design.plain_model import Model
 from crmnet.design.vcf import Record, kind_of, read_vcf
 from crmnet.design.windows import (
     EditedWindow,
