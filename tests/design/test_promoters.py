@@ -129,6 +129,23 @@ def scorer_with_limits():
 
 
 @pytest.mark.parametrize("unlike", [0.0, 1.0])
+def test_designs_stay_within_the_measured_range(unlike):
+    network = Linear(length=24)
+    start = encode(["ACGTTGCA" * 3])[0]
+    predictor = Scorer.of(network, length=24).predictor
+    highest = float(predictor.predict_tokens(network.best(24, first=0)[None])[0, 0]) - 0.5
+    known = limits().model_copy(
+        update={"composition": 1e9, "measured": {"output": (-1e9, highest)}}
+    )
+    scorer = Scorer(predictor, "toy", {}, known, bare=True)
+    designs = design_promoters(
+        scorer, Objective("maximise", "output", unlike=unlike), judge=scorer, ranker=scorer, n=1,
+        starts=start,
+    )  # fmt: skip
+    assert (designs.expression[0, 0] <= highest) == bool(unlike)
+
+
+@pytest.mark.parametrize("unlike", [0.0, 1.0])
 def test_the_penalty_keeps_designs_near_the_training_set(unlike):
     scorer = scorer_with_limits()
     starts = encode(["AATTATAATA" * 6, "ATTATTTAAT" * 6])[0]

@@ -95,6 +95,9 @@ def test_the_card_holds_the_results(packed, held_out):
     assert found.data["rows"] == len(held_out)
     assert set(found.intervals) == set(found.native) == set(held_out.media)
     assert all(len(quantiles) == 101 for quantiles in found.native.values())
+    for number, medium in enumerate(held_out.media):
+        labels = np.asarray(held_out.labels)[np.asarray(held_out.medium) == number]
+        assert found.familiar.measured[medium] == (labels.min(), labels.max())
     assert set(card.tests) == set(card.coverage) == {f"held:{m}" for m in held_out.media}
     for one in card.coverage.values():
         assert 0.85 < one.value <= 1  # the very rows the interval is from

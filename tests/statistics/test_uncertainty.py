@@ -102,20 +102,28 @@ def random_insert(n=80, letters="ACGT"):
 )
 def test_reasons_why_inputs_are_unlike_random_promoters(limits, insert, spread, reasons):
     tokens, _ = prepare(*encode([insert]), "add")
-    assert reasons_unlike(limits, tokens, {"complex": np.array([spread])}) == [reasons]
+    found = reasons_unlike(limits, tokens, {"complex": np.array([spread])}, {})
+    assert found == [reasons]
+
+
+def test_a_prediction_beyond_all_measured_values_is_a_reason(limits):
+    knowing = limits.model_copy(update={"measured": {"complex": (0.5, 16.5)}})
+    tokens, _ = prepare(*encode([random_insert()] * 4), "add")
+    predicted = {"complex": np.array([0.4, 0.5, 16.5, 16.6]), "dream": np.full(4, 99.0)}
+    assert reasons_unlike(knowing, tokens, {}, predicted) == [["range"], [], [], ["range"]]
 
 
 def test_missing_adapters_are_a_reason(limits):
     for text in (random_insert(110), ADAPTER_5 + random_insert(93), random_insert(97) + ADAPTER_3):
         tokens = fit_length(*encode([text]), 112)
-        assert "adapters" in reasons_unlike(limits, tokens, {})[0]
+        assert "adapters" in reasons_unlike(limits, tokens, {}, {})[0]
 
 
 def test_the_fraction_of_flagged_rows_is_close_to_the_tail(limits):
     rng = np.random.default_rng(2)
     inserts = ["".join(rng.choice(list("ACGT"), 80)) for _ in range(1000)]
     tokens, _ = prepare(*encode(inserts), "add")
-    flagged = sum(map(bool, reasons_unlike(limits, tokens, {})))
+    flagged = sum(map(bool, reasons_unlike(limits, tokens, {}, {})))
     assert flagged < 20  # 0.5 % of the rows that set the limit of composition exceed it
 
 
@@ -153,7 +161,9 @@ def test_a_flagged_prediction_has_a_wider_interval_or_none(limits):
 
 def test_each_flag_is_explained_in_one_sentence(crmnet, limits):
     tokens, _ = prepare(*encode(["N" + "A" * 39]), "none")
-    (reasons,) = reasons_unlike(limits, tokens, {"complex": np.array([9.0])})
+    knowing = limits.model_copy(update={"measured": {"complex": (0.5, 16.5)}})
+    high = {"complex": np.array([99.0])}
+    (reasons,) = reasons_unlike(knowing, tokens, high, high)
     assert list(FLAGS) == reasons  # this input has every flag
     assert all(text.count(".") == 1 and text.endswith(".") for text in FLAGS.values())
     status, out, _ = crmnet("predict", "--explain-flags")

@@ -23,7 +23,7 @@ from crmnet.motifs.pwm import Motif
 from crmnet.prediction.random_effects import AT_RUN, RandomVariants
 from crmnet.prediction.views import Views
 from crmnet.sequence import Tokens
-from crmnet.statistics.uncertainty import percentile_of, reasons_unlike
+from crmnet.statistics.uncertainty import by_medium, percentile_of, reasons_unlike
 
 FLAGS = {
     "distal_cut": "The insertion does not fit into the network's input; the insert lost as many "
@@ -213,15 +213,15 @@ class Scorer:
         if limits is None:
             return [""] * len(pairs.row)
         before, after = (
-            reasons_unlike(limits, tokens, self._spreads(views))
+            reasons_unlike(
+                limits, tokens,
+                by_medium(self.oracle.media, views.spread()),
+                by_medium(self.oracle.media, views.mean()),
+            )
             for tokens, views in ((pairs.reference, references), (pairs.variant, variants))
-        )
+        )  # fmt: skip
         rows = zip(pairs.row.tolist(), after, strict=True)
         return [_unlike_text(before[row], own) for row, own in rows]
-
-    def _spreads(self, views: Views) -> dict[str, Floats32]:
-        spread = views.spread()
-        return {medium: spread[:, m] for m, medium in enumerate(self.oracle.media)}
 
 
 def _without_adapters(tokens: Tokens, lengths: Integers) -> Tokens:

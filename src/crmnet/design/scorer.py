@@ -21,9 +21,11 @@ from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import INSERT
 from crmnet.statistics.uncertainty import (
+    Expression,
     InputLimits,
     Interval,
     Trust,
+    by_medium,
     composition_distance,
     reasons_unlike,
 )
@@ -119,11 +121,7 @@ class Scorer:
         )
 
     def _assess(self, constructs: sequence.Tokens) -> Assessment:
-        spread = None
-        if self._is_ensemble():
-            expression, spread = self.predictor.predict_with_spread(constructs)
-        else:
-            expression = self.predictor.predict_tokens(constructs)
+        expression, spread = self._predict(constructs)
         distance = np.zeros(len(constructs))
         if self.familiar is not None:
             distance = composition_distance(self.familiar, constructs)
@@ -134,31 +132,47 @@ class Scorer:
                 wide[:, column] = self.intervals[medium].half_width(own, distance)
             else:
                 wide[:, column] = Z90 * own
-        ratio = self._unfamiliarity(distance, self._spreads(spread))
+        ratio = self._unfamiliarity(distance, spread, expression)
         return Assessment(self.media, expression.astype(float), wide, ratio)
 
-    def _unfamiliarity(self, distance: Floats, spread: Mapping[str, np.ndarray]) -> Floats:
-        """``(N,)`` largest ratio of composition or disagreement to its limit."""
+    def _unfamiliarity(
+        self, distance: Floats, spread: Expression | None, expression: Expression
+    ) -> Floats:
+        """``(N,)`` largest ratio of composition or disagreement to its limit.
+
+        It is above 1 for an expression beyond the measured range as well; inside it, high or low
+        expression is no fault of a design.
+        """
         if self.familiar is None:
             return np.zeros(len(distance))
         ratio: Floats = distance / self.familiar.composition
-        for medium, limit in self.familiar.spread.items():
-            if medium in spread:
-                ratio = np.maximum(ratio, spread[medium] / limit)
+        for column, medium in enumerate(self.media):
+            if spread is not None and medium in self.familiar.spread:
+                ratio = np.maximum(ratio, spread[:, column] / self.familiar.spread[medium])
+            if medium in self.familiar.measured:
+                lowest, highest = self.familiar.measured[medium]
+                values = expression[:, column]
+                beyond = np.maximum(lowest - values, values - highest) / (highest - lowest)
+                ratio = np.maximum(ratio, np.where(beyond > 0, 1 + beyond, 0))
         return ratio
 
     def flags(self, constructs: sequence.Tokens) -> list[str]:
         """Why each construct is unlike the training data, as in ``crmnet predict``."""
         if self.familiar is None:
             return [""] * len(constructs)
-        spread = self.predictor.predict_with_spread(constructs)[1] if self._is_ensemble() else None
-        reasons = reasons_unlike(self.familiar, constructs, self._spreads(spread))
+        expression, spread = self._predict(constructs)
+        reasons = reasons_unlike(
+            self.familiar, constructs,
+            {} if spread is None else by_medium(self.media, spread),
+            by_medium(self.media, expression),
+        )  # fmt: skip
         return [";".join(of_row) for of_row in reasons]
 
-    def _spreads(self, spread: np.ndarray | None) -> dict[str, np.ndarray]:
-        if spread is None:
-            return {}
-        return {medium: spread[:, column] for column, medium in enumerate(self.media)}
+    def _predict(self, constructs: sequence.Tokens) -> tuple[Expression, Expression | None]:
+        """Expression, and its spread if the model is an ensemble."""
+        if self._is_ensemble():
+            return self.predictor.predict_with_spread(constructs)
+        return self.predictor.predict_tokens(constructs), None
 
     def trust(self, constructs: sequence.Tokens) -> Trust | None:
         """Intervals and percentiles, as in ``crmnet predict``; None without calibration."""

@@ -34,6 +34,7 @@ from crmnet.evaluation.intervals import (
     HeldOutSet,
     coverage,
     interval,
+    measured_range,
     rows_of_medium,
     unlike_interval,
 )
@@ -60,7 +61,7 @@ from crmnet.runs.model_card import (
 from crmnet.runs.packed import check_name, is_bundled, packed_file, write_with_card
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.scale import fit_line
-from crmnet.statistics.uncertainty import Calibration, Expression, fit_input_limits
+from crmnet.statistics.uncertainty import Calibration, Expression, by_medium, fit_input_limits
 
 log = logging.getLogger("crmnet")
 
@@ -216,10 +217,15 @@ def score_with_spread(
     for medium_score in score_media(
         LabelledRows.of(dataset, left_out=left_out), predictor, expression
     ):
-        spread_of_rows = spread[medium_score.scored.row].astype(np.float64)
-        spreads = {medium: spread_of_rows[:, m] for m, medium in enumerate(predictor.media)}
+        row = medium_score.scored.row
+        spreads = by_medium(predictor.media, spread[row].astype(np.float64))
         medium = predictor.media[medium_score.output]
-        rows.append(CalibrationRows(medium_score.scored, medium, spreads[medium], spreads))
+        rows.append(
+            CalibrationRows(
+                medium_score.scored, medium, spreads[medium], spreads,
+                by_medium(predictor.media, expression[row]),
+            )
+        )  # fmt: skip
     return rows
 
 
@@ -232,10 +238,10 @@ def _calibration(
 ) -> Calibration:
     """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
     like = _held_out_set(predictor, card, held_out)
+    sets = [like] if unlike is None else [like, _held_out_set(predictor, card, unlike)]
     familiar = fit_input_limits(
         like.inputs, {rows.medium: rows.spread for rows in like.media_rows}, options.tail
-    )
-    sets = [like] if unlike is None else [like, _held_out_set(predictor, card, unlike)]
+    ).model_copy(update={"measured": measured_range(sets)})
     intervals, unlike_intervals = {}, {}
     for medium in (rows.medium for rows in like.media_rows):
         rows, flagged = rows_of_medium(sets, medium, familiar)

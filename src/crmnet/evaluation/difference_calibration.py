@@ -27,6 +27,7 @@ from crmnet.statistics.uncertainty import (
     Coverage,
     HeldOutErrors,
     InputLimits,
+    by_medium,
     fewest_families,
     fit_interval,
     reasons_unlike,
@@ -73,9 +74,9 @@ def find_related(
     views = predictor.predict_views(tokens)
     flagged = np.zeros(len(tokens), dtype=bool)
     if limits is not None:
-        spread = views.spread()
-        spreads = {medium: spread[:, m] for m, medium in enumerate(predictor.media)}
-        flagged = np.array([bool(r) for r in reasons_unlike(limits, tokens, spreads)], dtype=bool)
+        spread, expression = (by_medium(predictor.media, v) for v in (views.spread(), views.mean()))
+        reasons = reasons_unlike(limits, tokens, spread, expression)
+        flagged = np.array([bool(of_row) for of_row in reasons], dtype=bool)
     found = []
     for score in score_media(LabelledRows.of(dataset), predictor, views.mean()):
         scored, rows = score.scored, score.scored.row

@@ -19,6 +19,7 @@ from crmnet.sequence import Tokens
 from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_for
 from crmnet.statistics.uncertainty import (
     Coverage,
+    Expression,
     HeldOutErrors,
     InputLimits,
     Interval,
@@ -62,6 +63,8 @@ class CalibrationRows:
     """``(N,)``, standard deviation over members and strands."""
     spreads: Mapping[str, Floats] = field(default_factory=dict)
     """The same for every output of the model, by which rows are flagged; empty means ``spread``."""
+    predictions: Mapping[str, Expression] = field(default_factory=dict)
+    """``(N,)`` predicted expression for every output of the model; empty flags no row for it."""
     distance: Floats | None = None
     """``(N,)``, distance of the composition from the training data; None if intervals do not depend
     on it."""
@@ -74,9 +77,8 @@ class CalibrationRows:
             tokens: ``(N, L)``, the rows of this medium.
         """
         spreads = self.spreads or {self.medium: self.spread}
-        return np.array(
-            [bool(flags) for flags in reasons_unlike(familiar, tokens, spreads)], dtype=bool
-        )
+        reasons = reasons_unlike(familiar, tokens, spreads, self.predictions)
+        return np.array([bool(flags) for flags in reasons], dtype=bool)
 
     @property
     def error(self) -> Floats:
@@ -99,6 +101,17 @@ class HeldOutSet(NamedTuple):
     tokens: Tokens
     """``(N, L)``, rows of media that the model predicts."""
     media_rows: list[CalibrationRows]
+
+
+def measured_range(sets: Sequence[HeldOutSet]) -> dict[str, tuple[float, float]]:
+    """Medium → lowest and highest measured value of the held-out rows."""
+    measured: dict[str, list[Floats]] = {}
+    for rows in (rows for held_out_set in sets for rows in held_out_set.media_rows):
+        measured.setdefault(rows.medium, []).append(rows.scored.measured)
+    return {
+        medium: (float(np.concatenate(parts).min()), float(np.concatenate(parts).max()))
+        for medium, parts in measured.items()
+    }
 
 
 def rows_of_medium(

@@ -36,6 +36,8 @@ FLAGS: Mapping[str, str] = {
     "T, or a repeat.",
     "disagreement": "The members of the ensemble disagree more than on nearly all held-out "
     "promoters.",
+    "range": "The prediction is lower or higher than every measured value of the held-out rows, so "
+    "the model extrapolates.",
 }
 """Flag → one sentence on why a prediction may be less certain than its interval suggests."""
 
@@ -121,6 +123,8 @@ class InputLimits(_Frozen):
     """Largest Mahalanobis distance of a sequence's fractions from the mean."""
     spread: dict[str, float]
     """Largest spread of the members in each medium; empty for one member and one strand."""
+    measured: dict[str, tuple[float, float]] = {}
+    """Lowest and highest measured value in each medium; empty if the card does not know them."""
 
 
 class Calibration(_Frozen):
@@ -179,8 +183,9 @@ def assess_predictions(
     expression, spread = np.asarray(expression), np.asarray(spread)
     half_widths = np.full(expression.shape, np.nan)
     percentile = np.full(expression.shape, np.nan)
-    spread_by_medium = {medium: spread[:, m] for m, medium in enumerate(media)}
-    reasons = reasons_unlike(calibration.familiar, tokens, spread_by_medium)
+    reasons = reasons_unlike(
+        calibration.familiar, tokens, by_medium(media, spread), by_medium(media, expression)
+    )
     flagged = np.array([bool(reasons_of_row) for reasons_of_row in reasons], dtype=bool)
     distance = composition_distance(calibration.familiar, tokens)
     for m, medium in enumerate(media):
@@ -419,30 +424,49 @@ def fit_input_limits(
 
 
 def reasons_unlike(
-    familiar: InputLimits, tokens: npt.ArrayLike, spread: Mapping[str, npt.ArrayLike]
+    familiar: InputLimits,
+    tokens: npt.ArrayLike,
+    spread: Mapping[str, npt.ArrayLike],
+    predicted: Mapping[str, npt.ArrayLike],
 ) -> list[list[str]]:
     """The reasons why each row is unlike the training data; an empty list if there are none.
 
     The reasons are the names of :data:`FLAGS`, which explains them.
+
+    Args:
+        familiar: Limits from the model's card.
+        tokens: ``(N, L)``, prepared.
+        spread: Medium → ``(N,)`` standard deviation over members and strands.
+        predicted: Medium → ``(N,)`` predicted expression.
     """
     tokens = as_tokens(tokens)
     lengths = sequence_lengths(tokens)
     distance = composition_distance(familiar, tokens)
-    disagreement = np.zeros(len(tokens), dtype=bool)
+    disagreement, beyond = np.zeros((2, len(tokens)), dtype=bool)
     for medium, limit in familiar.spread.items():
         if medium in spread:
             disagreement |= np.asarray(spread[medium]) > limit
+    for medium, (lowest, highest) in familiar.measured.items():
+        if medium in predicted:
+            values = np.asarray(predicted[medium])
+            beyond |= (values < lowest) | (values > highest)
     reasons = {
         "length": (lengths < familiar.lengths[0]) | (lengths > familiar.lengths[1]),
         "unknown": _unknown(tokens, lengths) > familiar.unknown,
         "adapters": ~np.logical_and(*find_adapters(tokens, stop=lengths)),
         "composition": distance > familiar.composition,
         "disagreement": disagreement,
+        "range": beyond,
     }
     names = list(reasons)
     return [
         [names[i] for i in np.nonzero(row)[0]] for row in np.stack(list(reasons.values()), axis=1)
     ]
+
+
+def by_medium(media: Sequence[str], values: npt.ArrayLike) -> dict[str, npt.NDArray[Any]]:
+    """Medium → its column of values ``(N, M)``."""
+    return dict(zip(media, np.asarray(values).T, strict=True))
 
 
 def pair_shares(tokens: npt.ArrayLike) -> Floats:
