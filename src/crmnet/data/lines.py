@@ -1,6 +1,6 @@
 """Splits lines of text into fields: tables, one sequence per line, and FASTA.
 
-The readers take chunks of a file and its layout, which :mod:`crmnet.data.reading` detects, and
+The readers take chunks of a file and its layout, which :mod:`crmnet.data.layout` detects, and
 return blocks of columns. They check the number of fields in a line, not their contents;
 :mod:`crmnet.data.validate` and :mod:`crmnet.data.sequences` do.
 """
