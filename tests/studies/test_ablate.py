@@ -18,6 +18,8 @@ from support import TINY
 pytestmark = pytest.mark.slow
 
 SETS = (*TINY, "epochs=1")
+TRAINED = [name for name in VARIANTS if name != "additive position code"]
+"""Those that recipe `demo` does not have anyway."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def study(assay, one_medium, tmp_path_factory):
 
 def test_every_variant_is_trained_and_scored(study, one_medium):
     folder, _, (result,) = study
-    assert [v.variant for v in result.variants] == list(VARIANTS)
+    assert [v.variant for v in result.variants] == TRAINED
     assert (result.name, result.n) == ("complex", len(one_medium))
     for v in result.variants:
         assert len(v.by_seed) == 2
@@ -62,7 +64,7 @@ def test_variants_differ_only_in_their_change(study):
         ("no squeeze-excitation", "squeeze_excitation", False),
         ("no transformer", "transformer_blocks", 0),
         ("no decoder", "decoder", []),
-        ("additive position code", "position", "additive"),
+        ("published position code", "position", "published"),
     ):
         settings = load_record(run_folder(folder, variant, 0)).settings
         assert settings.train == full.train
@@ -92,10 +94,15 @@ def test_the_command_writes_table_and_figure(one_medium, tmp_path, crmnet):
     sets = [part for text in SETS for part in ("--set", text)]
     words = ["--data", one_medium.path, "--test", one_medium.path, "--seeds", 1]
     status, out, _ = crmnet("ablate", "demo", *words, "--variant", "no transformer",
+                            "--variant", "narrow: model.dense=[3]",
+                            "--variant", "the same: model.squeeze_excitation=true",
                             "--resamples", 20, "-o", tmp_path, *sets)  # fmt: skip
     assert status == 0
+    narrow = load_record(run_folder(tmp_path, "narrow", 0)).settings
+    assert narrow.model.settings["dense"] == [3]
+    assert not run_folder(tmp_path, "the same", 0).exists()
     assert [line.split(" | ")[0] for line in out.splitlines() if line.startswith("| ")] == [
-        "| variant", "| ---", "| full", "| no transformer",
+        "| variant", "| ---", "| full", "| no transformer", "| narrow",
     ]  # fmt: skip
     found = json.loads((tmp_path / "ablation.json").read_text())["sets"][0]
     assert found["variants"][0]["against_full"] is None
@@ -105,7 +112,7 @@ def test_the_command_writes_table_and_figure(one_medium, tmp_path, crmnet):
 def test_the_table_names_seeds_and_differences(study):
     text = ablation_markdown(study[2])
     assert "2 seeds" in text
-    assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + len(VARIANTS)
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + len(TRAINED)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +120,8 @@ def test_the_table_names_seeds_and_differences(study):
     [
         ({"variants": ("full", "no head")}, "variant must be one of"),
         ({"variants": ("no decoder",)}, "must include 'full'"),
+        ({"own": {"no decoder": ()}}, "already called 'no decoder'"),
+        ({"own": {"../x": ()}}, "name of a variant"),
         ({"seeds": (1, 1)}, "seeds must be different"),
         ({"seeds": ()}, "at least one"),
     ],

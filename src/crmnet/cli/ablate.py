@@ -23,7 +23,11 @@ def ablate(
         Path | None, typer.Option(help="Validation set. Default: families held out from --data.")
     ] = None,
     variant: Annotated[
-        list[str] | None, typer.Option(help="Train only this variant and *full*; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Train only this variant and *full*; may be repeated. A variant of your own is "
+            '"NAME: KEY=VALUE KEY=VALUE".'
+        ),
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Runs of each variant, with seeds 0, 1, ….")
@@ -36,10 +40,14 @@ def ablate(
 ) -> None:
     """Train complete CRMnet and variants without some parts, with several seeds (paper's Figure 4).
 
-    Variants: pre-trained, full, no squeeze-excitation, no transformer, no decoder, additive
-    position code. An interrupted command resumes when it is run again.
+    Variants: pre-trained, full, no squeeze-excitation, no transformer, no decoder, and the additive
+    or the published position code. A variant that the recipe has anyway is left out. An interrupted
+    command resumes when it is run again.
 
     Example: `crmnet ablate small --data complex --pretrain both --test held-out -o ablation`
+
+    Example: `crmnet ablate yeast --data rows --test held-out --variant "no LSTM: model.recurrent=0"
+    -o ablation`
     """
     from crmnet.data.dataset import Dataset
     from crmnet.runs.settings import check_overrides
@@ -47,11 +55,18 @@ def ablate(
     from crmnet.studies.ablate import ablate as run_ablation
 
     check_overrides(settings, {"train.seed": "--seeds"})
-    requested = [v for v in VARIANTS if not variant or v in (FULL, *variant)]
-    unknown = [v for v in variant or [] if v not in VARIANTS]
+    own = {
+        name.strip(): tuple(changes.split())
+        for name, colon, changes in (text.partition(":") for text in variant or [])
+        if colon
+    }
+    known = [text for text in variant or [] if ":" not in text]
+    requested = [v for v in VARIANTS if not variant or v in (FULL, *known)]
+    unknown = [v for v in known if v not in VARIANTS]
     options = AblationOptions(
-        recipe, tuple(settings or []), tuple(range(seeds)), tuple(requested + unknown)
-    )
+        recipe, tuple(settings or []), tuple(range(seeds)), tuple(requested + unknown + list(own)),
+        own,
+    )  # fmt: skip
     results = run_ablation(
         options,
         Dataset.open(data),

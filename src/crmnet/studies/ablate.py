@@ -11,8 +11,9 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "no transformer": ("model.transformer_blocks=0",),
     "no decoder": ("model.decoder=[]",),
     "additive position code": ("model.position=additive",),
+    "published position code": ("model.position=published",),
 }
 """Variant → changed settings. ``pre-trained`` is the full network, pre-trained on other rows. The
 first four variants are those of the paper."""
@@ -61,15 +63,34 @@ class AblationOptions:
     """Changed settings of all variants, as for ``crmnet train --set``."""
     seeds: tuple[int, ...] = (0, 1, 2)
     variants: tuple[str, ...] = tuple(VARIANTS)
+    own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further variants, which :attr:`variants` may name: name → changed settings."""
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.variants if name not in VARIANTS]
+        taken = [name for name in self.own if name in VARIANTS]
+        if taken:
+            raise ValueError(f"a variant is already called {taken[0]!r}; choose another name")
+        odd = [name for name in self.own if not re.fullmatch(r"[^\W_][\w +.-]*", name)]
+        if odd:
+            raise ValueError(
+                f"the name of a variant has letters, digits, spaces and + . -; got {odd[0]!r}"
+            )
+        unknown = [name for name in self.variants if name not in {**VARIANTS, **self.own}]
         if unknown:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {unknown[0]!r}")
         if FULL not in self.variants:
             raise ValueError(f"the variants must include {FULL!r}, with which others are compared")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be different numbers, at least one; got {self.seeds}")
+
+    def changes(self, variant: str) -> list[str]:
+        """All settings of a variant that differ from the recipe, as for ``--set``."""
+        return [*self.overrides, *{**VARIANTS, **self.own}[variant]]
+
+    def is_full(self, variant: str) -> bool:
+        """Whether a variant is the full network: the recipe does not have the part anyway."""
+        full, changed = (resolve(self.recipe, self.changes(name)) for name in (FULL, variant))
+        return changed == full
 
 
 @dataclass(frozen=True)
@@ -125,6 +146,9 @@ def ablate(
     """
     folder = Path(folder)
     variants = [v for v in options.variants if v != PRETRAINED or pretraining is not None]
+    for variant in [v for v in variants if v not in (FULL, PRETRAINED) and options.is_full(v)]:
+        log.info("left out %s: recipe %s is like this", variant, options.recipe)
+        variants.remove(variant)
     for number, (variant, seed) in enumerate(itertools.product(variants, options.seeds), 1):
         log.info("%d of %d: %s, seed %d", number, len(variants) * len(options.seeds), variant, seed)
         first = pretraining if variant == PRETRAINED else None
@@ -157,7 +181,7 @@ def _train_one(
     validation: Dataset | None,
 ) -> None:
     """Train one variant with one seed; ``pretraining`` is None unless it is pre-trained."""
-    overrides = [*options.overrides, *VARIANTS[variant], f"train.seed={seed}"]
+    overrides = [*options.changes(variant), f"train.seed={seed}"]
     settings = resolve(options.recipe, overrides)
     run, start = run_folder(folder, variant, seed), None
     if pretraining is not None:
