@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-quick lint docs clean
+.PHONY: demo test test-quick test-wheel lint docs clean
 
 demo: .venv/installed
 	$(BIN)/crmnet demo -o crmnet-demo
@@ -14,6 +14,10 @@ test: .venv/installed-test
 test-quick: .venv/installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+# Builds twice, compares, and predicts with the wheel in an environment of its own.
+test-wheel: .venv/torch
+	PYTHON=$(PYTHON) .ci/test-wheel
+
 lint: .venv/installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -23,7 +27,7 @@ docs: .venv/installed-docs
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv docs/_build
+	rm -rf .venv build docs/_build
 
 # torch is installed first and separately, so that pip takes the pinned version from its configured index.
 .venv/torch: constraints.txt
