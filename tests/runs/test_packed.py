@@ -228,6 +228,39 @@ def test_members_predict_their_own_media_in_any_order(small_run, other_run, tmp_
     assert "predicts complex" in "\n".join(card_lines(two.card))
 
 
+def test_a_run_can_take_part_in_some_of_its_media(small_run, other_run, tmp_path, crmnet):
+    tokens = np.random.default_rng(0).integers(4, size=(20, 112), dtype=np.uint8)
+    a, b = (Predictor.load(run).predict_tokens(tokens) for run in (small_run, other_run))
+    path, all_media = tmp_path / "some.safetensors", tmp_path / "all.safetensors"
+    status, out, _ = crmnet("models", "pack", small_run, other_run, "-o", path,
+                            "--only", f"{other_run}=complex")  # fmt: skip
+    assert status == 0, out
+    found, spread = Predictor.load(path).predict_with_spread(tokens)
+    np.testing.assert_allclose(found, np.stack([a[:, 0], (a + b)[:, 1] / 2], 1), rtol=1e-5)
+    assert (spread[:, 0] == 0).all() and (spread[:, 1] > 0).any()
+    card = load_card(path)
+    assert [card.media_of(0), card.media_of(1)] == [["defined", "complex"], ["complex"]]
+    assert card_lines(card).count("    predicts complex") == 1
+    assert card.fingerprint != pack([small_run, other_run], all_media).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [
+        ("RUN=complx", "does not predict 'complx'; its outputs are defined, complex"),
+        ("elsewhere=complex", "elsewhere is none of the runs to pack"),
+        ("RUN=complex", "no member predicts 'defined'"),
+        ("complex", "--only takes RUN=MEDIUM"),
+    ],
+)
+def test_wrong_media_of_a_run_are_named(small_run, tmp_path, crmnet, only, message):
+    status, _, error = crmnet("models", "pack", small_run, "-o", tmp_path / "x.safetensors",
+                              "--only", only.replace("RUN", str(small_run)))  # fmt: skip
+    assert status == 2
+    assert message in error and len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 def test_media_that_no_run_has_are_refused(small_run, tmp_path):
     def pack_with(*media):
         pack([small_run], tmp_path / "x.safetensors", PackOptions(media=media))

@@ -45,6 +45,14 @@ def pack(
         list[str] | None,
         typer.Option(help="Output of the model; may be repeated. Default: all of all runs."),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN=MEDIUM",
+            help="A run takes part in this medium alone, though it predicts others; may be "
+            "repeated.",
+        ),
+    ] = None,
     half: Annotated[
         bool, typer.Option("--half", help="Store matrices in 16 bits; the card states the error.")
     ] = False,
@@ -74,8 +82,8 @@ def pack(
     from crmnet.runs.packed import pack as run_pack
 
     options = PackOptions(
-        about, reverse_complement, tuple(medium or ()), half, max_mb, tuple(not_for or ()),
-        tuple(note or ()),
+        about, reverse_complement, tuple(medium or ()), _media_of_runs(only or ()), half, max_mb,
+        tuple(not_for or ()), tuple(note or ()),
     )  # fmt: skip
     card = run_pack(runs, output, options, overwrite=overwrite)
     size = output.stat().st_size / 1e6
@@ -86,6 +94,17 @@ def pack(
     for number in card.forward_only:
         print(f"{runs[number]} was not trained on reverse complements: it predicts one strand")
     print(f"next: crmnet models calibrate {output} HELD_OUT")
+
+
+def _media_of_runs(texts: Sequence[str]) -> dict[Path, tuple[str, ...]]:
+    """The media of each run in texts ``RUN=MEDIUM``."""
+    media: dict[Path, tuple[str, ...]] = {}
+    for text in texts:
+        run, equals, medium = text.rpartition("=")
+        if not equals or not run or not medium:
+            raise ValueError(f"--only takes RUN=MEDIUM, such as my-run=complex; got {text!r}")
+        media[Path(run)] = (*media.get(Path(run), ()), medium)
+    return media
 
 
 def _check_packed(output: Path, inputs: Sequence[str | Path | None], overwrite: bool) -> None:

@@ -422,14 +422,15 @@ def _complete_model(loaded: LoadedModel) -> nn.Module:
     card = loaded.card
     strands = card is not None and card.reverse_complement
     members: list[nn.Module] = []
-    for network, record in zip(loaded.networks, loaded.records, strict=True):
+    for number, (network, record) in enumerate(zip(loaded.networks, loaded.records, strict=True)):
         # The ensemble predicts both strands separately, so they count in the spread.
         if record.settings.train.average_strands and not strands:
             network = on_both_strands(network)
         scales = [record.scale[medium] for medium in record.media]
         member: nn.Module = Rescaled(network, [s.mean for s in scales], [s.sd for s in scales])
-        if record.media != loaded.media or record.length != loaded.length:
-            columns = [record.media.index(m) if m in record.media else None for m in loaded.media]
+        own = record.media if card is None else card.media_of(number)
+        if own != loaded.media or own != record.media or record.length != loaded.length:
+            columns = [record.media.index(m) if m in own else None for m in loaded.media]
             member = Member(member, columns, record.length)
         members.append(member)
     if card is None:

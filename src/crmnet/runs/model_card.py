@@ -81,6 +81,8 @@ class ModelCard(BaseModel):
     forward_only: tuple[int, ...] = ()
     """Numbers of the members, from 0, that predict the given strand alone nevertheless, because
     they were not trained on reverse complements."""
+    only: dict[int, tuple[str, ...]] = {}
+    """Number of a member, from 0 → the media that it predicts, if these are not all of its own."""
     storage: Literal["float32", "float16"] = "float32"
     storage_error: dict[str, float] = {}
     """Medium → largest change of a member's prediction by 16-bit storage, on random promoters."""
@@ -111,21 +113,30 @@ class ModelCard(BaseModel):
         known = {m: unit for record in self.members for m, unit in record.units.items()}
         return {medium: known[medium] for medium in self.media if medium in known}
 
+    def media_of(self, number: int) -> list[str]:
+        """Media of the model that a member predicts; members are numbered from 0."""
+        own = self.only.get(number, self.members[number].media)
+        return [medium for medium in self.media if medium in own]
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if not self.members:
             raise ValueError("members names no network")
         check_outputs(self.media)
         for medium in self.media:
-            if not any(medium in record.media for record in self.members):
+            if not any(medium in self.media_of(n) for n in range(len(self.members))):
                 raise ValueError(f"no member predicts {medium!r}, one of the media")
-        for number, record in enumerate(self.members, 1):
-            if not set(record.media) & set(self.media):
-                raise ValueError(f"member {number} predicts none of the media")
+        for number, record in enumerate(self.members):
+            if not self.media_of(number):
+                raise ValueError(f"member {number + 1} predicts none of the media")
+            if not set(self.only.get(number, ())) <= set(record.media):
+                raise ValueError(f"only: member {number + 1} does not predict all of these media")
         if not set(self.forward_only) <= set(range(len(self.members))):
             raise ValueError(
                 f"forward_only names a member that does not exist: {self.forward_only}"
             )
+        if not set(self.only) <= set(range(len(self.members))):
+            raise ValueError(f"only names a member that does not exist: {list(self.only)}")
         for text in (self.name, self.about, *self.not_for, *self.notes):
             check_values(text, "name, about, not_for or notes")
         for name, test in self.tests.items():
@@ -238,8 +249,8 @@ def _networks(card: ModelCard) -> list[str]:
     ]
     for number, record in enumerate(card.members):
         lines.append(f"  member {number + 1}      {_origin(record)}")
-        if record.media != card.media:
-            lines.append(f"    predicts {', '.join(m for m in card.media if m in record.media)}")
+        if record.media != card.media or number in card.only:
+            lines.append(f"    predicts {', '.join(card.media_of(number))}")
         if number in card.forward_only:
             lines.append("    the given strand alone")
         if "licence" in record.data:

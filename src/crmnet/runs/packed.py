@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -94,6 +94,8 @@ class PackOptions:
     complements, beside others that were, predict the given strand alone."""
     media: tuple[str, ...] = ()
     """Outputs of the model; empty means all outputs of all runs, in order."""
+    only: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
+    """Run → the media that it predicts in the model; other runs predict all of theirs."""
     half: bool = False
     """Store matrices in 16 bits; vectors (biases, batch norms) keep 32."""
     max_megabytes: float | None = None
@@ -193,6 +195,7 @@ def pack(
     _check_runs(runs)
     members = [load_run(run) for run in runs]
     records = [record for _, record in members]
+    only = _numbered(runs, records, options.only)
     media = _chosen_media(runs, records, options.media)
     _check_units(runs, records)
     tensors = {}
@@ -212,6 +215,7 @@ def pack(
         members=records,
         reverse_complement=options.reverse_complement,
         forward_only=_forward_only(records) if options.reverse_complement else (),
+        only=only,
         storage="float16" if options.half else "float32",
         storage_error={medium: errors[medium] for medium in media if medium in errors},
         fingerprint="",
@@ -380,6 +384,25 @@ def _chosen_media(
     return media
 
 
+def _numbered(
+    runs: Sequence[Path], records: Sequence[RunRecord], only: Mapping[Path, tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
+    """The media of some runs by the number of the run, checked."""
+    for run in only:
+        if run not in runs:
+            raise ValueError(f"{run} is none of the runs to pack: {', '.join(map(str, runs))}")
+    numbered = {number: only[run] for number, run in enumerate(runs) if run in only}
+    for number, media in numbered.items():
+        known = records[number].media
+        for medium in media:
+            if medium not in known:
+                raise ValueError(
+                    f"{runs[number]} does not predict {medium!r}; its outputs are "
+                    f"{', '.join(known)}"
+                )
+    return numbered
+
+
 def _check_units(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
     """Check that all runs predict a medium in the same unit."""
     first: dict[str, tuple[Path, str]] = {}
@@ -438,6 +461,8 @@ def _fingerprint(tensors: dict[str, Tensor], card: ModelCard) -> str:
         digest.update(json.dumps(relevant, sort_keys=True).encode())
     if card.forward_only or any(record.media != card.media for record in card.members):
         digest.update(json.dumps([card.media, card.forward_only]).encode())
+    if card.only:
+        digest.update(json.dumps([card.media_of(n) for n in range(len(card.members))]).encode())
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
