@@ -1,0 +1,68 @@
+"""``crmnet serve``: calls :func:`crmnet.serve.app.run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from crmnet.cli.options import DeviceOption
+
+
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Run folder, packed file or name of a bundled model; may be given again. The "
+            "first is the default of the page. Default: yeast and yeast-fast.",
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. The default answers this computer only; with another "
+            "address, such as 0.0.0.0, everyone who reaches it can use the server."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another name under which browsers reach the server; may be given again.",
+        ),
+    ] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Serve a web page and an HTTP API to predict, explain, mutate and design promoters.
+
+    The page works offline. It needs `pip install 'crmnet[serve]'`. Ctrl-C ends the server.
+
+    Examples: `crmnet serve --open` · `crmnet serve --model yeast-fast --port 8080`
+    """
+    try:
+        from crmnet.serve.app import LOCAL, ServeOptions, run
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"crmnet serve needs {error.name}: pip install 'crmnet[serve]'"
+        ) from error
+    if host not in LOCAL:
+        print(f"warning: everyone who reaches {host}:{port} can use this server; it has no "
+              "passwords", file=sys.stderr)  # fmt: skip
+    options = ServeOptions(
+        models=tuple(model or ("yeast", "yeast-fast")), host=host, port=port, device=device,
+        allowed_hosts=tuple(allow_host or ()),
+    )  # fmt: skip
+
+    def ready(url: str) -> None:
+        print(f"open {url} in a browser; Ctrl-C ends the server", flush=True)
+        if open_browser:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    run(options, ready)
