@@ -21,7 +21,7 @@ from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
 from crmnet.design.effects import MutateOptions, Scorer
 from crmnet.design.mutate import Mutations, joined, named_blocks, pairs_of
 from crmnet.design.oracle import REMEDY, Constructs, Oracle, located
-from crmnet.design.variants import parse_variant, substitutions
+from crmnet.design.variants import edits_of, parse_variant, substitutions
 from crmnet.interpretation.attribute import AttributeOptions, attribute, from_mutagenesis
 from crmnet.interpretation.inserts import Inserts
 from crmnet.motifs.scan import ScanOptions, find_sites
@@ -37,7 +37,7 @@ from crmnet.prediction.views import Views
 from crmnet.reports.tables import table_text
 from crmnet.runs.model_card import ModelCard, card_lines
 from crmnet.sequence import Tokens
-from crmnet.statistics.uncertainty import FLAGS
+from crmnet.statistics.uncertainty import FLAGS, Trust
 
 BATCH = 64
 """Sequences that are predicted at a time; then other requests have their turn."""
@@ -130,12 +130,13 @@ class Models:
 
     def __init__(self, paths: Sequence[str], device: str, pump: Callable[[], None]) -> None:
         self.oracles: dict[str, Turns] = {}
+        self.paths: dict[str, str] = {}
         for path in paths:
             predictor = Predictor.load(path, device=device)
             name = str(predictor.name)
             if name in self.oracles:
                 raise ValueError(f"two models have the name {name}; give each its own")
-            self.oracles[name] = Turns(predictor, pump)
+            self.oracles[name], self.paths[name] = Turns(predictor, pump), path
         self.default = next(iter(self.oracles))
         self.saturated: OrderedDict[tuple[str, bytes, int, int], Saturated] = OrderedDict()
 
@@ -289,11 +290,11 @@ class Models:
             raise BadRequest(str(error), _bad_change(body["changes"])) from error
         if body.get("tsv"):
             return {"text": table_text(found.columns())}
-        given = constructs.given_text(0)
+        given, trust = constructs.given_text(0), _trust(oracle, constructs, found)
         return {
             "model": name,
             "media": list(found.media),
-            "variants": [_variant(found, row, given) for row in range(len(found))],
+            "variants": [_variant(found, row, given, trust) for row in range(len(found))],
         }
 
 
@@ -358,13 +359,25 @@ def number(value: Any) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _variant(found: Mutations, row: int, given: str) -> dict[str, Any]:
+def _trust(oracle: Turns, constructs: Constructs, found: Mutations) -> Trust | None:
+    """Intervals of the expression of the variants."""
+    changes = [parse_variant(text) for text in found.variants]
+    row = np.zeros(len(changes), dtype=np.int64)
+    pairs = pairs_of(oracle, constructs, edits_of(changes, row, constructs.origin[row]))
+    return oracle.opened.assess_tokens(pairs.variant).trust
+
+
+def _variant(found: Mutations, row: int, given: str, trust: Trust | None) -> dict[str, Any]:
     effects, text = found.effects, given
     for change in reversed(parse_variant(found.variants[row])):
         text = text[: change.start] + change.new + text[change.stop :]
     expression, delta = {}, {}
     for m, medium in enumerate(found.media):
-        expression[medium] = {"value": float(effects.variant[row, m]), "low": None, "high": None}
+        expression[medium] = {
+            "value": float(effects.variant[row, m]),
+            "low": None if trust is None else number(trust.low[row, m]),
+            "high": None if trust is None else number(trust.high[row, m]),
+        }
         delta[medium] = {
             "value": float(effects.delta[row, m]),
             "low": number(effects.low[row, m]),

@@ -25,6 +25,8 @@ from starlette.staticfiles import StaticFiles
 
 from crmnet.serve.connections import TimedProtocol
 from crmnet.serve.errors import ApiError
+from crmnet.serve.job_routes import make_jobs
+from crmnet.serve.jobs import Jobs
 from crmnet.serve.limits import Limits
 from crmnet.serve.model import Model
 from crmnet.serve.routes import PREFIX, PlainJson, make_api
@@ -57,18 +59,23 @@ class ServeOptions:
         return {*LOCAL, self.host.lower(), *(name.lower() for name in self.allowed_hosts)}
 
 
-def make_app(options: ServeOptions, model: Model) -> FastAPI:
-    """The application; ``model`` answers its requests."""
+def make_app(options: ServeOptions, model: Model, jobs: Jobs) -> FastAPI:
+    """The application; ``model`` answers its requests, ``jobs`` runs its designs."""
     app = FastAPI(
         title="crmnet", version="1", openapi_url=f"{PREFIX}/openapi.json", docs_url=None,
         redoc_url=None, description="Predict, explain and design yeast promoter expression.",
     )  # fmt: skip
     app.include_router(make_api(model, options.limits))
+    app.include_router(make_jobs(jobs, model, options.limits))
     _add_errors(app)
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:
         return FileResponse(STATIC / "index.html")
+
+    @app.get(f"{PREFIX}/docs", include_in_schema=False)
+    async def documentation() -> Response:
+        return FileResponse(STATIC / "api.html")
 
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(Safety, limits=options.limits, hosts=options.hosts)
@@ -162,13 +169,18 @@ async def serve(
 ) -> None:
     """Serve on a socket until the server is told to end."""
     model = Model(options.models, options.device, options.limits, options.batch)
+    jobs = None
     try:
         await model.start()
-        server = Server(configuration(make_app(options, model), options.limits))
+        jobs = Jobs(model.paths, options.device, options.limits)
+        app = make_app(options, model, jobs)
+        server = Server(configuration(app, options.limits))
         port = listening.getsockname()[1]
         on_ready(f"http://{options.host}:{port}/")
         await server.serve(sockets=[listening])
     finally:
+        if jobs is not None:
+            await jobs.close()
         await model.stop()
 
 

@@ -34,7 +34,11 @@ class Model:
         self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.about: dict[str, Any] = {}
         self.cards: dict[str, Any] = {}
+        self.names: list[str] = []
+        """Models of the server, then other bundled models, which designs can use."""
         self.state = "starting"
+        self.paths: dict[str, str] = {}
+        """Name → path of the models of the server."""
         self.first: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -103,6 +107,8 @@ class Model:
         assert self.first is not None
         if message["event"] == "ready":
             self.about, self.cards, self.state = message["about"], message["cards"], "ready"
+            self.names = list(dict.fromkeys([*message["paths"], *message["bundled"]]))
+            self.paths = message["paths"]
             if not self.first.done():
                 self.first.set_result(None)
         elif not self.first.done():

@@ -121,6 +121,7 @@ class DesignRequest(Request):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     oracle: Name | None = Field(None, description="Default: yeast-taught.")
     judge: Name | None = Field(None, description="Default: yeast-measured.")
+    ranker: Name | None = Field(None, description="Orders the designs. Default: yeast.")
     seconds: float | None = Field(None, gt=0, description="Longest search.")
 
 

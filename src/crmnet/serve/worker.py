@@ -18,6 +18,7 @@ import numpy as np
 from crmnet.design.oracle import Constructs
 from crmnet.prediction.predictor import Assessed
 from crmnet.process import start_fast
+from crmnet.runs.packed import bundled
 from crmnet.serve.answers import (
     BATCH,
     BadRequest,
@@ -236,7 +237,9 @@ def main() -> None:
     except (ValueError, OSError) as error:
         pipe.send({"event": "failed", "message": str(error)})
         return
-    pipe.send({"event": "ready", "about": worker.models.about(), "cards": worker.models.cards()})
+    models = worker.models
+    pipe.send({"event": "ready", "about": models.about(), "cards": models.cards(),
+               "paths": models.paths, "bundled": list(bundled())})  # fmt: skip
     worker.run()
 
 
