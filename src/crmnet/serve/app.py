@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from crmnet.serve.connections import TimedProtocol
 from crmnet.serve.errors import ApiError
+from crmnet.serve.game import make_game, refusal
 from crmnet.serve.job_routes import make_jobs
 from crmnet.serve.jobs import Jobs
 from crmnet.serve.limits import Limits
@@ -67,6 +68,7 @@ def make_app(options: ServeOptions, model: Model, jobs: Jobs) -> FastAPI:
     )  # fmt: skip
     app.include_router(make_api(model, options.limits))
     app.include_router(make_jobs(jobs, model, options.limits))
+    app.include_router(make_game(model, options.limits))
     _add_errors(app)
 
     @app.get("/", include_in_schema=False)
@@ -78,7 +80,10 @@ def make_app(options: ServeOptions, model: Model, jobs: Jobs) -> FastAPI:
         return FileResponse(STATIC / "api.html")
 
     app.mount("/static", StaticFiles(directory=STATIC))
-    app.add_middleware(Safety, limits=options.limits, hosts=options.hosts)
+    app.add_middleware(
+        Safety, limits=options.limits, hosts=options.hosts,
+        game_form=lambda error: refusal(error, model),
+    )  # fmt: skip
     return app
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,11 +45,18 @@ class Safety:
     Args:
         app: The application.
         limits: Limits of the server.
-        hosts: Names that the ``Host`` header may have; with ``*`` any.
+        hosts: Names that the ``Host`` header may have.
+        game_form: Gives an error the form of GAME.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, hosts: Collection[str]) -> None:
-        self.app, self.limits, self.hosts = app, limits, hosts
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        hosts: Collection[str],
+        game_form: Callable[[ApiError], dict[str, Any]],
+    ) -> None:
+        self.app, self.limits, self.hosts, self.game_form = app, limits, hosts, game_form
         self.reading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +77,8 @@ class Safety:
             size += extra
         except ApiError as error:
             self.reading -= size
-            await refuse(error, send)
+            is_game = scope["path"] == GAME
+            await refuse(error, self.game_form(error) if is_game else error.body(), send)
             return
         except ClientGoneError:
             self.reading -= size
@@ -83,7 +91,7 @@ class Safety:
     def check_origin(self, headers: dict[str, str]) -> None:
         """Check that the request is meant for this server, and not sent by another page."""
         host = headers.get("host", "")
-        if "*" not in self.hosts and host_name(host) not in self.hosts:
+        if host_name(host) not in self.hosts:
             raise ApiError(
                 400, "host", "the Host header names another server; open the address that "
                 "crmnet serve printed",
@@ -165,9 +173,9 @@ def _too_large(limit: int) -> ApiError:
     return ApiError(413, "too_large", f"a request may have at most {limit:,} bytes", limit=limit)
 
 
-async def refuse(error: ApiError, send: Send) -> None:
+async def refuse(error: ApiError, body: dict[str, Any], send: Send) -> None:
     """Send an error as the answer."""
-    content = json.dumps(error.body()).encode()
+    content = json.dumps(body).encode()
     headers = {"content-type": JSON, "content-length": str(len(content)), "connection": "close",
                **error.headers}  # fmt: skip
     start: dict[str, Any] = {"type": "http.response.start", "status": error.status}

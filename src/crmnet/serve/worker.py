@@ -45,7 +45,8 @@ class Predicting:
     name: str
     oracle: Turns
     constructs: Constructs
-    tsv: bool
+    form: str
+    """``rows``, ``table`` or ``values``."""
     done: int = 0
     parts: list[Assessed] = field(default_factory=list)
 
@@ -58,8 +59,11 @@ class Predicting:
         """The answer, when nothing is left."""
         expression = np.concatenate([part.expression for part in self.parts])
         found = Assessed(expression, joined([part.trust for part in self.parts]))
-        if self.tsv:
+        if self.form == "table":
             return prediction_table(self.oracle, self.constructs, found)
+        if self.form == "values":
+            values = dict(zip(self.oracle.media, expression.T.tolist(), strict=True))
+            return {"ids": self.constructs.ids, "values": values}
         return predicted(self.name, self.oracle, self.constructs, found)
 
 
@@ -107,7 +111,7 @@ class Worker:
             self.others = [one for one in self.others if one["id"] != gone]
             if gone == self.current:
                 self.cancelled.add(gone)
-        elif message["kind"] == "predict":
+        elif message["kind"] in ("predict", "values"):
             self.guarded(message, self.accept)
         else:
             self.others.append(message)
@@ -117,7 +121,8 @@ class Worker:
         body = message["body"]
         name, oracle = self.models.oracle(body["model"])
         constructs = self.models.prepare(oracle, body)
-        waiting = Predicting(message["id"], name, oracle, constructs, bool(body.get("tsv")))
+        form = "values" if message["kind"] == "values" else "table" if body["tsv"] else "rows"
+        waiting = Predicting(message["id"], name, oracle, constructs, form)
         self.predicting.append(waiting)
 
     def guarded(self, message: Mapping[str, Any], function: Any) -> None:
