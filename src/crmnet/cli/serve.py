@@ -36,6 +36,21 @@ def serve(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
+    max_bases: Annotated[int, typer.Option(min=1, help="Longest sequence, in bases.")] = 1_000,
+    max_sequences: Annotated[int, typer.Option(min=1, help="Sequences of one request.")] = 1_000,
+    max_body: Annotated[
+        int, typer.Option(min=1, metavar="BYTES", help="Largest request to the API.")
+    ] = 1 << 20,
+    request_seconds: Annotated[
+        float, typer.Option(help="Time for a client to send a request.")
+    ] = 20.0,
+    job_seconds: Annotated[float, typer.Option(help="Longest search of a design.")] = 600.0,
+    jobs_per_client: Annotated[
+        int, typer.Option(min=1, help="Designs of one client that wait or run.")
+    ] = 2,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Requests that wait for the model; more are refused.")
+    ] = 256,
     device: DeviceOption = "auto",
 ) -> None:
     """Serve a web page and an HTTP API to predict, explain, mutate and design promoters.
@@ -46,6 +61,7 @@ def serve(
     """
     try:
         from crmnet.serve.app import LOCAL, ServeOptions, run
+        from crmnet.serve.limits import Limits
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"crmnet serve needs {error.name}: pip install 'crmnet[serve]'"
@@ -53,7 +69,13 @@ def serve(
     if host not in LOCAL:
         print(f"warning: everyone who reaches {host}:{port} can use this server; it has no "
               "passwords", file=sys.stderr)  # fmt: skip
+    limits = Limits(
+        sequence_bases=max_bases, sequences=max_sequences, body_bytes=max_body,
+        body_seconds=request_seconds, job_seconds=job_seconds, jobs_per_client=jobs_per_client,
+        queue=queue,
+    )  # fmt: skip
     options = ServeOptions(
+        limits=limits,
         models=tuple(model or ("yeast", "yeast-fast")), host=host, port=port, device=device,
         allowed_hosts=tuple(allow_host or ()),
     )  # fmt: skip

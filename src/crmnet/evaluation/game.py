@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -220,7 +220,7 @@ def score_url(
     Raises:
         ValueError: If the data cannot be read, or the server does not answer as specified.
     """
-    with open_data(path, options) as dataset:
+    with open_data(path, replace(options, cut=False)) as dataset:
         rows = LabelledRows.of(
             dataset, by=by, kmers=kmers, left_out=rows_left_out(path, dataset),
             ids=row_ids(path, dataset, options.columns),

@@ -23,7 +23,7 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from crmnet.serve.connections import TimedProtocol
+from crmnet.serve.connections import timed
 from crmnet.serve.errors import ApiError
 from crmnet.serve.game import make_game, refusal
 from crmnet.serve.job_routes import make_jobs
@@ -192,7 +192,7 @@ async def serve(
 def configuration(app: Any, limits: Limits) -> uvicorn.Config:
     """Settings of the HTTP server."""
     return uvicorn.Config(
-        app, http=TimedProtocol, loop="asyncio", ws="none", lifespan="off", log_level="warning",
+        app, http=timed(limits), loop="asyncio", ws="none", lifespan="off", log_level="warning",
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
         timeout_graceful_shutdown=STOP_SECONDS, limit_concurrency=limits.connections,
         backlog=1024,

@@ -12,17 +12,13 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEADER_SECONDS = 10.0
-"""Time until the headers of a request are complete."""
-READ_SECONDS = 30.0
-"""Time for which a client may not read what is sent to it."""
+from crmnet.serve.limits import Limits
 
 
 class TimedProtocol(H11Protocol):
     """HTTP/1.1 of uvicorn with these limits."""
 
-    header_seconds = HEADER_SECONDS
-    read_seconds = READ_SECONDS
+    limits = Limits()
     timer: asyncio.TimerHandle | None = None
     reader: asyncio.TimerHandle | None = None
 
@@ -42,7 +38,7 @@ class TimedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.reader = self._later(self.read_seconds)
+        self.reader = self._later(self.limits.reading_seconds)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -53,7 +49,7 @@ class TimedProtocol(H11Protocol):
         """Start the timer of the headers if no request is being answered, else stop it."""
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.timer is None:
-            self.timer = self._later(self.header_seconds)
+            self.timer = self._later(self.limits.header_seconds)
         elif not idle and self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -61,3 +57,8 @@ class TimedProtocol(H11Protocol):
     def _later(self, seconds: float) -> asyncio.TimerHandle:
         close: Callable[[], None] = self.transport.abort
         return self.loop.call_later(seconds, close)
+
+
+def timed(limits: Limits) -> type[TimedProtocol]:
+    """The protocol with the limits of a server."""
+    return type("TimedProtocol", (TimedProtocol,), {"limits": limits})

@@ -271,7 +271,7 @@ def answer_of(asked: Asked, values: Mapping[str, Mapping[str, float]], model: st
             "cell_type_actual": cell_type(medium),
             "species_requested": task["species"],
             "species_actual": SPECIES,
-            "scale_prediction_requested": task.get("scale"),
+            **({"scale_prediction_requested": task["scale"]} if "scale" in task else {}),
             "scale_prediction_actual": "log",
             "aggregation": {"replicates": "mean of the members of the ensemble"},
             "predictions": {name: [value] for name, value in values[medium].items()},

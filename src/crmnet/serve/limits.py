@@ -31,6 +31,10 @@ class Limits:
     """Bodies of all requests that are read at a time."""
     body_seconds: float = 20.0
     """Time for a client to send a request."""
+    header_seconds: float = 10.0
+    """Time until the headers of a request are complete."""
+    reading_seconds: float = 30.0
+    """Time for which a client may not read what is sent to it."""
     answer_seconds: float = 300.0
     """Time for a request to be answered."""
     job_seconds: float = 600.0
