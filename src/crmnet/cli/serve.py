@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli.options import DeviceOption
+from crmnet.cli.options import BatchSizeOption, DeviceOption
 
 
 def serve(
@@ -51,6 +51,7 @@ def serve(
     queue: Annotated[
         int, typer.Option(min=1, help="Requests that wait for the model; more are refused.")
     ] = 256,
+    batch_size: BatchSizeOption = 64,
     device: DeviceOption = "auto",
 ) -> None:
     """Serve a web page and an HTTP API to predict, explain, mutate and design promoters.
@@ -75,7 +76,7 @@ def serve(
         queue=queue,
     )  # fmt: skip
     options = ServeOptions(
-        limits=limits,
+        limits=limits, batch=batch_size,
         models=tuple(model or ("yeast", "yeast-fast")), host=host, port=port, device=device,
         allowed_hosts=tuple(allow_host or ()),
     )  # fmt: skip

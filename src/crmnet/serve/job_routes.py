@@ -26,7 +26,10 @@ EVENTS: dict[int | str, dict[str, Any]] = {
 FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file.",
-        "content": {TSV: {"schema": {"type": "string"}}, "text/x-fasta": {}},
+        "content": {
+            TSV: {"schema": {"type": "string"}},
+            "text/x-fasta": {"schema": {"type": "string"}},
+        },
     }
 }
 FileName = Literal["designs.tsv", "order.tsv", "designs.fasta"]
@@ -95,14 +98,14 @@ def make_jobs(jobs: Jobs, model: Model, limits: Limits) -> APIRouter:
         jobs.stop(found)
         return PlainJson(found.answer())
 
-    @api.get("/jobs/{job}/events", response_class=StreamingResponse, responses=NOT_FOUND | EVENTS)
+    @api.get("/jobs/{job}/events", responses=NOT_FOUND | EVENTS)
     async def events(job: str) -> Any:
         """Progress of a job as server-sent events, until it ends."""
         found = jobs.get(job)
         jobs.check_streams()
         return StreamingResponse(jobs.events(found), media_type="text/event-stream")
 
-    @api.get("/jobs/{job}/{file}", response_class=PlainTextResponse, responses=NOT_FOUND | FILES)
+    @api.get("/jobs/{job}/{file}", responses=NOT_FOUND | FILES)
     async def file(job: str, file: FileName) -> Any:
         """A file of the designs: all columns, the order sheet, or FASTA."""
         content = _file(jobs.get(job), file)

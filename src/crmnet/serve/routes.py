@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from crmnet.serve import schemas
 from crmnet.serve.errors import ApiError, too_many
@@ -42,10 +42,8 @@ TABLE: dict[int | str, dict[str, Any]] = {
 }
 
 
-class PlainJson(Response):
+class PlainJson(JSONResponse):
     """JSON without NaN; the values are plain already."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()

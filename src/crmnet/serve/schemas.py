@@ -12,9 +12,24 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from crmnet.choices import Flanks, Goal, Method, SearchMethod, SynthesisPreset
+from crmnet.serve.examples import EXAMPLES
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Bases = Annotated[str, Field(min_length=1)]
+EXAMPLE = EXAMPLES[0]["sequence"]
+# The pattern only documents: the model process names the position of another letter.
+Bases = Annotated[
+    str,
+    Field(min_length=1, examples=[EXAMPLE], json_schema_extra={"pattern": "^[ACGTNacgtn]+$"}),
+]
+Change = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2000,
+        examples=["35T>G"],
+        json_schema_extra={"pattern": "^[0-9]{1,4}[ACGT]>[ACGT]$|^[0-9]{1,4}(del|insACG)$"},
+    ),
+]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Motif = Annotated[str, Field(min_length=1, max_length=60)]
 
@@ -28,14 +43,18 @@ class Request(BaseModel):
 class Promoter(Request):
     """A sequence with its name."""
 
-    id: Name | None = Field(None, description="Default: the number of the promoter, from 1.")
+    id: Name | None = Field(
+        None, description="Default: the number of the promoter, from 1.", examples=["HIS3"]
+    )
     sequence: Bases = Field(description="An insert or a construct of A, C, G, T and N.")
 
 
 class OfModel(Request):
     """A request to a model."""
 
-    model: Name | None = Field(None, description="One of `GET /models`; default: the first.")
+    model: Name | None = Field(
+        None, description="One of `GET /models`; default: the first.", examples=[None]
+    )
     flanks: Flanks = Field(
         "auto",
         description="Adapters: *auto* adds both if neither is present, *add* always adds them, "
@@ -58,7 +77,9 @@ class SequenceRequest(OfModel):
 class SaturateRequest(SequenceRequest):
     """A promoter whose single substitutions are predicted."""
 
-    media: list[Name] | None = Field(None, description="Default: all media of the model.")
+    media: list[Name] | None = Field(
+        None, description="Default: all media of the model.", examples=[None]
+    )
 
 
 class AttributeRequest(SaturateRequest):
@@ -79,7 +100,7 @@ class ScanRequest(SequenceRequest):
 class MutateRequest(SequenceRequest):
     """A promoter and its variants."""
 
-    changes: list[Annotated[str, Field(min_length=1, max_length=2000)]] = Field(
+    changes: list[Change] = Field(
         min_length=1,
         description="Variants such as 35A>G, 35insACG or 12_14del, joined by + if they occur "
         "together. Positions count from 1 on the sequence as given.",
@@ -90,7 +111,7 @@ class DesignGoal(Request):
     """What the designs are to reach."""
 
     kind: Goal
-    medium: Name
+    medium: Name = Field(examples=["complex"])
     minus_medium: Name | None = Field(None, description="*separate*: the medium of low expression.")
     value: Finite | None = Field(None, description="*target*: the expression to reach.")
 
