@@ -69,7 +69,8 @@ def serve(
         ) from error
     if host not in LOCAL:
         print(f"warning: everyone who reaches {host}:{port} can use this server; it has no "
-              "passwords", file=sys.stderr)  # fmt: skip
+              "passwords; browsers on other computers need --allow-host NAME, with the name in "
+              "their address bar", file=sys.stderr)  # fmt: skip
     limits = Limits(
         sequence_bases=max_bases, sequences=max_sequences, body_bytes=max_body,
         body_seconds=request_seconds, job_seconds=job_seconds, jobs_per_client=jobs_per_client,
