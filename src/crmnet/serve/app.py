@@ -23,6 +23,7 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
+from crmnet.names import printable
 from crmnet.serve.connections import timed
 from crmnet.serve.errors import ApiError
 from crmnet.serve.game import make_game, refusal
@@ -117,6 +118,7 @@ def _validation(error: RequestValidationError) -> ApiError:
     place = ""
     for part in parts:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    place = printable(place)[:100]
     message = f"{place}: {first['msg']}" if place else str(first["msg"])
     return ApiError(422, "invalid", message, field=place or None)
 
