@@ -83,7 +83,7 @@ def read_all(connection, wait):
     try:
         while part := connection.recv(1 << 16):
             found += part
-    except TimeoutError:
+    except (TimeoutError, ConnectionError):  # it may reset the connection after its answer
         pass
     return found
 

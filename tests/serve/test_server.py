@@ -176,7 +176,9 @@ def test_nonsense_that_is_not_http(live):
     assert live.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").startswith(b"HTTP/1.1 400")
     assert live.raw(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").startswith(b"HTTP/1.1 400")
     large = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000
-    assert b" 400 " in live.raw(large)[:20]
+    answer = live.raw(large)  # a reset connection can lose the answer
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert live.get("health").status_code == 200
 
 
 def test_another_host_and_another_page_are_refused(live):
