@@ -90,6 +90,13 @@ def test_predicting_starts_without_what_only_training_and_pictures_need():
     assert found.stdout.strip() == "set()"
 
 
+def test_the_server_process_computes_nothing():
+    heavy = {"torch", "lightning", "matplotlib", "scipy", "polars", "pyjaspar", "Bio"}
+    code = f"import sys, crmnet.serve.app; print({heavy!r} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
 def test_every_module_says_what_it_is():
     for path in SOURCE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no module docstring"

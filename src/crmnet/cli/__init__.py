@@ -32,6 +32,7 @@ from crmnet.cli import (
     mutate,
     options,
     predict,
+    serve,
     train,
 )
 from crmnet.files import WriteError
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "conservation": evolve.conservation,
         "archetypes": evolve.archetypes,
     },
+    "serve": serve.serve,
     "benchmark": benchmark.benchmark,
     "models": {
         "list": models.list_models,

@@ -26,6 +26,7 @@ from crmnet.cli.options import (
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
+    from crmnet.data.ingest import IngestOptions
     from crmnet.statistics.metrics import Scored
 
 
@@ -55,6 +56,15 @@ def evaluate(
             "--dream-subsets",
             help="Folder with the lists of rows of the DREAM 2022 challenge; adds its score. Needs "
             "--predictions for its test set.",
+        ),
+    ] = None,
+    game: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Evaluate the model that a server offers by the Genomic API for Model Evaluation "
+            "(GAME), such as crmnet serve; all arguments are then data. Also compares the "
+            "predictions of each insert and of its reverse complement.",
         ),
     ] = None,
     replicates: Annotated[
@@ -100,17 +110,24 @@ def evaluate(
     Examples: `crmnet evaluate my-run test.csv -o evaluation` ·
     `crmnet evaluate my-run native.tsv --by homology` ·
     `crmnet evaluate my-run test.csv --against my-data` ·
-    `crmnet evaluate --predictions Random_complex.csv`
+    `crmnet evaluate --predictions Random_complex.csv` ·
+    `crmnet evaluate --game http://127.0.0.1:8765 native-complex -o evaluation`
     """
+    if game is not None:
+        model, data = None, [*([Path(model)] if model else []), *(data or [])]
+        _check_game(data, {"--predictions": predictions, "--replicates": replicates,
+                           "--against": against, "--dream-subsets": dream})  # fmt: skip
     if replicates is not None and (model is not None or predictions is not None):
         raise ValueError("--replicates cannot be combined with MODEL or --predictions")
-    if replicates is None and (predictions is None) == (model is None):
+    if replicates is None and game is None and (predictions is None) == (model is None):
         raise ValueError("give either MODEL and DATA, or --predictions FILE")
     if dream is not None and predictions is None:
         raise ValueError("--dream-subsets needs --predictions for the complete test set")
     if model is not None and not data:
         raise ValueError(f"nothing to evaluate {model} on; name a data set or a file")
-    names = ("metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png")
+    names = ["metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png"]
+    if game is not None:
+        names.append("evaluation_summary_crmnet.csv")
     inputs = [model, *(data or []), predictions, dream, replicates, against]
     check_folder(output, names, inputs, overwrite)
     from crmnet.data.homology import KmerOptions
@@ -128,6 +145,13 @@ def evaluate(
         first, second = replicate_columns
         replicate_pairs = score_table(replicates, measured=first, predicted=second, **set_options)
         _print_ceiling(replicate_pairs, resamples)
+        return
+    if game is not None and data is not None:
+        options = IngestOptions(
+            media=(medium or "complex",), columns=pairs(column, "--column"), flanks=flanks,
+            max_rejected=max_rejected, advice=False,
+        )  # fmt: skip
+        _evaluate_game(game, data, options, set_options, resamples, output)
         return
     training_set: Dataset | None = None
     with ExitStack() as stack:
@@ -164,6 +188,50 @@ def evaluate(
 
         write_evaluation(output, sets, summary)
         print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+
+
+def _check_game(data: list[Path], others: dict[str, Path | None]) -> None:
+    if not data:
+        raise ValueError("nothing to evaluate the server on; name a data set or a file")
+    for option, value in others.items():
+        if value is not None:
+            raise ValueError(f"{option} cannot be combined with --game; leave one out")
+
+
+def _evaluate_game(
+    url: str,
+    data: list[Path],
+    options: IngestOptions,
+    set_options: dict[str, Any],
+    resamples: int,
+    output: Path | None,
+) -> None:
+    """Score a server by GAME, print the metrics, and write them."""
+    from crmnet.evaluation.game import (
+        Predictor,
+        consistency_lines,
+        consistency_of,
+        save_game_summary,
+        score_url,
+    )
+    from crmnet.statistics.metrics import summarise
+
+    scored = [score_url(Predictor(url), path, options, **set_options) for path in data]
+    sets = [one for part in scored for one in part.sets]
+    summary = summarise(sets, resamples=resamples)
+    strands = [one for part in scored for one in part.strands]
+    summary["consistency"] = consistency_of(strands, resamples)
+    summary["predictor"] = scored[0].predictor
+    print(f"predictor: {scored[0].predictor}")
+    _print_summary(sets, summary)
+    print("\n".join(consistency_lines(summary["consistency"])))
+    if output is not None:
+        from crmnet.evaluation.report import write_evaluation
+
+        write_evaluation(output, sets, summary)
+        save_game_summary(output, scored[0].predictor, summary)
+        print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png, "
+              "evaluation_summary_crmnet.csv")  # fmt: skip
 
 
 def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:

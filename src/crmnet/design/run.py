@@ -64,6 +64,10 @@ class Progress(NamedTuple):
     steps: int
     best: float
     """Mean of the best scores of the chains."""
+    tokens: Tokens
+    """``(C, W)``, the best design of each chain so far."""
+    fitness: Floats
+    """``(C,)`` its fitness."""
 
 
 class Found(NamedTuple):
@@ -172,7 +176,8 @@ def search(
             new = method.advance(problem, _own(state), rng, step / steps)
             step, state = step + 1, _with_archive(state, new)
             record.save(step, state)
-            progress(Progress(step, steps, _mean_score(state["best_fitness"])))
+            best, fitness = state["best"], state["best_fitness"]
+            progress(Progress(step, steps, _mean_score(fitness), best, fitness))
         complete = True
     except KeyboardInterrupt:
         complete = False

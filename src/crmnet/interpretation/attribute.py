@@ -184,28 +184,51 @@ def attribute(
     weights = output_weights(predictor, medium, minus)
     if options.method == "ism":
         changes = mutagenesis(predictor, tokens, weights, inside)
-        letter_attributions = LetterAttributions(
-            (changes - changes.mean(axis=1, keepdims=True)) * 4 / 3
+        return from_mutagenesis(changes, tokens, inserts, options)
+    network = Combined(predictor.model, weights).to(predictor.device).eval()
+    if function := {"integrated": _integrated, "deeplift": _deeplift}.get(options.method):
+        shuffled = references(tokens, options, inserts)
+        letter_attributions = function(
+            network, np.array(tokens), shuffled, options, predictor.batch_size
         )
     else:
-        network = Combined(predictor.model, weights).to(predictor.device).eval()
-        if function := {"integrated": _integrated, "deeplift": _deeplift}.get(options.method):
-            shuffled = references(tokens, options, inserts)
-            letter_attributions = function(
-                network, np.array(tokens), shuffled, options, predictor.batch_size
-            )
-        else:
-            letter_attributions = _gradient(network, np.array(tokens), predictor.batch_size)
+        letter_attributions = _gradient(network, np.array(tokens), predictor.batch_size)
     if options.method == "masked":
         masked = paper_mask(_present(letter_attributions.plain, tokens), tokens, inside)
         return Attribution(masked, None, None, inserts)
-    values = letter_attributions.plain
+    return _finished(letter_attributions, tokens, inserts, options)
+
+
+def from_mutagenesis(
+    changes: npt.ArrayLike,
+    tokens: npt.ArrayLike,
+    inserts: Inserts,
+    options: AttributeOptions = DEFAULTS,
+) -> Attribution:
+    """Attributions by *ism* from effects that are already known.
+
+    Args:
+        changes: ``(B, 4, L)``, change of the prediction by every single substitution, as
+            :func:`mutagenesis` gives them.
+        tokens: ``(B, L)`` constructs.
+        inserts: Where their inserts lie.
+        options: Whether composition is kept.
+    """
+    table = np.asarray(changes)
+    plain = (table - table.mean(axis=1, keepdims=True)) * 4 / 3
+    return _finished(LetterAttributions(plain), sequence.as_tokens(tokens), inserts, options)
+
+
+def _finished(
+    found: LetterAttributions, tokens: sequence.Tokens, inserts: Inserts, options: AttributeOptions
+) -> Attribution:
+    """Attributions of the bases of the inserts, without the effect of composition."""
+    inside = inserts.inside(tokens.shape[1])
+    values = found.plain
     if options.beyond_composition:
         values = without_composition(values, tokens, inside)
     values = values * inside[:, None]
-    return Attribution(
-        _present(values, tokens), letter_attributions.delta, values.astype(np.float32), inserts
-    )
+    return Attribution(_present(values, tokens), found.delta, values.astype(np.float32), inserts)
 
 
 def _inside(tokens: sequence.Tokens) -> npt.NDArray[np.bool_]:

@@ -163,6 +163,16 @@ class TableWriter:
         return partial_of(self.target).open("w", newline="", encoding="utf-8")
 
 
+def table_text(columns: Mapping[str, Iterable[Any]], digits: Digits = "full") -> str:
+    """A table as tab-separated text, as ``crmnet`` writes it to standard output."""
+    text = io.StringIO()
+    rows = csv.writer(text, delimiter="\t", lineterminator="\n")
+    rows.writerow(columns)
+    values = for_reading(columns, STDOUT, digits).values()
+    rows.writerows(zip(*map(_as_list, values), strict=True))
+    return text.getvalue()
+
+
 def _as_list(column: Iterable[Any]) -> list[Any]:
     if isinstance(column, np.ndarray):
         if column.dtype == np.float32:
