@@ -7,7 +7,7 @@ import { readLink, writeLink } from "./link.js";
 import { PromoterView } from "./promoter_view.js";
 import { InputProblem, readPromoters, writeEdit } from "./sequences.js";
 import { Trajectory } from "./trajectory.js";
-import { count, meaning, signed } from "./words.js";
+import { count, meaning } from "./words.js";
 
 const SHOWN = 20; // promoters in this tab; more belong into the Batch tab
 
@@ -198,6 +198,7 @@ class PromoterTab {
     this.view.showMap(await effects);
     this.view.showLogo(await attributions, (await sites).sites);
     if (variant) this.view.showVariant((await variant).variants[0]);
+    if (this.trajectory.at) this.view.showOriginalLogo(await ask("/attribute", { sequence: this.trajectory.original }));
     announce(meaning(this.id, this.rowsOfSteps().at(-1).expression));
   }
 
@@ -262,14 +263,5 @@ class PromoterTab {
     fill(this.list, html("section", { class: "card", "aria-label": "Pasted promoters" },
       html("h3", {}, count(this.promoters.length, "promoter")), html("p", { class: "hint" }, "Choose one to see it base by base."),
       html("ul", { class: "list" }, this.promoters.map(entry))));
-  }
-
-  /** The title line of a step: its edit and the change that it made. */
-  stepName(step) {
-    return step === 0 ? "original" : writeEdit(this.trajectory.edits[step - 1]);
-  }
-
-  stepChange(rows, step, medium) {
-    return signed(rows[step].expression[medium].value - rows[0].expression[medium].value);
   }
 }

@@ -14,8 +14,8 @@ export function expressionRow(medium, expression, original) {
     html("div", {}, html("h4", {}, medium.name), html("p", { class: "hint" }, mediumHint(medium.name))),
     scale,
     html("div", { class: "numbers" },
-      html("p", {}, html("strong", {}, number(expression.value)), ` ${interval(expression)}`,
-        moved && html("span", { class: "moved" }, ` ${signed(expression.value - original.value)} by the edits`)),
+      html("p", {}, html("strong", {}, number(expression.value)), ` ${interval(expression)}`),
+      moved && html("p", { class: "moved" }, `${signed(expression.value - original.value)} by your edits, from ${number(original.value)}`),
       html("p", { class: "hint" }, nativeWords(expression.percentile))));
 }
 
@@ -25,7 +25,7 @@ export function nativeWords(percentile) {
 }
 
 export function interval({ low, high }) {
-  return low === null ? "no interval: unlike the training data" : `(${short(low)} to ${short(high)})`;
+  return low === null ? "(no interval)" : `(${short(low)} to ${short(high)})`;
 }
 
 function figure(medium, expression, original) {
