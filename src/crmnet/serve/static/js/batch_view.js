@@ -15,7 +15,8 @@ export class BatchResult {
 
   show(rows, model) {
     Object.assign(this, { rows, model, media: model.media.map(({ name }) => name), page: 0, text: "", least: null, familiar: false });
-    this.sort = { key: this.media[0], down: true };
+    this.medium = this.media[0]; // the medium that ranks and filters
+    this.sort = { key: this.medium, down: true };
     this.body = html("div", {});
     this.pager = html("div", { class: "row" });
     this.figures = html("div", { class: "pair" });
@@ -47,7 +48,9 @@ export class BatchResult {
       html("input", { type: "search", id: "batch-filter", placeholder: "name or bases", oninput: change((field) => {
         this.text = field.value.trim().toLowerCase();
       }) }),
-      html("label", { for: "batch-least" }, `At least, in ${this.media[0]}`),
+      html("label", { for: "batch-medium" }, "Rank by"),
+      this.mediumChoice(),
+      html("label", { for: "batch-least" }, "At least"),
       html("input", { type: "number", id: "batch-least", step: "any", oninput: change((field) => {
         this.least = field.value === "" ? null : Number(field.value);
       }) }),
@@ -56,13 +59,23 @@ export class BatchResult {
       }) }), "Hide those unlike the training data"));
   }
 
+  mediumChoice() {
+    const field = html("select", { id: "batch-medium", onchange: () => {
+      this.medium = field.value;
+      this.sort = { key: this.medium, down: true };
+      this.page = 0;
+      this.drawTable();
+    } }, this.media.map((name) => html("option", { value: name }, name)));
+    return field;
+  }
+
   /** Rows that pass the filters, in the chosen order. Equal rows keep the order of the input. */
   get chosen() {
     const { text, least, familiar } = this;
     const value = this.valueOf(this.sort.key);
     const sign = this.sort.down ? -1 : 1;
     return this.rows.filter((row) => (!text || row.id.toLowerCase().includes(text) || row.sequence.toLowerCase().includes(text))
-      && (least === null || row.expression[this.media[0]].value >= least) && !(familiar && row.unlike_training.flag))
+      && (least === null || row.expression[this.medium].value >= least) && !(familiar && row.unlike_training.flag))
       .sort((one, other) => {
         const [a, b] = [value(one), value(other)];
         if (a === null || b === null) return (a === null) - (b === null);
@@ -72,7 +85,6 @@ export class BatchResult {
 
   valueOf(key) {
     if (key === "id") return (row) => row.id;
-    if (key.startsWith("percentile ")) return (row) => row.expression[key.slice(11)].percentile;
     return (row) => row.expression[key].value;
   }
 
@@ -105,19 +117,24 @@ export class BatchResult {
       } }, `${label}${here ? (this.sort.down ? " ↓" : " ↑") : ""}`));
     };
     return html("thead", {}, html("tr", {}, html("th", { scope: "col", class: "number" }, "rank"), column("id", "name"),
-      this.media.map((name) => [column(name, name, "number"), html("th", { scope: "col" }, "90 % interval"), column(`percentile ${name}`, "percentile", "number")]),
+      column(this.medium, this.medium, "number"), html("th", { scope: "col" }, "90 % interval"),
+      html("th", { scope: "col", class: "number", title: "among native yeast promoters" }, "native percentile"),
+      this.others.map((name) => column(name, name, "number")),
       html("th", { scope: "col" }, "unlike training"), html("th", { scope: "col" }, "sequence")));
   }
 
+  get others() {
+    return this.media.filter((name) => name !== this.medium);
+  }
+
   line(row, rank) {
+    const one = row.expression[this.medium];
     return html("tr", {}, html("td", { class: "number" }, String(rank)),
       html("th", { scope: "row" }, html("button", { type: "button", class: "quiet", title: "Open in the Promoter tab",
         onclick: () => this.open({ id: row.id, original: row.insert }) }, row.id)),
-      this.media.map((name) => {
-        const one = row.expression[name];
-        return [html("td", { class: "number" }, number(one.value)), html("td", {}, one.low === null ? "–" : `${short(one.low)} to ${short(one.high)}`),
-          html("td", { class: "number" }, one.percentile === null ? "–" : short(one.percentile))];
-      }),
+      html("td", { class: "number" }, number(one.value)), html("td", {}, one.low === null ? "–" : `${short(one.low)} to ${short(one.high)}`),
+      html("td", { class: "number" }, one.percentile === null ? "–" : short(one.percentile)),
+      this.others.map((name) => html("td", { class: "number" }, number(row.expression[name].value))),
       html("td", {}, row.unlike_training.flag ? row.unlike_training.words : "–"), html("td", { class: "mono" }, row.sequence));
   }
 
@@ -128,7 +145,7 @@ export class BatchResult {
       save(name, tableText(this.columns(), this.chosen.map((row) => this.fields(row)), separator), type) }, label);
     return html("div", { class: "row" }, button("Download TSV", "predictions.tsv", "\t", "text/tab-separated-values"),
       button("Download CSV", "predictions.csv", ",", "text/csv"),
-      html("span", { class: "hint" }, "The files hold the rows that the filters keep, in the order shown, with all digits."));
+      html("span", { class: "hint" }, "The files hold the rows that the filters keep, in the order shown, with intervals and percentiles of all media."));
   }
 
   columns() {

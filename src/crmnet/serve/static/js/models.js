@@ -26,8 +26,8 @@ function modelCard(model) {
     html("h3", {}, model.name), html("p", {}, sentence(model.about)),
     html("dl", { class: "facts" }, fact("Media", listing(model.media.map(({ name }) => name))),
       fact("Reads", `up to ${model.length} bases with adapters`), fact("Numbers learned", model.parameters.toLocaleString("en-GB")),
-      card.tests?.random && fact("Accuracy, random", accuracy(card.tests.random)),
-      card.tests?.["native-promoters"] && fact("Accuracy, native", accuracy(card.tests["native-promoters"]))),
+      card.tests?.random && accuracy("Accuracy, random promoters", card.tests.random),
+      card.tests?.["native-promoters"] && accuracy("Accuracy, native fragments", card.tests["native-promoters"])),
     card.coverage && html("p", {}, coverage(card.coverage)),
     card.not_for?.length && html("div", {}, html("h4", {}, "Do not use it for"), html("ul", {}, card.not_for.map((line) => html("li", {}, line)))),
     card.tests && tableSection("Table of all tests", () => testTable(card.tests)),
@@ -35,13 +35,18 @@ function modelCard(model) {
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/\.?$/, ".");
-const fact = (name, value) => html("div", {}, html("dt", {}, name), html("dd", {}, value));
-const accuracy = ({ pearson }) => number(pearson.value);
+const fact = (name, value, small) => html("div", {}, html("dt", {}, name), html("dd", {}, value, small && html("small", {}, small)));
+
+/** A tile with Pearson's r, its interval, and the number of promoters. */
+function accuracy(name, { pearson, n }) {
+  return fact(name, pearson.value.toFixed(3), `${pearson.low.toFixed(3)} to ${pearson.high.toFixed(3)}, ${n.toLocaleString("en-GB")} promoters`);
+}
 
 function coverage(sets) {
-  const parts = Object.entries(sets).filter(([name]) => ["random", "native-promoters"].includes(name)).map(([name, one]) =>
-    `${percent(100 * one.value)} % of the measurements of ${setName(name)}`);
-  return parts.length ? `Its 90 % intervals hold ${listing(parts)}.` : null;
+  const names = { random: "random promoters", "native-promoters": "fragments of native promoters" };
+  const parts = Object.keys(names).filter((name) => sets[name]).map((name) =>
+    `${percent(100 * sets[name].value)} % of the measurements of ${sets[name].n.toLocaleString("en-GB")} ${names[name]}`);
+  return parts.length ? `Its 90 % intervals hold ${listing(parts)} (complex medium).` : null;
 }
 
 function testTable(tests) {
