@@ -11,6 +11,7 @@ export class PromoterView {
     this.expression = html("section", { class: "card", "aria-label": "Expression" });
     this.bases = new BasesCard(tab);
     this.edits = new EditsCard(tab);
+    this.waiting = html("p", { class: "card hint" }, "Predicting all single mutations …");
   }
 
   clear() {
@@ -31,14 +32,14 @@ export class PromoterView {
     this.expression.removeAttribute("aria-busy");
     drawExpression(this.expression, this.tab, steps);
     this.edits.draw(all);
-    const bases = this.bases.data ? this.bases.card : html("p", { class: "card hint" }, "Predicting all single mutations …");
-    fill(this.root, this.expression, bases, this.tab.trajectory.edits.length && this.edits.card);
+    this.edits.card.hidden = !this.tab.trajectory.edits.length;
+    // Cards that are there already stay in place, so that a figure keeps where it is scrolled to.
+    if (!this.expression.isConnected) fill(this.root, this.expression, this.waiting, this.edits.card);
   }
 
   showMap(effects) {
+    if (this.waiting.isConnected) this.waiting.replaceWith(this.bases.card);
     this.bases.showMap(effects);
-    if (!this.bases.card.isConnected) this.root.children[1].replaceWith(this.bases.card);
-    this.bases.drawFigure();
   }
 
   showLogo(attributions, sites) {
