@@ -12,7 +12,11 @@ def run(page, text):
 
 
 def test_two_thousand_rows_sort_filter_and_files(page, tmp_path):
-    run(page, promoters(2000))
+    page.get_by_role("tab", name="Batch").click()
+    content = promoters(2000).encode()
+    rows = {"name": "rows.tsv", "mimeType": "text/plain", "buffer": content}
+    page.get_by_label("File of many promoters").set_input_files(rows)
+    page.get_by_role("button", name="Predict all (2,000)").click()
     expect(page.get_by_role("heading", name="2,000 promoters, ranked")).to_be_visible()
     table = page.locator("#batch-result table").first
     assert table.locator("tbody tr").count() == 50

@@ -13,7 +13,7 @@ def fill_form(page, edits):
     page.get_by_label("My promoter").check()
     page.get_by_label("Promoter to change").fill(START)
     page.get_by_label("At most").fill(str(edits))
-    page.get_by_label("Designs", exact=True).fill("2")
+    page.get_by_label("Number of designs").fill("2")
 
 
 @pytest.mark.parametrize(("size", "colours"), [("desktop", "light"), ("phone", "dark")])

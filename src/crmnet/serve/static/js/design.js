@@ -4,7 +4,7 @@ import { follow, isAbort, request } from "./api.js";
 import { announce, byId, fill, html } from "./dom.js";
 import { designCard, progressCard } from "./design_view.js";
 import { InputProblem, difference, readPromoters } from "./sequences.js";
-import { listing, meaning, short } from "./words.js";
+import { listing, short } from "./words.js";
 
 const chosen = (name) => document.querySelector(`#design-form input[name=${name}]:checked`).value;
 const words = (id) => byId(id).value.split(/[,;\s]+/).filter(Boolean);
@@ -76,11 +76,14 @@ class DesignTab {
     this.lookup?.abort();
     this.lookup = new AbortController();
     line.textContent = "";
+    this.before = null;
     try {
       const [one] = readPromoters(byId("design-start").value);
-      const { rows } = await request("/predict", { body: { promoters: [{ id: "It", sequence: one.sequence }], model: this.context.model.name }, signal: this.lookup.signal });
+      const body = { promoters: [one], model: this.context.model.name };
+      const { rows } = await request("/predict", { body, signal: this.lookup.signal });
+      this.before = rows[0].expression;
       const values = Object.entries(rows[0].expression).map(([medium, { value }]) => `${short(value)} in ${medium}`);
-      line.textContent = `Now ${listing(values)}. ${meaning("It", rows[0].expression)}`;
+      line.textContent = `Now ${listing(values)} medium.`;
     } catch (error) {
       if (!isAbort(error)) line.textContent = byId("design-start").value.trim() ? error.message : "";
     }
@@ -165,7 +168,7 @@ class DesignTab {
     }
     const n = job.result.designs.length;
     announce(`${job.state === "stopped" ? "Stopped" : "Done"}: ${n} designs`);
-    fill(this.result, designCard(job, this.asked, (design) => this.open(design)));
+    fill(this.result, designCard(job, { ...this.asked, before: this.before }, (design) => this.open(design)));
   }
 
   /** Shows a design in the Promoter tab; if it has a start, as edits of the start. */

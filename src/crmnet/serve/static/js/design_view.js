@@ -21,7 +21,7 @@ export function progressCard(root, job, stop) {
     fill(root, card);
   }
   const { step, steps, best, history } = job.progress;
-  const text = job.state === "queued" ? "Waiting for another search to end" : `Step ${step}${steps ? ` of at most ${steps}` : ""}`;
+  const text = job.state === "queued" ? "Waiting for another search to end" : step === 0 ? "Loading the models" : `Step ${step}${steps ? ` of at most ${steps}` : ""}`;
   const bar = html("progress", { max: steps ?? 1, "aria-label": "Progress of the search", ...(steps ? { value: step } : {}) });
   fill(card.querySelector(".progress"), bar, html("p", { class: "hint" }, text));
   fill(card.querySelector(".best"), best && html("p", {}, html("strong", {}, `Best so far: ${number(best.value)} `),
@@ -61,13 +61,16 @@ function verdict(designs, asked) {
   const [best] = designs;
   const medium = asked.goal.medium;
   const judged = best.judge[medium] ?? Object.values(best.judge)[0];
+  const value = best.expression[medium]?.value;
+  const from = asked.start.kind === "sequence" && asked.before?.[medium] ? asked.before[medium].value : null;
+  const gain = from === null ? "" : ` (${signed(value - from)} from ${number(from)})`;
   const edits = asked.start.kind === "sequence" ? ` It changes ${count(best.edits, "base")}: ${editList(best)}.` : "";
-  return html("p", { class: "lead" }, `The best design is predicted at ${number(best.expression[medium]?.value)} in ${medium} medium; `
-    + `the judge, a model that the search did not use, gives ${number(judged)}.${edits}`);
+  return html("p", { class: "lead" }, `The best design is predicted at ${number(value)} in ${medium} medium${gain}. `
+    + `The judge, a model that the search did not use, gives ${number(judged)}.${edits}`);
 }
 
 const editList = ({ start_sequence: start, sequence }) =>
-  (start?.length === sequence.length ? difference(start, sequence).map(writeEdit).join(", ") : "–");
+  (start?.length === sequence.length ? difference(start, sequence).map(writeEdit).join(", ") || "none" : "–");
 
 function legendOfRoles(asked) {
   return asked.oracle
@@ -77,16 +80,21 @@ function legendOfRoles(asked) {
 
 function designTable(designs, media, asked, open) {
   const fromStart = asked.start.kind === "sequence";
-  const head = ["", "design", ...media, "judge", "gap", ...(fromStart ? ["changes"] : []), "rules", "remarks", "sequence"];
+  const first = media.includes(asked.goal.medium) ? asked.goal.medium : media[0];
+  const others = media.filter((name) => name !== first);
+  const remarks = designs.some((one) => one.flags.length);
+  const value = (one, name) => html("td", { class: "number" }, number(one.expression[name].value));
+  const head = ["", "design", first, "judge", "gap", fromStart && "changes", "rules", ...others, remarks && "remarks", "sequence"].filter((name) => name !== false);
   const row = (one) => html("tr", {},
     html("td", {}, html("button", { type: "button", onclick: () => open(one), "aria-label": `Open ${one.id} in the Promoter tab` }, "Open")),
     html("th", { scope: "row" }, one.id),
-    media.map((name) => html("td", { class: "number" }, number(one.expression[name].value))),
+    value(one, first),
     html("td", { class: "number" }, number(Object.values(one.judge)[0])),
     html("td", { class: "number" }, one.gap === null ? "–" : signed(one.gap)),
     fromStart && html("td", {}, editList(one)),
     html("td", {}, one.constraints_met ? "kept" : "broken"),
-    html("td", {}, one.flags.join("; ") || "–"),
+    others.map((name) => value(one, name)),
+    remarks && html("td", {}, one.flags.join("; ") || "–"),
     html("td", { class: "mono" }, one.sequence));
   return html("div", {},
     html("div", { class: "table full", tabindex: "0", role: "region", "aria-label": "Designs" }, html("table", {},

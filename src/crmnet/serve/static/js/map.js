@@ -9,7 +9,8 @@ export const ROW = 24;
 /** Where the columns of logo, sites and map stand: the same for all of them. */
 export function columns(length, available) {
   const left = 46;
-  const cell = Math.max(14, Math.floor((available - left - 4) / length));
+  const least = available > 700 ? 11 : 14; // a finger needs more than a mouse
+  const cell = Math.max(least, Math.floor((available - left - 4) / length));
   return { left, cell, width: left + cell * length + 4, x: (index) => left + index * cell };
 }
 

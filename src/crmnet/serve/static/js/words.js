@@ -3,7 +3,7 @@
 export const number = (value) => (value === null || value === undefined ? "unknown" : minus(value.toFixed(2)));
 export const short = (value) => (value === null || value === undefined ? "unknown" : minus(value.toFixed(1)));
 export const signed = (value) => (value > 0 ? "+" : "") + minus(value.toFixed(2));
-const minus = (text) => text.replace("-", "−");
+const minus = (text) => text.replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
 
 export const percent = (percentile) =>
   percentile > 99.5 ? "more than 99" : percentile < 0.5 ? "less than 1" : String(Math.round(percentile));
