@@ -48,11 +48,12 @@ export class EditsCard {
 
   /** Change by all edits together, with its interval, and sites gained and lost. */
   showVariant({ delta, sites_gained: gained, sites_lost: lost }) {
+    const known = Object.values(delta).some(({ low }) => low !== null);
     const parts = Object.entries(delta).map(([medium, { value, low, high }]) =>
       `${signed(value)}${low === null ? "" : ` (${signed(low)} to ${signed(high)})`} in ${medium}`);
     fill(this.variant,
       html("p", {}, html("strong", {}, "All edits together: "), `${parts.join(", ")}. `,
-        html("span", { class: "hint" }, "Brackets hold 90 % intervals of the change.")),
+        known && html("span", { class: "hint" }, "Brackets hold 90 % intervals of the change.")),
       html("p", {}, html("strong", {}, "Sites gained: "), `${gained.join(", ") || "none"}. `,
         html("strong", {}, "Sites lost: "), `${lost.join(", ") || "none"}.`));
   }
