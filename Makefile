@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-quick test-wheel lint docs clean
+.PHONY: demo test test-quick test-page browser test-wheel lint docs clean
+
+CHROMIUM = /usr/bin/chromium
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
 demo: .venv/installed
 	$(BIN)/crmnet demo -o crmnet-demo
@@ -17,6 +20,15 @@ test-quick: .venv/installed-test
 # Builds twice, compares, and predicts with the wheel in an environment of its own.
 test-wheel: .venv/torch
 	PYTHON=$(PYTHON) .ci/test-wheel
+
+# The web page, driven in Chromium.
+test-page: .venv/installed-test .venv/installed-page
+	@test -x $(CHROMIUM) || { echo "make test-page needs $(CHROMIUM): run make browser" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/page
+
+# Debian and Ubuntu. Does nothing if Chromium is there.
+browser:
+	@test -x $(CHROMIUM) || { $(SUDO) apt-get update && $(SUDO) apt-get install --yes --no-install-recommends chromium; }
 
 lint: .venv/installed-lint
 	$(BIN)/ruff check .

@@ -1,0 +1,238 @@
+"""The Promoter tab as a person uses it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from page.steps import promoters, settled, show_promoter
+
+TDH3 = "GCTGAAAAAAAAGGTTGAAACCAGTTCCCTGAAATTATTCCCCTACTTGACTAATAAGTATATAAAGACGGTAGGTATTG"
+TABLE = "id\tsequence\nfirst\t" + TDH3 + "\nsecond\t" + TDH3[::-1] + "\n"
+FASTA = f">first\n{TDH3[:40]}\n{TDH3[40:].lower()}\n>second\n{TDH3[::-1]}\n"
+LINES = f"{TDH3}\n{TDH3[::-1]}\n"
+
+
+def cell(page, position, base):
+    row = "ACGT".index(base)
+    return page.locator(f".map [data-row='{row}'][data-index='{position - 1}']")
+
+
+def value(page, medium="complex"):
+    """The expression that the card shows."""
+    card = page.locator(".expression").filter(has=page.get_by_role("heading", name=medium))
+    return float(card.locator("strong").inner_text().replace("−", "-"))
+
+
+def test_paste_mutate_undo_and_share(page, visit):
+    show_promoter(page, f">TDH3\n{TDH3}")
+    expect(page.locator("#meaning")).to_contain_text("TDH3 is predicted to be")
+    before = value(page)
+
+    cell(page, 60, "C").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    settled(page)
+    edited = value(page)
+    assert edited != before
+    expect(page.get_by_text("All edits together:")).to_be_visible()
+    address = page.url
+    assert "60A%3EC" in address
+
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="TDH3", exact=True)).to_be_visible()
+    assert value(page) == before
+    page.get_by_role("button", name="Redo").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    assert value(page) == edited
+
+    other = visit(fragment=address[address.index("#") :])
+    other.wait_for_selector(".logo")
+    expect(other.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    assert value(other) == edited
+
+
+def test_the_numbers_are_those_of_the_api(visit):
+    page = visit()
+    show_promoter(page, TDH3)
+    answer = page.evaluate(
+        """sequence => fetch("/api/v1/saturate", {method: "POST", body: JSON.stringify({sequence}),
+        headers: {"Content-Type": "application/json"}}).then(answer => answer.json())""",
+        TDH3,
+    )
+    change = answer["effect"]["complex"][1][59]
+    cell(page, 60, "C").hover()
+    expected = f"60A>C: expression in complex medium changes by {change:+.2f}".replace("-", "−")
+    expect(page.locator(".readout")).to_contain_text(expected)
+
+
+def test_fasta_table_and_lines_give_the_same_promoters(visit):
+    page = visit()
+    read = "text => import('/static/js/sequences.js').then(m => m.readPromoters(text))"
+    table = page.evaluate(read, TABLE)
+    assert table == [{"id": "first", "sequence": TDH3}, {"id": "second", "sequence": TDH3[::-1]}]
+    assert page.evaluate(read, FASTA) == table
+    assert page.evaluate(read, TABLE.replace("\t", ",").replace("\n", "\r\n")) == table
+    lines = page.evaluate(read, LINES)
+    assert [one["sequence"] for one in lines] == [TDH3, TDH3[::-1]]
+
+
+def test_several_promoters_are_listed(visit):
+    page = visit()
+    show_promoter(page, TABLE)
+    expect(page.get_by_role("heading", name="2 promoters")).to_be_visible()
+    page.get_by_role("button", name="second", exact=True).click()
+    expect(page.get_by_role("heading", name="second", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(("size", "colours"), [("desktop", "dark"), ("phone", "light")])
+def test_bad_input_is_explained_and_never_markup(visit, size, colours):
+    page = visit(size, colours)
+    box = page.get_by_label("Paste your promoters")
+    problem = page.locator("#promoters-problem")
+    box.fill("ACGTUACGT")
+    expect(problem).to_have_text('Line 1: base 5 of promoter 1 is "U". Write T instead of U.')
+    assert box.get_attribute("aria-invalid") == "true"
+    box.fill("a,b\n1,2")
+    expect(problem).to_contain_text("Line 1: no column is named sequence")
+    box.fill("A" * 400)
+    expect(problem).to_contain_text("400")
+    name = "<img/src=x/onerror=alert(1)>"
+    show_promoter(page, f">{name}\n{TDH3}")
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    assert page.locator("main img").count() == 0
+
+
+def test_a_damaged_link_keeps_the_edits_that_fit(visit):
+    page = visit()
+    read = "text => import('/static/js/link.js').then(m => m.readLink(text))"
+    view = page.evaluate(read, "#id=x&sequence=ACGT&edits=1A>C.2C>T.2C>G.3G>A")
+    assert view["edits"] == [
+        {"position": 1, "from": "A", "to": "C"},
+        {"position": 2, "from": "C", "to": "T"},
+    ]
+    assert page.evaluate(read, "#sequence=AC-GT") is None
+    assert page.evaluate(read, "#nonsense") is None
+
+
+def test_a_link_returns_what_was_written(visit):
+    page = visit()
+    view = {
+        "id": "a & b # c = %41", "original": "ACGTN", "model": "yeast", "medium": "all",
+        "edits": [{"position": 4, "from": "T", "to": "A"}],
+    }  # fmt: skip
+    turn = "v => import('/static/js/link.js').then(m => m.readLink(m.writeLink(v)))"
+    assert page.evaluate(turn, view) == view
+
+
+def test_an_edit_after_undo_replaces_what_was_undone(visit):
+    page = visit()
+    states = page.evaluate(
+        """async () => {
+          const {Trajectory} = await import('/static/js/trajectory.js');
+          const path = new Trajectory("AAAA");
+          path.introduce(1, "C"); path.introduce(2, "G"); path.introduce(2, "G");
+          const all = path.steps;
+          path.goTo(1); const back = path.sequence;
+          path.introduce(3, "T");
+          return [all, back, path.sequence, path.canRedo, path.edits.length];
+        }"""
+    )
+    assert states == [["AAAA", "CAAA", "CGAA"], "CAAA", "CATA", False, 2]
+
+
+def test_keys_move_in_the_map_and_introduce(visit):
+    page = visit()
+    show_promoter(page, f">TDH3\n{TDH3}")
+    cell(page, 1, "A").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".readout")).to_contain_text("Base 2 is C in this sequence")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    settled(page)
+    assert page.evaluate("document.activeElement.dataset.index") == "1"
+    page.keyboard.press("End")
+    assert page.evaluate("document.activeElement.dataset.index") == "79"
+
+
+def test_arrow_keys_move_between_tabs(visit):
+    page = visit()
+    page.get_by_role("tab", name="Promoter").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Design")).to_be_focused()
+    expect(page.get_by_role("tabpanel", name="Design")).to_be_visible()
+    page.keyboard.press("End")
+    expect(page.get_by_role("tabpanel", name="Models")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tabpanel", name="Promoter")).to_be_visible()
+
+
+def test_a_typed_mutation_is_checked(visit):
+    page = visit()
+    show_promoter(page, f">TDH3\n{TDH3}")
+    field, problem = page.get_by_label("or type a mutation"), page.locator("#edit-problem")
+    for text, message in {
+        "hello": "Write a mutation as position", "99A>C": "there is no position 99",
+        "1A>C": "Position 1 is G, not A", "1G>G": "Position 1 is G already",
+    }.items():  # fmt: skip
+        field.fill(text)
+        page.get_by_role("button", name="Introduce").click()
+        expect(problem).to_contain_text(message)
+    field.fill("1g>a")
+    page.get_by_role("button", name="Introduce").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    expect(problem).to_be_empty()
+
+
+def test_sites_show_their_details_on_focus(visit):
+    page = visit()
+    show_promoter(page, f">TDH3\n{TDH3}")
+    site = page.locator(".site").first
+    site.focus()
+    text = page.locator(".readout").inner_text()
+    assert text == site.get_attribute("aria-label")
+    for word in ("bases", "strand, score", "contributes"):
+        assert word in text
+
+
+def test_requests_for_an_earlier_sequence_are_dropped(visit):
+    page = visit()
+    dropped = []
+    page.on("requestfailed", lambda request: dropped.append(request.url.split("/")[-1]))
+
+    def hold_old(route):
+        if TDH3 not in route.request.post_data:
+            route.continue_()
+
+    page.route("**/api/v1/saturate", hold_old)
+    page.get_by_label("Paste your promoters").fill(f">old\n{TDH3}")
+    expect(page.get_by_role("heading", name="old", exact=True)).to_be_visible()
+    show_promoter(page, f">new\n{TDH3[::-1]}")
+    expect(page.get_by_role("heading", name="new", exact=True)).to_be_visible()
+    assert "saturate" in dropped
+    assert cell(page, 1, TDH3[-1]).get_attribute("class") == "cell same"
+
+
+def test_many_promoters_lead_to_the_batch_tab(visit):
+    page = visit()
+    show_promoter(page, promoters(25))
+    expect(page.locator("#promoters-problem")).to_contain_text("These are 25 promoters")
+    page.get_by_role("button", name="Open all in the Batch tab").click()
+    expect(page.get_by_role("heading", name="25 promoters, ranked")).to_be_visible()
+
+
+def test_media_side_by_side_and_absolute_colours(visit):
+    page = visit()
+    show_promoter(page, TDH3)
+    page.get_by_text("all, side by side").click()
+    assert page.locator(".map").count() == 3
+    colours = "[...document.querySelectorAll('.map rect')].map(r => getComputedStyle(r).fill)"
+    before = page.evaluate(colours)
+    page.get_by_label("Base by base").get_by_text("expression", exact=True).click()
+    assert page.evaluate(colours) != before
+
+
+def test_a_server_that_stopped_is_explained(visit):
+    page = visit()
+    page.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('no')); }")
+    page.get_by_label("Paste your promoters").fill(TDH3)
+    expect(page.locator("#promoters-problem")).to_contain_text("The server does not answer")
