@@ -16,8 +16,10 @@ def pytest_terminal_summary(terminalreporter):
         return
     total = ran.total() + sum(block_count for block_count, _, _ in left_out)
     write = terminalreporter.write_line
-    write(f"code blocks of README.md and docs/: {ran.total()} of {total} ran "
-          f"({ran['sh']} shell, {ran['python']} Python); {compared} outputs compared")  # fmt: skip
+    names = {"sh": "shell", "python": "Python"}
+    kinds = ", ".join(f"{count} {names.get(kind, kind)}" for kind, count in ran.items())
+    write(f"code blocks of README.md and docs/: {ran.total()} of {total} ran ({kinds}); "
+          f"{compared} outputs compared")  # fmt: skip
     for count, page, reason in left_out:
         write(f"  not run: {page}: {count} {'block' if count == 1 else 'blocks'}: {reason}")
 

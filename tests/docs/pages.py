@@ -8,10 +8,14 @@ A mark is an HTML comment in the line before the block:
     <!-- not compared: REASON --> the text block is output that differs between runs or machines
 
 ``<!-- no block of this page is run: REASON -->`` in a page is the first mark for all of its blocks.
+
+A page about changes of the code shows them: blocks ``diff``, and blocks that begin with
+``# src/PATH: new file`` or ``# src/PATH: at the end``. They are applied to a copy of the package.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALL = re.compile(r"^<!-- no block of this page is run: (.*?) -->$", re.MULTILINE)
 CODE = ("sh", "python")
+CHANGES = ("diff", "toml")
+TARGET = re.compile(r"# (src/\S+): (new file|at the end)\n")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,17 @@ class Block:
         """Whether it can be run."""
         return self.language in CODE
 
+    @property
+    def target(self) -> tuple[str, str] | None:
+        """Path of the file that it is part of, and how; None for any other block."""
+        match = TARGET.match(self.text)
+        return (match[1], match[2]) if match else None
+
+    @property
+    def changes_code(self) -> bool:
+        """Whether it is a change of the package."""
+        return self.language == "diff" or self.target is not None
+
     def __str__(self) -> str:
         return f"{self.page}, line {self.line}"
 
@@ -58,10 +75,32 @@ def read_blocks(path: Path) -> list[Block]:
         mark, _, reason = (match[1] or "").partition(": ")
         if every and match[2] in CODE:
             mark, reason = "not run", every[1]
-        if match[2] in (*CODE, "text"):
+        if match[2] in (*CODE, *CHANGES, "text"):
             line = text.count("\n", 0, match.start(3)) + 1
             found.append(Block(name, line, match[2], match[3], mark, reason))
     return found
+
+
+def replace_text(block: Block, printed: str) -> None:
+    """Write what was printed into the page, tables with aligned columns."""
+    path = ROOT / block.page
+    marked = "<!-- output -->\n```text\n{}```\n"
+    old = path.read_text(encoding="utf-8")
+    new = old.replace(marked.format(block.text), marked.format(aligned(printed)), 1)
+    path.write_text(new, encoding="utf-8")
+
+
+def aligned(printed: str) -> str:
+    """The lines with columns aligned where they are separated by tabs."""
+    rows = [line.split("\t") for line in printed.splitlines()]
+    table = [row for row in rows if len(row) > 1]
+    widths = [max(map(len, column)) for column in itertools.zip_longest(*table, fillvalue="")]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+        if len(row) > 1 else row[0]
+        for row in rows
+    ]  # fmt: skip
+    return "".join(f"{line}\n" for line in lines)
 
 
 NUMBER = re.compile(r"[-−+]?\d[\d,]*(?:\.\d+)?")

@@ -1,12 +1,14 @@
 """Every code block of README.md and docs/ runs, and prints what the page shows (`make test-docs`).
 
 The blocks of a page run in order, in one folder with the files of :mod:`material`. Blocks that do
-not run are marked in the page (:mod:`pages`) and counted at the end.
+not run are marked in the page (:mod:`pages`) and counted at the end. With ``WRITE_OUTPUT=1`` in the
+environment, the outputs that the pages show are replaced by what is printed, not compared.
 """
 
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,13 +56,14 @@ def programs(tmp_path_factory):
                    "PYTHONUTF8": "1"}  # fmt: skip
     with public_data.serve_files(folder / "public") as url:
         command = [sys.executable, command_server.__file__, address, url]
-        server = subprocess.Popen(command, env=environment)
-        while not Path(address).exists():
-            assert server.poll() is None, "the command server did not start"
-            time.sleep(0.05)
-        yield folder
-        server.terminate()
-        server.wait()
+        with subprocess.Popen(command, env=environment) as server:
+            try:
+                while not Path(address).exists():
+                    assert server.poll() is None, "the command server did not start"
+                    time.sleep(0.05)
+                yield folder
+            finally:
+                server.terminate()
 
 
 @pytest.fixture
@@ -94,11 +97,37 @@ def run_python(block, names):
     return printed.getvalue()
 
 
+def copy_package(folder, monkeypatch):
+    """Copy the package to ``folder/src``, where the page changes it; ``crmnet`` runs that copy."""
+    shutil.copytree(pages.ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "crmnet").write_text(f'#!/bin/sh\nexec {sys.executable} -m crmnet "$@"\n')
+    (programs / "crmnet").chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(programs), os.environ["PATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(folder / "src"))
+
+
+def change_package(block, printed):
+    """Apply a change that a page shows; the word SHA256 is the checksum that was just printed."""
+    if block.target is None:
+        subprocess.run(["git", "apply", "--recount", "-"], input=block.text, text=True, check=True)
+        return
+    path, how = block.target
+    text = block.text.partition("\n")[2]
+    if "SHA256" in text:
+        text = text.replace("SHA256", re.search(r"\b[0-9a-f]{64}\b", printed)[0])
+    with open(path, "x" if how == "new file" else "a", encoding="utf-8") as file:
+        file.write(text)
+
+
 def run_page(blocks):
     """Run the blocks of a page; returns the number run by language and of outputs compared."""
     ran, compared, printed, names = Counter(), 0, "", {"__name__": "page"}
     for block in blocks:
-        if block.mark == "not run":
+        if block.changes_code:
+            change_package(block, printed)
+        elif block.mark == "not run":
             printed = None
         elif block.language == "sh":
             printed = run_shell(block)
@@ -106,16 +135,22 @@ def run_page(blocks):
             printed = run_python(block, names)
         elif block.mark == "output":
             assert printed is not None, f"{block}: the block before it does not run"
+            if "WRITE_OUTPUT" in os.environ:
+                pages.replace_text(block, printed)
+                continue
             missing = pages.difference(block.text, printed)
             assert missing is None, f"{block}: not printed: {missing}\n{printed}"
             compared += 1
-        ran[block.language] += block.is_code and block.mark != "not run"
+        if (block.is_code or block.changes_code) and block.mark != "not run":
+            ran["changes of code" if block.changes_code else block.language] += 1
     return ran, compared
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_page_run(page, place, record_property):
+def test_the_blocks_of_a_page_run(page, place, record_property, monkeypatch):
     blocks = pages.read_blocks(PAGES[page])
+    if any(block.changes_code for block in blocks):
+        copy_package(place, monkeypatch)
     if not any("data fetch" in block.text for block in blocks):
         public_data.fill_cache(place.parent / "cache")
     ran, compared = run_page(blocks)
