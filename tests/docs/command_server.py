@@ -6,13 +6,16 @@ A small program named ``crmnet`` (:func:`write_client`) sends its words, folder,
 standard streams to the socket, and ends with the status of the command. Importing torch once for
 all blocks saves several minutes. Public data sets come from the server at ``URL``
 (:mod:`public_data`). Commands that would take long run in a smaller form (:mod:`smaller`).
+The examples of a page are alternatives with the same names, so an output that exists is replaced.
 """
 
 from __future__ import annotations
 
 import array
+import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -29,6 +32,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     sys.exit(int(server.recv(16) or 70))
 """
 REQUEST_BYTES = 1 << 17
+OUTPUTS = ("-o", "--output", "--held-out", "--plot", "--matrix")
 
 
 def write_client(folder: Path, address: str) -> None:
@@ -79,6 +83,7 @@ def _run(words: list[str], folder: str, environment: dict[str, str], streams: li
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    remove_outputs(words)
     sys.argv = ["crmnet", *smaller(words)]
     status = 0
     try:
@@ -91,6 +96,18 @@ def _run(words: list[str], folder: str, environment: dict[str, str], streams: li
     if status == 1 and "--fail-on-leak" in words:
         status = 0  # the examples have leaks
     return flush_output(status)
+
+
+def remove_outputs(words: list[str]) -> None:
+    """Remove what the command is going to write, unless it reads or continues it."""
+    if {"--resume", "--overwrite"} & set(words):
+        return
+    for option, path in itertools.pairwise(words):
+        if option in OUTPUTS and words.count(path) == 1 and Path(path).exists():
+            if Path(path).is_dir():
+                shutil.rmtree(path)
+            elif Path(path).is_file():
+                Path(path).unlink()
 
 
 if __name__ == "__main__":

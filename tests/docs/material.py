@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from crmnet.data.dataset import Dataset
+from crmnet.motifs.formats import as_meme
+from crmnet.motifs.jaspar import yeast_motifs_named
 from crmnet.sequence import decode, inserts
 from crmnet.simulation.assay import AssayOptions, simulate
 from support import settings
@@ -35,6 +37,9 @@ def make_material(folder: Path) -> None:
     _write_tables(folder, train, test)
     _write_promoters(folder, [insert for insert, _ in test])
     _write_genome(folder, [insert for insert, _ in train])
+    (folder / "motifs").mkdir()
+    motifs = as_meme(yeast_motifs_named(["REB1", "ABF1", "RAP1"]))
+    (folder / "motifs" / "motifs.meme").write_text(motifs)
 
 
 def rows_of(data: Dataset, medium: str = "complex") -> Rows:
@@ -81,7 +86,7 @@ def _write_tables(folder: Path, train: Rows, test: Rows) -> None:
 
 
 def _write_promoters(folder: Path, promoters: Sequence[str]) -> None:
-    some = promoters[:12]
+    some = [promoter[:34] + "A" + promoter[35:] for promoter in promoters[:12]]  # for 35A>G
     _write_fasta(folder / "promoter.fasta", [REB1])
     for name in ("promoters", "native12", "native300", "native600", "native-promoters"):
         _write_fasta(folder / f"{name}.fasta", promoters if name == "native-promoters" else some)

@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALL = re.compile(r"^<!-- no block of this page is run: (.*?) -->$", re.MULTILINE)
+INSTALLS = re.compile(r"(pip install|make|git clone|crmnet demo|\. \.venv)\b")
+"""Commands that install the package, or train for minutes; CI does this by itself."""
 CODE = ("sh", "python")
 CHANGES = ("diff", "toml")
 TARGET = re.compile(r"# (src/\S+): (new file|at the end)\n")
@@ -75,6 +77,8 @@ def read_blocks(path: Path) -> list[Block]:
         mark, _, reason = (match[1] or "").partition(": ")
         if every and match[2] in CODE:
             mark, reason = "not run", every[1]
+        if not mark and match[2] == "sh" and all(map(INSTALLS.match, match[3].splitlines())):
+            mark, reason = "not run", "installs the package, or trains for minutes"
         if match[2] in (*CODE, *CHANGES, "text"):
             line = text.count("\n", 0, match.start(3)) + 1
             found.append(Block(name, line, match[2], match[3], mark, reason))

@@ -1,5 +1,6 @@
 """The marks of blocks, and the comparison of output."""
 
+import command_server
 import pages
 import pytest
 from smaller import smaller
@@ -59,3 +60,22 @@ def test_long_commands_are_made_smaller():
     assert smaller(["predict", "yeast", "-"]) == ["predict", "yeast", "-"]
     assert "encoder=[8,8]" in smaller(["train", "paper-complex"])
     assert "encoder=[8,8]" not in smaller(["train", "paper-complex", "--from", "r"])
+    words = smaller("design --maximise complex -n 20 --oracle yeast -o d".split())
+    assert words == (
+        "design --maximise complex -o d -n 2 --steps 2 --chains 3 --oracle yeast-fast"
+        " --rank-by yeast-fast"
+    ).split()
+    assert smaller(["design", "--list-presets"]) == ["design", "--list-presets"]
+
+
+def test_outputs_of_earlier_examples_are_removed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("out.tsv", "kept.tsv"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "run").mkdir()
+    command_server.remove_outputs("predict run kept.tsv -o out.tsv".split())
+    command_server.remove_outputs("models calibrate kept.tsv -o kept.tsv".split())
+    command_server.remove_outputs("train small -o run --resume".split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.tsv", "run"]
+    command_server.remove_outputs("train small -o run".split())
+    assert not (tmp_path / "run").exists()

@@ -27,8 +27,11 @@ from crmnet.files import locked
 pytestmark = pytest.mark.docs
 
 PAGES = {str(path.relative_to(pages.ROOT)): path for path in pages.page_files()}
-LIMIT_S = 240
-TESTED_BY_ITSELF = {"docs/python.md": "tests/test_docs_python.py"}
+LIMIT_S = 900
+TESTED_BY_ITSELF = {
+    "docs/python.md": "tests/test_docs_python.py",
+    "docs/design.md": "tests/test_docs_design.py",
+}
 """Pages whose Python blocks another test runs, which checks more than that they run."""
 
 
