@@ -15,6 +15,7 @@ import array
 import itertools
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -67,6 +68,9 @@ def _answer(connection: socket.socket) -> None:
         os._exit(_run(*json.loads(request), streams))
     for stream in streams:
         os.close(stream)
+    ended = os.pidfd_open(pid)
+    if connection in select.select([connection, ended], [], [])[0]:  # the client has gone
+        os.kill(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     connection.send(str(status).encode())
     os._exit(0)
