@@ -2,17 +2,21 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-quick lint docs clean
+.PHONY: demo test test-quick test-docs lint docs clean
 
 demo: .venv/installed
 	$(BIN)/crmnet demo -o crmnet-demo
 
 # Two processes, each with one thread: most tests do not use a second thread.
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not docs"
 
 test-quick: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not docs"
+
+# Runs every code block of README.md and docs/, and prints how many ran.
+test-docs: .venv/installed-test
+	$(BIN)/python -m pytest -n 2 --dist load tests/docs
 
 lint: .venv/installed-lint
 	$(BIN)/ruff check .
