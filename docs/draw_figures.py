@@ -1,4 +1,6 @@
-"""Draws the figures of the docs that show no data: python docs/draw_figures.py
+"""Draws the figures of the docs that show no data.
+
+    python docs/draw_figures.py
 
 Other figures come from the commands that their pages show.
 """

@@ -3,7 +3,6 @@
 from collections import Counter
 
 
-
 def pytest_terminal_summary(terminalreporter):
     """After the tests of the pages: counts of blocks by what happened to them."""
     ran, compared, left_out = Counter(), 0, []
@@ -22,5 +21,3 @@ def pytest_terminal_summary(terminalreporter):
           f"{compared} outputs compared")  # fmt: skip
     for count, page, reason in left_out:
         write(f"  not run: {page}: {count} {'block' if count == 1 else 'blocks'}: {reason}")
-
-

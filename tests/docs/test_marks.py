@@ -61,10 +61,13 @@ def test_long_commands_are_made_smaller():
     assert "encoder=[8,8]" in smaller(["train", "paper-complex"])
     assert "encoder=[8,8]" not in smaller(["train", "paper-complex", "--from", "r"])
     words = smaller("design --maximise complex -n 20 --oracle yeast -o d".split())
-    assert words == (
-        "design --maximise complex -o d -n 2 --steps 2 --chains 3 --oracle yeast-fast"
-        " --rank-by yeast-fast"
-    ).split()
+    assert (
+        words
+        == (
+            "design --maximise complex -o d -n 2 --steps 2 --chains 3 --oracle yeast-fast"
+            " --rank-by yeast-fast"
+        ).split()
+    )
     assert smaller(["design", "--list-presets"]) == ["design", "--list-presets"]
 
 

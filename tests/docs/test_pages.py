@@ -102,7 +102,9 @@ def run_python(block, names):
 
 def copy_package(folder, monkeypatch):
     """Copy the package to ``folder/src``, where the page changes it; ``crmnet`` runs that copy."""
-    shutil.copytree(pages.ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        pages.ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__")
+    )
     programs = folder / "programs"
     programs.mkdir()
     (programs / "crmnet").write_text(f'#!/bin/sh\nexec {sys.executable} -m crmnet "$@"\n')

@@ -64,5 +64,7 @@ def test_the_figures_of_the_docs_are_drawn_by_their_script(tmp_path):
     files = runpy.run_path(str(DOCS / "draw_figures.py"))["draw"](tmp_path)
     assert len(files) == 3
     for file in files:
-        sizes = [struct.unpack(">2I", path.read_bytes()[16:24]) for path in (file, DOCS / file.name)]
+        sizes = [
+            struct.unpack(">2I", path.read_bytes()[16:24]) for path in (file, DOCS / file.name)
+        ]
         assert sizes[0] == sizes[1], file.name

@@ -6,7 +6,6 @@ bottleneck reads it, and the decoder on the right lengthens it again.
 
 from __future__ import annotations
 
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
