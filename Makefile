@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-quick test-page browser test-wheel lint docs clean
+.PHONY: demo test test-quick test-docs test-page browser test-wheel lint docs clean
 
 CHROMIUM = /usr/bin/chromium
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
@@ -12,10 +12,14 @@ demo: .venv/installed
 
 # Two processes, each with one thread: most tests do not use a second thread.
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not docs"
 
 test-quick: .venv/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not docs"
+
+# Runs every code block of README.md and docs/, and prints how many ran.
+test-docs: .venv/installed-test
+	$(BIN)/python -m pytest -n 2 --dist load tests/docs
 
 # Builds twice, compares, and predicts with the wheel in an environment of its own.
 test-wheel: .venv/torch

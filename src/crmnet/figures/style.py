@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 INK = "#22303c"
 """Text, axes and error bars."""
@@ -30,6 +30,14 @@ MEASURED_HERE, FROM_PAPER = BLUE, GREY
 """Bars of the benchmark."""
 CERTAIN, UNCERTAIN = "black", "#888888"
 """Titles of motifs with a significant match to a known motif, and without one."""
+
+Background = Literal["light", "dark"]
+"""Colour of the page around a figure of the docs."""
+PAGE: dict[Background, str] = {"light": BACKGROUND, "dark": "#131416"}
+PAGE_TEXT: dict[Background, str] = {"light": INK, "dark": "#e3e6ea"}
+ARCHITECTURE = {"encoder": BLUE, "transformer": ORANGE, "decoder": "#4d9221", "tail": "#01665e",
+                "dense": "#8c6bb1", "output": "#e8a317"}  # fmt: skip
+"""Boxes of the parts of a network, on either background."""
 
 
 def literal(text: str) -> str:
