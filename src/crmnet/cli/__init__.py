@@ -32,6 +32,7 @@ from crmnet.cli import (
     mutate,
     options,
     predict,
+    reproduce,
     train,
 )
 from crmnet.files import WriteError
@@ -74,6 +75,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
         "archetypes": evolve.archetypes,
     },
     "benchmark": benchmark.benchmark,
+    "reproduce": reproduce.reproduce,
     "models": {
         "list": models.list_models,
         "show": models.show,

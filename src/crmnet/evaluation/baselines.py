@@ -2,24 +2,34 @@
 
 They show what part of an accuracy needs no network: G + C, dinucleotides, 6-mers. A network that is
 not above the 6-mers on its own rows has learned nothing about order. Input are tokens and labels of
-one medium, output are predictions.
+one medium, output are predictions. :func:`fit_baselines` and :func:`add_baselines` put them beside
+the models of a comparison (:mod:`crmnet.evaluation.align`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Floats
+from crmnet.data.dataset import Dataset
+from crmnet.data.packed import as_rows
+from crmnet.data.splits import families
+from crmnet.evaluation.align import AlignedSet
 from crmnet.sequence import Tokens, as_tokens, inserts, reverse_complement
 
 BASES = 4
 G, C = 2, 1
 FOLDS = 5
 """Parts of the families by which the penalty is chosen."""
+MAX_ROWS = 20_000
+"""Largest number of rows that :func:`fit_baselines` uses; 6-mers need 17 kB for each."""
+CHUNK = 10_000
+"""Rows predicted at a time."""
 PENALTIES = tuple(10.0**k for k in range(-1, 6))
 """Penalties that are tried."""
 
@@ -113,3 +123,54 @@ def _ridge(features: Floats, labels: Floats) -> tuple[Floats, float, Floats]:
     projected = vectors.T @ (centred.T @ (labels - offset))
     shrunk = projected[:, None] / (np.maximum(values, 0)[:, None] + np.array(PENALTIES))
     return mean, offset, vectors @ shrunk
+
+
+def fit_baselines(
+    dataset: Dataset, medium: str | None = None, *, max_rows: int = MAX_ROWS, seed: int = 0
+) -> dict[str, Baseline]:
+    """Fit every baseline to rows of a data set.
+
+    Args:
+        dataset: Training rows.
+        medium: Use only rows of this medium; None uses all.
+        max_rows: Of more rows, a random sample of this size is used.
+        seed: Seed of the sample.
+
+    Raises:
+        ValueError: If the data set has no rows of the medium.
+    """
+    rows = np.arange(len(dataset))
+    if medium is not None:
+        if medium not in dataset.media:
+            raise ValueError(
+                f"{dataset.path} has no rows of medium {medium!r}, which the baselines need; "
+                f"it has {', '.join(dataset.media)}"
+            )
+        rows = np.nonzero(np.asarray(dataset.medium) == dataset.media.index(medium))[0]
+    if len(rows) > max_rows:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, max_rows, replace=False))
+    tokens, labels = as_rows(dataset.tokens)[rows], np.asarray(dataset.labels)[rows]
+    family = families(dataset)[rows]
+    return {name: fit_baseline(name, tokens, labels, family) for name in FEATURES}
+
+
+def add_baselines(
+    aligned: AlignedSet, dataset: Dataset, baselines: Mapping[str, Baseline]
+) -> AlignedSet:
+    """The set with a model for each baseline, on the same rows.
+
+    Args:
+        aligned: A set whose first model was scored on ``dataset``.
+        dataset: The data set.
+        baselines: Name → fitted baseline.
+    """
+    assert aligned.row is not None, "the set was not made by align"
+    first, rows, tokens = next(iter(aligned.models.values())), aligned.row, as_rows(dataset.tokens)
+    models = dict(aligned.models)
+    for name, baseline in baselines.items():
+        predicted = [
+            baseline.predict(tokens[rows[start : start + CHUNK]])
+            for start in range(0, len(rows), CHUNK)
+        ]
+        models[name] = replace(first, predicted=np.concatenate(predicted))
+    return replace(aligned, models=models)

@@ -84,9 +84,7 @@ def paragraph(text: str) -> str:
 
 def missing(what: str, reason: str) -> str:
     """A line that says that something was not run, and why."""
-    return (
-        f'<p class="missing"><strong>{escape(what)}: {NOT_RUN}.</strong> {escape(reason)}</p>'
-    )
+    return f'<p class="missing"><strong>{escape(what)}: {NOT_RUN}.</strong> {escape(reason)}</p>'
 
 
 def subheading(text: str) -> str:
