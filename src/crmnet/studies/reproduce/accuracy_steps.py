@@ -128,14 +128,13 @@ def compare_models(place: Place) -> StepResult:
         raise NotRun("No test set is here.")
     folder = place.results("figure3")
     write_comparison(folder, results)
+    pairs = [
+        (r, model, vars(r.estimates[model]["pearson"])) for r in results for model in ranked(r)
+    ]
     values = {
-        "test set": [r.name for r in results for _ in r.estimates],
-        "model": [model for r in results for model in ranked(r)],
-        "Pearson r": [
-            with_interval(vars(r.estimates[model]["pearson"]))
-            for r in results
-            for model in ranked(r)
-        ],
+        "test set": [r.name for r, _, _ in pairs],
+        "model": [model for _, model, _ in pairs],
+        "Pearson r": [with_interval(estimate) for _, _, estimate in pairs],
     }
     picture = Picture(
         place.relative(folder / "compare.png"),

@@ -103,7 +103,7 @@ def _ratios(rows: list[BarValues]) -> list[Number]:
             ("saliency at sites", row.saliency), ("mean expression", row.expression),
         ):  # fmt: skip
             name = f"{what}, {row.name}".replace(
-                "saliency at sites, all", "saliency, all positions"
+                "saliency at sites, all", "saliency at all positions"
             )
             estimate = {"value": value, "low": low, "high": high}
             numbers.append(Number.of(name, estimate, n=row.promoters))
@@ -145,8 +145,8 @@ def draw_logos(place: Place) -> StepResult:
         for number, page in enumerate(pages, 1)
     ]
     sentence = (
-        f"{len(promoters.ids)} native promoters, evenly spaced in the test set. Saliency is that of "
-        f"the model {p.explained}. results/supplementary-figure2/attributions.tsv has each value, "
+        f"{len(promoters.ids)} native promoters, evenly spaced in the test set. Saliency is that "
+        f"of the model {p.explained}. results/supplementary-figure2/attributions.tsv has each value, "
         "sites.tsv each site."
     )
     return StepResult(sentences=[sentence], pictures=pictures)
