@@ -21,6 +21,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     ResamplesOption,
     check_folder,
+    command_line,
     pairs,
 )
 
@@ -70,7 +71,7 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Folder for metrics.json, tables and the scatter plot."
+            "-o", "--output", help="Folder for report.html, metrics.json, tables, the scatter plot."
         ),
     ] = None,
     against: Annotated[
@@ -110,7 +111,7 @@ def evaluate(
         raise ValueError("--dream-subsets needs --predictions for the complete test set")
     if model is not None and not data:
         raise ValueError(f"nothing to evaluate {model} on; name a data set or a file")
-    names = ("metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png")
+    names = ("metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png", "report.html")
     inputs = [model, *(data or []), predictions, dream, replicates, against]
     check_folder(output, names, inputs, overwrite)
     from crmnet.data.homology import KmerOptions
@@ -160,10 +161,13 @@ def evaluate(
     if dream is not None:
         summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
     if output is not None:
+        from crmnet.evaluation.pages import write_evaluation_page
         from crmnet.evaluation.report import write_evaluation
 
         write_evaluation(output, sets, summary)
-        print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+        write_evaluation_page(output, sets, summary, command_line())
+        print(f"written: {output}/report.html, metrics.json, metrics.tsv, predictions.tsv, "
+              "scatter.png")  # fmt: skip
 
 
 def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ the models of a comparison (:mod:`crmnet.evaluation.align`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -174,3 +174,33 @@ def add_baselines(
         ]
         models[name] = replace(first, predicted=np.concatenate(predicted))
     return replace(aligned, models=models)
+
+
+def with_baselines(
+    sets: Sequence[AlignedSet], datasets: Sequence[Dataset], training: Dataset
+) -> list[AlignedSet]:
+    """Sets of :func:`crmnet.evaluation.align.align` with baselines fitted to training rows.
+
+    Each set gets the baselines of its medium. Sets of tables alone stay as they are.
+
+    Args:
+        sets: The sets.
+        datasets: The data sets from which they were made.
+        training: Training rows in every medium of the sets.
+    """
+    fitted: dict[str, dict[str, Baseline]] = {}
+    source = {
+        dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{medium}": (dataset, medium)
+        for dataset in datasets
+        for medium in dataset.media
+    }
+    result = []
+    for aligned in sets:
+        if aligned.name not in source:
+            result.append(aligned)
+            continue
+        dataset, medium = source[aligned.name]
+        if medium not in fitted:
+            fitted[medium] = fit_baselines(training, medium)
+        result.append(add_baselines(aligned, dataset, fitted[medium]))
+    return result

@@ -146,8 +146,8 @@ def draw_logos(place: Place) -> StepResult:
     ]
     sentence = (
         f"{len(promoters.ids)} native promoters, evenly spaced in the test set. Saliency is that "
-        f"of the model {p.explained}. results/supplementary-figure2/attributions.tsv has each value, "
-        "sites.tsv each site."
+        f"of the model {p.explained}. The folder results/supplementary-figure2 holds each value "
+        "(attributions.tsv) and each site (sites.tsv)."
     )
     return StepResult(sentences=[sentence], pictures=pictures)
 
