@@ -15,11 +15,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from crmnet.figures.style import STYLE
 from crmnet.files import PathLike, write_text_atomically
 from crmnet.reports.page_style import STYLE_SHEET
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 """Suffix → type of pictures that browsers show."""
+LETTERS_PER_INCH = 7
+"""Size of pictures: heights of a letter for each inch of the figure."""
 NOT_RUN = "not run"
 """What a page shows in place of a number that was not measured."""
 NUMBERS_BEHIND = "The numbers behind this picture"
@@ -119,7 +122,14 @@ def table(
         bases: Names of the columns of sequences.
         caption: Plain text above the table.
     """
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
+    numeric = {
+        name: bool(values) and all(_is_number(str(value)) for value in values)
+        for name, values in columns.items()
+    }
+    head = "".join(
+        f'<th scope="col"{" class=number" if numeric[name] else ""}>{escape(name)}</th>'
+        for name in columns
+    )
     rows = []
     for values in zip(*columns.values(), strict=True):
         cells = [_cell(value, name in bases) for name, value in zip(columns, values, strict=True)]
@@ -137,7 +147,11 @@ def _cell(value: Any, is_bases: bool) -> str:
     kind = "bases" if is_bases else "number" if _is_number(text) else ""
     kind = "missing" if text == NOT_RUN else kind
     attribute = f' class="{kind}"' if kind else ""
-    return f"<td{attribute}>{escape(text)}</td>"
+    shown = escape(text)
+    if kind == "number" and text.endswith("]"):
+        number, _, interval = shown.partition(" [")
+        shown = f'{number} <span class="interval">[{interval}</span>'
+    return f"<td{attribute}>{shown}</td>"
 
 
 def _is_number(text: str) -> bool:
@@ -162,7 +176,8 @@ def picture(
     Args:
         path: The file.
         caption: Plain text.
-        width: Largest width, in heights of a letter.
+        width: Largest width, in heights of a letter. A PNG file is not shown larger than it
+            was drawn.
         alt: What the picture shows, for readers who do not see it; the caption if empty.
         values: Columns of the numbers that the picture shows, as a table that can be opened.
 
@@ -173,10 +188,20 @@ def picture(
     kind = _TYPES.get(path.suffix.lower())
     if kind is None:
         raise ValueError(f"{path}: a page shows {' and '.join(_TYPES)} files")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    content = path.read_bytes()
+    width = min(width, _natural_width(content) or width)
+    encoded = base64.b64encode(content).decode("ascii")
     numbers = folded(NUMBERS_BEHIND, [table(values)]) if values else ""
     return (
         f'<figure><img style="max-width: min(100%, {width}rem)" alt="{escape(alt or caption)}" '
-        f'src="data:{kind};base64,{content}">'
+        f'src="data:{kind};base64,{encoded}">'
         f"<figcaption>{escape(caption)}</figcaption>{numbers}</figure>"
     )
+
+
+def _natural_width(content: bytes) -> int | None:
+    """Width at which a PNG picture has the size it was drawn at, in heights of a letter."""
+    if content[12:16] != b"IHDR":
+        return None
+    pixels = int.from_bytes(content[16:20], "big")
+    return max(1, round(pixels / STYLE["savefig.dpi"] * LETTERS_PER_INCH))

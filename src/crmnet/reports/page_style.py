@@ -57,6 +57,8 @@ th, td {{ padding: 0.3rem 0.7rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }}
 th {{ white-space: nowrap; border-bottom-width: 2px; }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+th.number {{ text-align: right; }}
+.interval {{ display: block; font-size: 0.9em; opacity: 0.85; }}
 td.bases {{ font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.75rem; }}
 td.missing {{ font-style: italic; white-space: nowrap; }}
 p.missing {{ border-left: 3px solid var(--mark); padding-left: 0.8rem; }}
