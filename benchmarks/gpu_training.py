@@ -44,9 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1024, 4096, 8192, 16384])
-    parser.add_argument(
-        "--precision", nargs="+", default=["bf16", "fp16", "fp32"], choices=["fp32", "bf16", "fp16"]
-    )
+    parser.add_argument("--precision", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--form", nargs="+", default=["plain", "form"], choices=["plain", "form"])
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows on the device")
     parser.add_argument("--steps", type=int, default=50, help="timed steps")
