@@ -28,8 +28,8 @@ FOLDS = 5
 """Parts of the families by which the penalty is chosen."""
 MAX_ROWS = 20_000
 """Largest number of rows that :func:`fit_baselines` uses; 6-mers need 17 kB for each."""
-CHUNK = 10_000
-"""Rows predicted at a time."""
+CHUNK = 4_096
+"""Rows whose features are computed at a time."""
 PENALTIES = tuple(10.0**k for k in range(-1, 6))
 """Penalties that are tried."""
 
@@ -71,6 +71,12 @@ FEATURES: Mapping[str, Callable[[Tokens], Floats]] = {
 """Baseline → its features of constructs ``(N, L)``: ``(N, F)``."""
 
 
+def _features(name: str, tokens: Tokens) -> Floats:
+    """Features of one baseline, computed in chunks: counts need more memory while they are made."""
+    chunks = [tokens[start : start + CHUNK] for start in range(0, max(len(tokens), 1), CHUNK)]
+    return np.concatenate([FEATURES[name](chunk) for chunk in chunks])
+
+
 class Baseline(NamedTuple):
     """A fitted ridge regression."""
 
@@ -85,7 +91,7 @@ class Baseline(NamedTuple):
 
     def predict(self, tokens: npt.ArrayLike) -> Floats:
         """Expression of constructs ``(N, L)``, in the unit of the labels: ``(N,)``."""
-        features = FEATURES[self.name](as_tokens(tokens))
+        features = _features(self.name, as_tokens(tokens))
         prediction: Floats = (features - self.mean) @ self.weights + self.offset
         return prediction
 
@@ -101,7 +107,7 @@ def fit_baseline(
         labels: ``(N,)``.
         family: ``(N,)``; families are divided into parts to choose the penalty.
     """
-    features, y = FEATURES[name](as_tokens(tokens)), np.asarray(labels, dtype=np.float64)
+    features, y = _features(name, as_tokens(tokens)), np.asarray(labels, dtype=np.float64)
     fold = np.unique(np.asarray(family), return_inverse=True)[1] % FOLDS
     errors = np.zeros(len(PENALTIES))
     for part in range(FOLDS):
@@ -118,9 +124,15 @@ def fit_baseline(
 def _ridge(features: Floats, labels: Floats) -> tuple[Floats, float, Floats]:
     """Mean of the features, mean label, and weights ``(F, P)``, one column for each penalty."""
     mean, offset = features.mean(axis=0), float(labels.mean())
-    centred = features - mean
+    centred, residual = features - mean, labels - offset
+    if len(centred) < centred.shape[1]:  # the same weights from the smaller matrix of products
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        shrunk = (vectors.T @ residual)[:, None] / (
+            np.maximum(values, 0)[:, None] + np.array(PENALTIES)
+        )
+        return mean, offset, centred.T @ (vectors @ shrunk)
     values, vectors = np.linalg.eigh(centred.T @ centred)
-    projected = vectors.T @ (centred.T @ (labels - offset))
+    projected = vectors.T @ (centred.T @ residual)
     shrunk = projected[:, None] / (np.maximum(values, 0)[:, None] + np.array(PENALTIES))
     return mean, offset, vectors @ shrunk
 
@@ -168,11 +180,7 @@ def add_baselines(
     first, rows, tokens = next(iter(aligned.models.values())), aligned.row, as_rows(dataset.tokens)
     models = dict(aligned.models)
     for name, baseline in baselines.items():
-        predicted = [
-            baseline.predict(tokens[rows[start : start + CHUNK]])
-            for start in range(0, len(rows), CHUNK)
-        ]
-        models[name] = replace(first, predicted=np.concatenate(predicted))
+        models[name] = replace(first, predicted=baseline.predict(tokens[rows]))
     return replace(aligned, models=models)
 
 

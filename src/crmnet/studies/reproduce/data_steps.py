@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from crmnet.data.check import check
 from crmnet.data.dataset import BIN_UNIT, Dataset, is_dataset
@@ -39,6 +40,10 @@ MAX_REJECTED = 0.05
 """Largest share of unusable rows of a file."""
 TEST_CELLS = 100
 """Cells per simulated test promoter: a precise measurement, as in the paper's test sets."""
+
+
+SHORTEST, LONGEST = 104, 116
+"""Lengths that every histogram shows, so that panels compare."""
 
 
 class Unavailable(Exception):
@@ -254,6 +259,8 @@ def draw_lengths(place: Place) -> StepResult:
         axes = figure.subplots(rows, columns, squeeze=False)
         for ax, (name, counts) in zip(axes.flat, found.items(), strict=False):
             length_histogram(ax, counts)
+            ax.set_xlim(min(*counts, SHORTEST) - 0.7, max(*counts, LONGEST) + 0.7)
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             ax.set_title(literal(name))
         for ax in axes.flat[len(found) :]:
             ax.set_visible(False)

@@ -72,7 +72,7 @@ def _summary(stamps: Mapping[str, Stamp]) -> list[str]:
     if not numbers:
         return [paragraph(f"Accuracy on the test sets: {NOT_RUN} yet.")]
     columns = {"network": [origin for origin, _ in numbers], **_columns([n for _, n in numbers])}
-    return [table(columns, caption="Accuracy on the paper's test sets")]
+    return [table(columns, caption="Accuracy on the test sets")]
 
 
 def _overview(stamps: Mapping[str, Stamp]) -> str:

@@ -193,7 +193,7 @@ FULL = Profile(
     steps=10,
     discovery=2_000,
     figure5=61_150,
-    baseline_rows=100_000,
+    baseline_rows=50_000,
     costs={
         "data": Cost(60, 18_000), "lengths": Cost(20), "pre-training": Cost(4_500, 600),
         "fine-tuning-complex": Cost(2_700, 600), "fine-tuning-defined": Cost(1_800, 600),

@@ -49,6 +49,8 @@ class Number:
         gap = self.value - self.paper
         if abs(gap) < 0.5 * 10**-self.digits:
             return "Equal to the paper's, as far as it is printed."
+        if self.digits == 0:
+            return f"{self.value / self.paper:,.3g} times the paper's."
         size = f"{abs(gap):,.{self.digits}f} {'higher' if gap > 0 else 'lower'} than in the paper"
         if self.low is None or self.high is None:
             return f"{size}; no interval."
