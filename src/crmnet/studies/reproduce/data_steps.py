@@ -160,10 +160,9 @@ def _data_table(sets: list[Dataset]) -> Table:
 def _simulate(place: Place) -> dict[str, str]:
     p = place.profile
     options = {"train": AssayOptions(p.simulated, seed=1)}
-    for seed, (kind, share) in enumerate((("random", 0.0), ("native", 1.0)), 2):
-        options[kind] = AssayOptions(
-            p.simulated_tests, seed=seed, native_share=share, cells=TEST_CELLS
-        )
+    tests = (("random", p.simulated_random, 0.0), ("native", p.simulated_native, 1.0))
+    for seed, (kind, promoters, share) in enumerate(tests, 2):
+        options[kind] = AssayOptions(promoters, seed=seed, native_share=share, cells=TEST_CELLS)
     for name, assay in options.items():
         made = _made(place, name, partial(simulate, assay))
         for medium in made.media:
@@ -221,11 +220,12 @@ def data_commands(place: Place) -> list[str]:
     """The step ``data`` as commands."""
     p = place.profile
     if p.simulated:
-        tests = f"-n {p.simulated_tests} --cells {TEST_CELLS}"
+        random = f"-n {p.simulated_random} --cells {TEST_CELLS}"
+        native = f"-n {p.simulated_native} --cells {TEST_CELLS}"
         return [
             f"crmnet data simulate -n {p.simulated} --seed 1 -o data/train",
-            f"crmnet data simulate {tests} --native-share 0 --seed 2 -o data/random",
-            f"crmnet data simulate {tests} --native-share 1 --seed 3 -o data/native",
+            f"crmnet data simulate {random} --native-share 0 --seed 2 -o data/random",
+            f"crmnet data simulate {native} --native-share 1 --seed 3 -o data/native",
             *[f"crmnet data split data/{name} --medium {medium} -o data/{name}-{medium}"
               for name in ("train", "random", "native") for medium in MEDIA],
         ]  # fmt: skip

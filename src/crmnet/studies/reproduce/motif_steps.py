@@ -10,6 +10,7 @@ import numpy as np
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.sequences import Promoters, read_promoters
+from crmnet.data.splits import families
 from crmnet.interpretation.attribute import AttributeOptions
 from crmnet.interpretation.discovery import discover_motifs
 from crmnet.interpretation.explain import explain
@@ -20,7 +21,7 @@ from crmnet.reports.tables import TableWriter
 from crmnet.reports.wording import with_interval
 from crmnet.sequence import decode
 from crmnet.studies.reproduce.place import Place
-from crmnet.studies.reproduce.results import Number, Picture, StepResult
+from crmnet.studies.reproduce.results import NotRun, Number, Picture, StepResult
 
 NATIVE = "native-complex"
 MEDIUM = "complex"
@@ -56,13 +57,14 @@ def draw_figure5(place: Place) -> StepResult:
     """Discover motifs as the paper does, and draw Figure 5 for those that have a known name."""
     p = place.profile
     folder = place.results("figure5")
-    table = _promoter_table(place)
-    n = min(p.discovery, len(place.dataset(NATIVE)) // 3)
-    lines = discover_motifs(table, folder, DiscoverOptions(n=n))
-    motifs = top_motifs(folder / "motifs.meme")
+    n, lines, missing = _discover(place, folder)
+    motifs = top_motifs(None if missing else folder / "motifs.meme")
     predictor = place.predictor(p.explained)
     promoters = _promoters(place, p.figure5)
-    rows = figure5(predictor, promoters, folder, media=(MEDIUM, None), motifs=motifs)
+    try:
+        rows = figure5(predictor, promoters, folder, media=(MEDIUM, None), motifs=motifs)
+    except ValueError as error:  # none of the motifs has a site in these promoters
+        raise NotRun(f"{error}.") from None
     names = [motif.known.name if motif.known else motif.motif.name for motif in motifs]
     pictures = [
         Picture(
@@ -72,7 +74,7 @@ def draw_figure5(place: Place) -> StepResult:
             "site, against all.", _bar_columns(rows),
         )
     ]  # fmt: skip
-    if (folder / "motifs.png").is_file():
+    if (folder / "motifs.png").is_file() and not missing:
         pictures.append(
             Picture(place.relative(folder / "motifs.png"), "All motifs that were discovered.",
                     {"motif": lines[1:]})
@@ -87,7 +89,19 @@ def draw_figure5(place: Place) -> StepResult:
         ],
         numbers=_ratios(rows),
         pictures=pictures,
+        missing=missing,
     )
+
+
+def _discover(place: Place, folder: Path) -> tuple[int, list[str], dict[str, str]]:
+    """Number of promoters in each group, table of motifs as lines, and why there is none."""
+    table = _promoter_table(place)
+    related = np.unique(families(place.dataset(NATIVE), "homology")).size
+    n = min(place.profile.discovery, related // 3)
+    try:
+        return n, discover_motifs(table, folder, DiscoverOptions(n=max(n, 1))), {}
+    except ValueError as error:
+        return n, [], {"Discovery of motifs": f"{error}; the figure shows the paper's five"}
 
 
 def _shared(names: list[str]) -> str:

@@ -52,7 +52,10 @@ class Profile:
     costs: Mapping[str, Cost]
     simulated: int = 0
     """Promoters of the simulated training set; 0 means real data."""
-    simulated_tests: int = 0
+    simulated_random: int = 0
+    """Promoters of the simulated random test sets, in both media together."""
+    simulated_native: int = 0
+    """The same for native-like promoters; motifs are searched in those of complex medium."""
     training: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     """Medium → lists of sources, of which the first complete one is read. A source is the name of a
     public data set, or of a file in the folder of ``--from``."""
@@ -125,7 +128,8 @@ DEMO = Profile(
     "no meaning.",
     hardware="two CPU cores with nothing else running",
     simulated=16_000,
-    simulated_tests=1_500,
+    simulated_random=1_500,
+    simulated_native=6_000,
     pretrain=Training("demo", ("epochs=4",)),
     finetune=Training("demo", (*_SHORT, "learning_rate=0.001")),
     ablation=Training("demo", _SHORT),
