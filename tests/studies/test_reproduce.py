@@ -21,8 +21,8 @@ from support import SHARED, TINY, needs_shared
 
 SHORT = Training("demo", (*TINY, "epochs=1", "even_media=false"))
 TINY_STUDY = replace(
-    DEMO, simulated=300, simulated_random=120, simulated_native=240, pretrain=SHORT, finetune=SHORT, ablation=SHORT,
-    seeds=(0,), zoo=(), network="crmnet-small", batch_sizes=(2,), precisions=("fp32", "bf16"),
+    DEMO, simulated=300, simulated_random=120, simulated_native=240, pretrain=SHORT, finetune=SHORT,
+    ablation=SHORT, seeds=(0,), zoo=(), network="crmnet-small", batch_sizes=(2,), precisions=("fp32", "bf16"),
     steps=1, discovery=40, figure5=60, logos=2,
 )  # fmt: skip
 KILLED = """

@@ -80,7 +80,9 @@ def _scatter(medium: str) -> Step:
 STEPS: Sequence[Step] = (
     Step(
         "data", "Supplementary Table 1: data", ("Supplementary Table 1",), get_data, data_commands,
-        settings=_settings("simulated", "simulated_random", "simulated_native", "training", "tests", "clean"),
+        settings=_settings(
+            "simulated", "simulated_random", "simulated_native", "training", "tests", "clean"
+        ),
     ),
     Step(
         "lengths", "Supplementary Figure 3: lengths", ("Supplementary Figure 3",), draw_lengths,
