@@ -22,8 +22,8 @@ from support import SHARED, TINY, needs_shared
 SHORT = Training("demo", (*TINY, "epochs=1", "even_media=false"))
 TINY_STUDY = replace(
     DEMO, simulated=300, simulated_random=120, simulated_native=240, pretrain=SHORT, finetune=SHORT,
-    ablation=SHORT, seeds=(0,), zoo=(), network="crmnet-small", batch_sizes=(2,), precisions=("fp32", "bf16"),
-    steps=1, discovery=40, figure5=60, logos=2,
+    ablation=SHORT, seeds=(0,), zoo=(), network="crmnet-small", batch_sizes=(2,),
+    precisions=("fp32", "bf16"),    steps=1, discovery=40, figure5=60, logos=2,
 )  # fmt: skip
 KILLED = """
 import sys
@@ -85,11 +85,13 @@ def test_a_step_stands_after_what_it_needs():
     names = [step.name for step in STEPS]
     for number, step in enumerate(STEPS):
         assert set(step.needs) <= set(names[:number])
-    assert [s.name for s in chosen_steps(["figure2"])] == [
+    assert [s.name for s in chosen_steps(DEMO, ["figure2"])] == [
         "data", "pre-training", "fine-tuning-complex", "figure2",
     ]  # fmt: skip
+    assert [s.name for s in chosen_steps(PUBLIC, ["figure5"])] == ["data", "figure5"]
+    assert "fine-tuning-complex" in [s.name for s in chosen_steps(DEMO, ["figure5"])]
     with pytest.raises(ValueError, match="unknown step 'figure7'"):
-        chosen_steps(["figure7"])
+        chosen_steps(DEMO, ["figure7"])
 
 
 def test_every_option_of_the_commands_exists(crmnet):

@@ -65,7 +65,7 @@ def reproduce(
         WriteError: If another process is writing into ``folder``.
     """
     place = Place(Path(folder), profile, None if source is None else Path(source), device)
-    steps = chosen_steps(only)
+    steps = chosen_steps(profile, only)
     _check_source(place)
     make_folder(place.folder)
     with locked(place.folder / "study", title=str(folder)):
@@ -130,7 +130,7 @@ def inputs_of(place: Place, step: Step, stamps: dict[str, Stamp]) -> dict[str, s
     for name in step.reads:
         if is_dataset(place.data(name)):
             inputs[f"data {name}"] = Dataset.open(place.data(name)).fingerprint
-    for name in step.needs:
+    for name in step.needs_in(place.profile):
         if name in stamps and name != "data":
             inputs[f"step {name}"] = stamps[name].identity
     return inputs
@@ -164,5 +164,5 @@ class Planned(NamedTuple):
 
 def plan(place: Place, only: Sequence[str] = ()) -> Iterator[Planned]:
     """Each step with its expected time and disk space; nothing is run."""
-    for step in chosen_steps(only):
+    for step in chosen_steps(place.profile, only):
         yield Planned(step, place.profile.costs[step.name], step.commands(place))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crmnet.studies.reproduce.place import Place
-from crmnet.studies.reproduce.profiles import Profile
+from crmnet.studies.reproduce.profiles import OWN, Profile
 from crmnet.studies.reproduce.results import StepResult
 
 
@@ -26,5 +26,11 @@ class Step:
     """Settings of the profile on which the result depends."""
     needs: tuple[str, ...] = ()
     """Steps that must be done before."""
+    explains: tuple[str, ...] = ()
+    """Steps that must be done before if the profile explains the study's network."""
     reads: tuple[str, ...] = ()
     """Data sets whose rows the result depends on."""
+
+    def needs_in(self, profile: Profile) -> tuple[str, ...]:
+        """Steps that must be done before in a profile."""
+        return (*self.needs, *(self.explains if profile.explained == OWN else ()))

@@ -116,12 +116,12 @@ STEPS: Sequence[Step] = (
     Step(
         "figure5", "Figure 5: motifs", ("Figure 5",), draw_figure5, figure5_commands,
         settings=_settings("explained", "discovery", "figure5"),
-        needs=("data", "fine-tuning-complex"), reads=(NATIVE,),
+        needs=("data",), explains=("fine-tuning-complex",), reads=(NATIVE,),
     ),
     Step(
         "supplementary-figure2", "Supplementary Figure 2: more logos", ("Supplementary Figure 2",),
         draw_logos, logo_commands, settings=_settings("explained", "logos"),
-        needs=("data", "fine-tuning-complex"), reads=(NATIVE,),
+        needs=("data",), explains=("fine-tuning-complex",), reads=(NATIVE,),
     ),
     Step(
         "published-weights", "The authors' published weights", ("Published weights",),
@@ -132,7 +132,7 @@ STEPS: Sequence[Step] = (
 BY_NAME = {step.name: step for step in STEPS}
 
 
-def chosen_steps(only: Sequence[str] = ()) -> list[Step]:
+def chosen_steps(profile: Profile, only: Sequence[str] = ()) -> list[Step]:
     """All steps, or those named and what they need, in order.
 
     Raises:
@@ -145,5 +145,5 @@ def chosen_steps(only: Sequence[str] = ()) -> list[Step]:
     wanted = set(only or BY_NAME)
     for step in reversed(STEPS):
         if step.name in wanted:
-            wanted |= set(step.needs)
+            wanted |= set(step.needs_in(profile))
     return [step for step in STEPS if step.name in wanted]
