@@ -24,8 +24,8 @@ def precision_at(measured: npt.ArrayLike, predicted: npt.ArrayLike, k: int) -> f
     measured, predicted = np.asarray(measured), np.asarray(predicted)
     if not 1 <= k <= len(measured):
         raise ValueError(f"k must be between 1 and the {len(measured)} values; got {k}")
-    top = (np.argsort(-values, kind="stable")[:k] for values in (measured, predicted))
-    return len(np.intersect1d(*top)) / k
+    first, second = (np.argsort(-v, kind="stable")[:k] for v in (measured, predicted))
+    return len(np.intersect1d(first, second)) / k
 
 
 def relative_range(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
@@ -33,6 +33,8 @@ def relative_range(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
 
     NaN if all measurements are equal.
     """
-    low_high = [np.percentile(values, (LOW, HIGH)) for values in (measured, predicted)]
-    of_measured, of_predicted = (float(high - low) for low, high in low_high)
+    of_measured, of_predicted = (
+        float(np.subtract(*np.percentile(np.asarray(values, dtype=np.float64), (HIGH, LOW))))
+        for values in (measured, predicted)
+    )
     return of_predicted / of_measured if of_measured else float("nan")

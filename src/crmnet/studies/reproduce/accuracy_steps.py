@@ -25,6 +25,7 @@ from crmnet.reports.wording import METRIC_TITLES, with_interval
 from crmnet.runs.settings import resolve
 from crmnet.statistics.metrics import summarise
 from crmnet.studies.reproduce.data_steps import Unavailable, find_file
+from crmnet.studies.reproduce.further_tables import strata_table, top_table
 from crmnet.studies.reproduce.paper import CRMNET, MEDIA, TEST_SETS, paper_value
 from crmnet.studies.reproduce.place import Place
 from crmnet.studies.reproduce.profiles import PUBLISHED
@@ -104,6 +105,7 @@ def scatter_commands(medium: str, step: str) -> Callable[[Place], list[str]]:
 def compare_models(place: Place) -> StepResult:
     """All models on the same rows (Figure 3), with the trivial baselines."""
     results: list[Comparison] = []
+    more: list[Table | None] = []
     notes: list[str] = []
     missing: dict[str, str] = {}
     _train_zoo(place)
@@ -118,12 +120,13 @@ def compare_models(place: Place) -> StepResult:
             place.dataset(f"train-{medium}"), max_rows=place.profile.baseline_rows
         )
         tables = _tables(place, [test.name for test in tests], missing)
-        aligned = align(predictors, tests, tables, by=FAMILIES)
         by_name = {test.name: test for test in tests}
-        results += [
-            compare(add_baselines(aligned_set, by_name[aligned_set.name], baselines))
-            for aligned_set in aligned
+        sets = [
+            add_baselines(aligned, by_name[aligned.name], baselines)
+            for aligned in align(predictors, tests, tables, by=FAMILIES)
         ]
+        results += [compare(aligned) for aligned in sets]
+        more += [top_table(sets), strata_table(sets, tests, place.dataset("train"), OURS)]
     if not results:
         raise NotRun("No test set is here.")
     folder = place.results("figure3")
@@ -152,7 +155,10 @@ def compare_models(place: Place) -> StepResult:
         numbers = [
             n if n.name.endswith(OURS) else replace(n, paper=None, paper_n=None) for n in numbers
         ]
-    return StepResult(sentences=notes, numbers=numbers, pictures=[picture], missing=missing)
+    return StepResult(
+        sentences=notes, numbers=numbers, pictures=[picture], missing=missing,
+        tables=[table for table in more if table is not None],
+    )  # fmt: skip
 
 
 def _paper_name(model: str) -> str:
