@@ -99,9 +99,12 @@ def _discover(place: Place, folder: Path) -> tuple[int, list[str], dict[str, str
     related = np.unique(families(place.dataset(NATIVE), "homology")).size
     n = min(place.profile.discovery, related // 3)
     try:
-        return n, discover_motifs(table, folder, DiscoverOptions(n=max(n, 1))), {}
-    except ValueError as error:
-        return n, [], {"Discovery of motifs": f"{error}; the figure shows the paper's five"}
+        lines = discover_motifs(table, folder, DiscoverOptions(n=max(n, 1)))
+    except ValueError as error:  # too few promoters for a comparison
+        lines = [str(error)]
+    if len(lines) > 1:
+        return n, lines, {}
+    return n, [], {"Figure 5 with discovered motifs": f"{lines[0]}; it shows the paper's five"}
 
 
 def _shared(names: list[str]) -> str:
