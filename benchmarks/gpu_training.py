@@ -29,6 +29,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from crmnet.benchmark.machine import peak_memory, reset_peak_memory, time_calls
+from crmnet.benchmark.rows import PRECISIONS
 from crmnet.models import build
 from crmnet.models.crmnet.training_form import training_form
 from crmnet.sequence import one_hot
@@ -42,8 +43,8 @@ WARM_UP = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--batch-size", type=int, nargs="+", default=[1024, 4096, 8192])
-    parser.add_argument("--precision", nargs="+", default=["bf16"], choices=["fp32", "bf16"])
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[1024, 4096, 8192, 16384])
+    parser.add_argument("--precision", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--form", nargs="+", default=["plain", "form"], choices=["plain", "form"])
     parser.add_argument("--rows", type=int, default=2_000_000, help="rows on the device")
     parser.add_argument("--steps", type=int, default=50, help="timed steps")
@@ -108,14 +109,15 @@ def training_step(
     labels = torch.rand(options.rows, device=device) * 17
     network = build("crmnet", attention="sdpa").to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    dtype = PRECISIONS[precision]
+    scaler = torch.GradScaler(device.type, enabled=precision == "fp16")
     fast = training_form(network, dtype)
 
     def loss_of(batch: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if form == "form":
             predicted = fast(one_hot(batch))[:, 0]
         else:
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast(device.type, dtype, enabled=precision != "fp32"):
                 predicted = network(one_hot(batch))[:, 0]
         return functional.huber_loss(predicted.float(), target)
 
@@ -125,8 +127,9 @@ def training_step(
     def step() -> None:
         rows = torch.randint(options.rows, (batch_size,), device=device)
         optimizer.zero_grad(set_to_none=True)
-        loss_of(tokens[rows], labels[rows]).backward()
-        optimizer.step()
+        scaler.scale(loss_of(tokens[rows], labels[rows])).backward()
+        scaler.step(optimizer)
+        scaler.update()
 
     return step
 

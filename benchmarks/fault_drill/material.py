@@ -147,6 +147,7 @@ def writing_commands(material: Material) -> dict[str, list[object]]:
         "data merge": ["data", "merge", data, material.second_data],
         "design": ["design", "--maximise", "complex", *panel, "-n", 2, "--steps", 2],
         "demo": ["demo", "--promoters", 200, *SET_TINY],
+        "reproduce": ["reproduce", "--profile", "demo", "--only", "lengths"],
     }
     files: dict[str, list[object]] = {
         "predict": ["predict", model, promoters, "-o", "out.tsv"],

@@ -151,7 +151,7 @@ def test_overwrite_replaces(place, crmnet, line):
 
 
 def test_every_command_with_an_output_has_overwrite_or_continues_its_own():
-    continues = {"demo", "train", "ablate", "import-keras"}
+    continues = {"demo", "train", "ablate", "reproduce", "import-keras"}
     for name, command in COMMANDS.items():
         for verb, function in (command if isinstance(command, dict) else {name: command}).items():
             names = inspect.signature(function).parameters

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from crmnet.evaluation.baselines import FEATURES, fit_baseline, kmer_counts
+from crmnet.evaluation import baselines
+from crmnet.evaluation.align import align
+from crmnet.evaluation.baselines import (
+    FEATURES,
+    PENALTIES,
+    fit_baseline,
+    fit_baselines,
+    kmer_counts,
+    with_baselines,
+)
+from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import encode, prepare
 
 
@@ -46,3 +56,41 @@ def test_noise_asks_for_a_large_penalty():
     tokens = constructs(random_inserts(300))
     labels = np.random.default_rng(3).normal(size=300)
     assert fit_baseline("dinucleotides", tokens, labels, np.arange(300)).penalty >= 1e3
+
+
+def test_few_rows_give_the_weights_of_the_normal_equations():
+    rng = np.random.default_rng(4)
+    features, labels = rng.normal(size=(6, 9)), rng.normal(size=6)
+    mean, offset, weights = baselines._ridge(features, labels)
+    centred = features - features.mean(axis=0)
+    for penalty, column in zip(PENALTIES, weights.T, strict=True):
+        expected = np.linalg.solve(
+            centred.T @ centred + penalty * np.eye(9), centred.T @ (labels - labels.mean())
+        )
+        np.testing.assert_allclose(column, expected, atol=1e-10)
+    np.testing.assert_allclose(mean, features.mean(axis=0))
+    assert offset == pytest.approx(labels.mean())
+
+
+@pytest.mark.slow
+def test_baselines_stand_beside_models_on_the_same_rows(assay, small_run):
+    predictor = Predictor.load(small_run)
+    sets = align({"mine": predictor}, [assay])
+    for aligned in with_baselines(sets, [assay], assay):
+        medium = aligned.name.rpartition(":")[2]
+        assert list(aligned.models) == ["mine", "G + C", "dinucleotides", "6-mers"]
+        rows = np.nonzero(np.asarray(assay.medium) == assay.media.index(medium))[0]
+        np.testing.assert_array_equal(aligned.row, rows)
+        fitted = fit_baselines(assay, medium)["G + C"]
+        shown = aligned.models["G + C"]
+        np.testing.assert_array_equal(shown.predicted, fitted.predict(assay.tokens[rows]))
+        np.testing.assert_array_equal(shown.measured, aligned.models["mine"].measured)
+
+
+@pytest.mark.slow
+def test_a_sample_of_many_rows_is_the_same_each_time(assay):
+    once, again = (fit_baselines(assay, "complex", max_rows=50) for _ in range(2))
+    assert once["G + C"].weights == again["G + C"].weights
+    assert once["G + C"].weights != fit_baselines(assay, "complex")["G + C"].weights
+    with pytest.raises(ValueError, match="no rows of medium 'dream'"):
+        fit_baselines(assay, "dream")

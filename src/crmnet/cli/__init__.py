@@ -32,6 +32,7 @@ from crmnet.cli import (
     mutate,
     options,
     predict,
+    reproduce,
     serve,
     train,
 )
@@ -76,6 +77,7 @@ COMMANDS: dict[str, Command | dict[str, Command]] = {
     },
     "serve": serve.serve,
     "benchmark": benchmark.benchmark,
+    "reproduce": reproduce.reproduce,
     "models": {
         "list": models.list_models,
         "show": models.show,

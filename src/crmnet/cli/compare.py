@@ -19,6 +19,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     ResamplesOption,
     check_folder,
+    command_line,
     pairs,
 )
 
@@ -45,7 +46,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME@SET=FILE",
-            help="Table of measured and predicted values, as another model; may be repeated.",
+            help="Table of measured and predicted values, or the name of a public one, as another "
+            "model; may be repeated.",
         ),
     ] = None,
     metric: Annotated[str, typer.Option(help="Metric by which pairs are compared.")] = "pearson",
@@ -60,6 +62,14 @@ def compare(
         typer.Option(
             help="Training data of a model (data set or file); its rows are left out. May be "
             "repeated."
+        ),
+    ] = None,
+    baselines: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Training rows: also compare ridge regressions on G + C, dinucleotides and "
+            "6-mers that are fitted to them.",
         ),
     ] = None,
     level: LevelOption = "near",
@@ -86,18 +96,24 @@ def compare(
         raise ValueError("give the data to compare the models on with --data")
     files = [text.partition("=")[2] for text in predictions or []]
     named = _named(models or [])
-    inputs: list[str | Path | None] = [*named.values(), *(data or []), *files, *(without or [])]
-    check_folder(output, [f"compare.{kind}" for kind in ("json", "md", "csv", "png")], inputs,
-                 overwrite)  # fmt: skip
+    inputs: list[str | Path | None] = [
+        *named.values(), *(data or []), *files, *(without or []), baselines,
+    ]  # fmt: skip
+    names = [*[f"compare.{kind}" for kind in ("json", "md", "csv", "png")], "report.html"]
+    check_folder(output, names, inputs, overwrite)
+    from crmnet.data.dataset import Dataset
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
     from crmnet.data.opening import check_data, may_lack_medium, open_all_data
     from crmnet.evaluation.align import align
+    from crmnet.evaluation.baselines import with_baselines
     from crmnet.evaluation.compare import compare as run_comparison
     from crmnet.evaluation.report import assumed_medium
     from crmnet.prediction.predictor import Predictor
 
+    if baselines is not None and not models:
+        raise ValueError("--baselines needs a model and --data, whose rows are predicted")
     check_data([*(data or []), *(without or [])])
     predictors = {
         name: Predictor.load(run, device=device, batch_size=batch_size)
@@ -114,15 +130,19 @@ def compare(
     ):
         seen = [TrainingRows(d.tokens, d.name, level, kmers=kmers) for d in trained]
         sets = align(predictors, datasets, tables, by=by, kmers=kmers, without=seen)
+        if baselines is not None:
+            sets = with_baselines(sets, datasets, Dataset.open(baselines))
     results = [run_comparison(aligned, metric, resamples=resamples) for aligned in sets]
     from crmnet.evaluation.compare_report import comparison_markdown, write_comparison
+    from crmnet.evaluation.pages import write_comparison_page
     from crmnet.evaluation.report import unit_warnings
 
     write_comparison(output, results)
+    write_comparison_page(output, results, command_line())
     for warning in unit_warnings([scored for aligned in sets for scored in aligned.by_model()]):
         print(f"warning: {warning}", file=sys.stderr)
     print(comparison_markdown(results))
-    print(f"written: {output}/compare.md, compare.csv, compare.json, compare.png")
+    print(f"written: {output}/report.html, compare.md, compare.csv, compare.json, compare.png")
 
 
 def _named(texts: list[str]) -> dict[str, str]:
@@ -145,10 +165,12 @@ def _named(texts: list[str]) -> dict[str, str]:
 
 
 def _table(text: str) -> PredictionTable:
+    from crmnet.data.opening import is_public_dataset, public_source
     from crmnet.evaluation.align import PredictionTable
 
     model_at_set, equals, path = text.partition("=")
     model, at, name = model_at_set.partition("@")
     if not (model and at and name and equals and path):
         raise ValueError(f"--predictions takes NAME@SET=FILE; got {text!r}")
-    return PredictionTable(model, name, Path(path))
+    file = public_source(path).path if is_public_dataset(path) else Path(path)
+    return PredictionTable(model, name, file)

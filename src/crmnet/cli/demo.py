@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from crmnet.cli.options import command_line
+
 
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to create.")] = Path(
@@ -31,10 +33,15 @@ def demo(
     from crmnet.studies.demo import demo as run_demo
 
     check_overrides(settings)
-    result = run_demo(output, promoters=promoters, overrides=settings)
+    result = run_demo(output, promoters=promoters, overrides=settings, made_by=command_line())
     print("\n".join(["", *result.table, ""]))
     print(f"done in {result.seconds / 60:.1f} minutes; see")
-    for path in ("evaluation/scatter.png", "run/learning_curve.png", "data/train_expression.png"):
+    for path in (
+        "report.html",
+        "evaluation/scatter.png",
+        "run/learning_curve.png",
+        "data/train_expression.png",
+    ):
         print(f"  {output / path}")
     program = "crmnet" if which("crmnet") else sys.argv[0]
     print("three commands to try next:")

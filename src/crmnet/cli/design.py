@@ -29,6 +29,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     SequenceColumnOption,
     check_folder,
+    command_line,
     sequence_columns,
 )
 
@@ -315,7 +316,12 @@ def _run(
         designs = finish(problem, found, panel, job.rules, job.start_options)
         with replacing(job.output, NAMES):
             write_designs(
-                job.output, designs, flanks=job.rules.flanks, settings=job.settings, **writing
+                job.output,
+                designs,
+                flanks=job.rules.flanks,
+                settings=job.settings,
+                made_by=command_line(),
+                **writing,
             )
         if designs.complete:
             (job.output / STATE).unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     ResamplesOption,
     check_folder,
+    command_line,
     pairs,
 )
 
@@ -80,7 +81,7 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Folder for metrics.json, tables and the scatter plot."
+            "-o", "--output", help="Folder for report.html, metrics.json, tables, the scatter plot."
         ),
     ] = None,
     against: Annotated[
@@ -125,7 +126,7 @@ def evaluate(
         raise ValueError("--dream-subsets needs --predictions for the complete test set")
     if model is not None and not data:
         raise ValueError(f"nothing to evaluate {model} on; name a data set or a file")
-    names = ["metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png"]
+    names = ["metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png", "report.html"]
     if game is not None:
         names.append("evaluation_summary_crmnet.csv")
     inputs = [model, *(data or []), predictions, dream, replicates, against]
@@ -184,10 +185,13 @@ def evaluate(
     if dream is not None:
         summary["dream"] = _scored_as_challenge(sets[0], dream, resamples)
     if output is not None:
+        from crmnet.evaluation.pages import write_evaluation_page
         from crmnet.evaluation.report import write_evaluation
 
         write_evaluation(output, sets, summary)
-        print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png")
+        write_evaluation_page(output, sets, summary, command_line())
+        print(f"written: {output}/report.html, metrics.json, metrics.tsv, predictions.tsv, "
+              "scatter.png")  # fmt: skip
 
 
 def _check_game(data: list[Path], others: dict[str, Path | None]) -> None:
@@ -226,12 +230,14 @@ def _evaluate_game(
     _print_summary(sets, summary)
     print("\n".join(consistency_lines(summary["consistency"])))
     if output is not None:
+        from crmnet.evaluation.pages import write_evaluation_page
         from crmnet.evaluation.report import write_evaluation
 
         write_evaluation(output, sets, summary)
+        write_evaluation_page(output, sets, summary, command_line())
         save_game_summary(output, scored[0].predictor, summary)
-        print(f"written: {output}/metrics.json, metrics.tsv, predictions.tsv, scatter.png, "
-              "evaluation_summary_crmnet.csv")  # fmt: skip
+        print(f"written: {output}/report.html, metrics.json, metrics.tsv, predictions.tsv, "
+              "scatter.png, evaluation_summary_crmnet.csv")  # fmt: skip
 
 
 def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     SequenceColumnOption,
     check_folder,
+    command_line,
     sequence_columns,
 )
 
@@ -37,6 +38,7 @@ TABLES = ("sites.tsv", "figure5.tsv", "planted.tsv", "pairs.tsv")
 NAMES = (
     *[f"attributions.{kind}" for kind in ("npz", "tsv", "bedgraph")],
     *TABLES,
+    "report.html",
     *[f"{name}.{kind}" for name in ("logos-#", "figure5", "planted") for kind in FORMATS],
 )
 """Files that the command writes; # stands for a number."""
@@ -157,10 +159,11 @@ def explain(
     _check_tile(tile, window, figure5, plant)
     _check_stdin_once(file, motifs, figure5)
     from crmnet.files import outputs_in, replacing
-    from crmnet.interpretation.attribute import AttributeOptions, unit_of
+    from crmnet.interpretation.attribute import AttributeOptions, media_phrase, unit_of
     from crmnet.interpretation.explain import explain as run_explain
     from crmnet.interpretation.explain import labelled_motifs
     from crmnet.interpretation.logos import LogoOptions
+    from crmnet.interpretation.page import write_explanation_page
     from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
@@ -209,6 +212,12 @@ def explain(
                 predictor, promoters.tokens, plant, output, media=media, picture=format, seed=seed,
                 digits=digits,
             )  # fmt: skip
+        about = [
+            f"model {model}, {media_phrase(predictor, *media)}; method {method}",
+            f"attributions and effects in {unit_of(predictor, *media) or 'the unit of expression'}",
+            f"{min(first, total):,} of {total:,} promoters of {file}",
+        ]
+        write_explanation_page(output, about, command_line())
     if attribution.delta is not None:
         _report_completeness(abs(attribution.delta), unit_of(predictor, *media), method)
     unit = unit_of(predictor, *media) or "the unit of expression"
@@ -216,7 +225,7 @@ def explain(
           f"{unit}", file=sys.stderr)  # fmt: skip
     pages = len(outputs_in(output, [f"logos-#.{format}"]))
     logos = f", logos-1.{format}{' …' * (pages > 1)}" * (pages > 0)
-    print(f"written: {output}/attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")
+    print(f"written: {output}/report.html, attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")
     if figure5:
         print(f"written: {output}/figure5.{format}, figure5.tsv")
     if plant:

@@ -5,6 +5,7 @@ Each module of :mod:`crmnet.cli` imports its options from here.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -207,6 +208,11 @@ def sequence_columns(
             known = f"{'=, '.join(roles[:-1])}= or {roles[-1]}=NAME"
             raise ValueError(f"--column takes {known}; got {role}=")
     return named
+
+
+def command_line() -> str:
+    """The command as it was typed, for the record of a report."""
+    return shlex.join(["crmnet", *sys.argv[1:]])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crmnet.cli.options import command_line
 from crmnet.files import check_source_stays
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def train(
         chosen = _choose(training_set, settings, start)
         resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
-    from crmnet.training.report import write_learning_curve
+    from crmnet.training.report import write_learning_curve, write_training_page
     from crmnet.training.train import is_main_process
     from crmnet.training.train import train as run_training
 
@@ -84,6 +85,7 @@ def train(
     if not is_main_process():
         return
     write_learning_curve(output)
+    write_training_page(output, command_line())
     if record.best:
         rows, name = record.data["validation_rows"], record.data["validation"]
         weights = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"

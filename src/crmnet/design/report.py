@@ -43,6 +43,7 @@ def write_designs(
     settings: Mapping[str, Any],
     digits: Digits = "rounded",
     form: PictureFormat = "png",
+    made_by: str | None = None,
 ) -> None:
     """Write all files of a design.
 
@@ -53,6 +54,7 @@ def write_designs(
         settings: Settings of the run, for the record.
         digits: Digits of numbers in text tables.
         form: File format of the pictures; the page shows png and svg.
+        made_by: The command, for the page.
     """
     folder = Path(folder)
     _write_table(folder / "designs.tsv", designs.columns(), digits)
@@ -67,7 +69,9 @@ def write_designs(
     write_text_atomically(folder / "designs.gb", genbank(designs, annotated, flanks))
     pictures = write_pictures(folder, designs, annotated, form)
     shown = pictures if form != "pdf" else []
-    _write_page(folder / "report.html", designs, shown, record_of(designs, settings), digits)
+    sections = _sections(designs, shown, record_of(designs, settings), digits)
+    title = f"Designed promoters: {designs.objective.title()}"
+    write_page(folder / "report.html", title, sections, made_by=made_by)
 
 
 def _write_table(path: Path, columns: Mapping[str, Any], digits: Digits) -> None:
@@ -221,9 +225,10 @@ def record_of(designs: Designs, settings: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_page(
-    path: Path, designs: Designs, pictures: list[Path], record: Mapping[str, Any], digits: Digits
-) -> None:
+def _sections(
+    designs: Designs, pictures: list[Path], record: Mapping[str, Any], digits: Digits
+) -> dict[str, list[str]]:
+    """Heading → parts of the page."""
     columns = for_reading(designs.columns(), Path("designs.tsv"), digits)
     medium = designs.objective.medium
     names = ["rank", "id", *["target"] * bool(designs.objective.targets), "oracle", "judge", "gap"]
@@ -236,27 +241,35 @@ def _write_page(
         "search": "Left: best score of each search after each step. Right: value by the oracle "
         "along the path of edits, the most useful edit first.",
     }
+    behind: dict[str, Mapping[str, Any]] = {
+        "judged": {name: shown[name] for name in ("id", "oracle", "judge", "gap")},
+        "search": {
+            name: list(values)
+            for name, values in for_reading(
+                path_columns(designs), Path("paths.tsv"), digits
+            ).items()
+        },
+    }
     logos = "Attributions by the oracle, and sites of yeast factors that they support"
     figures = [
-        picture(file, captions.get(file.stem, f"{logos} ({file.name})"), _WIDTHS.get(file.stem, 60))
+        picture(
+            file,
+            captions.get(file.stem, f"{logos} ({file.name})"),
+            _WIDTHS.get(file.stem, 60),
+            values=behind.get(file.stem),
+        )
         for file in pictures
     ]
     settings = [f"{key}: {value}" for key, value in record["settings"].items() if value is not None]
-    write_page(
-        path,
-        f"Designed promoters: {designs.objective.title()}",
-        {
-            "": [bullets(summary_lines(designs))],
-            "Designs": [
-                paragraph(
-                    "Value by the oracle and by the judge, and their difference (gap); expression "
-                    f"with its interval by {designs.panel.ranker.name}, which orders the designs; "
-                    "smallest number of bases in which another design differs (nearest_design)."
-                ),
-                table(shown, bases=("sequence",)),
-            ],
-            "Pictures": figures,
-            "Constraints, all met": [bullets(designs.rules or ("none",))],
-            "Settings": [bullets(settings)],
-        },
+    about = (
+        "Value by the oracle and by the judge, and their difference (gap); expression with its "
+        f"interval by {designs.panel.ranker.name}, which orders the designs; smallest number of "
+        "bases in which another design differs (nearest_design)."
     )
+    return {
+        "": [bullets(summary_lines(designs))],
+        "Designs": [paragraph(about), table(shown, bases=("sequence",))],
+        "Pictures": figures,
+        "Constraints, all met": [bullets(designs.rules or ("none",))],
+        "Settings": [bullets(settings)],
+    }

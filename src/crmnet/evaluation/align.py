@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crmnet.arrays import Floats
+from crmnet.arrays import Floats, Integers
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, sequence_hashes
 from crmnet.data.homology import KmerOptions
@@ -46,6 +46,9 @@ class AlignedSet:
     """Rows left out because training data hold them."""
     without: str | None = None
     """Names of those training data; None if none were given."""
+    row: Integers | None = None
+    """``(N,)``, number of each row in the data set or table of the first model; None if made by
+    hand."""
 
     def by_model(self) -> Iterator[Scored]:
         """The sets of all models, each with the name of its model."""
@@ -176,12 +179,15 @@ def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
         )
         for model, entry in entries.items()
     }  # fmt: skip
+    first = entries[first_model].scored
+    chosen = np.array([rows[first_model][key] for key in unseen])
     return AlignedSet(
         name,
         _with_measurements_of(name, matched, first_model),
         left_out=most_rows - len(shared),
         seen=len(shared) - len(unseen),
         without=None if seen is None else seen.data,
+        row=chosen if first.row is None else first.row[chosen],
     )
 
 

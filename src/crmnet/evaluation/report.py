@@ -86,7 +86,7 @@ def _write_metric_table(path: Path, summary: Mapping[str, Any]) -> None:
                     metric,
                     *subset[metric].values(),
                 )
-                for name, subset in _with_parts(set_name, result)
+                for name, subset in with_parts(set_name, result)
                 for metric in ESTIMATES
                 if metric in subset
             ]
@@ -97,7 +97,7 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     """The metrics with their intervals, as a plain-text table for the terminal."""
     sets = summary["sets"]
     has_families = any(result[WITHIN]["value"] is not None for result in sets.values())
-    subsets = [subset for name, result in sets.items() for subset in _with_parts(name, result)]
+    subsets = [subset for name, result in sets.items() for subset in with_parts(name, result)]
     metrics = ESTIMATES if has_families else METRICS
     units = any(result.get("unit") for result in sets.values())
     rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
@@ -115,7 +115,7 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _with_parts(name: str, result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def with_parts(name: str, result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """A set; if its rows were compared with training data, also its unseen and its seen rows."""
     against = result.get("against")
     if against is None:

@@ -18,6 +18,10 @@ DIVERGING = "RdBu_r"
 GRID = "#e6eaee"
 BACKGROUND = "white"
 """Holes in letters, and inside of markers."""
+DARK_INK, DARK_BLUE, DARK_GRID = "#e3e8ed", "#8ec1f0", "#36424e"
+"""Text, links and lines of a page where the reader prefers dark pages."""
+DARK_BACKGROUND, DARK_PANEL, PANEL = "#14191f", "#1d242c", "#f5f7f9"
+"""Backgrounds of a dark page; of its contents and commands; of those on a light page."""
 DASHED = (0, (4, 3))
 """Line style of references: perfect prediction, the best epoch."""
 

@@ -1,65 +1,83 @@
-"""One self-contained HTML page: headings, text, tables and pictures in a single file.
+"""One self-contained HTML page: contents, headings, text, commands, tables and pictures.
 
 :func:`write_page` takes sections of ready parts and writes the file. The functions that make parts
-escape all text of the user. The page loads nothing: pictures are in the file, and there is no
-script.
+escape all text of the user. The page loads nothing: pictures and style are in the file, and there
+is no script. All pages of the package have this form; the style is in
+:mod:`crmnet.reports.page_style`.
 """
 
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from crmnet.figures.style import BACKGROUND, BLUE, GRID, INK
+from crmnet.figures.style import STYLE
 from crmnet.files import PathLike, write_text_atomically
+from crmnet.reports.page_style import STYLE_SHEET
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 """Suffix → type of pictures that browsers show."""
-
-_STYLE = f"""
-body {{ font: 15px/1.5 "DejaVu Sans", "Segoe UI", Helvetica, Arial, sans-serif; color: {INK};
-  background: {BACKGROUND}; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }}
-h1 {{ font-size: 1.5rem; }}
-h2 {{ font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid {GRID}; }}
-a {{ color: {BLUE}; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: 0.82rem; }}
-th, td {{ padding: 0.25rem 0.6rem; text-align: left; border-bottom: 1px solid {GRID}; }}
-th {{ white-space: nowrap; }}
-td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
-td.bases {{ font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.75rem; }}
-img {{ height: auto; }}
-figure {{ margin: 1rem 0; }}
-figcaption {{ font-size: 0.85rem; }}
-"""
+LETTERS_PER_INCH = 7
+"""Size of pictures: heights of a letter for each inch of the figure."""
+NOT_RUN = "not run"
+"""What a page shows in place of a number that was not measured."""
+NUMBERS_BEHIND = "The numbers behind this picture"
 
 
-def write_page(path: PathLike, title: str, sections: Mapping[str, Iterable[str]]) -> None:
+def write_page(
+    path: PathLike,
+    title: str,
+    sections: Mapping[str, Iterable[str]],
+    *,
+    made_by: str | None = None,
+) -> None:
     """Write the page.
 
     Args:
         path: The HTML file.
         title: Its title, as plain text.
-        sections: Heading → parts of :func:`paragraph`, :func:`bullets`, :func:`table` and
-            :func:`picture`; the parts of an empty heading stand below the title.
+        sections: Heading → parts of the functions of this module; the parts of an empty heading
+            stand below the title. With several headings the page has a list of contents.
+        made_by: The command that made the page, which stands below the title.
     """
-    body = [f"<h1>{escape(title)}</h1>"]
+    headings = [heading for heading in sections if heading]
+    body = [_contents(title, headings)] if len(headings) > 1 else []
+    body += ["<main>", f"<header>\n<h1>{escape(title)}</h1>"]
+    body += [_origin(made_by), "</header>"]
     for heading, parts in sections.items():
-        body += [f"<h2>{escape(heading)}</h2>"] if heading else []
-        body += parts
+        if heading:
+            number = headings.index(heading) + 1
+            body += [f'<section id="section-{number}">', f"<h2>{escape(heading)}</h2>"]
+        body += [*parts, *["</section>"] * bool(heading)]
     text = "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{escape(title)}</title>\n<style>{STYLE_SHEET}</style>\n</head>\n<body>",
             *body,
-            "</body>\n</html>\n",
+            "</main>\n</body>\n</html>\n",
         ]
     )
     write_text_atomically(path, text)
+
+
+def _contents(title: str, headings: Sequence[str]) -> str:
+    entries = "\n".join(
+        f'<li><a href="#section-{number}">{escape(heading)}</a></li>'
+        for number, heading in enumerate(headings, 1)
+    )
+    return f'<nav aria-label="Contents">\n<p>{escape(title)}</p>\n<ol>\n{entries}\n</ol>\n</nav>'
+
+
+def _origin(made_by: str | None) -> str:
+    version = f"crmnet {importlib.metadata.version('crmnet')}"
+    line = f'<p class="origin">Made by {version}'
+    return f"{line} with this command:</p>\n{command(made_by)}" if made_by else f"{line}.</p>"
 
 
 def paragraph(text: str) -> str:
@@ -67,25 +85,58 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
+def missing(what: str, reason: str) -> str:
+    """A line that says that something was not run, and why."""
+    return f'<p class="missing"><strong>{escape(what)}: {NOT_RUN}.</strong> {escape(reason)}</p>'
+
+
+def subheading(text: str) -> str:
+    """A heading within a section, which is not among the contents."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def command(lines: str | Iterable[str]) -> str:
+    """Commands as one would type them, one a line."""
+    text = lines if isinstance(lines, str) else "\n".join(lines)
+    return f'<pre class="command"><code>{escape(text)}</code></pre>'
+
+
 def bullets(lines: Iterable[str]) -> str:
     """A list of lines of plain text."""
     return "<ul>\n" + "\n".join(f"<li>{escape(line)}</li>" for line in lines) + "\n</ul>"
 
 
-def table(columns: Mapping[str, Sequence[Any]], bases: Sequence[str] = ()) -> str:
+def folded(summary: str, parts: Iterable[str]) -> str:
+    """Parts that appear when the reader opens them, and in print."""
+    inside = "\n".join(parts)
+    return f"<details>\n<summary>{escape(summary)}</summary>\n{inside}\n</details>"
+
+
+def table(
+    columns: Mapping[str, Sequence[Any]], bases: Sequence[str] = (), *, caption: str = ""
+) -> str:
     """A table of columns of equal length; numbers stand at the right.
 
     Args:
         columns: Name → values.
         bases: Names of the columns of sequences.
+        caption: Plain text above the table.
     """
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    numeric = {
+        name: bool(values) and all(_is_number(str(value)) for value in values)
+        for name, values in columns.items()
+    }
+    head = "".join(
+        f'<th scope="col"{" class=number" if numeric[name] else ""}>{escape(name)}</th>'
+        for name in columns
+    )
     rows = []
     for values in zip(*columns.values(), strict=True):
         cells = [_cell(value, name in bases) for name, value in zip(columns, values, strict=True)]
         rows.append(f"<tr>{''.join(cells)}</tr>")
+    title = f"<caption>{escape(caption)}</caption>\n" if caption else ""
     return (
-        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n'
+        f'<div class="wide" tabindex="0"><table>\n{title}<thead><tr>{head}</tr></thead>\n<tbody>\n'
         + "\n".join(rows)
         + "\n</tbody></table></div>"
     )
@@ -94,25 +145,41 @@ def table(columns: Mapping[str, Sequence[Any]], bases: Sequence[str] = ()) -> st
 def _cell(value: Any, is_bases: bool) -> str:
     text = str(value)
     kind = "bases" if is_bases else "number" if _is_number(text) else ""
+    kind = "missing" if text == NOT_RUN else kind
     attribute = f' class="{kind}"' if kind else ""
-    return f"<td{attribute}>{escape(text)}</td>"
+    shown = escape(text)
+    if kind == "number" and text.endswith("]"):
+        number, _, interval = shown.partition(" [")
+        shown = f'{number} <span class="interval">[{interval}</span>'
+    return f"<td{attribute}>{shown}</td>"
 
 
 def _is_number(text: str) -> bool:
+    """Whether a cell is a number, also with commas, an interval or a percent sign after it."""
     try:
-        float(text)
+        float(text.split(" [")[0].removesuffix("%").strip().replace(",", ""))
     except ValueError:
         return False
     return True
 
 
-def picture(path: PathLike, caption: str, width: int = 60) -> str:
-    """A picture of a PNG or SVG file, inside the page, with a caption that also describes it.
+def picture(
+    path: PathLike,
+    caption: str,
+    width: int = 60,
+    *,
+    alt: str = "",
+    values: Mapping[str, Sequence[Any]] | None = None,
+) -> str:
+    """A picture of a PNG or SVG file, inside the page, with a caption.
 
     Args:
         path: The file.
         caption: Plain text.
-        width: Largest width, in heights of a letter.
+        width: Largest width, in heights of a letter. A PNG file is not shown larger than it
+            was drawn.
+        alt: What the picture shows, for readers who do not see it; the caption if empty.
+        values: Columns of the numbers that the picture shows, as a table that can be opened.
 
     Raises:
         ValueError: If browsers do not show this kind of file.
@@ -121,9 +188,20 @@ def picture(path: PathLike, caption: str, width: int = 60) -> str:
     kind = _TYPES.get(path.suffix.lower())
     if kind is None:
         raise ValueError(f"{path}: a page shows {' and '.join(_TYPES)} files")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    content = path.read_bytes()
+    width = min(width, _natural_width(content) or width)
+    encoded = base64.b64encode(content).decode("ascii")
+    numbers = folded(NUMBERS_BEHIND, [table(values)]) if values else ""
     return (
-        f'<figure><img style="max-width: min(100%, {width}rem)" alt="{escape(caption)}" '
-        f'src="data:{kind};base64,{content}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><img style="max-width: min(100%, {width}rem)" alt="{escape(alt or caption)}" '
+        f'src="data:{kind};base64,{encoded}">'
+        f"<figcaption>{escape(caption)}</figcaption>{numbers}</figure>"
     )
+
+
+def _natural_width(content: bytes) -> int | None:
+    """Width at which a PNG picture has the size it was drawn at, in heights of a letter."""
+    if content[12:16] != b"IHDR":
+        return None
+    pixels = int.from_bytes(content[16:20], "big")
+    return max(1, round(pixels / STYLE["savefig.dpi"] * LETTERS_PER_INCH))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -179,6 +180,13 @@ def _as_list(column: Iterable[Any]) -> list[Any]:
             return [float(np.format_float_positional(v, trim="0")) for v in column]
         return list(column.tolist())
     return list(column)
+
+
+def first_rows(path: PathLike, limit: int) -> dict[str, list[str]]:
+    """Columns of the first rows of a TSV file that this module wrote, as text, for a page."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        names, *rows = itertools.islice(csv.reader(file, delimiter="\t"), limit + 1)
+    return {name: [row[column] for row in rows] for column, name in enumerate(names)}
 
 
 def for_reading(

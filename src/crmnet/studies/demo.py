@@ -20,6 +20,7 @@ from crmnet.reports.dataset_page import write_dataset_picture
 from crmnet.runs.settings import resolve
 from crmnet.simulation.assay import AssayOptions, read_options, simulate
 from crmnet.statistics.metrics import summarise
+from crmnet.studies.demo_page import write_demo_page
 from crmnet.training.report import write_learning_curve
 from crmnet.training.train import train
 
@@ -42,7 +43,11 @@ class DemoResult(NamedTuple):
 
 
 def demo(
-    folder: PathLike, *, promoters: int = PROMOTERS, overrides: list[str] | None = None
+    folder: PathLike,
+    *,
+    promoters: int = PROMOTERS,
+    overrides: list[str] | None = None,
+    made_by: str | None = None,
 ) -> DemoResult:
     """Run the demonstration in ``folder``; finished steps of an interrupted one are not repeated.
 
@@ -50,6 +55,7 @@ def demo(
         folder: Folder for data, run and evaluation.
         promoters: Number of simulated promoters to train on.
         overrides: Changes to the recipe ``demo``, as for ``crmnet train --set``.
+        made_by: The command, for ``report.html``.
 
     Raises:
         FileExistsError: If the folder holds anything other than a demonstration with these options.
@@ -79,6 +85,7 @@ def demo(
     summary = summarise(sets)
     log.info("4/4  write tables and figures")
     write_evaluation(folder / "evaluation", sets, summary)
+    write_demo_page(folder, training, summary, made_by)
     return DemoResult(run, metric_lines(summary), time.monotonic() - started)
 
 

@@ -1,7 +1,7 @@
-"""Draws the learning curve of a run from its history.
+"""Draws the learning curve of a run from its history, and writes its page.
 
 :func:`write_learning_curve` takes a run folder and writes a figure into it; ``crmnet train`` and
-the studies call it after training.
+the studies call it after training. :func:`write_training_page` adds ``report.html``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from crmnet.figures.panels import learning_curve
 from crmnet.figures.style import STYLE
 from crmnet.files import PathLike
 from crmnet.reports.figures import save_figure
+from crmnet.reports.page import bullets, picture, table, write_page
 from crmnet.runs.folder import HISTORY, load_record
+from crmnet.runs.record import RunRecord
+
+REPORT = "report.html"
 
 
 def write_learning_curve(run: PathLike) -> None:
@@ -32,3 +36,61 @@ def write_learning_curve(run: PathLike) -> None:
         axes = figure.subplots(1, 2)
         learning_curve(axes[0], axes[1], history, best.epoch if best else None)
         save_figure(figure, run / "learning_curve.png")
+
+
+def write_training_page(run: PathLike, made_by: str | None = None) -> None:
+    """Write ``report.html`` into a run folder with a learning curve: accuracy, settings, data."""
+    run = Path(run)
+    record = load_record(run)
+    with (run / HISTORY).open(newline="") as file:
+        history = list(csv.DictReader(file))
+    columns = {
+        key: [f"{float(row[key]):.4g}" for row in history]
+        for key in (history[0] if history else ())
+    }
+    curve = picture(
+        run / "learning_curve.png",
+        "Loss and accuracy after each epoch; the dashed line marks the epoch whose weights are "
+        "kept.",
+        values=columns,
+    )
+    sections = {
+        "Result": [bullets(_result_lines(record)), curve],
+        "Data": [bullets(_data_lines(record))],
+        "Settings": [table(_settings(record))],
+        "Versions": [bullets(f"{name} {version}" for name, version in record.versions.items())],
+    }
+    title = f"Training of {record.settings.model.name}"
+    write_page(run / REPORT, title, sections, made_by=made_by)
+
+
+def _result_lines(record: RunRecord) -> list[str]:
+    if record.best is None:
+        return ["no epoch has ended"]
+    rows = record.data.get("validation_rows", 0)
+    values = ", ".join(f"{name} {value:.4f}" for name, value in record.best.metrics.items())
+    return [
+        f"kept: epoch {record.best.epoch}, the best by R² on {rows:,} validation rows",
+        f"on these rows: {values}",
+        "validation rows choose the epoch, so these values are optimistic; crmnet evaluate gives "
+        "accuracy with intervals on other rows",
+    ]
+
+
+def _data_lines(record: RunRecord) -> list[str]:
+    data = record.data
+    names = ("name", "training_rows", "fingerprint", "validation", "validation_rows", "units")
+    lines = [f"{name.replace('_', ' ')}: {data[name]}" for name in names if name in data]
+    if "start" in data:
+        lines.append(f"starts from: {data['start']}")
+    return [f"outputs: {', '.join(record.media)}", *lines]
+
+
+def _settings(record: RunRecord) -> dict[str, list[str]]:
+    settings = record.settings
+    rows = {
+        "recipe": settings.recipe,
+        **{f"model.{key}": value for key, value in settings.model.settings.items()},
+        **{f"train.{key}": value for key, value in settings.train.model_dump().items()},
+    }
+    return {"setting": list(rows), "value": [str(value) for value in rows.values()]}

@@ -1,0 +1,76 @@
+"""The page of ``explain``: ``report.html`` beside its tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from crmnet.files import PathLike, outputs_in
+from crmnet.reports.page import bullets, paragraph, picture, table, write_page
+from crmnet.reports.tables import first_rows
+
+REPORT = "report.html"
+SHOWN_ROWS = 200
+"""Largest number of rows of a table on the page."""
+PICTURES = (
+    ("figure5", "Figure 5 of the paper",
+     "A–E: for each motif, the promoter with its most salient site. F: mean saliency at the sites, "
+     "against all positions. G: mean expression of promoters with a site, against all."),
+    ("planted", "Planted sites",
+     "Effect of a planted site by its position and strand, over shuffled promoters."),
+)  # fmt: skip
+"""Name of a picture and of its table, heading, caption."""
+
+
+def write_explanation_page(
+    folder: PathLike, about: Sequence[str], made_by: str | None = None
+) -> None:
+    """Write ``report.html`` from the tables and pictures that ``explain`` has written.
+
+    Args:
+        folder: Their folder. Of PDF pictures the page shows the tables only.
+        about: Sentences on model, medium, method and unit.
+        made_by: The command.
+    """
+    folder = Path(folder)
+    logos = outputs_in(folder, ["logos-#.png", "logos-#.svg"])
+    logos.sort(key=lambda path: int(path.stem.partition("-")[2]))
+    sites = first_rows(folder / "sites.tsv", SHOWN_ROWS)
+    sections: dict[str, list[str]] = {
+        "": [bullets(about)],
+        "Logos": [
+            picture(
+                path,
+                f"Page {number} of {len(logos)}. The height of a letter is the contribution of "
+                "that base to the prediction; marks below are sites of known factors.",
+                alt=f"Attribution logos, page {number}. The numbers are in attributions.tsv, the "
+                "sites in the table below.",
+            )
+            for number, path in enumerate(logos, 1)
+        ],
+        "Sites of known factors": [
+            paragraph(
+                f"At most {SHOWN_ROWS} rows of sites.tsv. Positions count from 1 on the sequences "
+                "as given."
+            ),
+            table(sites),
+        ],
+    }
+    for name, heading, caption in PICTURES:
+        if (folder / f"{name}.tsv").is_file():
+            sections[heading] = _with_table(folder, name, caption)
+    sections["Files"] = [
+        bullets(
+            ("attributions.npz, attributions.tsv, attributions.bedgraph: each base",
+             "sites.tsv: each site, with its effect"))
+    ]  # fmt: skip
+    write_page(folder / REPORT, "Explanations", sections, made_by=made_by)
+
+
+def _with_table(folder: Path, name: str, caption: str) -> list[str]:
+    """The picture of this name and its table."""
+    values = first_rows(folder / f"{name}.tsv", SHOWN_ROWS)
+    for suffix in (".png", ".svg"):
+        if (folder / f"{name}{suffix}").is_file():
+            return [picture(folder / f"{name}{suffix}", caption, values=values)]
+    return [paragraph(caption), table(values)]

@@ -1,0 +1,28 @@
+"""Precision at k and range, counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from crmnet.statistics.top import precision_at, relative_range
+
+
+def test_precision_counts_common_rows_of_both_tops():
+    measured = [9, 8, 7, 1, 2, 3]
+    predicted = [5, 1, 4, 3, 0, 0]  # top 3: rows 0, 2, 3; measured top 3: rows 0, 1, 2
+    assert precision_at(measured, predicted, 3) == pytest.approx(2 / 3)
+    assert precision_at(measured, predicted, 1) == 1
+    assert precision_at(measured, measured, 6) == 1
+    assert precision_at(measured, np.negative(measured), 3) == 0
+    for k in (0, 7):
+        with pytest.raises(ValueError, match="k must be between 1 and the 6 values"):
+            precision_at(measured, predicted, k)
+
+
+def test_the_range_of_shrunk_predictions_is_smaller():
+    measured = np.linspace(0, 17, 500)
+    assert relative_range(measured, measured) == pytest.approx(1)
+    assert relative_range(measured, 8.5 + 0.6 * (measured - 8.5)) == pytest.approx(0.6)
+    assert relative_range(measured, -2 * measured) == pytest.approx(2)
+    assert math.isnan(relative_range(np.ones(5), np.arange(5)))
