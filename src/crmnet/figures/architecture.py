@@ -6,6 +6,8 @@ bottleneck reads it, and the decoder on the right lengthens it again.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -72,8 +74,8 @@ class _Drawing:
     def width(self, length: float) -> float:
         return WIDEST * length / self.config.length
 
-    def arrow(self, start: Point, end: Point, **style: object) -> None:
-        look = {"color": self.text, "linewidth": 1.0, "mutation_scale": 9, **style}
+    def arrow(self, start: Point, end: Point, **style: Any) -> None:
+        look: dict[str, Any] = {"color": self.text, "linewidth": 1.0, "mutation_scale": 9, **style}
         self.ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", shrinkA=0, shrinkB=0,
                                           **look))  # fmt: skip
 
@@ -112,7 +114,7 @@ class _Drawing:
         y = deepest - WAIST
         numbers = range(1, self.config.transformer_blocks + 1)
         groups = [numbers[:1], *(numbers[n : n + 2] for n in range(1, len(numbers), 2))]
-        xs = np.linspace(1.6, RIGHT - 1.6, len(groups)) if numbers else []
+        xs = np.linspace(1.6, RIGHT - 1.6, len(groups)).tolist() if numbers else []
         start: Point = (0, deepest - BOX / 2)
         for x, group in zip(xs, groups, strict=False):
             for number, block in enumerate(group):
