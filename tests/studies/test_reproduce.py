@@ -126,7 +126,7 @@ def test_the_papers_numbers():
         (Number("r", 0.99, None, None, 10, 0.955), "0.035 higher than in the paper; no interval"),
         (Number("r", 0.955, 0.9, 0.96, 10, 0.955), "Equal to the paper's"),
         (Number("rows", 50, n=50, paper=200, digits=0), "0.25 times the paper's."),
-        (Number("r", 0.9), "The paper gives no number"),
+        (Number("r", 0.9), "No number of the paper"),
         (Number("r", None, paper=0.9), "not defined"),
     ],
 )

@@ -113,7 +113,7 @@ def _shared(names: list[str]) -> str:
 
 
 def _ratios(rows: list[BarValues]) -> list[Number]:
-    """Panels F and G as numbers: the paper prints none."""
+    """Panels F and G as numbers; those of the paper are not known here."""
     numbers = []
     for row in rows:
         for what, (value, low, high) in (

@@ -45,7 +45,7 @@ class Number:
         if self.value is None:
             return "It is not defined here."
         if self.paper is None:
-            return "The paper gives no number."
+            return "No number of the paper to compare with."
         gap = self.value - self.paper
         if abs(gap) < 0.5 * 10**-self.digits:
             return "Equal to the paper's, as far as it is printed."
