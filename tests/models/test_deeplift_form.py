@@ -55,6 +55,7 @@ LAYERS = {
     "gate": lambda: SqueezeExcitation(4),
     "stem": loud_stem,
     "lstm": lambda: Turned(BiLSTM(4, 5)),
+    "lstm with hard gates": lambda: Turned(BiLSTM(4, 5, "hard-sigmoid")),
     "lstm with biases": lambda: Turned(
         OutputsOf(nn.LSTM(4, 5, bidirectional=True, batch_first=True))
     ),

@@ -144,7 +144,7 @@ def test_the_repr_is_one_line_of_facts(counter, small_run):
     )
     assert repr(Predictor.load("yeast", device=torch.device("cpu"))) == (
         "Predictor(name='yeast', media=['complex', 'defined', 'dream'], length=112, device='cpu', "
-        "members=3)"
+        "members=4)"
     )
 
 

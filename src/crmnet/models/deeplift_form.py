@@ -20,7 +20,12 @@ from torch.nn import functional
 
 from crmnet.models.crmnet.network import ReadOut
 from crmnet.models.crmnet.stem import MAX_SCORE, MotifStem
-from crmnet.models.layers import BinMean, MultiHeadAttention, SqueezeExcitation
+from crmnet.models.layers import (
+    BinMean,
+    HardSigmoidLSTM,
+    MultiHeadAttention,
+    SqueezeExcitation,
+)
 from crmnet.sequence import BINS
 
 
@@ -47,6 +52,8 @@ def _rewritten(layer: nn.Module) -> nn.Module | None:
             return Scan(layer)
         case nn.LSTM(num_layers=1, bidirectional=True, batch_first=True):
             return Recurrence(layer)
+        case HardSigmoidLSTM():
+            return HardRecurrence(layer)
         case MultiHeadAttention():
             return Attention(layer)
         case BinMean():
@@ -102,15 +109,19 @@ class Recurrence(nn.Module):
     hidden_weight: Tensor
     bias: Tensor
 
-    def __init__(self, lstm: nn.LSTM) -> None:
+    def __init__(self, lstm: nn.LSTM | HardSigmoidLSTM) -> None:
         super().__init__()
         self.register_buffer("input_weight", _forget_first(lstm, "weight_ih"))
         self.register_buffer("hidden_weight", _forget_first(lstm, "weight_hh"))
-        bias = torch.zeros(2, 4 * lstm.hidden_size)
-        if lstm.bias:
+        bias = torch.zeros(self.hidden_weight.shape[:2])
+        if isinstance(lstm, nn.LSTM) and lstm.bias:
             bias = _forget_first(lstm, "bias_ih") + _forget_first(lstm, "bias_hh")
         self.register_buffer("bias", bias)
         self.tanh, self.glu = nn.Tanh(), nn.GLU(dim=2)
+
+    def gated(self, values_BDU: Tensor, gates_BDU: Tensor) -> Tensor:
+        """Values times the sigmoids of gates."""
+        return self.glu(torch.cat([values_BDU, gates_BDU], dim=2))
 
     def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
         """The outputs of ``nn.LSTM``, ``(B, L, 2 U)``, and None instead of its last state."""
@@ -123,14 +134,29 @@ class Recurrence(nn.Module):
             gates_BDG = inputs_BDG + torch.einsum("bdu,dgu->bdg", hidden_BDU, self.hidden_weight)
             forget_input, candidate = gates_BDG[..., : 2 * U], gates_BDG[..., 2 * U : 3 * U]
             values = torch.cat([cell_BDU, self.tanh(candidate)], dim=2)
-            cell_BDU = self.glu(torch.cat([values, forget_input], dim=2)).view(-1, 2, 2, U).sum(2)
-            hidden_BDU = self.glu(torch.cat([self.tanh(cell_BDU), gates_BDG[..., 3 * U :]], dim=2))
+            cell_BDU = self.gated(values, forget_input).view(-1, 2, 2, U).sum(2)
+            hidden_BDU = self.gated(self.tanh(cell_BDU), gates_BDG[..., 3 * U :])
             steps.append(hidden_BDU)
         forward_BLU, backward_BLU = torch.stack(steps, dim=1).unbind(2)
         return torch.cat([forward_BLU, backward_BLU.flip(1)], dim=2), None
 
 
-def _forget_first(lstm: nn.LSTM, name: str) -> Tensor:
+class HardRecurrence(Recurrence):
+    """:class:`~crmnet.models.layers.HardSigmoidLSTM`: its gates are two ReLUs and a product each."""
+
+    def __init__(self, lstm: HardSigmoidLSTM) -> None:
+        super().__init__(lstm)
+        self.above_zero, self.above_one, self.multiply = nn.ReLU(), nn.ReLU(), product()
+
+    def gated(self, values_BDU: Tensor, gates_BDU: Tensor) -> Tensor:
+        """Values times the hard sigmoids of gates: clip(u, 0, 1) = ReLU(u) − ReLU(u − 1)."""
+        u = 0.2 * gates_BDU + 0.5
+        gates_BDU = self.above_zero(u) - self.above_one(u - 1)
+        # Products of 1 × 1 matrices, for which the matrix product has a rule.
+        return self.multiply(values_BDU[..., None, None], gates_BDU[..., None, None])[..., 0, 0]
+
+
+def _forget_first(lstm: nn.LSTM | HardSigmoidLSTM, name: str) -> Tensor:
     """A parameter in both directions, ``(2, 4 U, …)``, with torch's first two gates exchanged.
 
     torch's order is input, forget, candidate, output.
