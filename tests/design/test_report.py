@@ -113,8 +113,11 @@ def test_the_page_is_one_file_without_scripts(written):
     page = Links()
     page.feed(text)
     assert "script" not in page.tags
-    assert len(page.links) == 3
-    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    contents = [link for link in page.links if link.startswith("#")]
+    assert contents and all(f'id="{link[1:]}"' in text for link in contents)
+    pictures = [link for link in page.links if link not in contents]
+    assert len(pictures) == 3
+    assert all(link.startswith("data:image/png;base64,") for link in pictures)
     for name in (*designs.ids, *designs.sequences):
         assert name in text
     assert confirmed_line(designs).split(";")[0] in re.sub("&#x27;", "'", text)
