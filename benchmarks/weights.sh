@@ -89,11 +89,16 @@ kinds="--mix random=0.6"
 [ -d labelled ] || crmnet models distil deepatt train -n "$labels" --no-own $kinds --without native --without random \
     --without rows --medium complex --seed 11 -o labelled
 
-# Labels beside measured rows: half as many, also for mutants and crosses of the measured rows.
+# Labels beside measured rows, also for mutants and crosses of the measured rows: half as many, and as
+# many for the slim network, which trains faster.
 kinds="--mix random=0.43 --mix mutants=0.2 --mix crosses=0.13"
 [ -z "$like" ] || kinds="$kinds --mix native-like=0.24 $like"
-[ -d beside ] || crmnet models distil deepatt train -n $((labels / 2)) --no-own $kinds --without native --without random \
-    --without hq-unseen --medium teacher --with-measured --seed 1 -o beside
+beside() {  # beside SET LABELS
+    [ -d "$1" ] || crmnet models distil deepatt train -n "$2" --no-own $kinds --without native --without random \
+        --without hq-unseen --medium teacher --with-measured --seed 1 -o "$1"
+}
+beside beside $((labels / 2))
+beside beside-fast "$labels"
 
 # 3. Training, within the time: measured rows alone; the teacher's labels; labels and measured rows
 # together; and measured rows after that.
@@ -118,7 +123,9 @@ train taught yeast --data labelled --set epochs=1 --set warmup_epochs=0.25 --set
     --set warmup_epochs=0.3 --set learning_rate=0.002 --set seed=2
 [ -z "$(usable joint)" ] || train tuned yeast --data train --validation choose --from joint --set epochs=3 \
     --set warmup_epochs=0.5 --set learning_rate=0.0006 --set start_learning_rate=0.0001 --set seed=3
-members=$(usable joint tuned)
+[ -z "$(usable taught)" ] || train straight yeast --data train --validation choose --from taught --set epochs=5 \
+    --set warmup_epochs=0.5 --set learning_rate=0.001 --set start_learning_rate=0.0001 --set seed=32
+members=$(usable joint tuned straight)
 [ -n "$members" ] || members=$(usable measured)
 
 # 4. Packed models with their cards. The scale of complex medium and the intervals come from rows
@@ -127,6 +134,10 @@ pack() {  # pack NAME MEGABYTES MEDIA ABOUT NOTE RUNS
     name=$1 megabytes=$2 about=$4 note=$5 media=
     for medium in $3; do media="$media --medium $medium"; done
     shift 5
+    [ "$name" != yeast ] || media="$media --reverse-complement"
+    for run in "$@"; do  # labels do not cover dream
+        [ "$run" != joint ] || media="$media --only joint=complex --only joint=defined"
+    done
     [ ! -f "$name.safetensors" ] || return 0
     mkdir -p unscaled
     crmnet models pack "$@" -o "unscaled/$name.safetensors" --overwrite --half --max-mb "$megabytes" $media \
@@ -157,11 +168,15 @@ card yeast-measured yeast-taught test
 card yeast-taught yeast-measured test-complex
 card yeast yeast-measured test
 
-# 5. The slim model: labels of yeast, for measured promoters, their mutants and crosses, and others.
-[ -d soft ] || crmnet models distil yeast.safetensors train -n 300000 --mix random=0.4 --mix mutants=0.35 --mix crosses=0.25 \
-    --without native --without random -o soft
-train fast yeast-fast --data soft --set seed=41
-[ -z "$(usable fast)" ] || {
-    pack yeast-fast 2 "$all" "a slim CRMnet that learned from yeast's predictions" "It shares the errors of yeast." fast
-    card yeast-fast yeast-measured test
-}
+# 5. The slim model: labels and measured rows together, then labels of yeast for measured promoters,
+# their mutants and crosses, and others.
+train fast-joint yeast-fast --data beside-fast --validation choose --set epochs=2 --set warmup_epochs=0.4 \
+    --set even_families=0.5 --set seed=41
+[ -d soft ] || crmnet models distil yeast.safetensors train -n 150000 --mix random=0.4 --mix mutants=0.35 --mix crosses=0.25 \
+    --without native --without random --precision bf16 -o soft
+[ -z "$(usable fast-joint)" ] || train fast yeast-fast --data soft --validation choose --from fast-joint --set epochs=2 \
+    --set warmup_epochs=0.3 --set learning_rate=0.0015 --set start_learning_rate=0.0001 --set seed=42
+[ -z "$(usable fast)" ] || pack yeast-fast 2 "$all" "a slim CRMnet taught by DeepATT, by measured rows and by yeast" \
+    "It has $taught_by and for mutants and crosses of measured rows, from measured rows, and then from the predictions of \
+yeast. So it shares the errors of both." fast
+card yeast-fast yeast-measured test
