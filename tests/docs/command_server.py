@@ -107,7 +107,7 @@ def remove_outputs(words: list[str]) -> None:
     if {"--resume", "--overwrite"} & set(words):
         return
     for option, path in itertools.pairwise(words):
-        if option in OUTPUTS and words.count(path) == 1 and Path(path).exists():
+        if option in OUTPUTS and words[1:].count(path) == 1 and Path(path).exists():
             if Path(path).is_dir():
                 shutil.rmtree(path)
             elif Path(path).is_file():

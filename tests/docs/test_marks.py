@@ -48,7 +48,7 @@ def test_every_mark_is_known_and_gives_a_reason():
             assert block.mark in ("", "output", "not run", "not compared"), str(block)
             assert bool(block.reason) == (block.mark in ("not run", "not compared")), str(block)
             assert block.is_code == (block.mark not in ("output", "not compared")) or (
-                block.mark == "" and block.language == "text"
+                block.mark == "" and block.language in ("text", "json", "toml", "diff")
             ), str(block)
 
 
