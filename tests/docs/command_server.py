@@ -7,11 +7,13 @@ standard streams to the socket, and ends with the status of the command. Importi
 all blocks saves several minutes. Public data sets come from the server at ``URL``
 (:mod:`public_data`). Commands that would take long run in a smaller form (:mod:`smaller`).
 The examples of a page are alternatives with the same names, so an output that exists is replaced.
+``crmnet serve`` returns when the server answers; it runs until the next one, or the end of the page.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import itertools
 import json
 import os
@@ -20,6 +22,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 CLIENT = """\
@@ -63,9 +66,13 @@ def _answer(connection: socket.socket) -> None:
     size = array.array("i").itemsize
     request, rights, *_ = connection.recvmsg(REQUEST_BYTES, socket.CMSG_SPACE(3 * size))
     streams = array.array("i", rights[0][2])
+    words, folder, environment = json.loads(request)
+    if words[:1] == ["serve"] and "--help" not in words:
+        connection.send(str(_start_server(words, folder, environment)).encode())
+        os._exit(0)
     if (pid := os.fork()) == 0:
         connection.close()
-        os._exit(_run(*json.loads(request), streams))
+        os._exit(_run(words, folder, environment, streams))
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(pid)
@@ -100,6 +107,34 @@ def _run(words: list[str], folder: str, environment: dict[str, str], streams: li
     if status == 1 and "--fail-on-leak" in words:
         status = 0  # the examples have leaks
     return flush_output(status)
+
+
+def _start_server(words: list[str], folder: str, environment: dict[str, str]) -> int:
+    """Start ``crmnet serve`` and wait until it answers; its process id goes into a file."""
+    started = Path(environment["DOCS_SERVERS"])
+    end_servers(started)
+    if (pid := os.fork()) == 0:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        os._exit(_run(words, folder, environment, [null, null, null]))
+    started.write_text(str(pid))
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", int(environment["DOCS_PORT"])), 1).close()
+            return 0
+        time.sleep(0.05)
+    return 70
+
+
+def end_servers(started: Path) -> None:
+    """End the server whose process id is in the file, if there is one."""
+    if started.exists():
+        with contextlib.suppress(ProcessLookupError):
+            pid = int(started.read_text())
+            for number in (*[signal.SIGTERM] * 100, signal.SIGKILL):
+                os.killpg(pid, number)
+                time.sleep(0.05)
+        started.unlink()
 
 
 def remove_outputs(words: list[str]) -> None:

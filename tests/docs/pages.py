@@ -9,8 +9,9 @@ A mark is an HTML comment in the line before the block:
 
 ``<!-- no block of this page is run: REASON -->`` in a page is the first mark for all of its blocks.
 
-A page about changes of the code shows them: blocks ``diff``, and blocks that begin with
-``# src/PATH: new file`` or ``# src/PATH: at the end``. They are applied to a copy of the package.
+Lines of :data:`NEVER_RUN` do not run, with or without a mark. A page about changes of the code
+shows them: blocks ``diff``, and blocks that begin with ``# src/PATH: new file`` or ``# src/PATH: at
+the end``. They are applied to a copy of the package.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ALL = re.compile(r"^<!-- no block of this page is run: (.*?) -->$", re.MULTILINE)
-INSTALLS = re.compile(r"(pip install|make|git clone|crmnet demo|\. \.venv)\b")
-"""Commands that install the package, or train for minutes; CI does this by itself."""
+NEVER_RUN = {
+    r"(pip install|make|git clone|\. \.venv)\b": "installs the package, or runs all checks",
+    r"crmnet (demo|reproduce(?!.*--dry-run))\b": "trains for minutes to hours",
+    r"(docker|apptainer) ": "needs a container program",
+    r"python (benchmarks/|-m pytest)": "needs a clone, and minutes to days",
+}
+"""Pattern of the start of a line → why such a line of a shell block does not run."""
 CODE = ("sh", "python")
 CHANGES = ("diff", "toml")
 TARGET = re.compile(r"# (src/\S+): (new file|at the end)\n")
@@ -77,12 +83,17 @@ def read_blocks(path: Path) -> list[Block]:
         mark, _, reason = (match[1] or "").partition(": ")
         if every and match[2] in CODE:
             mark, reason = "not run", every[1]
-        if not mark and match[2] == "sh" and all(map(INSTALLS.match, match[3].splitlines())):
-            mark, reason = "not run", "installs the package, or trains for minutes"
+        if not mark and match[2] == "sh" and all(map(why_not, match[3].splitlines())):
+            mark, reason = "not run", why_not(match[3]) or ""
         if match[2] in (*CODE, *CHANGES, "text"):
             line = text.count("\n", 0, match.start(3)) + 1
             found.append(Block(name, line, match[2], match[3], mark, reason))
     return found
+
+
+def why_not(line: str) -> str | None:
+    """Why a line of a shell block does not run; None if it does."""
+    return next((why for pattern, why in NEVER_RUN.items() if re.match(pattern, line)), None)
 
 
 def replace_text(block: Block, printed: str) -> None:

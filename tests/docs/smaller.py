@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from support import TINY, WIDTHS
@@ -30,6 +31,9 @@ def smaller(words: list[str]) -> list[str]:
     for verb, options in CHANGES.items():
         if tuple(words[: len(verb)]) == verb and not KEPT & set(words):
             words = _replaced(words, options)
+    if words[0] == "serve":
+        port = {("--port",): os.environ["DOCS_PORT"]}
+        return _replaced([word for word in words if word != "--open"], port)
     if words[0] == "ablate":
         return _with_settings(words, [*SIZES, *SHORT])
     if words[0] == "train" and not KEPT & set(words):

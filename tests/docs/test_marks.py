@@ -47,12 +47,23 @@ def test_every_mark_is_known_and_gives_a_reason():
         for block in pages.read_blocks(path):
             assert block.mark in ("", "output", "not run", "not compared"), str(block)
             assert bool(block.reason) == (block.mark in ("not run", "not compared")), str(block)
-            assert block.is_code == (block.mark not in ("output", "not compared")) or (
-                block.mark == "" and block.language in ("text", "json", "toml", "diff")
-            ), str(block)
+            if block.mark in ("output", "not compared"):
+                assert block.language == "text", str(block)
+            elif block.mark == "not run":
+                assert block.is_code, str(block)
 
 
-def test_long_commands_are_made_smaller():
+def test_lines_that_never_run_are_known(tmp_path, monkeypatch):
+    assert pages.why_not("crmnet reproduce --profile full --dry-run") is None
+    assert pages.why_not("crmnet reproduce --profile demo -o r") == "trains for minutes to hours"
+    assert pages.why_not("makes no difference") is None
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("```sh\npip install a\nmake demo\n```\n```sh\npip install a\ncrmnet b\n```\n")
+    assert [block.mark for block in pages.read_blocks(page)] == ["not run", ""]
+
+
+def test_long_commands_are_made_smaller(monkeypatch):
     words = "train small --data d --set train.epochs=8 --set heads=2 -o r".split()
     assert smaller(words) == (
         "train small --data d --set heads=2 -o r --set epochs=1 --set warmup_epochs=0.3".split()
@@ -68,6 +79,8 @@ def test_long_commands_are_made_smaller():
             " --rank-by yeast-fast"
         ).split()
     )
+    monkeypatch.setenv("DOCS_PORT", "1234")
+    assert smaller("serve --open --port 8080".split()) == ["serve", "--port", "1234"]
     assert smaller(["design", "--list-presets"]) == ["design", "--list-presets"]
 
 

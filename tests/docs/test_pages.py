@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -79,13 +80,25 @@ def place(files, programs, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), str(python), os.environ["PATH"]]))
     monkeypatch.setenv("CRMNET_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "100")
-    return folder
+    monkeypatch.setenv("DOCS_PORT", free_port())
+    monkeypatch.setenv("DOCS_SERVERS", str(tmp_path / "servers"))
+    yield folder
+    command_server.end_servers(tmp_path / "servers")
+
+
+def free_port():
+    """A port on which nobody listens now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 def run_shell(block):
     """What a shell block prints, on both streams."""
+    lines = [line for line in block.text.splitlines() if pages.why_not(line) is None]
+    text = "\n".join(lines).replace("127.0.0.1:8765", f"127.0.0.1:{os.environ['DOCS_PORT']}")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block.text], stdin=subprocess.DEVNULL,
+        ["bash", "-euo", "pipefail", "-c", text], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S, text=True,
     )  # fmt: skip
     assert done.returncode == 0, f"{block}: status {done.returncode}\n{done.stdout}"
