@@ -7,7 +7,7 @@ standard streams to the socket, and ends with the status of the command. Importi
 all blocks saves several minutes. Public data sets come from the server at ``URL``
 (:mod:`public_data`). Commands that would take long run in a smaller form (:mod:`smaller`).
 The examples of a page are alternatives with the same names, so an output that exists is replaced.
-``crmnet serve`` returns when the server answers; it runs until the next one, or the end of the page.
+``crmnet serve`` returns when the server answers; it runs until the next, or the end of the page.
 """
 
 from __future__ import annotations

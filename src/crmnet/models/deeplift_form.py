@@ -142,7 +142,7 @@ class Recurrence(nn.Module):
 
 
 class HardRecurrence(Recurrence):
-    """:class:`~crmnet.models.layers.HardSigmoidLSTM`: its gates are two ReLUs and a product each."""
+    """:class:`~crmnet.models.layers.HardSigmoidLSTM`: a gate is two ReLUs and a product."""
 
     def __init__(self, lstm: HardSigmoidLSTM) -> None:
         super().__init__(lstm)
