@@ -298,14 +298,14 @@ def test_sites_are_gained_and_lost_by_name(fast):
 
 
 def test_the_table_has_a_row_for_each_variant(fast):
-    found = mutate(fast, [TEXT], ["1T>A", "35insAC"], medium="complex", options=FEW)
+    found = mutate(fast, [TEXT], ["1T>A", "35_38del"], medium="complex", options=FEW)
     table = found.to_table()
     assert table.columns == [
         "id", "variant", "context", "expression_reference_complex", "expression_variant_complex",
         "delta_complex", "delta_low_complex", "delta_high_complex", "percentile_complex",
         "sites_gained", "sites_lost", "flags",
     ]  # fmt: skip
-    assert table["variant"].to_list() == ["1T>A", "35insAC"]
+    assert table["variant"].to_list() == ["1T>A", "35_38del"]
     assert table["flags"].to_list() == ["", "variant:length"]
     np.testing.assert_array_equal(table["delta_complex"].to_numpy(), found.of("complex"))
 

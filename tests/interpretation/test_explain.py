@@ -301,4 +301,4 @@ def test_titles_speak_of_a_difference_and_of_flags():
         assert "predicted difference" in title and title.endswith(" bins, defined minus complex")
     _, flagged = _titles(predictor, both, ("complex", None))
     assert "predicted expression" in flagged
-    assert "(no interval, unlike training: composition" in flagged
+    assert "(90 % interval " in flagged and "unlike training: composition" in flagged

@@ -231,7 +231,9 @@ def test_the_header_line_says_what_the_numbers_are(crmnet, tmp_path):
     ]  # fmt: skip
     assert all(len(value.split(".")[1]) == 3 for value in ordinary[1:9]) and ordinary[9] == ""
     assert flagged[9] == "composition"
-    assert [flagged[i] for i in (2, 3, 6, 7)] == [""] * 4
+    # In complex medium the card has wider intervals of flagged promoters, in defined it has none.
+    widths = [float(line[3]) - float(line[2]) for line in (ordinary, flagged)]
+    assert widths[1] > widths[0] and flagged[6] == flagged[7] == ""
     for words in ("mean sorting bin, bins 0–17", "90 % interval",
                   "percentile: among 8,866 native 80-base fragments"):  # fmt: skip
         assert words in error

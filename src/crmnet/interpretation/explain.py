@@ -327,7 +327,7 @@ def _short(name: str) -> str:
 def _intervals(
     predictor: Predictor, tokens: sequence.Tokens, media: tuple[str | None, str | None]
 ) -> list[str]:
-    """The prediction interval of each promoter as text, or why a calibrated model gives none."""
+    """The prediction interval of each promoter as text, and why it is unlike the training data."""
     calibration = predictor.card.calibration if predictor.card else None
     column = predictor.medium_index(media[0]) if media[0] else 0
     medium = predictor.media[column]
@@ -335,13 +335,14 @@ def _intervals(
     if trust is None or calibration is None or medium not in calibration.intervals:
         return [""] * len(tokens)
     level = 100 * calibration.level
-    rows = zip(trust.low[:, column], trust.high[:, column], trust.unlike, strict=True)
-    return [
-        f" ({level:g} % interval {low:.2f} to {high:.2f})"
-        if low == low
-        else f" (no interval, unlike training: {', '.join(reasons.split(';'))})"
-        for low, high, reasons in rows
-    ]
+    texts = []
+    for low, high, reasons in zip(
+        trust.low[:, column], trust.high[:, column], trust.unlike, strict=True
+    ):
+        known = f"{level:g} % interval {low:.2f} to {high:.2f}" if low == low else "no interval"
+        why = f", unlike training: {', '.join(reasons.split(';'))}" if reasons else ""
+        texts.append(f" ({known}{why})")
+    return texts
 
 
 def predict_difference(

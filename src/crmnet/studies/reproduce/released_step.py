@@ -10,7 +10,7 @@ from crmnet.data.dataset import is_dataset
 from crmnet.data.fetch import Offline, fetch
 from crmnet.data.registry import cards
 from crmnet.evaluation.score_sets import score_model
-from crmnet.files import make_folder
+from crmnet.files import PathLike, make_folder
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.wording import METRIC_TITLES
 from crmnet.runs.published import import_published
@@ -95,9 +95,9 @@ def _record_folder(place: Place) -> Path:
     return target if saved_models(target) else files[0].parent
 
 
-def saved_models(folder: Path) -> list[Path]:
+def saved_models(folder: PathLike) -> list[Path]:
     """Folders with a SavedModel below a folder."""
-    return sorted(path.parent for path in folder.rglob(SAVED_MODEL))
+    return sorted(path.parent for path in Path(folder).rglob(SAVED_MODEL))
 
 
 def _unpack(file: Path, target: Path) -> None:
