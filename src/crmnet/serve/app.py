@@ -37,6 +37,8 @@ from crmnet.serve.safety import Safety
 STATIC = Path(__file__).parent / "static"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine in a ``Host`` header."""
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 STOP_SECONDS = 1
 """Time for open requests to end after Ctrl-C."""
 
@@ -149,6 +151,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
+        listening.listen(BACKLOG)  # requests wait from now on, until the server answers them
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
@@ -197,5 +200,5 @@ def configuration(app: Any, limits: Limits) -> uvicorn.Config:
         app, http=timed(limits), loop="asyncio", ws="none", lifespan="off", log_level="warning",
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
         timeout_graceful_shutdown=STOP_SECONDS, limit_concurrency=limits.connections,
-        backlog=1024,
+        backlog=BACKLOG,
     )  # fmt: skip
