@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crmnet.data.dataset import Dataset, is_dataset
-from crmnet.files import make_folder
+from crmnet.files import PathLike, make_folder
 from crmnet.prediction.predictor import Predictor
 from crmnet.studies.reproduce.paper import TEST_SETS
 from crmnet.studies.reproduce.profiles import Profile
@@ -47,9 +47,9 @@ class Place:
         make_folder(folder)
         return folder
 
-    def relative(self, path: Path) -> str:
+    def relative(self, path: PathLike) -> str:
         """Path as the report and the stamps name it."""
-        return path.relative_to(self.folder).as_posix()
+        return Path(path).relative_to(self.folder).as_posix()
 
     def dataset(self, name: str) -> Dataset:
         """An opened data set.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crmnet.files import write_text_atomically
+from crmnet.files import PathLike, write_text_atomically
 from crmnet.studies.reproduce.results import StepResult
 
 
@@ -35,7 +35,7 @@ class Stamp:
         """Equal for equal results from equal inputs."""
         return digest([dict(self.inputs), self.result.as_json()])
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the stamp."""
         content = {
             "step": self.step,
@@ -47,10 +47,10 @@ class Stamp:
         write_text_atomically(path, json.dumps(content, indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Stamp | None:
+    def load(cls, path: PathLike) -> Stamp | None:
         """The stamp in a file; None if there is none, or it is damaged."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
             result = StepResult.from_json(content["result"])
             return cls(
                 content["step"], content["inputs"], result, content["seconds"], content["about"]
