@@ -1,13 +1,13 @@
 """How far designs get: high expression, separation of two media, and target values.
 
-    python benchmarks/design.py --oracle yeast-taught --judge yeast-measured -o benchmarks/results
+    python benchmarks/design.py --apart-oracle yeast-fast -o benchmarks/results
 
 Designs from random starts, each judged by a model that was not optimised:
 
 - high expression in one medium: the share of designs in the top 0.1 % of random promoters;
 - separation of two media, in both directions: how much more the median design separates them than
   the median random promoter. Annealing with many searches is used here: few starts lead to the
-  rare promoters that separate media;
+  rare promoters that separate media. ``--apart-oracle`` names a model that predicts both media;
 - five target values: the mean and largest distance of the judge's value from the target.
 
 The random promoters have the same length and adapters; their predictions by the judge give the
@@ -29,7 +29,7 @@ from measuring import add_output, commit, write_result
 
 from crmnet.choices import SearchMethod
 from crmnet.design.designs import Designs
-from crmnet.design.judge import Panel
+from crmnet.design.judge import JUDGE, ORACLE, Panel
 from crmnet.design.objective import Objective
 from crmnet.design.promoters import Rules, finish, load_panel, make_problem
 from crmnet.design.run import SearchOptions, search
@@ -180,8 +180,9 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--oracle", required=True)
-    parser.add_argument("--judge", required=True)
+    parser.add_argument("--oracle", default=ORACLE)
+    parser.add_argument("--apart-oracle", help="oracle for two media; default: that of --oracle")
+    parser.add_argument("--judge", default=JUDGE)
     parser.add_argument("--media", nargs=2, default=("complex", "defined"))
     parser.add_argument("--designs", type=int, default=20, help="designs for each goal and target")
     parser.add_argument("--random", type=int, default=20_000, help="random promoters")
@@ -194,15 +195,17 @@ def main() -> None:
         options.designs, options.random, options.method, options.steps, options.seed
     )
     oracle, judge, media = options.oracle, options.judge, tuple(options.media)
+    both = options.apart_oracle or oracle
     started = time.perf_counter()
     results = {
         "high": high(oracle, judge, media[0], settings),
-        "apart": apart(oracle, judge, media, settings),
-        "apart_reversed": apart(oracle, judge, (media[1], media[0]), settings),
+        "apart": apart(both, judge, media, settings),
+        "apart_reversed": apart(both, judge, (media[1], media[0]), settings),
         "targets": targets(oracle, judge, media[0], settings),
     }
     command = (
-        f"python benchmarks/design.py --oracle {oracle} --judge {judge} --media {' '.join(media)} "
+        f"python benchmarks/design.py --oracle {oracle} --apart-oracle {both} --judge {judge} "
+        f"--media {' '.join(media)} "
         f"--designs {settings.designs} --random {settings.random} --method {settings.method} "
         f"--seed {settings.seed}" + (f" --steps {settings.steps}" if settings.steps else "")
     )

@@ -24,7 +24,7 @@ from measuring import add_output, best_of_rounds, write_result
 from torch import Tensor
 
 from crmnet.models import build
-from crmnet.models.crmnet.inference_form import for_inference
+from crmnet.models.inference_form import for_inference
 from crmnet.runs.folder import load_run
 
 Form = Callable[[Tensor], Tensor]

@@ -83,6 +83,18 @@ def test_a_member_judges_a_medium_that_the_judge_lacks():
         choose_panel(narrow, narrow, narrow, ["grape"])
 
 
+def test_a_member_of_the_ranker_judges_where_the_judge_is_a_single_network():
+    narrow = Scorer.of(linear_predictor(media=("complex",)), "narrow")
+    single = Scorer.of(linear_predictor(media=("complex", "dream")), "single")
+    ranker = Scorer.of(linear_predictor(media=("complex", "dream"), members=3), "ranker")
+    panel = choose_panel(narrow, single, ranker, ["complex", "dream"])
+    assert (panel.oracle.name, panel.judge.name) == (
+        "ranker without member 3", "member 3 of ranker")  # fmt: skip
+    assert panel.notes[0].startswith("narrow does not predict dream: ranker without member 3")
+    with pytest.raises(ValueError, match="single has 1 network for complex and dream"):
+        choose_panel(narrow, single, single, ["complex", "dream"])
+
+
 def test_notes_on_what_the_oracle_does_not_know():
     one, other = scorer(1, name="one"), scorer(2, name="other")
     panel = choose_panel(one, other, other, ["complex"])

@@ -164,6 +164,12 @@ def test_fine_tuning_cannot_change_the_network():
         resolve("demo", ["model.heads=2"], model=model)
 
 
+def test_fine_tuning_can_change_dropout():
+    model = resolve("demo", ["model.conv_dropout=0.3"]).model
+    found = resolve("small", ["model.conv_dropout=0"], model=model).model
+    assert found.settings == {**model.settings, "conv_dropout": 0.0}
+
+
 def training_only():
     """The settings in TINY that are not of the network."""
     return [s for s in TINY if s.partition("=")[0] in TrainSettings.model_fields]

@@ -53,8 +53,8 @@ from crmnet.benchmark.tables import as_json, markdown
 from crmnet.device import choose_device
 from crmnet.files import temporary_folder
 from crmnet.models import build, configure
-from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.crmnet.training_form import training_forward
+from crmnet.models.inference_form import for_inference
 from crmnet.models.layers import count_parameters
 from crmnet.process import end_process
 from crmnet.sequence import LENGTH, TOP_BIN, one_hot

@@ -3,7 +3,7 @@
 A search finds what its oracle overestimates. Another model, which was not optimised, therefore
 judges every design; the less training data both share, the more its agreement means.
 :func:`choose_panel` takes open models and finds out what they share. If one of them lacks a medium
-of the goal, one member of the other's ensemble is held out and judges.
+of the goal, one member of another one's ensemble is held out and judges.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import nn
 
 from crmnet.data.dataset import LABELLED_BY
 from crmnet.data.sketch import SIZE, Sketch
-from crmnet.design.scorer import Scorer, held_out_member
+from crmnet.design.scorer import Scorer, held_out_member, members_for
 from crmnet.device import Device
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import BATCH_SIZE, Predictor
@@ -79,6 +79,9 @@ def open_scorer(
 def choose_panel(oracle: Scorer, judge: Scorer, ranker: Scorer, media: Sequence[str]) -> Panel:
     """The panel for a goal in these media.
 
+    If one of oracle and judge lacks a medium, one member of the other's ensemble is held out; if
+    that is a single network, one member of the ranker.
+
     Raises:
         ValueError: If neither oracle nor judge knows all media, or no member can be held out.
     """
@@ -94,6 +97,8 @@ def choose_panel(oracle: Scorer, judge: Scorer, ranker: Scorer, media: Sequence[
             )
         lacking = judge if whole is oracle else oracle
         unknown = " and ".join(medium for medium in media if medium not in lacking.media)
+        if members_for(whole, media) < 2 <= members_for(ranker, media):
+            whole = ranker
         oracle, judge = held_out_member(whole, media)
         notes.append(
             f"{lacking.name} does not predict {unknown}: {oracle.name} optimises and {judge.name}, "

@@ -191,7 +191,7 @@ def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Score
     predictor = scorer.predictor
     model = predictor.model
     members = list(model.members) if isinstance(model, Ensemble) else []
-    able = [n for n, member in enumerate(members) if _predicts(member, predictor.media, media)]
+    able = _able(scorer, media)
     if len(able) < 2:
         raise ValueError(
             f"{scorer.name} has {len(able) or 1} network for {' and '.join(media)}, so no member "
@@ -206,6 +206,18 @@ def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Score
         Scorer(_part(predictor, part), name, {}, limits)
         for part, name in zip(parts, names, strict=True)
     )
+
+
+def members_for(scorer: Scorer, media: Sequence[str]) -> int:
+    """How many members of its ensemble predict all these media; 0 if it is no ensemble."""
+    return len(_able(scorer, media))
+
+
+def _able(scorer: Scorer, media: Sequence[str]) -> list[int]:
+    """Numbers of the members of its ensemble that predict all these media."""
+    model, own = scorer.predictor.model, scorer.predictor.media
+    members = list(model.members) if isinstance(model, Ensemble) and scorer.knows(media) else []
+    return [number for number, member in enumerate(members) if _predicts(member, own, media)]
 
 
 def _predicts(member: nn.Module, own: Sequence[str], media: Sequence[str]) -> bool:

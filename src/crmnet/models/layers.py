@@ -102,6 +102,11 @@ class HardSigmoidLSTM(nn.Module):
         lstm: A bidirectional LSTM without biases, whose parameters are taken with their names.
     """
 
+    weight_ih_l0: Tensor
+    weight_ih_l0_reverse: Tensor
+    weight_hh_l0: Tensor
+    weight_hh_l0_reverse: Tensor
+
     def __init__(self, lstm: nn.LSTM) -> None:
         super().__init__()
         for name, parameter in lstm.named_parameters():
@@ -109,13 +114,14 @@ class HardSigmoidLSTM(nn.Module):
 
     def forward(self, x_BLC: Tensor) -> tuple[Tensor, None]:
         """Outputs ``(B, L, 2 U)``, and None in place of the last state, which is not used."""
-        input_DCG, hidden_DUG = self._both("weight_ih"), self._both("weight_hh")
-        x_DBLC = torch.stack([x_BLC, x_BLC.flip(1)])
-        inputs_DBLG = x_DBLC @ input_DCG[:, None]
+        hidden_DUG = torch.stack([self.weight_hh_l0.T, self.weight_hh_l0_reverse.T])
+        weight_GC = torch.cat([self.weight_ih_l0, self.weight_ih_l0_reverse])
+        forward_BLG, backward_BLG = functional.linear(x_BLC, weight_GC).chunk(2, dim=2)
+        inputs_DBLG = torch.stack([forward_BLG, backward_BLG.flip(1)])
         hidden_DBU = cell_DBU = inputs_DBLG.new_zeros(2, len(x_BLC), hidden_DUG.shape[1])
         steps = []
         for inputs_DBG in inputs_DBLG.unbind(2):
-            gates_DBG = inputs_DBG + hidden_DBU @ hidden_DUG
+            gates_DBG = torch.baddbmm(inputs_DBG, hidden_DBU, hidden_DUG)
             input_, forget, candidate, output = gates_DBG.chunk(4, dim=2)
             kept_DBU = _hard_sigmoid(forget) * cell_DBU
             cell_DBU = kept_DBU + _hard_sigmoid(input_) * torch.tanh(candidate)
@@ -124,15 +130,10 @@ class HardSigmoidLSTM(nn.Module):
         forward_BLU, backward_BLU = torch.stack(steps, dim=2).unbind(0)
         return torch.cat([forward_BLU, backward_BLU.flip(1)], dim=2), None
 
-    def _both(self, name: str) -> Tensor:
-        """A weight of both directions, transposed: ``(2, inputs, 4 U)``."""
-        weights = (getattr(self, name + end) for end in ("_l0", "_l0_reverse"))
-        return torch.stack([weight.T for weight in weights])
-
 
 def _hard_sigmoid(x: Tensor) -> Tensor:
     """Keras' hard sigmoid; torch's has slope 1/6 in place of 0.2."""
-    return torch.clamp(0.2 * x + 0.5, 0, 1)
+    return functional.hardsigmoid(1.2 * x)
 
 
 class SqueezeExcitation(nn.Module):

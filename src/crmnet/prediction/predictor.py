@@ -28,8 +28,8 @@ from crmnet.data.media import output_of
 from crmnet.data.packed import as_rows
 from crmnet.device import Device, choose_device
 from crmnet.files import PathLike
-from crmnet.models.crmnet.inference_form import for_inference
 from crmnet.models.ensemble import Ensemble, Member, WithSpread, on_both_strands
+from crmnet.models.inference_form import for_inference
 from crmnet.models.layers import BothStrands, has_marks
 from crmnet.prediction.module import PlainModule
 from crmnet.prediction.stamp import Stamp, stamp_of, state_of

@@ -168,7 +168,8 @@ def resolve(
     Args:
         recipe: Name of a recipe in the package, such as ``small``, or a path such as ``mine.toml``.
         overrides: ``key=value`` texts: ``train.epochs=5``, ``model.heads=4``, or just ``epochs=5``.
-        model: The network of a run to start from, which replaces that of the recipe.
+        model: The network of a run to start from, which replaces that of the recipe. Overrides may
+            change its dropout rates, on which no weight depends.
 
     Raises:
         FileNotFoundError: If the recipe does not exist.
@@ -176,14 +177,18 @@ def resolve(
     """
     source = _read_recipe(recipe)
     sections = _sections(source)
+    if model is not None:
+        sections["model"] = {"name": model.name, **model.settings}
     overridden: Overridden = {}
     for text in overrides or []:
         section, key, value = _parse_override(text)
-        if section == "model" and model is not None:
-            raise ValueError(f"--set {text}: the run to start from determines the network")
+        if section == "model" and model is not None and not key.endswith("dropout"):
+            raise ValueError(
+                f"--set {text}: the run to start from determines the network, except dropout"
+            )
         sections[section][key] = value
         overridden[section, key] = text
-    if model is None:
+    if model is None or any(section == "model" for section, _ in overridden):
         model = _model_settings(sections["model"], overridden, source)
     train = _train_settings(sections["train"], overridden, source)
     return RunSettings(recipe=source.name, model=model, train=train)

@@ -10,9 +10,10 @@ from torch import nn
 
 from crmnet.models import build
 from crmnet.models.crmnet.fast_layers import FAST_LAYERS, FastLayer
-from crmnet.models.crmnet.inference_form import PREPARED_LAYERS, for_inference
+from crmnet.models.crmnet.inference_form import PREPARED_LAYERS
 from crmnet.models.crmnet.network import CRMnetConfig
 from crmnet.models.crmnet.training_form import training_form, training_forward
+from crmnet.models.inference_form import for_inference
 from crmnet.models.layers import DownConv
 
 pytestmark = pytest.mark.slow

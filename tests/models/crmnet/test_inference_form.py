@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from crmnet.models import build
-from crmnet.models.crmnet.inference_form import CPUForm, MergedAttention, for_inference
+from crmnet.models.crmnet.inference_form import CPUForm, MergedAttention
+from crmnet.models.inference_form import for_inference
 from crmnet.models.layers import BinMean, MultiHeadAttention
 
 

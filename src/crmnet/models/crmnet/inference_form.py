@@ -1,8 +1,7 @@
 """Inference form of CRMnet: faster predictions, equal up to rounding. Not for training.
 
-:func:`for_inference` takes a trained network and returns a module with the same input and output.
-:mod:`crmnet.prediction.predictor` uses it for predictions. Attribution uses the original network,
-for whose modules DeepLIFT has rules.
+:mod:`crmnet.models.inference_form` uses :class:`CPUForm` on a CPU and :func:`merge_attention` on
+other devices.
 
 **Merged attention.** Attention (Vaswani et al. 2017) scores query i against key j by
 (W_q x_i + b_q)·(W_k x_j + b_k). Terms that depend on i alone cancel in the softmax over j, so the
@@ -27,7 +26,6 @@ channel; the batch norm of a motif stem becomes part of its filters.
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -63,56 +61,6 @@ MIN_SPLIT_CHANNELS = 64
 convolutions are not split, because bfloat16 would round the differences of inputs."""
 
 
-def for_inference(
-    network: nn.Module, device: torch.device | None = None, dtype: torch.dtype = torch.float32
-) -> nn.Module:
-    """Copy of ``network`` in evaluation mode with the same predictions, faster if it is a CRMnet.
-
-    A CRMnet, also inside another module, is replaced by its inference form. Other networks are
-    copied, and run under autocast if ``dtype`` is not float32.
-
-    Args:
-        network: The network; it is not changed.
-        device: Device of the copy; None means the CPU.
-        dtype: Dtype of the arithmetic. Predictions are equal up to rounding in float32 and have
-            about 3 correct digits in bfloat16.
-
-    Returns:
-        A module with the same input and output. The output is float32.
-    """
-    device = device or torch.device("cpu")
-    network = copy.deepcopy(network).eval().requires_grad_(False).to(device)
-    names = [name for name, module in network.named_modules() if isinstance(module, CRMnet)]
-    if not any(names):
-        return _form(network, device, dtype)
-    for name in names:
-        network.set_submodule(name, _form(network.get_submodule(name), device, dtype))
-    return network
-
-
-def _form(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Inference form of a CRMnet; any other network under autocast, unless ``dtype`` is float32."""
-    if isinstance(network, CRMnet):
-        if device.type == "cpu":
-            return CPUForm(network, dtype).eval()
-        for name, module in list(network.named_modules()):
-            if type(module) is MultiHeadAttention and mergeable(module):
-                network.set_submodule(name, MergedAttention(module))
-    return network if dtype == torch.float32 else UnderAutocast(network, device.type, dtype)
-
-
-class UnderAutocast(nn.Module):
-    """A network under autocast: ``(B, 4, L)`` → ``(B, n_media)`` float32."""
-
-    def __init__(self, network: nn.Module, device_type: str, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.network, self.device_type, self.dtype = network, device_type, dtype
-
-    def forward(self, x_BCL: Tensor) -> Tensor:
-        with torch.autocast(self.device_type, dtype=self.dtype):
-            return self.network(x_BCL).float()
-
-
 class CPUForm(nn.Module):
     """CRMnet for prediction on a CPU: ``(B, 4, L)`` → ``(B, n_media)`` float32."""
 
@@ -125,6 +73,14 @@ class CPUForm(nn.Module):
 
     def forward(self, x_BCL: Tensor) -> Tensor:
         return torch.cat([self.network(part) for part in torch.split(x_BCL, CPU_BATCH_SIZE)])
+
+
+def merge_attention(network: CRMnet) -> CRMnet:
+    """``network``, changed: with merged attention where that is possible."""
+    for name, module in list(network.named_modules()):
+        if type(module) is MultiHeadAttention and mergeable(module):
+            network.set_submodule(name, MergedAttention(module))
+    return network
 
 
 # -- attention -------------------------------------------------------------------------------------
