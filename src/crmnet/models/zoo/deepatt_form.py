@@ -67,8 +67,9 @@ class Motifs(nn.Module):
         self.register_buffer("bias_C", conv.bias.detach())
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        x_BLC = as_vaishnav(x_BCL).transpose(1, 2)
-        windows = x_BLC.unfold(1, self.kernel, 1).transpose(2, 3).flatten(2)
+        channels = x_BCL.shape[1]
+        bases = as_vaishnav(x_BCL).transpose(1, 2).flatten(1)  # the channels of a base side by side
+        windows = bases.unfold(1, channels * self.kernel, channels)
         windows = windows[:, : windows.shape[1] // self.pool * self.pool]
         matches = torch.addmm(self.bias_C, windows.flatten(0, 1), self.weight_KC)
         return matches.view(len(x_BCL), -1, self.pool, len(self.bias_C)).amax(2).clamp_min_(0)
