@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -313,6 +314,16 @@ def test_the_sketch_of_a_fine_tuned_run_holds_the_rows_of_both(assay, small_run,
     rows = choose_data(settings().train, other, base=load_record(small_run)).rows
     own = Sketch.of(other.tokens, rows)
     np.testing.assert_array_equal(found.hashes, before.merged(own).hashes)
+
+
+def test_a_fine_tuned_run_keeps_licence_and_citation(assay, small_run, tmp_path):
+    base = tmp_path / "base"
+    shutil.copytree(small_run, base)
+    record = load_record(base)
+    terms = {"licence": "MIT", "citation": "a paper"}
+    save_record(base, record.model_copy(update={"data": {**record.data, **terms}}))
+    run = train(settings("epochs=1"), assay, tmp_path / "run", start=base)
+    assert terms.items() <= run.data.items()
 
 
 @pytest.mark.parametrize("finished", [False, True])

@@ -74,6 +74,9 @@ class TrainData:
         if start is not None:
             weights = hashlib.sha256(weights_file(start).read_bytes()).hexdigest()
             summary["start"] = {"run": start.name, "weights_sha256": weights}
+        if base is not None:  # they hold for the weights made from them as well
+            kept = ("licence", "citation")
+            summary |= {key: base.data[key] for key in kept if key in base.data}
         return summary
 
     def _sketch(self, base: RunRecord | None) -> Sketch:
