@@ -171,7 +171,7 @@ kinds="--mix random=0.4 --mix mutants=0.25 --mix crosses=0.18"
     --precision bf16 --seed 51 -o soft
 train fast deepatt --data soft --validation choose --from deepatt --set model.dropout=0 --set epochs=6 --set batch_size=256 \
     --set schedule=one-cycle --set warmup_epochs=0.3 --set learning_rate=0.0015 --set start_learning_rate=0.0001 \
-    --set final_learning_rate=0.000005 --set seed=63
+    --set final_learning_rate=0.000005 --set scale_learning_rate=false --set seed=63
 [ -z "$(usable fast)" ] || pack yeast-fast 2 "$all" "the published network DeepATT, taught further by yeast in three media" \
     "It has started from DeepATT (Vaishnav et al. 2022, Nature 603:455; MIT licence), which was trained on 30.7 million promoters, \
 and learned from the predictions of yeast. So it shares the errors of both." fast
