@@ -166,7 +166,7 @@ def test_a_compressed_vcf_in_windows(place, crmnet):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("p.fa", "FASTA and has no columns"),
+        ("p.fa", "no variants: give --change, --saturate, --deletions or --pairs, or a table"),
         ("", "give a file of sequences, or - for standard input, or --vcf"),
         ("p.fa --saturate --pairs", "--saturate and --pairs are different tasks"),
         ("p.fa --change 20del --vcf v.vcf", "--change and --vcf are different tasks"),

@@ -23,6 +23,10 @@ from crmnet.data.numbers import is_missing, is_number
 log = logging.getLogger("crmnet")
 
 
+class NoColumnError(ValueError):
+    """A file lacks a column that was asked for, or has no columns."""
+
+
 def detect_layout(
     first: bytes,
     file: str,
@@ -50,7 +54,7 @@ def detect_layout(
         )
     if line.startswith(b">"):
         if names and "id" in roles:
-            raise ValueError(f"{file} is FASTA and has no columns; name none, or give a table")
+            raise NoColumnError(f"{file} is FASTA and has no columns; name none, or give a table")
         _, fields_found = parse_fasta_header(line)
         labels = [r for r in roles if r in fields_found and r not in ("id", "sequence")]
         return Layout("fasta", positions=dict.fromkeys(labels, 0))
@@ -214,7 +218,7 @@ def _positions(
                 )
                 present = ", ".join(repr(shortened(name, 30)) for name in header[:12])
                 present += f" and {len(header) - 12:,} more" * (len(header) > 12)
-                raise ValueError(
+                raise NoColumnError(
                     f"{file}, line 1: no column {missing}; the columns are {present}; {remedy}"
                 )
     return positions

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crmnet import sequence
+from crmnet.data.layout import NoColumnError
 from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, read_sequences
 from crmnet.design.effects import Scorer
 from crmnet.design.epistasis import Epistasis, pair_blocks
@@ -75,7 +76,7 @@ def file_blocks(scorer: Scorer, path: PathLike, request: Request) -> Iterator[Fi
     predictor = scorer.oracle.predictor
     length = sequence.LENGTH if predictor is None else predictor.length
     more = [COLUMN] if request.from_column else []
-    for block in read_sequences(path, columns=names, more=more):
+    for block in _named(read_sequences(path, columns=names, more=more), request):
         tokens, preparation = prepare_block(
             block, path, request.flanks, length, iupac=request.iupac, remedy=REMEDY
         )
@@ -84,6 +85,19 @@ def file_blocks(scorer: Scorer, path: PathLike, request: Request) -> Iterator[Fi
         for found in _found(scorer, constructs, request, block):
             yield FileBlock(constructs, found, preparation)
             preparation = sequence.Preparation()
+
+
+def _named(blocks: Iterator[SequenceBlock], request: Request) -> Iterator[SequenceBlock]:
+    """The blocks; a file without variants, for which no option names any, is an error."""
+    try:
+        yield from blocks
+    except NoColumnError as error:
+        if not request.from_column or COLUMN in request.columns:
+            raise
+        raise ValueError(
+            f"no variants: give --change, --saturate, --deletions or --pairs, or a table "
+            f"with a column {COLUMN!r} ({error})"
+        ) from None
 
 
 def _found(
