@@ -199,9 +199,9 @@ def main() -> None:
     started = time.perf_counter()
     results = {
         "high": high(oracle, judge, media[0], settings),
+        "targets": targets(oracle, judge, media[0], settings),
         "apart": apart(both, judge, media, settings),
         "apart_reversed": apart(both, judge, (media[1], media[0]), settings),
-        "targets": targets(oracle, judge, media[0], settings),
     }
     command = (
         f"python benchmarks/design.py --oracle {oracle} --apart-oracle {both} --judge {judge} "
