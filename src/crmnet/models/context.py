@@ -87,7 +87,7 @@ class PlasmidContext(nn.Module):
         self.length = length
 
     def forward(self, x_BCL: Tensor) -> Tensor:
-        plasmid = self.plasmid.to(x_BCL.dtype).expand(len(x_BCL), -1, -1)
+        plasmid = self.plasmid.to(x_BCL.dtype).expand(x_BCL.shape[0], -1, -1)
         return right_aligned(torch.cat([plasmid, x_BCL], dim=2))[:, :, -self.length :]
 
 
@@ -117,7 +117,7 @@ class DreamInput(nn.Module):
         check_one_hot(x_BCL, self.MARKS)
         marks_BCL = x_BCL[:, 4:, :1]
         if not marks_BCL.shape[1]:
-            marks_BCL = x_BCL.new_zeros(len(x_BCL), self.MARKS, 1)
+            marks_BCL = x_BCL.new_zeros(x_BCL.shape[0], self.MARKS, 1)
         bases_BCL = fill_n(self.context(x_BCL[:, :4]), self.n_value)
         reverse = marks_BCL[:, :1]
         bases_BCL = bases_BCL * (1 - reverse) + bases_BCL.flip(1, 2) * reverse

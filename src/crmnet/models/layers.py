@@ -118,7 +118,7 @@ class HardSigmoidLSTM(nn.Module):
         weight_GC = torch.cat([self.weight_ih_l0, self.weight_ih_l0_reverse])
         forward_BLG, backward_BLG = functional.linear(x_BLC, weight_GC).chunk(2, dim=2)
         inputs_DBLG = torch.stack([forward_BLG, backward_BLG.flip(1)])
-        hidden_DBU = cell_DBU = inputs_DBLG.new_zeros(2, len(x_BLC), hidden_DUG.shape[1])
+        hidden_DBU = cell_DBU = inputs_DBLG.new_zeros(2, x_BLC.shape[0], hidden_DUG.shape[1])
         steps = []
         for inputs_DBG in inputs_DBLG.unbind(2):
             gates_DBG = torch.baddbmm(inputs_DBG, hidden_DBU, hidden_DUG)
