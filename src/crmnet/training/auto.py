@@ -1,7 +1,7 @@
 """Settings of the recipe ``auto`` that follow from the number of training rows.
 
 ``crmnet train auto`` calls :func:`choose` before it resolves the recipe. The values were chosen on
-rows of the media ``defined`` and ``dream``; docs/small_data.md says how.
+rows of the media ``defined`` and ``dream``; docs/train.md says how.
 """
 
 from __future__ import annotations
