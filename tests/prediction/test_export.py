@@ -69,6 +69,17 @@ def test_a_program_of_torch_export_predicts_the_same(predictor, assay, tmp_path)
         export_program(predictor, tmp_path / "m.pt")
 
 
+def test_a_network_with_a_step_by_step_lstm_is_exported_for_any_batch(tmp_path):
+    path = tmp_path / "m.onnx"
+    bundled = Predictor.load("yeast-fast", device="cpu")
+    assert bundled.records[0].settings.model.name == "deepatt"
+    assert export_onnx(bundled, path) <= 1e-5
+    session = onnxruntime.InferenceSession(path)
+    tokens = np.random.default_rng(0).integers(4, size=(3, 112), dtype=np.uint8)
+    found = session.run(None, {"onehot": one_hot(torch.from_numpy(tokens)).numpy()})[0]
+    np.testing.assert_allclose(found, bundled.predict_tokens(tokens), rtol=1e-5, atol=1e-5)
+
+
 def test_a_file_with_other_predictions_is_not_written(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr("crmnet.prediction.export.TOLERANCE", -1.0)
     with pytest.raises(ValueError, match="differs from PyTorch"):

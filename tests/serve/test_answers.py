@@ -220,6 +220,6 @@ def test_what_a_page_shows_of_a_model_is_small_and_plain(models):
     (model,) = about["models"]
     assert [medium["name"] for medium in model["media"]] == ["complex", "defined", "dream"]
     assert (model["media"][0]["low"], model["media"][0]["high"]) == (0, 17)
-    assert model["parameters"] == 410_404
+    assert model["parameters"] == 84_307
     assert len(json.dumps(about, allow_nan=False)) < 30_000
     assert "test results" in models.cards()["yeast-fast"]["text"]
