@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from support import TINY, WIDTHS
-
 from crmnet.studies.reproduce.profiles import DEMO, PROFILES, PUBLIC, Training
+from support import TINY, WIDTHS
 
 SIZES = [setting for setting in TINY if "=[" in setting or setting.split("=")[0] in (
     "transformer_blocks", "heads", "key_dim", "feed_forward")]  # fmt: skip

@@ -102,9 +102,11 @@ def _state(stamp: Stamp | None) -> str:
 def _section(place: Place, step: Step, stamp: Stamp | None) -> list[str]:
     parts = [command(step.commands(place))]
     if stamp is None:
-        rest = "This command runs it, with what it needs:"
         run = f"crmnet reproduce --profile {place.profile.name} --only {step.name}"
-        return [missing(step.title, rest), command(run), paragraph("The same as single commands:"), *parts]
+        return [
+            missing(step.title, "This command runs it, with what it needs:"), command(run),
+            paragraph("The same as single commands:"), *parts,
+        ]  # fmt: skip
     result = stamp.result
     if result.not_run:
         return [missing(step.title, result.not_run), *parts]
