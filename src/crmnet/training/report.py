@@ -89,14 +89,9 @@ def _title(metric: str) -> str:
 def _data_lines(record: RunRecord) -> list[str]:
     data = record.data
     names = ("name", "training_rows", "fingerprint", "validation", "validation_rows", "units")
-    data = {**data, "units": ", ".join(
-        f"{unit} in {medium}" for medium, unit in (data.get("units") or {}).items()
-    )}  # fmt: skip
-    lines = [
-        f"{name.replace('_', ' ')}: {data[name]}"
-        for name in names
-        if data.get(name) not in (None, "")
-    ]
+    units = [f"{unit} in {medium}" for medium, unit in (data.get("units") or {}).items()]
+    shown = {**data, "units": ", ".join(units) or None}
+    lines = [f"{n.replace('_', ' ')}: {shown[n]}" for n in names if shown.get(n) is not None]
     if "start" in data:
         lines.append(f"starts from: {data['start']}")
     return [f"outputs: {', '.join(record.media)}", *lines]
