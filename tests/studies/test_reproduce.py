@@ -94,6 +94,11 @@ def test_a_step_stands_after_what_it_needs():
         chosen_steps(DEMO, ["figure7"])
 
 
+def test_a_command_names_the_studys_own_network_by_its_folder():
+    commands = [line for p in plan(Place(Path("study"), DEMO), ["figure5"]) for line in p.commands]
+    assert any(line.startswith("crmnet explain runs/fine-tuned-complex ") for line in commands)
+
+
 def test_every_option_of_the_commands_exists(crmnet):
     seen = {}
     for profile in PROFILES.values():
