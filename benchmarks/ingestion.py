@@ -34,16 +34,16 @@ DISTINCT = 1_000_000
 
 
 def write_rows(path: Path, rows: int, seed: int = 0) -> None:
-    """Write text as in the training files, plain or gzip by suffix.
-
-    Above DISTINCT rows, their number is rounded up to a multiple of DISTINCT.
-    """
-    part = b"".join(f"{line}\n".encode() for line in simulated_lines(min(rows, DISTINCT), seed))
-    if path.suffix == ".gz":
-        part = gzip.compress(part, 6)
+    """Write text as in the training files, plain or gzip by suffix; DISTINCT rows are repeated."""
+    lines = [f"{line}\n".encode() for line in simulated_lines(min(rows, DISTINCT), seed)]
+    compressed = path.suffix == ".gz"
     with path.open("wb") as file:
-        for _ in range(-(-rows // DISTINCT)):
-            file.write(part)
+        for count, some in ((rows // len(lines), lines), (1, lines[: rows % len(lines)])):
+            part = b"".join(some)
+            if compressed and some:
+                part = gzip.compress(part, 6)
+            for _ in range(count):
+                file.write(part)
 
 
 def simulated_lines(n: int, seed: int) -> Iterator[str]:

@@ -163,7 +163,7 @@ def test_an_error_that_is_to_be_traced_is_a_failure():
 def test_a_profiler_writes_its_file(tmp_path):
     words = [sys.executable, "-m", "cProfile", "-o", "p", "-m", "crmnet", "--version"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "crmnet 0.1.0\n"
+    assert done.stdout == "crmnet 0.2.0\n"
     profile = pstats.Stats(str(tmp_path / "p"))
     assert any(name == "_print_version" for _, _, name in profile.stats)
 

@@ -43,7 +43,7 @@ def test_help_of_explain_names_all_motif_formats(crmnet):
 
 def test_version(crmnet):
     status, out, _ = crmnet("--version")
-    assert (status, out) == (0, "crmnet 0.1.0\n")
+    assert (status, out) == (0, "crmnet 0.2.0\n")
 
 
 def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):

@@ -84,7 +84,7 @@ def _answer(connection: socket.socket) -> None:
 
 
 def _run(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> int:
-    from smaller import smaller
+    import smaller
 
     from crmnet import cli
     from crmnet.process import flush_output
@@ -95,7 +95,7 @@ def _run(words: list[str], folder: str, environment: dict[str, str], streams: li
     os.environ.clear()
     os.environ.update(environment)
     remove_outputs(words)
-    sys.argv = ["crmnet", *smaller(words)]
+    sys.argv = ["crmnet", *smaller.smaller(words)]
     status = 0
     try:
         cli.main()
@@ -151,8 +151,10 @@ def remove_outputs(words: list[str]) -> None:
 
 if __name__ == "__main__":
     import public_data
+    import smaller
     from fault_drill.processes import import_all_modules
 
     import_all_modules()
+    smaller.shrink_profiles()
     public_data.point_cards_to(sys.argv[2])
     serve(sys.argv[1])

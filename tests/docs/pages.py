@@ -26,7 +26,6 @@ BLOCK = re.compile(r"(?:^<!-- ([^\n]*?) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTIL
 ALL = re.compile(r"^<!-- no block of this page is run: (.*?) -->$", re.MULTILINE)
 NEVER_RUN = {
     r"(pip install|make|git clone|\. \.venv)\b": "installs the package, or runs all checks",
-    r"crmnet (demo|reproduce(?!.*--dry-run))\b": "trains for minutes to hours",
     r"(docker|apptainer) ": "needs a container program",
     r"python (benchmarks/|-m pytest)": "needs a clone, and minutes to days",
 }

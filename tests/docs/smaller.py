@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
+from crmnet.studies.reproduce.profiles import DEMO, PROFILES, PUBLIC, Training
 from support import TINY, WIDTHS
 
 SIZES = [setting for setting in TINY if "=[" in setting or setting.split("=")[0] in (
@@ -15,6 +17,7 @@ CHANGES: dict[tuple[str, ...], Options] = {
     ("ablate",): {("--seeds",): "1", ("--resamples",): "100"},
     ("benchmark",): {("--steps",): "1", ("--warm-up",): "0"},
     ("data", "simulate"): {("-n", "--promoters"): "600"},
+    ("demo",): {("--promoters",): "600"},
     ("design",): {("-n", "--designs"): "2", ("--steps",): "2", ("--chains",): "3",
                   ("--oracle",): "yeast-fast", ("--rank-by",): "yeast-fast"},
     ("evolve", "trajectories"): {("--steps",): "2"},
@@ -34,11 +37,26 @@ def smaller(words: list[str]) -> list[str]:
     if words[0] == "serve":
         port = {("--port",): os.environ["DOCS_PORT"]}
         return _replaced([word for word in words if word != "--open"], port)
-    if words[0] == "ablate":
+    if words[0] in ("ablate", "demo") and not KEPT & set(words):
         return _with_settings(words, [*SIZES, *SHORT])
     if words[0] == "train" and not KEPT & set(words):
         return _with_settings(words, [*SHORT, *_widths(words)])
     return words
+
+
+def shrink_profiles() -> None:
+    """Make the profiles of ``crmnet reproduce`` small, in this process."""
+    short = Training("demo", (*TINY, "epochs=1", "even_media=false"))
+    PROFILES["demo"] = replace(
+        DEMO, simulated=300, simulated_random=120, simulated_native=240, pretrain=short,
+        finetune=short, ablation=short, seeds=(0,), zoo=(), network="crmnet-small",
+        batch_sizes=(2,), precisions=("fp32",), steps=1, discovery=40, figure5=60, logos=2,
+    )  # fmt: skip
+    PROFILES["public"] = replace(
+        PUBLIC,
+        training={"complex": (("drift-complex",),), "defined": (("drift-delta-defined",),)},
+        tests={name: (name,) for name in ("random-complex", "native-complex")},
+    )
 
 
 def _replaced(words: list[str], options: Options) -> list[str]:

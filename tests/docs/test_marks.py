@@ -55,7 +55,7 @@ def test_every_mark_is_known_and_gives_a_reason():
 
 def test_lines_that_never_run_are_known(tmp_path, monkeypatch):
     assert pages.why_not("crmnet reproduce --profile full --dry-run") is None
-    assert pages.why_not("crmnet reproduce --profile demo -o r") == "trains for minutes to hours"
+    assert pages.why_not("make test-page") == "installs the package, or runs all checks"
     assert pages.why_not("makes no difference") is None
     monkeypatch.setattr(pages, "ROOT", tmp_path)
     page = tmp_path / "page.md"
@@ -82,6 +82,15 @@ def test_long_commands_are_made_smaller(monkeypatch):
     monkeypatch.setenv("DOCS_PORT", "1234")
     assert smaller("serve --open --port 8080".split()) == ["serve", "--port", "1234"]
     assert smaller(["design", "--list-presets"]) == ["design", "--list-presets"]
+
+
+def test_the_small_profiles_run_all_steps(monkeypatch):
+    import smaller as module
+
+    monkeypatch.setattr(module, "PROFILES", {})
+    module.shrink_profiles()
+    assert module.PROFILES["demo"].simulated == 300
+    assert module.PROFILES["public"].explained == "yeast"
 
 
 def test_outputs_of_earlier_examples_are_removed(tmp_path, monkeypatch):

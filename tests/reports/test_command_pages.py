@@ -76,6 +76,8 @@ def test_the_page_of_explain(crmnet, small_run, rows, tmp_path):
     assert text.count("<img") == 3
     assert text.count(NUMBERS_BEHIND) == 1
     assert "3 of 60 promoters" in text
+    assert "The 5 bases of each promoter that matter most" in text
+    assert "agreement: 1 if the attributions" in text
     run(crmnet, "explain", small_run, rows, *words, "--format", "pdf", "-o", tmp_path / "pdf")
     assert "<img" not in (tmp_path / "pdf" / "report.html").read_text()
 
@@ -86,6 +88,8 @@ def test_the_page_of_train(crmnet, assay, tmp_path):
     text = check_page(tmp_path / "run" / "report.html", ["train"])
     assert '<td>train.epochs</td><td class="number">1</td>' in text
     assert f"fingerprint: {assay.fingerprint}" in text
+    assert "Pearson r in complex" in text and "val_r" not in text.split("<table")[0]
+    assert "sorting bin in complex" in text
     assert text.count(NUMBERS_BEHIND) == 1
 
 

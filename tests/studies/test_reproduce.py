@@ -94,6 +94,11 @@ def test_a_step_stands_after_what_it_needs():
         chosen_steps(DEMO, ["figure7"])
 
 
+def test_a_command_names_the_studys_own_network_by_its_folder():
+    commands = [line for p in plan(Place(Path("study"), DEMO), ["figure5"]) for line in p.commands]
+    assert any(line.startswith("crmnet explain runs/fine-tuned-complex ") for line in commands)
+
+
 def test_every_option_of_the_commands_exists(crmnet):
     seen = {}
     for profile in PROFILES.values():
@@ -122,16 +127,25 @@ def test_the_papers_numbers():
     ("number", "text"),
     [
         (Number("r", 0.95, 0.94, 0.96, 10, 0.955), "lower than in the paper; the paper's value is"),
-        (Number("r", 0.90, 0.89, 0.91, 10, 0.955), "0.055 lower than in the paper, more than our"),
+        (Number("r", 0.90, 0.89, 0.91, 10, 0.955), "0.055 lower than in the paper; the"),
         (Number("r", 0.99, None, None, 10, 0.955), "0.035 higher than in the paper; no interval"),
         (Number("r", 0.955, 0.9, 0.96, 10, 0.955), "Equal to the paper's"),
-        (Number("rows", 50, n=50, paper=200, digits=0), "0.25 times the paper's."),
-        (Number("r", 0.9), "No number of the paper"),
+        (Number("rows", 50, n=50, paper=200, digits=0), "25 % of the paper's."),
+        (Number("r", 0.9), "The paper gives no number."),
         (Number("r", None, paper=0.9), "not defined"),
+        (Number("rows", 500, n=500, paper=200, digits=0), "2.5 times the paper's."),
+        (Number("share", 1.0, n=9, paper=0.96, note="Above 0.96."), "Above 0.96."),
     ],
 )
 def test_a_sentence_says_how_a_number_differs(number, text):
     assert text in number.sentence()
+
+
+def test_simulated_rows_are_not_compared_with_the_papers():
+    simulated = Number("r", 0.90, 0.89, 0.91, 10, 0.955).sentence(simulated=True)
+    assert "no meaning" in simulated
+    assert "12 %" in Number("rows", 12, n=12, paper=100, digits=0).sentence(simulated=True)
+    assert "higher" in Number("seconds", 0.5, paper=0.4).sentence(simulated=True)
 
 
 def test_a_number_keeps_what_is_finite():

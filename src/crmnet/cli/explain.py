@@ -215,7 +215,8 @@ def explain(
         about = [
             f"model {model}, {media_phrase(predictor, *media)}; method {method}",
             f"attributions and effects in {unit_of(predictor, *media) or 'the unit of expression'}",
-            f"{min(first, total):,} of {total:,} promoters of {file}",
+            f"{min(first, total):,} of {total:,} promoters of "
+            f"{'standard input' if str(file) == '-' else file}",
         ]
         write_explanation_page(output, about, command_line())
     if attribution.delta is not None:

@@ -95,6 +95,8 @@ def _print_plan(place: Place, only: list[str]) -> None:
 def _time(minutes: float) -> str:
     if minutes < 1:
         return "less than a minute"
+    if minutes < 1.5:
+        return "1 minute"
     return f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
 
 

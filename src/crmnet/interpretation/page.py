@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from crmnet.files import PathLike, outputs_in
-from crmnet.reports.page import bullets, paragraph, picture, table, write_page
+from crmnet.reports.page import bullets, folded, paragraph, picture, table, write_page
 from crmnet.reports.tables import first_rows
 
 REPORT = "report.html"
 SHOWN_ROWS = 200
 """Largest number of rows of a table on the page."""
+READ_BASES = 10_000
+"""Largest number of bases of attributions.tsv that the page reads."""
+STRONGEST = 5
+"""Bases of each promoter that the table behind the logos shows."""
+MEANINGS = (
+    "q: share of false sites among all that are at least as good; p: of one position",
+    "effect: what the prediction loses if all bases of the site are replaced by others",
+    "agreement: 1 if the attributions have the pattern of the motif, 0 if they have none of it",
+    "beyond: share of stretches of this width whose sum of attributions is closer to zero",
+    "a name with ? is a guess: several factors have such motifs",
+)
 PICTURES = (
     ("figure5", "Figure 5 of the paper",
      "A–E: for each motif, the promoter with its most salient site. F: mean saliency at the sites, "
@@ -47,15 +59,16 @@ def write_explanation_page(
                 "sites in the table below.",
             )
             for number, path in enumerate(logos, 1)
-        ],
+        ] + [_strongest_bases(folder)],
         "Sites of known factors": [
             paragraph(
                 f"At most {SHOWN_ROWS} rows of sites.tsv. Positions count from 1 on the sequences "
                 "as given."
             ),
             table(sites),
+            bullets(MEANINGS),
         ],
-    }
+    }  # fmt: skip
     for name, heading, caption in PICTURES:
         if (folder / f"{name}.tsv").is_file():
             sections[heading] = _with_table(folder, name, caption)
@@ -65,6 +78,17 @@ def write_explanation_page(
              "sites.tsv: each site, with its effect"))
     ]  # fmt: skip
     write_page(folder / REPORT, "Explanations", sections, made_by=made_by)
+
+
+def _strongest_bases(folder: Path) -> str:
+    """Folded table of the bases with the largest attributions, the numbers behind the logos."""
+    rows = first_rows(folder / "attributions.tsv", READ_BASES)
+    kept: list[tuple[str, ...]] = []
+    for _, group in itertools.groupby(zip(*rows.values(), strict=True), lambda row: row[0]):
+        ranked = sorted(group, key=lambda row: -abs(float(row[-1])))
+        kept += [(*row[:-1], f"{float(row[-1]):.3f}") for row in ranked[:STRONGEST]]
+    columns = {name: [row[i] for row in kept[:SHOWN_ROWS]] for i, name in enumerate(rows)}
+    return folded(f"The {STRONGEST} bases of each promoter that matter most", [table(columns)])
 
 
 def _with_table(folder: Path, name: str, caption: str) -> list[str]:

@@ -8,6 +8,7 @@ their sites, and the simulated cell (:mod:`crmnet.simulation.cell`) contains 20 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import cache
 
 import numpy as np
@@ -23,9 +24,9 @@ def yeast_motifs() -> tuple[Motif, ...]:
     """All yeast matrices of JASPAR CORE, ordered by id; names are in upper case."""
     from pyjaspar import jaspardb
 
-    records = jaspardb(release=RELEASE).fetch_motifs(
-        collection="CORE", tax_group="fungi", species=[YEAST_TAXON]
-    )
+    database = jaspardb(release=RELEASE)
+    with closing(database.conn):  # Python 3.13 warns of open connections
+        records = database.fetch_motifs(collection="CORE", tax_group="fungi", species=[YEAST_TAXON])
     motifs = [
         Motif(m.name.upper(), m.matrix_id, np.array([m.counts[b] for b in "ACGT"], dtype=float))
         for m in records

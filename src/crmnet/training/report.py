@@ -68,7 +68,7 @@ def _result_lines(record: RunRecord) -> list[str]:
     if record.best is None:
         return ["no epoch has ended"]
     rows = record.data.get("validation_rows", 0)
-    values = ", ".join(f"{name} {value:.4f}" for name, value in record.best.metrics.items())
+    values = ", ".join(f"{_title(name)} {value:.4f}" for name, value in record.best.metrics.items())
     return [
         f"kept: epoch {record.best.epoch}, the best by R² on {rows:,} validation rows",
         f"on these rows: {values}",
@@ -77,10 +77,21 @@ def _result_lines(record: RunRecord) -> list[str]:
     ]
 
 
+def _title(metric: str) -> str:
+    """Name of a value of the history for reading: ``val_r_complex`` is r, complex."""
+    if metric == "loss":
+        return "loss of the training rows"
+    name, _, medium = metric.removeprefix("val_").partition("_")
+    title = {"r": "Pearson r", "r2": "R²"}.get(name, name)
+    return f"{title} in {medium}" if medium else title
+
+
 def _data_lines(record: RunRecord) -> list[str]:
     data = record.data
     names = ("name", "training_rows", "fingerprint", "validation", "validation_rows", "units")
-    lines = [f"{name.replace('_', ' ')}: {data[name]}" for name in names if name in data]
+    units = [f"{unit} in {medium}" for medium, unit in (data.get("units") or {}).items()]
+    shown = {**data, "units": ", ".join(units) or None}
+    lines = [f"{n.replace('_', ' ')}: {shown[n]}" for n in names if shown.get(n) is not None]
     if "start" in data:
         lines.append(f"starts from: {data['start']}")
     return [f"outputs: {', '.join(record.media)}", *lines]

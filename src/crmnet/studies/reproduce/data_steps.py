@@ -269,7 +269,8 @@ def draw_lengths(place: Place) -> StepResult:
     usual = {name: _usual(counts) for name, counts in found.items()}
     numbers = [
         Number(f"share of 110 ± 2 bases, {name}", share, n=sum(found[name].values()),
-               paper=USUAL_LENGTHS if name.startswith("train") else None)
+               paper=USUAL_LENGTHS if name.startswith("train") else None,
+               note="Above 0.96, as in the paper." if share > USUAL_LENGTHS else "")
         for name, share in usual.items()
     ]  # fmt: skip
     values: dict[str, list[Any]] = {
@@ -280,7 +281,7 @@ def draw_lengths(place: Place) -> StepResult:
         "longest": [max(counts) for counts in found.values()],
     }
     picture = Picture(place.relative(path), "Lengths of the constructs, adapters included.", values)
-    about = "The paper gives the share as more than 0.96, over its training rows."
+    about = "The paper says that more than 0.96 of its training rows have 110 ± 2 bases."
     return StepResult(sentences=[about], numbers=numbers, pictures=[picture])
 
 

@@ -12,6 +12,7 @@ from crmnet.reports.page import (
     missing,
     paragraph,
     picture,
+    subheading,
     table,
     write_page,
 )
@@ -35,7 +36,7 @@ def write_report(place: Place, stamps: Mapping[str, Stamp], made_by: str | None 
     """Write ``report.html`` from the stamps of the steps that are done."""
     sections: dict[str, list[str]] = {
         "": _introduction(place),
-        "Summary": _summary(stamps),
+        "Summary": _summary(place, stamps),
         "What was run": [_overview(stamps)],
     }
     for step in STEPS:
@@ -60,7 +61,7 @@ def _introduction(place: Place) -> list[str]:
     ]
 
 
-def _summary(stamps: Mapping[str, Stamp]) -> list[str]:
+def _summary(place: Place, stamps: Mapping[str, Stamp]) -> list[str]:
     """Accuracy on the four test sets, and of the authors' weights."""
     numbers: list[tuple[str, Number]] = []
     for step, names in HEADLINES.items():
@@ -71,7 +72,8 @@ def _summary(stamps: Mapping[str, Stamp]) -> list[str]:
                 numbers.append((origin, number))
     if not numbers:
         return [paragraph(f"Accuracy on the test sets: {NOT_RUN} yet.")]
-    columns = {"network": [origin for origin, _ in numbers], **_columns([n for _, n in numbers])}
+    shown_numbers = _columns([n for _, n in numbers], place.profile.simulated > 0)
+    columns = {"network": [origin for origin, _ in numbers], **shown_numbers}
     return [table(columns, caption="Accuracy on the test sets")]
 
 
@@ -100,8 +102,11 @@ def _state(stamp: Stamp | None) -> str:
 def _section(place: Place, step: Step, stamp: Stamp | None) -> list[str]:
     parts = [command(step.commands(place))]
     if stamp is None:
-        rest = f"crmnet reproduce --profile {place.profile.name} --only {step.name} runs it."
-        return [missing(step.title, rest), *parts]
+        run = f"crmnet reproduce --profile {place.profile.name} --only {step.name}"
+        return [
+            missing(step.title, "This command runs it, with what it needs:"), command(run),
+            paragraph("The same as single commands:"), *parts,
+        ]  # fmt: skip
     result = stamp.result
     if result.not_run:
         return [missing(step.title, result.not_run), *parts]
@@ -117,17 +122,18 @@ def _result(place: Place, result: StepResult) -> Iterable[str]:
             yield picture(path, shown.caption, values=shown.values)
     yield from (table(t.columns, caption=t.caption) for t in result.tables)
     if result.numbers:
-        yield table(_columns(result.numbers), caption="Numbers, beside those of the paper")
+        numbers = _columns(result.numbers, place.profile.simulated > 0)
+        yield table(numbers, caption="Numbers, beside those of the paper")
 
 
-def _columns(numbers: Iterable[Number]) -> dict[str, list[str]]:
+def _columns(numbers: Iterable[Number], simulated: bool) -> dict[str, list[str]]:
     numbers = list(numbers)
     return {
         "number": [n.name for n in numbers],
         "here": [shown(n) for n in numbers],
         "N": [f"{n.n:,}" if n.n is not None else "" for n in numbers],
         "paper": [_paper(n) for n in numbers],
-        "difference": [n.sentence() for n in numbers],
+        "difference": [n.sentence(simulated) for n in numbers],
     }
 
 
@@ -163,7 +169,8 @@ def _conditions(place: Place, stamps: Mapping[str, Stamp]) -> list[str]:
         f"ablation: {', '.join(map(str, p.seeds))}",
         "bootstrap: 0",
     ]
-    parts = [bullets(about or [NOT_RUN]), bullets(["Seeds", *filter(None, seeds)])]
+    parts = [subheading("Machine and versions"), bullets(about or [NOT_RUN]),
+             subheading("Seeds"), bullets(filter(None, seeds))]  # fmt: skip
     if fingerprints:
         columns: dict[str, Any] = {
             "data set": list(fingerprints), "SHA-256 of its rows": list(fingerprints.values())

@@ -19,7 +19,7 @@ from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.files import PathLike, make_folder
 from crmnet.prediction.predictor import Predictor
 from crmnet.studies.reproduce.paper import TEST_SETS
-from crmnet.studies.reproduce.profiles import Profile
+from crmnet.studies.reproduce.profiles import OWN, Profile
 from crmnet.studies.reproduce.results import NotRun
 
 
@@ -83,4 +83,4 @@ class Place:
     def model_path(self, model: str) -> str:
         """A model as a command names it."""
         own = self.run(model)
-        return self.relative(own) if own.is_dir() else model
+        return self.relative(own) if model == OWN or own.is_dir() else model

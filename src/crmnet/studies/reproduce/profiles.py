@@ -134,7 +134,7 @@ DEMO = Profile(
     finetune=Training("demo", (*_SHORT, "learning_rate=0.001")),
     ablation=Training("demo", _SHORT),
     seeds=(0, 1),
-    zoo=("danq", "deepatt", "basenji"),
+    zoo=("danq", "deepatt"),
     zoo_training=Training("common", ("epochs=3", "warmup_epochs=1", "learning_rate=0.003")),
     batch_sizes=(16,),
     steps=2,
@@ -143,7 +143,7 @@ DEMO = Profile(
     costs={
         "data": Cost(0.3, 12), "lengths": Cost(0.1), "pre-training": Cost(2, 20),
         "fine-tuning-complex": Cost(0.6, 20), "fine-tuning-defined": Cost(0.6, 20),
-        "figure2": Cost(0.2), "supplementary-figure1": Cost(0.2), "figure3": Cost(1.5, 60),
+        "figure2": Cost(0.2), "supplementary-figure1": Cost(0.2), "figure3": Cost(2, 60),
         "supplementary-tables": Cost(0), "figure4": Cost(6, 180), "table1": Cost(1),
         "figure5": Cost(1, 2), "supplementary-figure2": Cost(0.3, 3), "published-weights": Cost(0),
     },

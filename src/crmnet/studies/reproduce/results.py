@@ -30,6 +30,8 @@ class Number:
     paper: float | None = None
     paper_n: int | None = None
     digits: int = 3
+    note: str = ""
+    """Sentence about the difference, in place of the usual one."""
 
     @classmethod
     def of(cls, name: str, estimate: Mapping[str, float | None], **more: Any) -> Number:
@@ -40,23 +42,37 @@ class Number:
         }
         return cls(name, **values, **more)
 
-    def sentence(self) -> str:
-        """How the number differs from the paper's, in plain words."""
+    def sentence(self, simulated: bool = False) -> str:
+        """How the number differs from the paper's, in plain words.
+
+        Args:
+            simulated: Whether its rows are simulated, so that only counts can be compared.
+        """
         if self.value is None:
             return "It is not defined here."
         if self.paper is None:
-            return "No number of the paper to compare with."
+            return "The paper gives no number."
         gap = self.value - self.paper
+        if self.digits == 0 and gap:
+            return self._ratio(self.value / self.paper)
+        if simulated and self.n is not None:
+            return "Simulated promoters: the difference from the paper has no meaning."
+        if self.note:
+            return self.note
         if abs(gap) < 0.5 * 10**-self.digits:
             return "Equal to the paper's, as far as it is printed."
-        if self.digits == 0:
-            return f"{self.value / self.paper:,.3g} times the paper's."
         size = f"{abs(gap):,.{self.digits}f} {'higher' if gap > 0 else 'lower'} than in the paper"
         if self.low is None or self.high is None:
             return f"{size}; no interval."
         if self.low <= self.paper <= self.high:
             return f"{size}; the paper's value is inside our interval."
-        return f"{size}, more than our interval allows."
+        return f"{size}; the paper's value is outside our interval."
+
+    @staticmethod
+    def _ratio(ratio: float) -> str:
+        if ratio >= 1:
+            return f"{ratio:,.3g} times the paper's."
+        return f"{100 * ratio:.2g} % of the paper's."
 
 
 @dataclass(frozen=True)
