@@ -15,7 +15,7 @@ import numpy as np
 
 from crmnet.design.constraints import Constraint, Flanks, GcRange, MaxEdits, MaxRun
 from crmnet.design.designs import Designs
-from crmnet.design.judge import JUDGE, ORACLE, RANKER, Panel, choose_panel, open_scorer
+from crmnet.design.judge import JUDGE, ORACLE, RANKER, Panel, choose_panel
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, KeepSite, enzyme_pattern, find_pattern
 from crmnet.design.presets import preset
@@ -30,6 +30,7 @@ from crmnet.reports.tables import table_text
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 from crmnet.serve.answers import number
 from crmnet.serve.pipe import Pipe
+from crmnet.serve.threads import THREADS, SharedPredictor
 
 log = logging.getLogger("crmnet")
 
@@ -85,14 +86,15 @@ class Designer:
     def panel(self, asked: Mapping[str, Any], objective: Objective) -> Panel:
         """The models of a job."""
         roles = {"oracle": ORACLE, "judge": JUDGE, "ranker": RANKER}
-        chosen = [self.scorer(asked[role] or name, role) for role, name in roles.items()]
+        chosen = [self.scorer(asked[role] or name) for role, name in roles.items()]
         return choose_panel(chosen[0], chosen[1], chosen[2], objective.media)
 
-    def scorer(self, name: str, role: str) -> Scorer:
+    def scorer(self, name: str) -> Scorer:
         """A model, which is opened once."""
         if name not in self.scorers:
             path = self.settings["paths"].get(name, name)
-            self.scorers[name] = open_scorer(path, role, device=self.settings["device"])
+            predictor = SharedPredictor.load(path, device=self.settings["device"])
+            self.scorers[name] = Scorer.of(predictor, str(predictor.name))
         return self.scorers[name]
 
     def reporter(self, job: str, problem: Problem, end: float) -> Callable[[Progress], None]:
@@ -199,6 +201,7 @@ def _expression(designs: Designs, row: int) -> dict[str, Any]:
 def main() -> None:
     """Run the jobs of the server that started this process."""
     start_fast()
+    THREADS.start()
     pipe = Pipe()
     Designer(pipe, pipe.receive()).run()
 
