@@ -10,8 +10,8 @@ from crmnet.design.mutate import mutate, saturate
 from crmnet.interpretation.attribute import attribute
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.scan import ScanOptions, find_sites
-from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 from crmnet.serve.answers import BadRequest, predicted, prediction_table
 from crmnet.serve.examples import EXAMPLES
 from serving import HIS3, TDH3

@@ -202,49 +202,6 @@ def test_a_slow_body_is_given_up(live):
     assert 1 < time.monotonic() - begin < 10
 
 
-def test_slow_headers_are_given_up():
-    from crmnet.serve.connections import timed
-    from crmnet.serve.limits import Limits
-
-    class Transport:
-        aborted = False
-
-        def abort(self):
-            self.aborted = True
-
-        def get_extra_info(self, name):
-            return None
-
-        def set_write_buffer_limits(self, **limits):
-            pass
-
-    import asyncio
-
-    import uvicorn
-    from uvicorn.server import ServerState
-
-    async def test():
-        limits = Limits(header_seconds=0.05, reading_seconds=0.05)
-        config = uvicorn.Config(lambda: None, http=timed(limits), ws="none", lifespan="off")
-        for slow in ("headers", "reading"):
-            protocol = timed(limits)(config, ServerState(), {})
-            transport = Transport()
-            protocol.connection_made(transport)
-            if slow == "headers":
-                protocol.data_received(b"GET / HT")
-            else:
-                protocol.timer.cancel()
-                protocol.pause_writing()
-                protocol.resume_writing()
-                await asyncio.sleep(0.1)
-                assert not transport.aborted
-                protocol.pause_writing()
-            await asyncio.sleep(0.15)
-            assert transport.aborted
-
-    asyncio.run(test())
-
-
 def test_200_clients_at_a_time_get_their_answers(live):
     texts = [HIS3[:k] + "ACGT"[k % 4] + HIS3[k + 1 :] for k in range(80)]
     expected = {row["insert"]: row["expression"]["complex"]["value"]

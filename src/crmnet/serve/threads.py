@@ -9,6 +9,7 @@ mutations took minutes instead of seconds. Threads that share rows wait once, at
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -61,5 +62,5 @@ class SharedPredictor(Predictor):
                 raise NotFiniteError(part[0] + error.row) from error
 
         cuts = np.linspace(0, len(rows), parts + 1).astype(int).tolist()
-        shares = [(first, rows[first:end]) for first, end in zip(cuts, cuts[1:], strict=False)]
+        shares = [(first, rows[first:end]) for first, end in pairwise(cuts)]
         return np.concatenate(list(pool.map(predict, shares)))

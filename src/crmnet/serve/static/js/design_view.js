@@ -41,8 +41,10 @@ export function designCard(job, asked, open) {
   const media = designs.length ? Object.keys(designs[0].expression) : [];
   const title = job.state === "stopped" ? `Stopped: ${count(designs.length, "design")} so far` : count(designs.length, "design");
   if (!designs.length) {
-    return html("section", { class: "card" }, html("h3", {}, "No design"),
-      html("p", {}, "The search found no promoter that keeps all rules. Loosen a rule or allow more changes."));
+    const text = asked.start.kind === "sequence"
+      ? "No change within these rules improves your promoter. Allow more changed bases or loosen a rule."
+      : "The search found no promoter that keeps all rules. Loosen a rule.";
+    return html("section", { class: "card" }, html("h3", {}, "No design"), html("p", {}, text), report(summary));
   }
   const files = `/api/v1/jobs/${encodeURIComponent(job.job)}`;
   return html("section", { class: "card", "aria-label": "Designs", id: "designs" },
@@ -54,8 +56,12 @@ export function designCard(job, asked, open) {
       html("a", { href: `${files}/designs.fasta`, download: "designs.fasta" }, "Sequences (FASTA)")),
     html("p", { class: "hint" }, "The order sheet holds each complete oligo, with the adapters of the assay."),
     history(job.progress.history),
-    summary?.length ? html("details", {}, html("summary", {}, "What the search reports"), html("ul", {}, summary.map((line) => html("li", {}, line)))) : null);
+    report(summary));
 }
+
+const report = (lines) => (lines?.length
+  ? html("details", {}, html("summary", {}, "What the search reports"), html("ul", {}, lines.map((line) => html("li", {}, line))))
+  : null);
 
 function verdict(designs, asked) {
   const [best] = designs;
