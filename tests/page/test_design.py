@@ -65,8 +65,10 @@ def test_a_promoter_that_cannot_be_improved_is_explained(visit):
     state = {"job": "x", "state": "done", "progress": progress, "result": result, "error": None}
     page.route("**/api/v1/design", lambda route: route.fulfill(json=state, status=202))
     event = f"event: done\ndata: {json.dumps(state)}\n\n"
-    page.route("**/api/v1/jobs/x/events",
-               lambda route: route.fulfill(body=event, content_type="text/event-stream"))  # fmt: skip
+    page.route(
+        "**/api/v1/jobs/x/events",
+        lambda route: route.fulfill(body=event, content_type="text/event-stream"),
+    )
     fill_form(page, 1)
     page.get_by_role("button", name="Design", exact=True).click()
     expect(page.get_by_text("No change within these rules improves your promoter.")).to_be_visible()
