@@ -88,6 +88,13 @@ def test_tables_on_request(live):
     body = {"sequence": TDH3, "changes": ["35T>G", "12_14del"]}
     head, *rows = live.post("mutate", body, headers=headers).text.splitlines()
     assert head.startswith("id\tvariant\tcontext\t") and len(rows) == 2
+    heads = {"saturate": "variant\tposition\tfrom\tto\tdelta_complex\t",
+             "attribute": "position\tbase\tattribution_complex\t",
+             "scan": "name\tmatrix_id\tstart\tend\tstrand\t"}  # fmt: skip
+    for path, head in heads.items():
+        response = live.post(path, {"sequence": TDH3}, headers=headers)
+        assert response.headers["content-type"].startswith("text/tab-separated-values")
+        assert response.text.startswith(head)
 
 
 def test_the_page_and_the_page_of_the_api(live):
