@@ -1,5 +1,7 @@
 """The Promoter tab as a person uses it."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -257,6 +259,22 @@ def test_sites_show_their_details_on_focus(visit):
     assert text == site.get_attribute("aria-label")
     for word in ("bases", "strand, score", "contributes"):
         assert word in text
+
+
+def test_a_phone_shows_the_base_that_matters_most(visit):
+    page = visit("phone")
+    show_promoter(page, f">TDH3\n{TDH3}")
+    text = page.get_by_label("Base by base").locator(".lead").first.inner_text()
+    position = int(re.search(r"base (\d+) ", text)[1])
+    assert position > 20  # beyond what a phone shows of the start
+    box = cell(page, position, "A").bounding_box()
+    assert 0 < box["x"] < 375 - box["width"]
+    scrolled = page.locator(".scroll").evaluate("figure => figure.scrollLeft")
+    page.get_by_label("or type a mutation").fill("1G>A")
+    page.get_by_role("button", name="Introduce").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    settled(page)
+    assert page.locator(".scroll").evaluate("figure => figure.scrollLeft") == scrolled
 
 
 def test_requests_for_an_earlier_sequence_are_dropped(visit):

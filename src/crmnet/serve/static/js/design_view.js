@@ -90,7 +90,7 @@ function designTable(designs, media, asked, open) {
   const others = media.filter((name) => name !== first);
   const remarks = designs.some((one) => one.flags.length);
   const value = (one, name) => html("td", { class: "number" }, number(one.expression[name].value));
-  const head = ["", "design", first, "judge", "gap", fromStart && "changes", "rules", ...others, remarks && "remarks", "sequence"].filter((name) => name !== false);
+  const head = ["", "design", first, "judge", "gap", fromStart && "changes", ...others, remarks && "remarks", "sequence"].filter((name) => name !== false);
   const row = (one) => html("tr", {},
     html("td", {}, html("button", { type: "button", onclick: () => open(one), "aria-label": `Open ${one.id} in the Promoter tab` }, "Open")),
     html("th", { scope: "row" }, one.id),
@@ -98,7 +98,6 @@ function designTable(designs, media, asked, open) {
     html("td", { class: "number" }, number(Object.values(one.judge)[0])),
     html("td", { class: "number" }, one.gap === null ? "–" : signed(one.gap)),
     fromStart && html("td", {}, editList(one)),
-    html("td", {}, one.constraints_met ? "kept" : "broken"),
     others.map((name) => value(one, name)),
     remarks && html("td", {}, one.flags.join("; ") || "–"),
     html("td", { class: "mono" }, one.sequence));
@@ -107,7 +106,7 @@ function designTable(designs, media, asked, open) {
       html("caption", { class: "hidden-text" }, "Designs, the best first"),
       html("thead", {}, html("tr", {}, head.map((name) => html("th", { scope: "col" }, name || html("span", { class: "hidden-text" }, "open"))))),
       html("tbody", {}, designs.map(row)))),
-    html("p", { class: "hint" }, "Judge: expression by the second model. Gap: how much higher the model of the search rates the design than the judge does; a large gap asks for care."));
+    html("p", { class: "hint" }, "All designs keep the rules. Judge: expression by the second model. Gap: how much higher the model of the search rates the design than the judge does; a large gap asks for care."));
 }
 
 function history(values) {
