@@ -36,7 +36,7 @@ def test_three_edits_and_into_the_first_tab(visit, tmp_path, size, colours):
         use_the_fast_model(page)
     fill_form(page, 3)
     page.get_by_role("button", name="Design", exact=True).click()
-    expect(page.get_by_role("heading", name="2 designs")).to_be_visible(timeout=240_000)
+    expect(page.get_by_role("heading", name="2 designs")).to_be_visible(timeout=600_000)
     order = save(page, "Download the order sheet", tmp_path).read_text()
     assert order.count("TGCATTTTTTTCACATC") == 2
     page.get_by_role("button", name="Open", exact=False).first.click()
