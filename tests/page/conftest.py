@@ -21,7 +21,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 375, "height": 800}}
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds to wait for what a page shows; a busy machine is slow."""
 
 
