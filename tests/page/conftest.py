@@ -47,7 +47,9 @@ def server(tmp_path_factory):
 def browser():
     """Chromium, with an empty profile for each context."""
     with sync_playwright() as playwright:
-        with playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as chromium:
+        with playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE
+        ) as chromium:
             yield chromium
 
 
