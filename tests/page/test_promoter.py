@@ -100,7 +100,9 @@ def test_a_link_is_copied(visit):
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Link copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == page.url
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
+    )
     page.get_by_role("button", name="Copy sequence").click()
     field = page.get_by_label("Copy this text")
     assert field.input_value() == TDH3[:59] + "C" + TDH3[60:]
