@@ -148,14 +148,14 @@ async def memory_under_load(port: int, process: int, seconds: float) -> dict[str
 
 def measure(model: str, seconds: float, minutes: float) -> dict[str, Any]:
     """All parts for one model."""
+    with server(model, "--batch-size", "1") as (port, _):
+        asyncio.run(load(port, 1, min(seconds, 2)))  # first use of everything
+        single = asyncio.run(load(port, TWICE, seconds))
     with server(model) as (port, process):
-        asyncio.run(load(port, TWICE, min(seconds, 2)))  # first use of everything
+        asyncio.run(load(port, TWICE, min(seconds, 2)))
         rows = [asyncio.run(load(port, clients, seconds)) for clients in CLIENTS]
         view = asyncio.run(full_view(port, 5))
         long = asyncio.run(memory_under_load(port, process, 60 * minutes))
-    with server(model, "--batch-size", "1") as (port, _):
-        asyncio.run(load(port, 1, min(seconds, 2)))
-        single = asyncio.run(load(port, TWICE, seconds))
     batched = next(row for row in rows if row["clients"] == TWICE)
     gain = batched["per_second"] / single["per_second"]
     return {"load": rows, "one_by_one": single, "gain": gain, "full_view_seconds": view,

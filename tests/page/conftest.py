@@ -21,7 +21,7 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 375, "height": 800}}
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds to wait for what a page shows; a busy machine is slow."""
 
 
@@ -47,7 +47,9 @@ def server(tmp_path_factory):
 def browser():
     """Chromium, with an empty profile for each context."""
     with sync_playwright() as playwright:
-        with playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as chromium:
+        with playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE
+        ) as chromium:
             yield chromium
 
 

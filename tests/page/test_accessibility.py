@@ -8,6 +8,8 @@ from page.steps import promoters, settled, show_promoter
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 TDH3 = "GCTGAAAAAAAAGGTTGAAACCAGTTCCCTGAAATTATTCCCCTACTTGACTAATAAGTATATAAAGACGGTAGGTATTG"
+WIDTHS = (320, 600, 768, 1024, 1920)
+"""A small phone, tablets, a small and a large screen or projector."""
 
 
 def violations(page):
@@ -67,6 +69,11 @@ def test_no_violation_and_nothing_too_wide(page, show):
     show(page)
     assert violations(page) == []
     assert wide(page) <= 0
+    height = page.viewport_size["height"]
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(100)  # figures are drawn again
+        assert wide(page) <= 0, width
 
 
 def test_the_theme_button_changes_the_colours_and_is_kept(visit):

@@ -1,5 +1,7 @@
 """The Promoter tab as a person uses it."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -47,6 +49,73 @@ def test_paste_mutate_undo_and_share(page, visit):
     other.wait_for_selector(".logo")
     expect(other.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
     assert value(other) == edited
+
+
+def test_a_file_that_is_dropped_is_read(visit):
+    page = visit()
+    data = page.evaluate_handle(
+        """text => {
+          const data = new DataTransfer();
+          data.items.add(new File([text], "two.fasta", {type: "text/plain"}));
+          return data;
+        }""",
+        FASTA,
+    )
+    box = page.get_by_label("Paste your promoters")
+    box.dispatch_event("dragover", {"dataTransfer": data})
+    box.dispatch_event("drop", {"dataTransfer": data})
+    expect(page.get_by_role("heading", name="2 promoters")).to_be_visible()
+    assert box.input_value() == FASTA
+
+
+def test_text_that_is_dropped_is_read(visit):
+    page = visit()
+    script = "t => { const d = new DataTransfer(); d.setData('text/plain', t); return d; }"
+    data = page.evaluate_handle(script, f">dropped\n{TDH3}")
+    page.get_by_label("Paste your promoters").dispatch_event("drop", {"dataTransfer": data})
+    expect(page.get_by_role("heading", name="dropped", exact=True)).to_be_visible()
+
+
+def test_keys_undo_and_redo_except_in_a_text_field(visit):
+    page = visit(fragment=f"#id=TDH3&sequence={TDH3}&edits=60A%3EC.1G%3EA")
+    page.wait_for_selector(".logo")
+    headings = ["TDH3", "TDH3 with 1 edit", "TDH3 with 2 edits"]
+
+    def shows(edits):
+        expect(page.get_by_role("heading", name=headings[edits], exact=True)).to_be_visible()
+
+    shows(2)
+    for keys, edits in [("Control+z", 1), ("Control+z", 0), ("Control+y", 1),
+                        ("Control+Shift+z", 2)]:  # fmt: skip
+        page.locator("body").press(keys)
+        shows(edits)
+    page.get_by_label("or type a mutation").press("Control+z")
+    settled(page)
+    shows(2)
+
+
+def test_a_link_is_copied(visit):
+    page = visit(fragment=f"#id=TDH3&sequence={TDH3}&edits=60A%3EC")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    page.evaluate(
+        "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
+    )
+    page.get_by_role("button", name="Copy sequence").click()
+    field = page.get_by_label("Copy this text")
+    assert field.input_value() == TDH3[:59] + "C" + TDH3[60:]
+
+
+def test_the_examples_are_shown(visit):
+    page = visit()
+    for name in ("ADH1", "REB1", "GAL1"):
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+        page.wait_for_selector(".logo")
+    page.get_by_role("button", name="Random").click()
+    expect(page.get_by_role("heading", name="random_")).to_be_visible()
 
 
 def test_the_numbers_are_those_of_the_api(visit):
@@ -192,6 +261,22 @@ def test_sites_show_their_details_on_focus(visit):
     assert text == site.get_attribute("aria-label")
     for word in ("bases", "strand, score", "contributes"):
         assert word in text
+
+
+def test_a_phone_shows_the_base_that_matters_most(visit):
+    page = visit("phone")
+    show_promoter(page, f">TDH3\n{TDH3}")
+    text = page.get_by_label("Base by base").locator(".lead").first.inner_text()
+    position = int(re.search(r"base (\d+) ", text)[1])
+    assert position > 20  # beyond what a phone shows of the start
+    box = cell(page, position, "A").bounding_box()
+    assert 0 < box["x"] < 375 - box["width"]
+    scrolled = page.locator(".scroll").evaluate("figure => figure.scrollLeft")
+    page.get_by_label("or type a mutation").fill("1G>A")
+    page.get_by_role("button", name="Introduce").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    settled(page)
+    assert page.locator(".scroll").evaluate("figure => figure.scrollLeft") == scrolled
 
 
 def test_requests_for_an_earlier_sequence_are_dropped(visit):

@@ -10,8 +10,10 @@ from crmnet.design.mutate import mutate, saturate
 from crmnet.interpretation.attribute import attribute
 from crmnet.motifs.jaspar import yeast_motifs
 from crmnet.motifs.scan import ScanOptions, find_sites
+from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 from crmnet.serve.answers import BadRequest, predicted, prediction_table
+from crmnet.serve.examples import EXAMPLES
 from serving import HIS3, TDH3
 
 CLOSE = 1e-5
@@ -159,6 +161,12 @@ def test_a_variant_has_its_interval(models, predictor):
     found = answer["variants"][0]["expression"]["complex"]
     assert found["low"] == pytest.approx(trust.low[0, 0], abs=CLOSE)
     assert found["high"] == pytest.approx(trust.high[0, 0], abs=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["yeast", "yeast-fast"])
+def test_the_first_example_is_strong_and_like_the_training_data(name):
+    trust = Predictor.load(name).assess([EXAMPLES[0]["sequence"]]).trust
+    assert trust.unlike[0] == "" and (trust.percentile[0] > 70).all()
 
 
 def test_an_n_has_no_mutants(models):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crmnet.serve.examples import EXAMPLES
 from crmnet.serve.frames import packed, read_message
 from crmnet.serve.worker import Worker, shares
 from serving import HIS3, TDH3
@@ -139,11 +140,24 @@ def test_work_ahead_continues_after_a_request(worker):
     oracle = worker.models.oracles["yeast-fast"]
     body = {"sequence": HIS3, "model": None, "flanks": "auto", "media": None}
     oracle.opened.card = oracle.opened.card.model_copy(update={"differences": None})
+    worker.cold.clear()
     worker.pipe.incoming.put({"id": 1, "kind": "saturate", "body": body})
     assert worker.prepare_ahead() and not oracle.has_quantiles
     worker.answer(worker.others.pop())
     assert worker.pipe.sent[-1]["ok"]["random_effects"] is None
     assert worker.prepare_ahead() and oracle.has_quantiles
+    assert not worker.prepare_ahead()
+
+
+def test_the_view_of_the_first_example_is_prepared_ahead(worker, monkeypatch):
+    name = "yeast-fast"
+    assert worker.prepare_ahead() and worker.cold == []
+    assert [key[0] for key in worker.models.saturated] == [name]
+    oracle = worker.models.oracles[name]
+    monkeypatch.setattr(type(oracle), "views", None)  # a map that is known needs no prediction
+    body = {"sequence": EXAMPLES[0]["sequence"], "model": None, "flanks": "auto", "media": None}
+    worker.answer({"id": 1, "kind": "saturate", "body": body})
+    assert "ok" in worker.pipe.sent[-1]
     assert not worker.prepare_ahead()
 
 

@@ -37,10 +37,12 @@ from crmnet.prediction.views import Views
 from crmnet.reports.tables import table_text
 from crmnet.runs.model_card import ModelCard, card_lines
 from crmnet.sequence import Tokens
+from crmnet.serve.examples import EXAMPLES
+from crmnet.serve.threads import THREADS, SharedPredictor
 from crmnet.statistics.uncertainty import FLAGS, Trust
 
 BATCH = 64
-"""Sequences that are predicted at a time; then other requests have their turn."""
+"""Sequences that one thread predicts at a time; then other requests have their turn."""
 KEPT = 128
 """Promoters whose effects of substitutions are kept."""
 CARD_FIELDS = ("name", "about", "media", "reverse_complement", "storage", "fingerprint", "not_for",
@@ -74,10 +76,10 @@ class Turns(Oracle):
         self.done: dict[tuple[int, int], Floats32] = {}
 
     def views(self, tokens: Tokens, lengths: Integers | None = None) -> Views:
-        parts = []
-        for first in range(0, len(tokens), BATCH):
+        parts, batch = [], BATCH * THREADS.count
+        for first in range(0, len(tokens), batch):
             self.pump()
-            parts.append(self.opened.predict_views(tokens[first : first + BATCH]))
+            parts.append(self.opened.predict_views(tokens[first : first + batch]))
         values = np.concatenate([part.values for part in parts], axis=1)
         return Views(values, parts[0].present)
 
@@ -132,7 +134,7 @@ class Models:
         self.oracles: dict[str, Turns] = {}
         self.paths: dict[str, str] = {}
         for path in paths:
-            predictor = Predictor.load(path, device=device)
+            predictor = SharedPredictor.load(path, device=device)
             name = str(predictor.name)
             if name in self.oracles:
                 raise ValueError(f"two models have the name {name}; give each its own")
@@ -162,6 +164,17 @@ class Models:
                 "\n".join(card_lines(card)))  # fmt: skip
             cards[name] = {"name": name, "text": text, "card": _plain(card)}
         return cards
+
+    def warm(self, name: str) -> None:
+        """Compute the view of the first example, so that the first promoter of a page is fast.
+
+        The first scan for sites computes the p-values of all motifs.
+        """
+        body = {"model": name, "sequence": EXAMPLES[0]["sequence"], "flanks": "auto", "id": None,
+                "media": None, "threshold": 1e-4, "contributions": True}  # fmt: skip
+        first = body["sequence"][0]
+        self.mutate(body | {"changes": [f"1{first}>{'A' if first != 'A' else 'C'}"]})
+        self.scan(body)
 
     def prepare(self, oracle: Turns, body: Mapping[str, Any]) -> Constructs:
         """The promoters of a request as the model reads them."""

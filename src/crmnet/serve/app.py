@@ -199,6 +199,5 @@ def configuration(app: Any, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
         app, http=timed(limits), loop="asyncio", ws="none", lifespan="off", log_level="warning",
         access_log=False, server_header=False, proxy_headers=False, timeout_keep_alive=15,
-        timeout_graceful_shutdown=STOP_SECONDS, limit_concurrency=limits.connections,
-        backlog=BACKLOG,
+        timeout_graceful_shutdown=STOP_SECONDS, backlog=BACKLOG,
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """Time limits of connections: a client that sends or reads too slowly is disconnected.
 
 uvicorn limits only the time between two requests. :class:`TimedProtocol` also limits the time until
-the headers of a request are complete, and the time for which a client does not read its answer.
+the headers of a request are complete, and the time for which a client does not read its answer. It
+answers requests on too many connections with status 503, like all errors of the API.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from crmnet.serve.errors import ApiError, busy
 from crmnet.serve.limits import Limits
+from crmnet.serve.safety import refuse, with_headers
 
 
 class TimedProtocol(H11Protocol):
@@ -24,6 +28,10 @@ class TimedProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        most = self.limits.connections
+        if len(self.connections) > most:
+            text = f"{most:,} connections are open already; try again in a second"
+            self.app = refusing(busy(text, most))
         self._expect_headers()
 
     def data_received(self, data: bytes) -> None:
@@ -57,6 +65,15 @@ class TimedProtocol(H11Protocol):
     def _later(self, seconds: float) -> asyncio.TimerHandle:
         close: Callable[[], None] = self.transport.abort
         return self.loop.call_later(seconds, close)
+
+
+def refusing(error: ApiError) -> ASGIApp:
+    """An application that answers every request with this error, and closes the connection."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse(error, error.body(), with_headers(send, scope["path"]))
+
+    return answer
 
 
 def timed(limits: Limits) -> type[TimedProtocol]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from crmnet.arrays import Integers
 from crmnet.design.constraints import Constraint, Flanks, GcRange, MaxEdits, MaxRun
 from crmnet.design.designs import Designs
-from crmnet.design.judge import JUDGE, ORACLE, RANKER, Panel, choose_panel, open_scorer
+from crmnet.design.judge import JUDGE, ORACLE, RANKER, Panel, choose_panel
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, KeepSite, enzyme_pattern, find_pattern
 from crmnet.design.presets import preset
@@ -30,6 +32,8 @@ from crmnet.reports.tables import table_text
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 from crmnet.serve.answers import number
 from crmnet.serve.pipe import Pipe
+from crmnet.serve.threads import THREADS, SharedPredictor
+from crmnet.statistics.uncertainty import Trust
 
 log = logging.getLogger("crmnet")
 
@@ -80,19 +84,22 @@ class Designer:
         report = self.reporter(job, problem, time.monotonic() + message["seconds"])
         found = search(problem, options, progress=report)
         designs = finish(problem, found, panel, rules, starts)
+        if given is not None:
+            designs = without_starts(designs)
         return {"stopped": not found.complete, "result": result_of(designs)}
 
     def panel(self, asked: Mapping[str, Any], objective: Objective) -> Panel:
         """The models of a job."""
         roles = {"oracle": ORACLE, "judge": JUDGE, "ranker": RANKER}
-        chosen = [self.scorer(asked[role] or name, role) for role, name in roles.items()]
+        chosen = [self.scorer(asked[role] or name) for role, name in roles.items()]
         return choose_panel(chosen[0], chosen[1], chosen[2], objective.media)
 
-    def scorer(self, name: str, role: str) -> Scorer:
+    def scorer(self, name: str) -> Scorer:
         """A model, which is opened once."""
         if name not in self.scorers:
             path = self.settings["paths"].get(name, name)
-            self.scorers[name] = open_scorer(path, role, device=self.settings["device"])
+            predictor = SharedPredictor.load(path, device=self.settings["device"])
+            self.scorers[name] = Scorer.of(predictor, str(predictor.name))
         return self.scorers[name]
 
     def reporter(self, job: str, problem: Problem, end: float) -> Callable[[Progress], None]:
@@ -150,6 +157,34 @@ def read_rules(asked: Mapping[str, Any]) -> Rules:
     return Rules(tuple(rules), hairpin_stem=stem, flanks=FLANKS)
 
 
+PER_DESIGN = (
+    "tokens", "lengths", "starts", "start_ids", "target", "oracle", "judge", "oracle_start",
+    "judge_start", "expression", "unlike", "paths", "constructs",
+)  # fmt: skip
+"""Fields of :class:`Designs` with one entry for each design."""
+
+
+def without_starts(designs: Designs) -> Designs:
+    """The designs that change their start; a note says if others were left out."""
+    kept = np.flatnonzero(designs.edits)
+    if len(kept) == len(designs):
+        return designs
+    rows = {name: _chosen(getattr(designs, name), kept) for name in PER_DESIGN}
+    trust = designs.trust and Trust(*(_chosen(part, kept) for part in designs.trust))
+    note = UNCHANGED if len(kept) else f"{UNCHANGED}: no change within the rules improves it"
+    return replace(designs, **rows, trust=trust, notes=(*designs.notes, note))
+
+
+UNCHANGED = "the unchanged start is left out of the designs"
+
+
+def _chosen(part: Any, rows: Integers) -> Any:
+    """Some rows of an array or a list; None of None."""
+    if isinstance(part, list):
+        return [part[row] for row in rows.tolist()]
+    return None if part is None else part[rows]
+
+
 def result_of(designs: Designs) -> dict[str, Any]:
     """Designs as the API answers them, and their files."""
     inserts, judge = designs.sequences, designs.panel.judge
@@ -199,6 +234,7 @@ def _expression(designs: Designs, row: int) -> dict[str, Any]:
 def main() -> None:
     """Run the jobs of the server that started this process."""
     start_fast()
+    THREADS.start()
     pipe = Pipe()
     Designer(pipe, pipe.receive()).run()
 

@@ -11,18 +11,18 @@ from typing import Any
 
 EXAMPLES: tuple[dict[str, Any], ...] = (
     {
-        "id": "HIS3",
-        "title": "HIS3, histidine biosynthesis",
-        "sequence": "TTTTATGCCTCGGTAATGATTTTCATTTTTTTTTTTCCAC"
-        "CTAGCGGATGACTCTTTTTTTTTCTTAGCGATTGGCATTA",
-        "note": "It contains TGACTC, the site of the activator Gcn4.",
+        "id": "ADH1",
+        "title": "ADH1, fermentation",
+        "sequence": "AACGGTATACGGCCTTCCTTCCAGTTACTTGAATTTGAAA"
+        "TAAAAAAAAGTTTGCTGTCTTGCTATCAAGTATAAATAGA",
+        "note": "It contains TATAAATA, a TATA box; the complete promoter is one of the strongest.",
     },
     {
-        "id": "TDH3",
-        "title": "TDH3, glycolysis",
-        "sequence": "GCTGAAAAAAAAGGTTGAAACCAGTTCCCTGAAATTATTC"
-        "CCCTACTTGACTAATAAGTATATAAAGACGGTAGGTATTG",
-        "note": "It contains TATATAAA, a TATA box; the complete promoter is one of the strongest.",
+        "id": "REB1",
+        "title": "REB1, regulates itself",
+        "sequence": "CCTCGGAAAAATTGATCACGTGATATATAGCAACAACTTT"
+        "GTTACCCGTCTTTCAAATTGGGCCCATGCCGGGTGGCAAA",
+        "note": "It contains TTACCCG, the site of the factor Reb1, and nearly the same once more.",
     },
     {
         "id": "GAL1",

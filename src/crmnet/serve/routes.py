@@ -18,6 +18,7 @@ from crmnet.serve.errors import ApiError, too_many
 from crmnet.serve.examples import EXAMPLES, random_promoter
 from crmnet.serve.limits import Limits
 from crmnet.serve.model import Model
+from crmnet.serve.tables import FORMS
 
 PREFIX = "/api/v1"
 TSV = "text/tab-separated-values"
@@ -156,9 +157,10 @@ def _compute(api: APIRouter, model: Model, limits: Limits) -> None:
 
     async def answer(request: Request, kind: str, body: dict[str, Any]) -> Response:
         found = await unless_gone(request, model.call(kind, body))
-        if body.get("tsv"):
-            return PlainTextResponse(found["text"], media_type=TSV)
-        return PlainJson(found)
+        if not wants_table(request):
+            return PlainJson(found)
+        text = FORMS[kind](found) if kind in FORMS else found["text"]
+        return PlainTextResponse(text, media_type=TSV)
 
     async def of_one(request: Request, kind: str, asked: schemas.SequenceRequest) -> Response:
         check_bases(limits, asked.sequence, "sequence")
@@ -176,19 +178,19 @@ def _compute(api: APIRouter, model: Model, limits: Limits) -> None:
         """The same as `/predict`, for parts of a long list."""
         return await predict(request, asked)
 
-    @api.post("/saturate", response_model=schemas.SaturateAnswer, tags=["model"])
+    @api.post("/saturate", response_model=schemas.SaturateAnswer, responses=TABLE, tags=["model"])
     async def saturate(request: Request, asked: schemas.SaturateRequest) -> Any:
-        """Effects of all single substitutions of the insert, as `crmnet mutate --saturate`."""
+        """Effects of all single substitutions, as `crmnet mutate --saturate`; or a table."""
         return await of_one(request, "saturate", asked)
 
-    @api.post("/attribute", response_model=schemas.AttributeAnswer, tags=["model"])
+    @api.post("/attribute", response_model=schemas.AttributeAnswer, responses=TABLE, tags=["model"])
     async def attribute(request: Request, asked: schemas.AttributeRequest) -> Any:
-        """Contribution of each base, as `crmnet explain`; for every possible base."""
+        """Contribution of each base, as `crmnet explain`, for all possible bases; or a table."""
         return await of_one(request, "attribute", asked)
 
-    @api.post("/scan", response_model=schemas.ScanAnswer, tags=["model"])
+    @api.post("/scan", response_model=schemas.ScanAnswer, responses=TABLE, tags=["model"])
     async def scan(request: Request, asked: schemas.ScanRequest) -> Any:
-        """Motif sites on the insert, as `crmnet motifs scan`."""
+        """Motif sites on the insert, as `crmnet motifs scan`; also as a table."""
         return await of_one(request, "scan", asked)
 
     @api.post("/mutate", response_model=schemas.MutateAnswer, responses=TABLE, tags=["model"])

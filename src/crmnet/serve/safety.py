@@ -64,7 +64,7 @@ class Safety:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = _with_headers(send, scope["path"])
+        send = with_headers(send, scope["path"])
         headers = {name.decode("latin-1"): value.decode("latin-1")
                    for name, value in scope["headers"]}  # fmt: skip
         size = 0
@@ -184,7 +184,7 @@ async def refuse(error: ApiError, body: dict[str, Any], send: Send) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-def _with_headers(send: Send, path: str) -> Send:
+def with_headers(send: Send, path: str) -> Send:
     """``send`` that adds the headers of safety; answers are kept by no cache."""
     more = dict(HEADERS)
     more["cache-control"] = "no-cache" if path.startswith("/static/") else "no-store"

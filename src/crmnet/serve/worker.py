@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from crmnet.serve.answers import (
     prediction_table,
 )
 from crmnet.serve.pipe import Pipe
+from crmnet.serve.threads import THREADS
 from crmnet.statistics.uncertainty import joined
 
 log = logging.getLogger("crmnet")
@@ -83,6 +85,8 @@ class Worker:
         self.current: int | None = None
         self.idle = False
         self.models = Models(settings["models"], settings["device"], self.pump)
+        self.cold = list(self.models.oracles)
+        """Models whose first view is not prepared yet."""
 
     def run(self) -> None:
         """Answer requests until the server ends."""
@@ -95,14 +99,21 @@ class Worker:
 
     def prepare_ahead(self) -> bool:
         """Compute what a later request needs, until a request arrives; False if nothing is left."""
+        if self.cold:
+            self.spare(partial(self.models.warm, self.cold.pop(0)))
+            return True
         oracle = next((o for o in self.models.oracles.values() if not o.has_quantiles), None)
         if oracle is None:
             return False
+        self.spare(lambda: oracle.quantiles)
+        return True
+
+    def spare(self, function: Callable[[], Any]) -> None:
+        """Call a function that ends early if a request arrives."""
         self.idle = True
         with contextlib.suppress(CancelledError):
-            _ = oracle.quantiles
+            function()
         self.idle = False
-        return True
 
     def take(self, message: dict[str, Any]) -> None:
         """Accept a message: a request, or that the client of one has gone."""
@@ -235,6 +246,7 @@ def _rows(found: Assessed, rows: slice) -> Assessed:
 def main() -> None:
     """Load the models, say so, and answer."""
     start_fast()
+    THREADS.start()
     pipe = Pipe()
     settings = pipe.receive()
     try:

@@ -33,6 +33,19 @@ export class BasesCard {
     this.data = { effects };
     this.card.removeAttribute("aria-busy");
     this.draw();
+    this.scrollToMain();
+  }
+
+  /** Where the figure is wider than the screen: brings the base that matters most into view, once for each promoter. */
+  scrollToMain() {
+    const { original } = this.tab.trajectory;
+    const width = this.scroller.clientWidth;
+    if (this.scrolledFor === original || !width) return;
+    this.scrolledFor = original;
+    const { insert, effect } = this.data.effects;
+    const [{ name }] = this.tab.media;
+    const { position } = mutationSummary(insert, effect[name], name).matters;
+    this.scroller.scrollLeft = columns(insert.length, width).x(position - 1) - width / 2;
   }
 
   showLogo(attributions, sites) {

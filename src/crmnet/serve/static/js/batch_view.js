@@ -43,17 +43,15 @@ export class BatchResult {
       this.page = 0;
       this.drawTable();
     };
+    const field = (id, label, input) => html("span", { class: "together" }, html("label", { for: id }, label), input);
     return html("div", { class: "row" },
-      html("label", { for: "batch-filter" }, "Find"),
-      html("input", { type: "search", id: "batch-filter", placeholder: "name or bases", oninput: change((field) => {
-        this.text = field.value.trim().toLowerCase();
-      }) }),
-      html("label", { for: "batch-medium" }, "Rank by"),
-      this.mediumChoice(),
-      html("label", { for: "batch-least" }, "At least"),
-      html("input", { type: "number", id: "batch-least", step: "any", oninput: change((field) => {
-        this.least = field.value === "" ? null : Number(field.value);
-      }) }),
+      field("batch-filter", "Find", html("input", { type: "search", id: "batch-filter", placeholder: "name or bases", oninput: change(({ value }) => {
+        this.text = value.trim().toLowerCase();
+      }) })),
+      field("batch-medium", "Rank by", this.mediumChoice()),
+      field("batch-least", "At least", html("input", { type: "number", id: "batch-least", step: "any", oninput: change(({ value }) => {
+        this.least = value === "" ? null : Number(value);
+      }) })),
       html("label", { class: "row" }, html("input", { type: "checkbox", id: "batch-familiar", onchange: change((field) => {
         this.familiar = field.checked;
       }) }), "Hide those unlike the training data"));

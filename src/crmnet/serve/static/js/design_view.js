@@ -41,8 +41,10 @@ export function designCard(job, asked, open) {
   const media = designs.length ? Object.keys(designs[0].expression) : [];
   const title = job.state === "stopped" ? `Stopped: ${count(designs.length, "design")} so far` : count(designs.length, "design");
   if (!designs.length) {
-    return html("section", { class: "card" }, html("h3", {}, "No design"),
-      html("p", {}, "The search found no promoter that keeps all rules. Loosen a rule or allow more changes."));
+    const text = asked.start.kind === "sequence"
+      ? "No change within these rules improves your promoter. Allow more changed bases or loosen a rule."
+      : "The search found no promoter that keeps all rules. Loosen a rule.";
+    return html("section", { class: "card" }, html("h3", {}, "No design"), html("p", {}, text), report(summary));
   }
   const files = `/api/v1/jobs/${encodeURIComponent(job.job)}`;
   return html("section", { class: "card", "aria-label": "Designs", id: "designs" },
@@ -54,8 +56,12 @@ export function designCard(job, asked, open) {
       html("a", { href: `${files}/designs.fasta`, download: "designs.fasta" }, "Sequences (FASTA)")),
     html("p", { class: "hint" }, "The order sheet holds each complete oligo, with the adapters of the assay."),
     history(job.progress.history),
-    summary?.length ? html("details", {}, html("summary", {}, "What the search reports"), html("ul", {}, summary.map((line) => html("li", {}, line)))) : null);
+    report(summary));
 }
+
+const report = (lines) => (lines?.length
+  ? html("details", {}, html("summary", {}, "What the search reports"), html("ul", {}, lines.map((line) => html("li", {}, line))))
+  : null);
 
 function verdict(designs, asked) {
   const [best] = designs;
@@ -84,7 +90,7 @@ function designTable(designs, media, asked, open) {
   const others = media.filter((name) => name !== first);
   const remarks = designs.some((one) => one.flags.length);
   const value = (one, name) => html("td", { class: "number" }, number(one.expression[name].value));
-  const head = ["", "design", first, "judge", "gap", fromStart && "changes", "rules", ...others, remarks && "remarks", "sequence"].filter((name) => name !== false);
+  const head = ["", "design", first, "judge", "gap", fromStart && "changes", ...others, remarks && "remarks", "sequence"].filter((name) => name !== false);
   const row = (one) => html("tr", {},
     html("td", {}, html("button", { type: "button", onclick: () => open(one), "aria-label": `Open ${one.id} in the Promoter tab` }, "Open")),
     html("th", { scope: "row" }, one.id),
@@ -92,7 +98,6 @@ function designTable(designs, media, asked, open) {
     html("td", { class: "number" }, number(Object.values(one.judge)[0])),
     html("td", { class: "number" }, one.gap === null ? "–" : signed(one.gap)),
     fromStart && html("td", {}, editList(one)),
-    html("td", {}, one.constraints_met ? "kept" : "broken"),
     others.map((name) => value(one, name)),
     remarks && html("td", {}, one.flags.join("; ") || "–"),
     html("td", { class: "mono" }, one.sequence));
@@ -101,7 +106,7 @@ function designTable(designs, media, asked, open) {
       html("caption", { class: "hidden-text" }, "Designs, the best first"),
       html("thead", {}, html("tr", {}, head.map((name) => html("th", { scope: "col" }, name || html("span", { class: "hidden-text" }, "open"))))),
       html("tbody", {}, designs.map(row)))),
-    html("p", { class: "hint" }, "Judge: expression by the second model. Gap: how much higher the model of the search rates the design than the judge does; a large gap asks for care."));
+    html("p", { class: "hint" }, "All designs keep the rules. Judge: expression by the second model. Gap: how much higher the model of the search rates the design than the judge does; a large gap asks for care."));
 }
 
 function history(values) {

@@ -6,7 +6,7 @@ export const signed = (value) => (value > 0 ? "+" : "") + minus(value.toFixed(2)
 const minus = (text) => text.replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
 
 export const percent = (percentile) =>
-  percentile > 99.5 ? "more than 99" : percentile < 0.5 ? "less than 1" : String(Math.round(percentile));
+  percentile > 99.5 ? "over 99" : percentile < 0.5 ? "under 1" : String(Math.round(percentile));
 
 export function strength(percentile) {
   if (percentile >= 90) return "very strong";
