@@ -77,6 +77,8 @@ def _write_tables(folder: Path, train: Rows, test: Rows) -> None:
         _write_table(folder / f"{name}.tsv.gz", ["sequence", "expression"], train)
     _write_table(folder / "library.tsv.gz", ["sequence"], [row[:1] for row in train])
     _write_table(folder / "test.csv", ["sequence", "expression"], test)
+    own = [(f"gene_{number}", *row) for number, row in enumerate(train)]
+    _write_table(folder / "my_promoters.tsv", ["gene", "promoter_80bp", "yfp_rfp"], own)
     _write_table(
         folder / "native_complex_validation.tsv.gz",
         ["sequence", "expression", "replicate_1", "replicate_2"],
