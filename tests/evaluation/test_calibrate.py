@@ -378,18 +378,23 @@ def test_a_record_without_a_sketch_is_not_checked_and_says_so(
     small_run, part_of_training, tmp_path, caplog
 ):
     caplog.set_level("INFO")
-    shutil.copytree(small_run, tmp_path / "run")
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    del record["data"]["training_sketch"]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     path = tmp_path / "m.safetensors"
-    pack([tmp_path / "run"], path)
+    pack([run_without_sketch(small_run, tmp_path / "run")], path)
     calibrate(path, tests=[part_of_training.path], options=OPTIONS)
     assert "part: not checked for rows that the model was trained on" in caplog.text
 
 
+def run_without_sketch(run, copy):
+    """A copy of a run whose record has no sample of its training rows."""
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "run.json").read_text())
+    del record["data"]["training_sketch"]
+    (copy / "run.json").write_text(json.dumps(record))
+    return copy
+
+
 def test_evaluate_warns_of_some_training_rows(
-    small_run, part_of_training, held_out, assay, crmnet, caplog
+    small_run, part_of_training, held_out, assay, crmnet, caplog, tmp_path
 ):
     def logged(model, data):
         caplog.clear()
@@ -403,7 +408,8 @@ def test_evaluate_warns_of_some_training_rows(
     for other in (held_out, assay):  # the complete training set has a warning of its own
         found = logged(small_run, other)
         assert "about" not in found and "not checked" not in found
-    assert "part: not checked for rows that the model" in logged("yeast-fast", part_of_training)
+    without = run_without_sketch(small_run, tmp_path / "run")
+    assert "part: not checked for rows that the model" in logged(without, part_of_training)
 
 
 def test_intervals_widen_for_rows_like_the_unlike_ones(packed, held_out, tmp_path):
