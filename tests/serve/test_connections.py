@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -81,3 +82,9 @@ def test_too_many_connections_are_refused_with_retry_after():
             await serving
 
     asyncio.run(test())
+
+
+def test_answers_are_sent_at_once():
+    """asyncio sets TCP_NODELAY for connections of a socket whose protocol is named."""
+    with listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
