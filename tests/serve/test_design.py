@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from crmnet.design.designs import Designs
+from crmnet.design.designs import PER_DESIGN, Designs
 from crmnet.design.objective import Objective
-from crmnet.serve.design import PER_DESIGN, UNCHANGED, without_starts
+from crmnet.serve.design import UNCHANGED, without_starts
 from crmnet.statistics.uncertainty import Trust
 
 

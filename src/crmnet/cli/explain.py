@@ -158,6 +158,7 @@ def explain(
     check_folder(output, NAMES, [model, file, motifs], overwrite)
     _check_tile(tile, window, figure5, plant)
     _check_stdin_once(file, motifs, figure5)
+    from crmnet.data.reading import display_name
     from crmnet.files import outputs_in, replacing
     from crmnet.interpretation.attribute import AttributeOptions, media_phrase, unit_of
     from crmnet.interpretation.explain import explain as run_explain
@@ -215,8 +216,7 @@ def explain(
         about = [
             f"model {model}, {media_phrase(predictor, *media)}; method {method}",
             f"attributions and effects in {unit_of(predictor, *media) or 'the unit of expression'}",
-            f"{min(first, total):,} of {total:,} promoters of "
-            f"{'standard input' if str(file) == '-' else file}",
+            f"{min(first, total):,} of {total:,} promoters of {display_name(file)}",
         ]
         write_explanation_page(output, about, command_line())
     if attribution.delta is not None:

@@ -24,7 +24,7 @@ log = logging.getLogger("crmnet")
 
 
 class NoColumnError(ValueError):
-    """A file lacks a column that was asked for, or has no columns."""
+    """A file has no columns, or lacks one that the caller names."""
 
 
 def detect_layout(

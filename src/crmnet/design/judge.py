@@ -3,7 +3,7 @@
 A search finds what its oracle overestimates. Another model, which was not optimised, therefore
 judges every design; the less training data both share, the more its agreement means.
 :func:`choose_panel` takes open models and finds out what they share. If one of them lacks a medium
-of the goal, one member of another one's ensemble is held out and judges.
+of the goal, one member of another model's ensemble is held out and judges.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def _named(blocks: Iterator[SequenceBlock], request: Request) -> Iterator[Sequen
         if not request.from_column or COLUMN in request.columns:
             raise
         raise ValueError(
-            f"no variants: give --change, --saturate, --deletions or --pairs, or a table "
+            "no variants: give --change, --saturate, --deletions or --pairs, or a table "
             f"with a column {COLUMN!r} ({error})"
         ) from None
 

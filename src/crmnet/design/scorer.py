@@ -190,14 +190,13 @@ def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Score
     """
     predictor = scorer.predictor
     model = predictor.model
-    members = list(model.members) if isinstance(model, Ensemble) else []
     able = _able(scorer, media)
-    if len(able) < 2:
+    if len(able) < 2 or not isinstance(model, Ensemble):
         raise ValueError(
             f"{scorer.name} has {len(able) or 1} network for {' and '.join(media)}, so no member "
             "can be held out as a judge; name a judge that knows the medium with --judge"
         )
-    rest = [number for number in range(len(members)) if number != able[-1]]
+    rest = [number for number in range(len(model.members)) if number != able[-1]]
     parts = [rest, [able[-1]]]
     names = [f"{scorer.name} without member {able[-1] + 1}", f"member {able[-1] + 1} of "
              f"{scorer.name}"]  # fmt: skip

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from crmnet.arrays import Integers
 from crmnet.design.constraints import Constraint, Flanks, GcRange, MaxEdits, MaxRun
 from crmnet.design.designs import Designs
 from crmnet.design.judge import JUDGE, ORACLE, RANKER, Panel, choose_panel
@@ -33,12 +32,12 @@ from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 from crmnet.serve.answers import number
 from crmnet.serve.pipe import Pipe
 from crmnet.serve.threads import THREADS, SharedPredictor
-from crmnet.statistics.uncertainty import Trust
 
 log = logging.getLogger("crmnet")
 
 FLANKS = Flanks(ADAPTER_5, ADAPTER_3)
 """What is ordered around an insert."""
+UNCHANGED = "the unchanged start is left out of the designs"
 
 
 class Designer:
@@ -157,32 +156,13 @@ def read_rules(asked: Mapping[str, Any]) -> Rules:
     return Rules(tuple(rules), hairpin_stem=stem, flanks=FLANKS)
 
 
-PER_DESIGN = (
-    "tokens", "lengths", "starts", "start_ids", "target", "oracle", "judge", "oracle_start",
-    "judge_start", "expression", "unlike", "paths", "constructs",
-)  # fmt: skip
-"""Fields of :class:`Designs` with one entry for each design."""
-
-
 def without_starts(designs: Designs) -> Designs:
     """The designs that change their start; a note says if others were left out."""
     kept = np.flatnonzero(designs.edits)
     if len(kept) == len(designs):
         return designs
-    rows = {name: _chosen(getattr(designs, name), kept) for name in PER_DESIGN}
-    trust = designs.trust and Trust(*(_chosen(part, kept) for part in designs.trust))
     note = UNCHANGED if len(kept) else f"{UNCHANGED}: no change within the rules improves it"
-    return replace(designs, **rows, trust=trust, notes=(*designs.notes, note))
-
-
-UNCHANGED = "the unchanged start is left out of the designs"
-
-
-def _chosen(part: Any, rows: Integers) -> Any:
-    """Some rows of an array or a list; None of None."""
-    if isinstance(part, list):
-        return [part[row] for row in rows.tolist()]
-    return None if part is None else part[rows]
+    return replace(designs.select(kept), notes=(*designs.notes, note))
 
 
 def result_of(designs: Designs) -> dict[str, Any]:

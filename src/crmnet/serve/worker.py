@@ -233,14 +233,7 @@ def shares(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def _rows(found: Assessed, rows: slice) -> Assessed:
-    if found.trust is None:
-        return Assessed(found.expression[rows], None)
-    trust = found.trust
-    percentile = None if trust.percentile is None else trust.percentile[rows]
-    own = trust._replace(
-        low=trust.low[rows], high=trust.high[rows], percentile=percentile, unlike=trust.unlike[rows]
-    )
-    return Assessed(found.expression[rows], own)
+    return Assessed(found.expression[rows], found.trust and found.trust.select(rows))
 
 
 def main() -> None:

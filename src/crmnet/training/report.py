@@ -18,6 +18,7 @@ from crmnet.figures.style import STYLE
 from crmnet.files import PathLike
 from crmnet.reports.figures import save_figure
 from crmnet.reports.page import bullets, picture, table, write_page
+from crmnet.reports.wording import METRIC_TITLES
 from crmnet.runs.folder import HISTORY, load_record
 from crmnet.runs.record import RunRecord
 
@@ -78,11 +79,11 @@ def _result_lines(record: RunRecord) -> list[str]:
 
 
 def _title(metric: str) -> str:
-    """Name of a value of the history for reading: ``val_r_complex`` is r, complex."""
+    """Name of a value of the history for reading: ``val_r_complex`` is Pearson r in complex."""
     if metric == "loss":
         return "loss of the training rows"
     name, _, medium = metric.removeprefix("val_").partition("_")
-    title = {"r": "Pearson r", "r2": "R²"}.get(name, name)
+    title = METRIC_TITLES.get({"r": "pearson"}.get(name, name), name)
     return f"{title} in {medium}" if medium else title
 
 
