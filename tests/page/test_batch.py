@@ -75,6 +75,17 @@ def test_cancel_keeps_what_was_predicted(visit):
     expect(page.get_by_role("heading", name="256 promoters, ranked")).to_be_visible()
 
 
+def test_a_message_outlives_the_pause_after_typing(visit):
+    page = visit()
+    page.route("**/api/v1/predict", lambda _: None)  # never answered
+    page.clock.install()
+    page.clock.pause_at("2100-01-01")
+    run(page, promoters(3))
+    page.get_by_role("button", name="Cancel").click()
+    page.clock.run_for(1000)
+    expect(page.locator("#batch-problem")).to_have_text("Cancelled after 0 promoters.")
+
+
 def test_a_row_opens_in_the_promoter_tab(visit):
     page = visit()
     run(page, promoters(3))

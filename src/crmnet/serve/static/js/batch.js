@@ -20,7 +20,7 @@ class BatchTab {
     this.area = byId("batch-text");
     this.bar = byId("batch-progress");
     this.result = new BatchResult(byId("batch-result"), open);
-    connectIntake({ area: this.area, button: byId("batch-open"), input: byId("batch-file"),
+    this.dropWaiting = connectIntake({ area: this.area, button: byId("batch-open"), input: byId("batch-file"),
       problem: (text) => this.problem(text), use: (text) => this.count(text) });
     byId("batch-run").addEventListener("click", () => this.run());
     byId("batch-cancel").addEventListener("click", () => this.running?.abort());
@@ -53,6 +53,7 @@ class BatchTab {
   }
 
   async run() {
+    this.dropWaiting(); // a count after the run's end would remove its message
     const promoters = this.count(this.area.value);
     if (!promoters) {
       if (!this.area.value.trim()) this.problem("There is no sequence yet. Paste at least one promoter, or open a file.");

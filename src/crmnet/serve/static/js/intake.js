@@ -4,7 +4,8 @@ import { byId } from "./dom.js";
 
 const LARGEST = 64 * 2 ** 20; // bytes of a file
 
-/** Calls `use(text)` after a paste, a drop, or the choice of a file. */
+/** Calls `use(text)` after a paste, a drop, the choice of a file, or a pause in typing.
+ *  Returns a function that drops the call which waits for the pause: for a button that uses the text at once. */
 export function connectIntake({ area, button, input, problem, use }) {
   const card = area.closest(".card");
   const read = async (file) => {
@@ -45,6 +46,7 @@ export function connectIntake({ area, button, input, problem, use }) {
       use(area.value);
     }
   });
+  return () => clearTimeout(waiting);
 }
 
 /** Shows a problem beneath a field; an empty text removes it. */

@@ -29,8 +29,11 @@ class PromoterTab {
 
   connect() {
     const problem = (text) => showProblem("promoters-problem", this.area, text);
-    connectIntake({ area: this.area, button: byId("open-file"), input: byId("file"), problem, use: (text) => this.use(text) });
-    byId("predict").addEventListener("click", () => this.use(this.area.value));
+    const dropWaiting = connectIntake({ area: this.area, button: byId("open-file"), input: byId("file"), problem, use: (text) => this.use(text) });
+    byId("predict").addEventListener("click", () => {
+      dropWaiting(); // shown again after the pause, it would lose an edit made meanwhile
+      this.use(this.area.value);
+    });
     this.context.onModel(() => this.reload());
     byId("examples").append(
       ...this.context.examples.map((example) => html("button", {
