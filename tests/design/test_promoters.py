@@ -158,6 +158,54 @@ def test_the_penalty_keeps_designs_near_the_training_set(unlike):
     assert len(designs) == 2
 
 
+def improve(start, n):
+    predictor = linear_predictor(1)
+    return design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=[start], n=n, chains=24,
+        rules=Rules((MaxEdits(1),), distance=1), options=SearchOptions("annealing", 100),
+    )  # fmt: skip
+
+
+def test_a_design_is_better_than_the_given_promoter():
+    # One position is not the best: a design can only change that one.
+    best = Linear(1).best(20)
+    weights = Linear(1).weights[0, :, 17 + 5].detach().numpy()
+    worst_first = np.argsort(weights)
+    start = best.copy()
+    start[5] = worst_first[1]
+    (text,) = decode(start[None])
+    designs = improve(text, 5)
+    better = [f"{text[:5]}{'ACGT'[base]}{text[6:]}" for base in worst_first[:1:-1]]
+    assert designs.sequences == better
+    assert any("2 of 5 designs were found" in note for note in designs.notes)
+
+
+def test_the_best_promoter_is_no_design_of_its_own():
+    (text,) = decode(Linear(1).best(20)[None])
+    designs = improve(text, 2)
+    assert len(designs) == 0
+    assert "no change within the rules improves 1 of 1 given promoters" in designs.notes
+    # A base that is free is no base of the given promoter: then the best is a design.
+    assert improve("N" + text[1:], 1).sequences == [text]
+
+
+def test_searches_from_one_promoter_make_way_for_one_another():
+    start = "ACGTTGCAGT" * 4
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=[start], n=4, chains=4,
+        rules=Rules((MaxEdits(2),)), options=SearchOptions("greedy", 30),
+    )  # fmt: skip
+    assert designs.edits.tolist() == [2, 2, 2, 2]
+    # In a linear model the first search takes the two best substitutions.
+    weights = Linear(1).weights[0, :, 17:57].detach().numpy()
+    gain = (weights - weights[encode([start])[0][0], np.arange(40)]).max(axis=0)
+    two_best = np.sort(gain)[-2:].sum()
+    gains = designs.oracle - designs.oracle_start
+    assert gains[0] == pytest.approx(two_best, abs=1e-4)
+    assert (gains > two_best / 2).all()
+
+
 def test_too_few_designs_are_reported():
     predictor = linear_predictor(1)
     designs = design_promoters(
@@ -173,7 +221,7 @@ def test_choose_takes_the_best_that_differ():
         random_starts(chains=1, width=8), Scorer.of(linear_predictor()), HIGH, distance=3
     )
     texts = ["AAAAAAAA", "AAAAAAAC", "AAAAACCC", "AACCCCCC", "CCCCCCCC"]
-    candidates = Ranked(encode(texts)[0], np.zeros(5, dtype=int))
+    candidates = Ranked(encode(texts)[0], np.zeros(5, dtype=int), np.arange(5.0, 0, -1))
     chosen, chain = choose(task, candidates, 3, Inspector(task, None))
     assert decode(chosen) == ["AAAAAAAA", "AAAAACCC", "AACCCCCC"]
     assert chain.tolist() == [0, 0, 0]

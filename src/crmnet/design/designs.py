@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,13 +17,6 @@ from crmnet.statistics.uncertainty import Trust
 
 if TYPE_CHECKING:
     import polars
-
-
-PER_DESIGN = (
-    "tokens", "lengths", "starts", "start_ids", "target", "oracle", "judge", "oracle_start",
-    "judge_start", "expression", "unlike", "paths", "constructs",
-)  # fmt: skip
-"""Fields of :class:`Designs`, besides its trust, with one entry for each design."""
 
 
 class Confirmed(NamedTuple):
@@ -83,14 +76,6 @@ class Designs:
     def __len__(self) -> int:
         """Number of designs."""
         return len(self.tokens)
-
-    def select(self, rows: Integers) -> Designs:
-        """Some of the designs."""
-        chosen: dict[str, Any] = {}
-        for name in PER_DESIGN:
-            part = getattr(self, name)
-            chosen[name] = [part[row] for row in rows] if isinstance(part, list) else part[rows]
-        return replace(self, trust=self.trust and self.trust.select(rows), **chosen)
 
     @property
     def ids(self) -> list[str]:

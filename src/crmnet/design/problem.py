@@ -57,6 +57,12 @@ class Starts:
         """Number of chains."""
         return len(self.tokens)
 
+    @property
+    def known(self) -> Integers:
+        """The chains whose start was given with every base."""
+        outside = np.arange(self.given.shape[1]) >= self.lengths[:, None]
+        return np.nonzero((outside | (self.given != N_TOKEN)).all(axis=1))[0]
+
     def take(self, chains: Integers) -> Starts:
         """The starts of some chains."""
         return Starts(

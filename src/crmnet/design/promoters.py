@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from crmnet.arrays import Floats, Integers
+from crmnet.arrays import Booleans, Floats, Integers
 from crmnet.design.chisel import check, is_installed, require, specifications
 from crmnet.design.constraints import Constraint, Flanks, MaxEdits, distances
 from crmnet.design.designs import Designs
@@ -43,6 +43,7 @@ DISTANCE = 10
 """Default smallest number of bases in which two designs differ."""
 SHAPE_FLAGS = ("length", "unknown", "adapters")
 """Flags that no search can change: they follow from the start."""
+NOT_IMPROVED = "no change within the rules improves {} of {} given promoters"
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,13 @@ def make_problem(
 def finish(
     problem: Problem, found: Found, panel: Panel, rules: Rules, start_options: StartOptions
 ) -> Designs:
-    """Choose, check, judge and rank the designs of a search."""
+    """Choose, check, judge and rank the designs of a search.
+
+    A design of a given promoter is better than it, by the oracle: the unchanged promoter is none.
+    """
     notes = [*panel.notes]
-    candidates = _candidates(problem, found)
+    candidates = _improvements(problem, _candidates(problem, found))
+    notes += _unimproved_notes(problem, candidates)
     inspector = Inspector(problem, rules.hairpin_stem)
     tokens, chain = choose(problem, candidates, start_options.designs, inspector)
     notes += inspector.notes
@@ -192,6 +197,11 @@ class Ranked(NamedTuple):
     tokens: Tokens
     """``(K, W)``."""
     chain: Integers
+    score: Floats
+
+    def select(self, keep: Booleans) -> Ranked:
+        """Some of the candidates."""
+        return Ranked(self.tokens[keep], self.chain[keep], self.score[keep])
 
 
 def _candidates(problem: Problem, found: Found) -> Ranked:
@@ -202,8 +212,28 @@ def _candidates(problem: Problem, found: Found) -> Ranked:
     tokens, chain = tokens[first], chain[first]
     score = _score_of_usable(problem, tokens, chain)
     order = np.argsort(-score, kind="stable")
-    order = order[np.isfinite(score[order])]
-    return Ranked(tokens[order], chain[order])
+    ranked = Ranked(tokens[order], chain[order], score[order])
+    return ranked.select(np.isfinite(ranked.score))
+
+
+def _improvements(problem: Problem, candidates: Ranked) -> Ranked:
+    """The candidates with a better score than the given promoter of their chain.
+
+    A chain without one, or whose promoter violates a rule or holds an N, keeps all candidates.
+    """
+    given = problem.starts.given
+    whole = problem.starts.known
+    score = np.full(len(given), -np.inf)
+    score[whole] = _score_of_usable(problem, given[whole], whole)
+    return candidates.select(candidates.score > score[candidates.chain])
+
+
+def _unimproved_notes(problem: Problem, candidates: Ranked) -> list[str]:
+    """A note on given promoters of which no candidate is left."""
+    starts = problem.starts
+    ids = {starts.ids[chain] for chain in starts.known.tolist()}
+    without = ids - {starts.ids[chain] for chain in candidates.chain.tolist()}
+    return [NOT_IMPROVED.format(len(without), len(ids))] if without else []
 
 
 def _score_of_usable(problem: Problem, tokens: Tokens, chain: Integers) -> Floats:

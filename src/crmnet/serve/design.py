@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,6 @@ log = logging.getLogger("crmnet")
 
 FLANKS = Flanks(ADAPTER_5, ADAPTER_3)
 """What is ordered around an insert."""
-UNCHANGED = "the unchanged start is left out of the designs"
 
 
 class Designer:
@@ -83,8 +81,6 @@ class Designer:
         report = self.reporter(job, problem, time.monotonic() + message["seconds"])
         found = search(problem, options, progress=report)
         designs = finish(problem, found, panel, rules, starts)
-        if given is not None:
-            designs = without_starts(designs)
         return {"stopped": not found.complete, "result": result_of(designs)}
 
     def panel(self, asked: Mapping[str, Any], objective: Objective) -> Panel:
@@ -154,15 +150,6 @@ def read_rules(asked: Mapping[str, Any]) -> Rules:
         rules += chosen.constraints
     stem = None if chosen is None else chosen.hairpin_stem
     return Rules(tuple(rules), hairpin_stem=stem, flanks=FLANKS)
-
-
-def without_starts(designs: Designs) -> Designs:
-    """The designs that change their start; a note says if others were left out."""
-    kept = np.flatnonzero(designs.edits)
-    if len(kept) == len(designs):
-        return designs
-    note = UNCHANGED if len(kept) else f"{UNCHANGED}: no change within the rules improves it"
-    return replace(designs.select(kept), notes=(*designs.notes, note))
 
 
 def result_of(designs: Designs) -> dict[str, Any]:

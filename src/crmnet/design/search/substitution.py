@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crmnet.arrays import Floats, Integers
+from crmnet.arrays import Booleans, Floats, Integers
+from crmnet.design.constraints import distances
 from crmnet.design.neighbours import Neighbours, neighbours
 from crmnet.design.problem import INFEASIBLE, Problem
 from crmnet.design.search.method import Arrays, anchors_of, fitness_of, flat, sorted_state
@@ -72,14 +73,27 @@ class Substitution:
             gained = fitness[members][kept[0]] - best[chain, 0]
             active[chain] = gained > self.min_gain
             tokens[chain], best[chain] = new, fitness[members][kept]
-        if problem.distance > 0:
+        if anchors is not None:
             everyone = np.arange(len(tokens))
             active |= problem.violation(tokens[:, 0], everyone, tokens[:, 0]) > 0
+            active |= _freed(problem, anchors, tokens[:, 0])
         return {"tokens": tokens, "fitness": best, "active": active}
 
     def finished(self, state: Arrays, step: int) -> bool:
         """Whether no chain changed in the last step."""
         return not state["active"].any()
+
+
+def _freed(problem: Problem, before: Tokens, after: Tokens) -> Booleans:
+    """``(C,)``: which chains gained room, because an earlier chain that was near them changed.
+
+    What was too near to the earlier chain before may be far enough now.
+    """
+    changed = (before != after).any(axis=1)
+    earlier = np.arange(len(before)) < np.arange(len(before))[:, None]
+    near = distances(before, before) <= problem.distance
+    found: Booleans = (near & earlier & changed).any(axis=1)
+    return found
 
 
 def _present_fitness(
