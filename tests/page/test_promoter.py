@@ -305,10 +305,31 @@ def test_many_promoters_lead_to_the_batch_tab(visit):
     expect(page.get_by_role("heading", name="25 promoters, ranked")).to_be_visible()
 
 
-def test_media_side_by_side_and_absolute_colours(visit):
+def test_what_was_read_goes_with_its_sequence(visit):
     page = visit()
     show_promoter(page, TDH3)
-    page.get_by_text("all, side by side").click()
+    readout = page.locator(".readout")
+    page.locator(".map [data-row='0'][data-index='3']").hover()
+    expect(readout).to_contain_text("4")
+    page.get_by_label("Paste your promoters").hover()
+    page.get_by_label("Paste your promoters").fill("ACGTTGCAGT" * 8)
+    expect(readout).to_have_text(re.compile("^Point at a base"))
+
+
+def test_a_promoter_unlike_training_says_in_which_media_it_has_no_interval(visit):
+    page = visit()
+    show_promoter(page, "A" * 80)
+    warning = page.locator(".warning", has_text="Take this prediction with care.")
+    expect(page.get_by_text("(no interval)")).to_have_count(2)
+    expect(warning).to_contain_text(
+        "wider than those of other promoters; in defined and dream medium it"
+    )
+
+
+def test_all_media_together_and_absolute_colours(visit):
+    page = visit()
+    show_promoter(page, TDH3)
+    page.get_by_text("all media").click()
     assert page.locator(".map").count() == 3
     colours = "[...document.querySelectorAll('.map rect')].map(r => getComputedStyle(r).fill)"
     before = page.evaluate(colours)

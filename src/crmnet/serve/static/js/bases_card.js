@@ -32,6 +32,7 @@ export class BasesCard {
   showMap(effects) {
     this.data = { effects };
     this.card.removeAttribute("aria-busy");
+    this.read(READOUT); // what was read belongs to another sequence
     this.draw();
     this.scrollToMain();
   }
@@ -83,7 +84,7 @@ export class BasesCard {
     if (this.mediumSwitch.dataset.state === state) return;
     const focused = this.mediumSwitch.contains(document.activeElement);
     const options = model.media.map(({ name }) => ({ value: name, label: name }));
-    if (options.length > 1) options.push({ value: "all", label: "all, side by side" });
+    if (options.length > 1) options.push({ value: "all", label: "all media" });
     fill(this.mediumSwitch, choiceSwitch("Medium", options, this.tab.medium, (name) => this.tab.showMedium(name)));
     this.mediumSwitch.dataset.state = state;
     if (focused) this.mediumSwitch.querySelector("input:checked").focus();

@@ -33,7 +33,7 @@ export class BatchResult {
     const values = this.rows.map((row) => row.expression[first].value).sort((a, b) => a - b);
     const best = this.rows.reduce((top, row) => (row.expression[first].value > top.expression[first].value ? row : top));
     const flagged = this.rows.filter((row) => row.unlike_training.flag).length;
-    const care = flagged ? ` ${count(flagged, "promoter is", "promoters are")} unlike the training data; take these predictions with care.` : "";
+    const care = flagged ? ` ${count(flagged, "promoter is", "promoters are")} unlike the training data; take ${flagged === 1 ? "its prediction" : "their predictions"} with care.` : "";
     return `In ${first} medium, the strongest is ${best.id} (${number(best.expression[first].value)}); the median is ${number(values[Math.floor(values.length / 2)])}.${care}`;
   }
 

@@ -2,7 +2,7 @@
 
 import { announce, fill, html, table, tableSection } from "./dom.js";
 import { expressionRow, interval, nativeWords } from "./scale.js";
-import { count, meaning, number, signed } from "./words.js";
+import { count, intervalsWhenUnlike, meaning, number, signed } from "./words.js";
 
 /** `steps` are the predictions from the original to the current step. */
 export function drawExpression(card, tab, steps) {
@@ -16,7 +16,7 @@ export function drawExpression(card, tab, steps) {
       copyButton("Copy sequence", () => tab.trajectory.sequence, "Sequence copied"))),
     html("p", { class: "lead", id: "meaning" }, meaning(name, now.expression)),
     now.unlike_training.flag && html("p", { class: "warning" }, html("strong", {}, "Take this prediction with care. "),
-      now.unlike_training.words, " Such a prediction has no interval."),
+      `${now.unlike_training.words} ${intervalsWhenUnlike(now.expression)}`),
     html("div", { class: "figure stack" }, media.map((medium) =>
       expressionRow(medium, now.expression[medium.name], first?.expression[medium.name]))),
     now.notes.length > 0 && html("p", { class: "hint" }, now.notes.join(" ")),

@@ -49,6 +49,15 @@ export function meaning(id, expression) {
   return `${id} is predicted to be ${listing(parts)}.`;
 }
 
+/** What a flagged prediction lacks, in one sentence. */
+export function intervalsWhenUnlike(expression) {
+  const media = Object.keys(expression);
+  const without = media.filter((medium) => expression[medium].low === null);
+  if (without.length === media.length) return "Such a prediction has no interval.";
+  const wider = "Its intervals are wider than those of other promoters";
+  return without.length ? `${wider}; in ${listing(without)} medium it has none.` : `${wider}.`;
+}
+
 /** The strongest single mutations of a medium, in sentences. */
 export function mutationSummary(insert, effect, medium) {
   const all = [...insert].flatMap((from, index) => ["A", "C", "G", "T"].map((to, row) =>
