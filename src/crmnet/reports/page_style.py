@@ -55,10 +55,10 @@ table {{ border-collapse: collapse; font-size: 0.82rem; }}
 caption {{ text-align: left; font-weight: bold; padding: 0.2rem 0 0.4rem; }}
 th, td {{ padding: 0.3rem 0.7rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }}
-th {{ white-space: nowrap; border-bottom-width: 2px; }}
+th {{ border-bottom-width: 2px; }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 th.number {{ text-align: right; }}
-.interval {{ display: block; font-size: 0.9em; opacity: 0.85; }}
+.interval {{ display: block; font-size: 0.9em; opacity: 0.85; white-space: normal; }}
 td.bases {{ font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.75rem; }}
 td.missing {{ font-style: italic; white-space: nowrap; }}
 p.missing {{ border-left: 3px solid var(--mark); padding-left: 0.8rem; }}

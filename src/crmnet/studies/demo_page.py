@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from crmnet.data.dataset import Dataset
 from crmnet.evaluation.pages import INTERVALS, MEANINGS, metric_columns
 from crmnet.files import PathLike
 from crmnet.reports.page import bullets, command, paragraph, picture, table, write_page
-from crmnet.runs.folder import HISTORY, load_record
+from crmnet.runs.folder import load_record
+from crmnet.training.report import curve_picture
 
 REPORT = "report.html"
 
@@ -23,8 +23,6 @@ def write_demo_page(
     folder = Path(folder)
     run = folder / "run"
     best = load_record(run).best
-    with (run / HISTORY).open(newline="") as file:
-        history = list(csv.DictReader(file))
     columns = metric_columns(summary)
     kept = f"The weights of epoch {best.epoch} are kept." if best else ""
     sections = {
@@ -35,7 +33,7 @@ def write_demo_page(
                 "has not seen. The numbers say nothing about real yeast."
             )
         ],
-        "1. Data": [
+        "Data": [
             command(f"crmnet data simulate -n {len(training)} --seed 1 -o data/train"),
             picture(
                 folder / "data" / "train_expression.png",
@@ -43,16 +41,12 @@ def write_demo_page(
                 34, values=_labels(training),
             ),
         ],
-        "2. Training": [
+        "Training": [
             command("crmnet train demo --data data/train -o run"),
             paragraph(kept),
-            picture(
-                run / "learning_curve.png",
-                "Loss and accuracy after each epoch; the dashed line marks the epoch that is kept.",
-                values={name: [row[name] for row in history] for name in history[0]},
-            ),
+            curve_picture(run),
         ],
-        "3. Accuracy on unseen promoters": [
+        "Accuracy on unseen promoters": [
             command("crmnet evaluate run data/test_random data/test_native_like -o evaluation"),
             paragraph(INTERVALS),
             table(columns),
@@ -63,7 +57,7 @@ def write_demo_page(
             ),
             bullets(MEANINGS),
         ],
-        "4. What to try next": [
+        "What to try next": [
             command(
                 ("crmnet predict run data/test_random/assay.tsv | head",
                  "crmnet explain run data/test_native_like/assay.tsv --medium complex -o explained",

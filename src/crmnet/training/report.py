@@ -25,12 +25,29 @@ from crmnet.runs.record import RunRecord
 REPORT = "report.html"
 
 
+def read_history(run: PathLike) -> dict[str, list[float]]:
+    """The values after each epoch of a run: name → values; empty if no epoch has ended."""
+    with (Path(run) / HISTORY).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+
+def curve_picture(run: PathLike) -> str:
+    """The learning curve of a run as a part of a page, with its numbers."""
+    return picture(
+        Path(run) / "learning_curve.png",
+        "Loss and accuracy after each epoch; the dashed line marks the epoch whose weights are "
+        "kept.",
+        values={
+            name: [f"{value:.4g}" for value in values] for name, values in read_history(run).items()
+        },
+    )
+
+
 def write_learning_curve(run: PathLike) -> None:
     """Write ``learning_curve.png`` into a run folder, from its ``history.csv``."""
     run = Path(run)
-    with (run / HISTORY).open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    history = {key: np.array([float(row[key]) for row in rows]) for key in rows[0]}
+    history = {name: np.array(values) for name, values in read_history(run).items()}
     best = load_record(run).best
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -43,20 +60,8 @@ def write_training_page(run: PathLike, made_by: str | None = None) -> None:
     """Write ``report.html`` into a run folder with a learning curve: accuracy, settings, data."""
     run = Path(run)
     record = load_record(run)
-    with (run / HISTORY).open(newline="") as file:
-        history = list(csv.DictReader(file))
-    columns = {
-        key: [f"{float(row[key]):.4g}" for row in history]
-        for key in (history[0] if history else ())
-    }
-    curve = picture(
-        run / "learning_curve.png",
-        "Loss and accuracy after each epoch; the dashed line marks the epoch whose weights are "
-        "kept.",
-        values=columns,
-    )
     sections = {
-        "Result": [bullets(_result_lines(record)), curve],
+        "Result": [bullets(_result_lines(record)), curve_picture(run)],
         "Data": [bullets(_data_lines(record))],
         "Settings": [table(_settings(record))],
         "Versions": [bullets(f"{name} {version}" for name, version in record.versions.items())],

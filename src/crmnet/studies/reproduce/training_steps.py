@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
 from crmnet.models.layers import count_parameters
 from crmnet.reports.wording import with_interval
-from crmnet.runs.folder import HISTORY, load_run
+from crmnet.runs.folder import load_run
 from crmnet.runs.record import RunRecord
 from crmnet.runs.settings import RunSettings, resolve
 from crmnet.studies.ablate import FULL, PRETRAINED, AblationOptions, AblationResult, ablate
@@ -17,7 +16,7 @@ from crmnet.studies.reproduce.paper import PARAMETERS, ROWS
 from crmnet.studies.reproduce.place import Place
 from crmnet.studies.reproduce.profiles import Training
 from crmnet.studies.reproduce.results import Number, Picture, StepResult, Table
-from crmnet.training.report import write_learning_curve
+from crmnet.training.report import read_history, write_learning_curve
 from crmnet.training.train import train
 
 PRETRAINED_RUN = "pre-trained"
@@ -63,17 +62,15 @@ def _train(
 
 
 def _trained(place: Place, record: RunRecord, folder: Path, data: str) -> StepResult:
-    with (folder / HISTORY).open(newline="") as file:
-        history = list(csv.DictReader(file))
-    seconds = sum(float(row["seconds"]) for row in history)
+    history = read_history(folder)
+    seconds, epochs = sum(history["seconds"]), len(history["epoch"])
     rows, held_out = record.data["training_rows"], record.data["validation_rows"]
     best = record.best
     assert best is not None, f"{folder} is not finished"
     parameters = sum(count_parameters(load_run(folder)[0]))
     shown = ["epoch", "loss", "val_loss", "val_r", "val_r2", "seconds"]
     curve = {
-        name: [row[name] if name == "epoch" else f"{float(row[name]):.4g}" for row in history]
-        for name in shown if name in history[0]
+        name: [f"{value:.4g}" for value in history[name]] for name in shown if name in history
     }  # fmt: skip
     numbers = [
         Number("training rows", rows, n=rows, paper=ROWS[data], digits=0),
@@ -84,7 +81,7 @@ def _trained(place: Place, record: RunRecord, folder: Path, data: str) -> StepRe
     ]
     sentences = [
         f"{record.settings.model.name}, recipe {record.settings.recipe}, seed "
-        f"{record.settings.train.seed}: the weights of epoch {best.epoch} of {len(history)} are "
+        f"{record.settings.train.seed}: the weights of epoch {best.epoch} of {epochs} are "
         f"kept, the best by R² on {held_out:,} rows of held-out families."
     ]
     picture = Picture(
