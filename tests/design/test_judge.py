@@ -61,7 +61,7 @@ def test_sketches_of_training_rows():
     assert "share no training promoter, as far as a sample" in shared_labels(one, other)
     half = Sketch.from_text(sketch(1)).merged(Sketch.from_text(sketch(3))).to_text()
     both = scorer(3, {"fingerprint": "c", "name": "both", SKETCH: half})
-    assert "about 1e+02 % of the promoters of the smaller" in shared_labels(one, both)
+    assert "about 100 % of the promoters of the smaller" in shared_labels(one, both)
     bare = scorer(4, {"fingerprint": "d", "name": "bare"})
     assert "whether these share rows is unknown" in shared_labels(one, bare)
 

@@ -68,6 +68,8 @@ def _answer(connection: socket.socket) -> None:
     streams = array.array("i", rights[0][2])
     words, folder, environment = json.loads(request)
     if words[:1] == ["serve"] and "--help" not in words:
+        for stream in streams:
+            os.close(stream)  # a server that kept them open would hold up the reader of the output
         connection.send(str(_start_server(words, folder, environment)).encode())
         os._exit(0)
     if (pid := os.fork()) == 0:

@@ -27,7 +27,7 @@ from crmnet.reports.dataset_page import (
     write_dataset_picture,
 )
 from crmnet.reports.figures import save_figure
-from crmnet.reports.wording import with_interval
+from crmnet.reports.wording import percent, with_interval
 from crmnet.runs.folder import save_record
 from crmnet.runs.record import BestEpoch, RunRecord, Scale
 from crmnet.runs.settings import resolve
@@ -78,6 +78,14 @@ def rows_of(path):
 
 
 # -- evaluation -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1, "100 %"), (0.999, "100 %"), (0.0999, "10 %"), (0.0949, "9.5 %"), (0.004213, "0.42 %")],
+)
+def test_a_share_has_two_digits(share, text):
+    assert percent(share) == text
 
 
 def test_an_evaluation_writes_exactly_the_promised_files(evaluation):

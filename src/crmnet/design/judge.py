@@ -21,6 +21,7 @@ from crmnet.design.scorer import Scorer, held_out_member, members_for
 from crmnet.device import Device
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import BATCH_SIZE, Predictor
+from crmnet.reports.wording import percent
 from crmnet.runs.model_card import ErrorCorrelation
 from crmnet.runs.packed import bundled
 from crmnet.runs.record import SKETCH, RunRecord
@@ -204,15 +205,15 @@ def _by_inserts(of_oracle: list[dict[str, Any]], of_judge: list[dict[str, Any]])
     shared = len(np.intersect1d(first, second))
     if not len(first) or not len(second):
         return unknown
-    share = 100 * shared / min(len(first), len(second))
+    share = shared / min(len(first), len(second))
     if shared == 0:
         return (
             f"oracle and judge share no training promoter, as far as a sample of {SIZE:,} of each "
             "shows"
         )
     return (
-        f"oracle and judge share about {share:.2g} % of the promoters of the smaller training set; "
-        "whether their labels are the same is unknown"
+        f"oracle and judge share about {percent(share)} of the promoters of the smaller training "
+        "set; whether their labels are the same is unknown"
     )
 
 

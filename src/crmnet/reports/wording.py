@@ -35,6 +35,12 @@ def with_interval(estimate: Mapping[str, float | None], digits: int = 4) -> str:
     return f"{value:z.{digits}f} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
+def percent(share: float) -> str:
+    """A share as text with two digits: 0.004213 is ``0.42 %``, and 0.999 is ``100 %``."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 9.95 else f"{value:.2g} %"
+
+
 def json_values(values: Mapping[str, float]) -> dict[str, float | None]:
     return {key: none_if_undefined(value) for key, value in values.items()}
 

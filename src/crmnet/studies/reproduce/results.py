@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from crmnet.reports.wording import percent
+
 
 class NotRun(Exception):
     """Raised by a step that cannot run here; the text is the reason, for the report."""
@@ -72,7 +74,7 @@ class Number:
     def _ratio(ratio: float) -> str:
         if ratio >= 1:
             return f"{ratio:,.3g} times the paper's."
-        return f"{100 * ratio:.2g} % of the paper's."
+        return f"{percent(ratio)} of the paper's."
 
 
 @dataclass(frozen=True)
