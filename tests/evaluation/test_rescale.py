@@ -88,5 +88,7 @@ def test_a_scale_that_is_right_is_left_alone(packed, held_out):
 def test_what_cannot_be_rescaled_is_an_error(held_out, small_run):
     with pytest.raises(ValueError, match="is not a packed model"):
         rescale(small_run, held_out.path)
+    with pytest.raises(FileNotFoundError, match=r"absent.safetensors: no such run folder"):
+        rescale("absent.safetensors", held_out.path)
     with pytest.raises(ValueError, match="is bundled and is not changed"):
         rescale("yeast", held_out.path)

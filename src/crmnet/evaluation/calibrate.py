@@ -58,7 +58,7 @@ from crmnet.runs.model_card import (
     ErrorCorrelation,
     ModelCard,
 )
-from crmnet.runs.packed import check_name, is_bundled, packed_file, write_with_card
+from crmnet.runs.packed import check_name, is_bundled, require_packed, write_with_card
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.scale import fit_line
 from crmnet.statistics.uncertainty import Calibration, Expression, by_medium, fit_input_limits
@@ -110,6 +110,7 @@ def calibrate(
 
     Raises:
         FileExistsError: If ``output`` exists and may not be overwritten.
+        FileNotFoundError: If there is no such model.
         ValueError: If the model is not packed; if no rows are unseen; if held-out rows are training
             rows; if there are too few families for the level; if held-out rows lack a medium whose
             intervals would then be lost; or if native promoters are given and the card has no
@@ -123,9 +124,7 @@ def calibrate(
     options = options or CalibrateOptions()
     differences = held_out if differences is None else Path(differences)
     check_data([held_out, unlike, *as_paths(tests), native, differences])
-    file = packed_file(model)
-    if file is None:
-        raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")
+    file = require_packed(model)
     if output is not None:
         check_name(output, overwrite)
     elif not is_bundled(file):

@@ -16,7 +16,7 @@ from crmnet.evaluation.calibrate import score_with_spread
 from crmnet.evaluation.seen import refuse_training_rows, unseen
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
-from crmnet.runs.packed import check_name, is_bundled, packed_file, write_rescaled
+from crmnet.runs.packed import check_name, is_bundled, require_packed, write_rescaled
 from crmnet.statistics.scale import Line, fit_cross_fitted
 
 
@@ -39,12 +39,11 @@ def rescale(
 
     Raises:
         FileExistsError: If ``output`` exists and may not be overwritten.
+        FileNotFoundError: If there is no such model.
         ValueError: If the model is not packed, it is bundled and there is no ``output``, held-out
             rows are training rows, or no medium is rescaled.
     """
-    file = packed_file(model)
-    if file is None:
-        raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")
+    file = require_packed(model)
     if output is None and is_bundled(file):
         raise ValueError(f"{model} is bundled and is not changed; give -o NAME.safetensors")
     if output is not None:

@@ -164,6 +164,20 @@ def weights_file(model: PathLike) -> Path:
     return packed_file(model) or Path(model) / WEIGHTS
 
 
+def require_packed(model: PathLike) -> Path:
+    """The file of a packed or bundled model.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+        ValueError: If it is a run folder.
+    """
+    file = packed_file(model)
+    if file is None:
+        _check_exists(model)
+        raise ValueError(f"{model} is not a packed model; make one with `crmnet models pack`")
+    return file
+
+
 def _check_exists(model: PathLike) -> None:
     if not Path(model).exists():
         names = ", ".join(bundled()) or "none"
