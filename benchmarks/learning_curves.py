@@ -15,8 +15,7 @@ medium, is used otherwise. Compared are
 - new, strict: as new, but without the inserts of the own medium among the other media's rows.
 
 Results are appended to OUT/curves.tsv as they are made; a run that is there is not repeated, so an
-interrupted script continues. OUT/curves.md and OUT/curves.png show the mean over the seeds, with
-95 % intervals from resampled test families.
+interrupted script continues. ``learning_curves_report.py`` makes a table and a figure of them.
 """
 
 from __future__ import annotations
@@ -28,11 +27,10 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from matplotlib.figure import Figure
+from learning_curves_report import LABELS, markdown, means
 
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
@@ -40,15 +38,13 @@ from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.splits import families
 from crmnet.data.subset import copy_rows
 from crmnet.evaluation.baselines import fit_baseline
-from crmnet.figures.style import CYCLE, STYLE
 from crmnet.prediction.predictor import Predictor
-from crmnet.reports.figures import save_figure
 from crmnet.statistics.metrics import Scored, bootstrap
 
 Rows = npt.NDArray[np.int64]
 TEST_SHARE = 0.25
 TEST_ROWS = 2_000
-METHODS = ("ridge", "auto", "measured", "new", "new, strict")
+METHODS = tuple(LABELS)
 BASES = METHODS[2:]
 
 
@@ -139,36 +135,6 @@ def measure(experiment: Experiment, method: str, size: int, seed: int) -> dict[s
     return row
 
 
-def write_summary(out: Path, medium: str, n: int) -> None:
-    """The mean over seeds as a Markdown table and as a figure."""
-    table = (
-        pl.read_csv(out / "curves.tsv", separator="\t")
-        .group_by("method", "rows", maintain_order=True)
-        .agg(pl.all().exclude("seed").mean(), pl.len().alias("seeds"))
-    )
-    lines = [f"{medium}, {n:,} test rows; mean over seeds [95 % interval by family]", ""]
-    lines += ["| method | rows | seeds | r | R² | seconds |", "|---|---|---|---|---|---|"]
-    for row in table.sort("rows").iter_rows(named=True):
-        cells = [f"{row[k]:.3f} [{row[k + '_low']:.3f}, {row[k + '_high']:.3f}]" for k in (
-            "pearson", "r2")]  # fmt: skip
-        lines.append(
-            f"| {row['method']} | {row['rows']:,} | {row['seeds']} | {cells[0]} | {cells[1]} | "
-            f"{row['seconds']:.0f} |"
-        )
-    (out / "curves.md").write_text("\n".join(lines) + "\n")
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5, 3.5), layout="constrained")
-        axes = figure.subplots()
-        for colour, method in zip(CYCLE, METHODS, strict=False):
-            part = table.filter(pl.col("method") == method).sort("rows")
-            axes.plot(part["rows"], part["r2"], "o-", color=colour, label=method)
-            low, high = part["r2_low"], part["r2_high"]
-            axes.fill_between(part["rows"], low, high, color=colour, alpha=0.15)
-        axes.set(xscale="log", xlabel=f"own rows ({medium})", ylabel="R² on unseen families")
-        axes.legend(frameon=False)
-        save_figure(figure, out / "curves.png")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path)
@@ -195,7 +161,7 @@ def main() -> None:
                 with table.open("a") as file:
                     file.write(row.write_csv(separator="\t", include_header=done is None))
                 print(method, size, seed, f"R² {row['r2'][0]:.3f}", flush=True)
-        write_summary(options.out, options.medium, len(experiment.test))
+        print(f"{options.medium}, {len(experiment.test):,} test rows\n\n{markdown(means(table))}")
 
 
 if __name__ == "__main__":
