@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from crmnet.process import running_elsewhere, wants_passive_threads
+
 pytestmark = pytest.mark.slow
 
 ENDING = """
@@ -195,3 +197,28 @@ def test_a_process_counts_what_it_holds_and_not_what_its_parent_held():
     assert 1 << 20 < int(before) < 200 << 20
     assert int(after) - int(before) >= 90 << 20
     assert torch == "False"
+
+
+@pytest.mark.parametrize(
+    ("environment", "running", "passive"),
+    [
+        ({}, 0, False),  # the machine is idle
+        ({}, 1, True),  # four threads and another process on four processors
+        ({"OMP_NUM_THREADS": "3"}, 1, False),
+        ({"OMP_NUM_THREADS": "3"}, 2, True),
+        ({"OMP_NUM_THREADS": "1"}, 9, False),  # one thread waits for nobody
+        ({"OMP_WAIT_POLICY": "active"}, 9, False),  # the user decides
+        ({"GOMP_SPINCOUNT": "5"}, 9, False),
+    ],
+)
+def test_threads_sleep_on_a_busy_machine(environment, running, passive):
+    assert wants_passive_threads(environment, 4, running) is passive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_a_busy_process_is_seen():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            assert running_elsewhere() >= 1
+        finally:
+            busy.kill()
