@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ FILES = (*TABLES, "designs.fasta", "designs.gb", "design.json", "report.html")
 RECORD = "design.json"
 _WIDTHS = {"judged": 28}
 """Largest widths of pictures on the page."""
-PAGE_COLUMNS = ("edits", "nearest_design", "unlike_training", "constraints_met")
-"""Further columns of the table on the page."""
+PAGE_COLUMNS = ("edits", "nearest_design", "unlike_training")
+"""Further columns of the table on the page; one whose cells are all empty is left out."""
 
 
 def write_designs(
@@ -230,11 +230,9 @@ def _sections(
 ) -> dict[str, list[str]]:
     """Heading → parts of the page."""
     columns = for_reading(designs.columns(), Path("designs.tsv"), digits)
-    medium = designs.objective.medium
-    names = ["rank", "id", *["target"] * bool(designs.objective.targets), "oracle", "judge", "gap"]
-    names += [f"{kind}_{medium}" for kind in ("expression", "low", "high", "percentile")]
-    names += [*PAGE_COLUMNS, "sequence"]
-    shown = {name: list(columns[name]) for name in names if name in columns}
+    names = ["rank", "id", *["target"] * bool(designs.objective.targets), "sequence"]
+    names += ["oracle", "judge", "gap", *PAGE_COLUMNS]
+    shown = {name: list(columns[name]) for name in names if any(columns.get(name, ()))}
     captions = {
         "judged": "Value of starts and designs by the oracle and by the judge. Below the dashed "
         "line the oracle is more optimistic than the judge.",
@@ -260,16 +258,43 @@ def _sections(
         )
         for file in pictures
     ]
-    settings = [f"{key}: {value}" for key, value in record["settings"].items() if value is not None]
     about = (
-        "Value by the oracle and by the judge, and their difference (gap); expression with its "
-        f"interval by {designs.panel.ranker.name}, which orders the designs; smallest number of "
+        "Value by the oracle and by the judge, and their difference (gap); smallest number of "
         "bases in which another design differs (nearest_design)."
     )
+    predicted = f"Predictions by {designs.panel.ranker.name}, which orders the designs"
     return {
         "": [bullets(summary_lines(designs))],
-        "Designs": [paragraph(about), table(shown, bases=("sequence",))],
+        "Designs": [
+            paragraph(about),
+            table(shown, bases=("sequence",)),
+            table(_predictions(designs.media, columns), caption=predicted),
+        ],
         "Pictures": figures,
         "Constraints, all met": [bullets(designs.rules or ("none",))],
-        "Settings": [bullets(settings)],
+        "Settings": [bullets(_setting_lines(record["settings"]))],
     }
+
+
+def _predictions(media: Sequence[str], columns: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The columns of the ranker for reading: each expression with its interval."""
+    shown = {"id": list(columns["id"])}
+    for medium in media:
+        values = [columns[f"{kind}_{medium}"] for kind in ("expression", "low", "high")
+                  if f"{kind}_{medium}" in columns]  # fmt: skip
+        shown[f"expression, {medium}"] = [
+            f"{value} [{', '.join(interval)}]" if all(interval) else value
+            for value, *interval in zip(*values, strict=True)
+        ]
+        if f"percentile_{medium}" in columns:
+            shown[f"percentile, {medium}"] = list(columns[f"percentile_{medium}"])
+    return shown
+
+
+def _setting_lines(settings: Mapping[str, Any]) -> list[str]:
+    """The settings that say something, a line each."""
+    return [
+        f"{key}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
+        for key, value in settings.items()
+        if value not in (None, "", [], ())
+    ]

@@ -59,7 +59,8 @@ th {{ border-bottom-width: 2px; }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
 th.number {{ text-align: right; }}
 .interval {{ display: block; font-size: 0.9em; opacity: 0.85; white-space: normal; }}
-td.bases {{ font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.75rem; }}
+td.bases {{ font-family: "DejaVu Sans Mono", Consolas, monospace; font-size: 0.75rem;
+  min-width: 20rem; overflow-wrap: anywhere; }}
 td.missing {{ font-style: italic; white-space: nowrap; }}
 p.missing {{ border-left: 3px solid var(--mark); padding-left: 0.8rem; }}
 img {{ height: auto; background: {BACKGROUND}; border-radius: 4px; padding: 0.4rem; }}
