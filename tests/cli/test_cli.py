@@ -207,7 +207,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
     [
         (["evaluate"], "either MODEL and DATA, or --predictions"),
         (["evaluate", "run"], "name a data set"),
-        (["predict", "nowhere", "x"], "nowhere: no such run folder"),
+        (["predict", "nowhere", "-"], "nowhere: no such run folder"),
         (["models", "show", "nowhere"], "nowhere is not a packed file"),
         (["models", "pack", "nowhere", "-o", "x.safetensors"], "nowhere: no such run folder"),
         (["models", "calibrate", "nowhere"], "there is nothing to calibrate"),
@@ -239,7 +239,7 @@ def test_other_failures_are_status_1(crmnet, monkeypatch, tmp_path):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr("crmnet.prediction.predictor.Predictor.load", fail)
-    status, _, err = crmnet("predict", "run", "in")
+    status, _, err = crmnet("predict", "run", "-")
     assert status == 1
     assert "RuntimeError: out of memory" in err
 
@@ -284,3 +284,10 @@ def test_an_unknown_network_is_an_error_with_a_suggestion(crmnet):
     status, _, error = crmnet("models", "show", "legnett")
     assert status == 2
     assert "did you mean 'legnet'" in error
+
+
+@pytest.mark.parametrize("command", [("predict",), ("mutate", "--saturate")])
+def test_a_missing_file_is_found_before_the_model_is_opened(crmnet, tmp_path, command):
+    verb, *options = command
+    status, _, err = crmnet(verb, tmp_path / "no-model", tmp_path / "absent.txt", *options)
+    assert status == 2 and "absent.txt: no such file" in err

@@ -80,7 +80,11 @@ def test_explain_writes_the_promised_files(crmnet, small_run, assay, tmp_path):
     assert decode(tokens[:1])[0][17:97] == inserts[0]
     assert [int(r["position"]) for r in table[:80]] == list(range(1, 81))
     assert "positions count from 1" in err
+    places = {name: row for row, name in enumerate(["p0", "p1", "p2"])}
     for site in rows(out / "sites.tsv"):
+        bases = slice(16 + int(site["start"]), 17 + int(site["end"]))
+        drawn = values[places[site["id"]], :, bases].sum()
+        assert float(site["contribution"]) == pytest.approx(drawn, abs=6e-4)
         assert 1 <= int(site["start"]) <= int(site["end"]) <= 80
         assert 0 <= float(site["beyond"]) <= 1 and -1 <= float(site["agreement"]) <= 1
     assert (out / "logos-1.png").stat().st_size > 10_000
@@ -106,7 +110,7 @@ def test_tables_of_explain_are_rounded_for_reading_and_attributions_never(
     saliency = ("saliency", "saliency_low", "saliency_high", "saliency_anywhere")
     bars = (*saliency, "expression", "expression_low", "expression_high")
     for name, decimals, significant in (
-        ("sites.tsv", ("score", "effect", "agreement"), ("p", "q", "beyond")),
+        ("sites.tsv", ("score", "contribution", "effect", "agreement"), ("p", "q", "beyond")),
         ("planted.tsv", effects, ()),
         ("pairs.tsv", effects, ()),
         ("figure5.tsv", bars, ()),

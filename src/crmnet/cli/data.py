@@ -108,7 +108,7 @@ def ingest(
     for name, labels in dataset.manifest["media"].items():
         print(
             f"{name}: {labels['rows']:,} rows, expression {labels['mean']:.2f} ± "
-            f"{labels['sd']:.2f} ({labels['unit']})"
+            f"{labels['sd']:.2f} ({_unit_words(labels['unit'])})"
         )
     if (
         not medium
@@ -338,6 +338,12 @@ def list_known(cache: CacheOption = None) -> None:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
     print(f"cache: {cache_folder(cache)}")
+
+
+def _unit_words(unit: str) -> str:
+    from crmnet.data.dataset import UNKNOWN_UNIT
+
+    return "unit unknown; --unit states it" if unit == UNKNOWN_UNIT else unit
 
 
 def size_text(size: int | None) -> str:

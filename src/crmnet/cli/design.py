@@ -313,7 +313,9 @@ def _run(
         record = record_in(job.output, {**job.settings, **identity})
         with _Progress() as progress:
             found = search(problem, job.search_options, record=record, progress=progress)
+        log.info("the search has ended; judge and ranker score the designs")
         designs = finish(problem, found, panel, job.rules, job.start_options)
+        log.info("writing tables, pictures and the page")
         with replacing(job.output, NAMES):
             write_designs(
                 job.output,
@@ -350,7 +352,10 @@ class _Progress:
         from crmnet.design.run import LOG_SECONDS
 
         now = time.monotonic()
-        text = f"step {progress.step} of at most {progress.steps}, mean score {progress.best:.2f}"
+        text = (
+            f"step {progress.step} of at most {progress.steps}, mean score (value after penalties) "
+            f"{progress.best:.2f}"
+        )
         if self.terminal:
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
         elif now - self.last >= LOG_SECONDS:

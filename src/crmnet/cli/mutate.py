@@ -196,7 +196,7 @@ def mutate(
     for path in (output, plot, matrix):
         check_file(path, inputs, overwrite)
     _check_distinct([output, plot, matrix])
-    from crmnet.data.reading import check_not_a_sequence
+    from crmnet.data.reading import check_readable
     from crmnet.design.effects import MutateOptions, Scorer
     from crmnet.design.oracle import Oracle
     from crmnet.motifs.formats import read_motifs
@@ -211,7 +211,7 @@ def mutate(
     if file is not None:
         from crmnet.design.mutate_file import Request
 
-        check_not_a_sequence(file)
+        check_readable(file)
         request = Request(
             tuple(change or ()), saturate, deletions, step, pairs, columns, flanks, iupac
         )

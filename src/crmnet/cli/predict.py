@@ -39,6 +39,13 @@ if TYPE_CHECKING:
     from crmnet.sequence import Preparation
 
 
+NOT_CALIBRATED = (
+    "no interval and no percentile: the model is not calibrated (crmnet models pack, crmnet models "
+    "calibrate)"
+)
+"""What stderr says of a model without intervals."""
+
+
 def _explain_flags(requested: bool) -> None:
     if requested:
         from crmnet.statistics.uncertainty import FLAGS
@@ -136,12 +143,12 @@ def predict(
     `torchrun --nproc-per-node 8 -m crmnet predict my-run library.tsv.gz -o predicted.parquet`
     """
     from crmnet import sequence
-    from crmnet.data.reading import check_not_a_sequence
+    from crmnet.data.reading import check_readable
     from crmnet.prediction.predictor import Predictor
     from crmnet.prediction.profile import check_picture, is_bedgraph
     from crmnet.prediction.table import Reading, unit_lines, windows_line
 
-    check_not_a_sequence(file)
+    check_readable(file)
     reading = Reading(flanks, window, tile, sequence_columns(column), iupac)
     for option, is_used in (("--plot", plot is not None), (".bedgraph", is_bedgraph(output))):
         if is_used and tile is None:
@@ -178,6 +185,8 @@ def predict(
         )
     rows = "windows" if reading.by_window else "sequences"
     notes = _column_notes(unit_lines(predictor, media), output, by_window=reading.by_window)
+    if predictor.card is None or predictor.card.calibration is None:
+        notes.append(NOT_CALIBRATED)
     for line in (*preparation.messages(predictor.length, rows), *notes):
         print(line, file=sys.stderr)
 

@@ -91,8 +91,8 @@ def train(
         weights = f"epoch {record.best.epoch}" if record.best.epoch else f"the weights of {start}"
         print(f"kept {weights}, the best by R² on {rows:,} validation rows ({name})")
     print(
-        f"run: {output}   next, accuracy with intervals on unseen rows: "
-        f"crmnet evaluate {output} DATA --against {data}"
+        f"run: {output}   next, accuracy with intervals on rows that you held out before "
+        f"(crmnet data split): crmnet evaluate {output} HELD_OUT --against {data}"
     )
 
 

@@ -158,14 +158,10 @@ def _advice(path: Path) -> str:
 def open_bytes(path: PathLike) -> BinaryIO:
     """Open for reading; gzip and zstd are detected by their first bytes, not by the file name."""
     path = Path(path)
-    check_not_a_sequence(path)
+    check_readable(path)
     if path == STDIN:
         raw: io.BufferedReader[Any] = io.BufferedReader(io.FileIO(0, closefd=False))
     else:
-        if path.is_dir():
-            raise ValueError(f"{path} is a folder; name a file of sequences")
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file{_advice(path)}")
         raw = path.open("rb")
     magic = raw.peek(4)[:4]
     if magic == _OLD_EXCEL or (magic == b"PK\x03\x04" and _is_workbook(path, raw.peek(4))):
@@ -187,6 +183,22 @@ def open_bytes(path: PathLike) -> BinaryIO:
                 "use gzip or zstd"
             )
     return raw
+
+
+def check_readable(path: PathLike) -> None:
+    """Check the file of sequences of a command; call this before a model is loaded.
+
+    Raises:
+        FileNotFoundError: If there is no such file; the message says if it looks like a sequence or
+            is the name of a public data set.
+        ValueError: If it is a folder.
+    """
+    path = Path(path)
+    check_not_a_sequence(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file of sequences")
+    if path != STDIN and not path.exists():
+        raise FileNotFoundError(f"{path}: no such file{_advice(path)}")
 
 
 def check_not_a_sequence(path: PathLike) -> None:

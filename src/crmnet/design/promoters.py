@@ -285,8 +285,8 @@ class Inspector:
     def notes(self) -> list[str]:
         """What was repaired and refused, or that nothing was checked."""
         if not self.installed:
-            return ["DnaChisel is not installed, so only crmnet checked the designs: "
-                    "pip install 'crmnet[design]'"]  # fmt: skip
+            return ["crmnet checked the rules; DnaChisel, which is not installed, would check them "
+                    "a second time: pip install 'crmnet[design]'"]  # fmt: skip
         lines = []
         if self.repaired:
             lines.append(f"DnaChisel repaired {self.repaired} of the designs")

@@ -180,6 +180,8 @@ class NamedSites(NamedTuple):
     attributions have the pattern of its matrix."""
     drawn: list[int]
     """Numbers of the sites to draw, the best first."""
+    contribution: Floats
+    """Sum of the attributions of the site's bases on the insert."""
     effect: Floats
     agreement: Agreement
     beyond: Floats
@@ -202,6 +204,8 @@ def _find_sites(
     values = attribution.values if attribution.hypothetical is None else attribution.hypothetical
     site_agreement = agreement(values, tokens, motifs, hits, observed)
     base_values = attribution.values.sum(axis=1)
+    before = np.pad(np.cumsum(base_values, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    contribution = before[hits.row, end] - before[hits.row, start]
     beyond = share_exceeded(base_values, hits, inserts.inside(tokens.shape[1]))
     drawn = sites_to_draw(hits, supported_sites(hits, beyond), site_agreement.explained)
     best = np.isin(np.arange(len(hits.row)), drawn)
@@ -210,7 +214,7 @@ def _find_sites(
         site_name(motifs[motif].name, bases, is_sure)
         for motif, bases, is_sure in zip(hits.motif, site_bases(tokens, hits), certain, strict=True)
     ]
-    return NamedSites(hits, names, drawn, effect, site_agreement, beyond)
+    return NamedSites(hits, names, drawn, contribution, effect, site_agreement, beyond)
 
 
 def _site_columns(
@@ -232,6 +236,7 @@ def _site_columns(
         "score": hits.score,
         "p": hits.p,
         "q": hits.q,
+        "contribution": sites.contribution.astype(np.float32),
         "effect": sites.effect.astype(np.float32),
         "agreement": sites.agreement.cosine.astype(np.float32),
         "beyond": sites.beyond.astype(np.float32),

@@ -66,8 +66,8 @@ def with_fitted_outputs(train_data: TrainData, start: Start) -> tuple[TrainData,
         if known is None:
             known, scale[output] = _best_fit(train_data, start, number)
             log.info(
-                "%s is new: it starts as output %s of %s",
-                output, start.record.media[known], start.model,
+                "%s in this unit is not among the outputs of %s: it starts as %s, with a new scale",
+                output, start.model, start.record.media[known],
             )  # fmt: skip
         columns.append(known)
     return replace(train_data, scale=scale), columns
