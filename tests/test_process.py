@@ -150,7 +150,7 @@ def test_an_error_of_the_operating_system_names_the_file_in_words(crmnet, monkey
         raise OSError(13, "Permission denied", "model.safetensors")
 
     monkeypatch.setattr("crmnet.prediction.predictor.Predictor.load", fail)
-    status, _, err = crmnet("predict", "run", "in")
+    status, _, err = crmnet("predict", "run", "-")
     assert (status, err) == (2, "crmnet: error: model.safetensors: permission denied\n")
 
 

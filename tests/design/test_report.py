@@ -123,6 +123,18 @@ def test_the_page_is_one_file_without_scripts(written):
     assert confirmed_line(designs).split(";")[0] in re.sub("&#x27;", "'", text)
 
 
+def test_the_page_is_written_with_all_digits_and_an_oracle_that_judges_itself(tmp_path):
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, GOAL, judge=predictor, ranker=predictor, n=2, length=20,
+        options=SearchOptions("greedy", 2),
+    )  # fmt: skip
+    write_designs(tmp_path, designs, flanks=FLANKS, settings={"n": 2}, digits="full")
+    page = (tmp_path / "report.html").read_text()
+    assert ">gap<" in page and "unlike_training" not in page
+    assert f'<td class="number">{designs.expression[0, 0]:.3f}</td>' in page
+
+
 def test_the_record_holds_settings_models_and_results(written):
     folder, designs = written
     record = json.loads((folder / "design.json").read_text())

@@ -32,7 +32,7 @@ RECORD = "design.json"
 _WIDTHS = {"judged": 28}
 """Largest widths of pictures on the page."""
 PAGE_COLUMNS = ("edits", "nearest_design", "unlike_training")
-"""Further columns of the table on the page; one whose cells are all empty is left out."""
+"""Further columns of the table on the page; the last is left out if no design is flagged."""
 
 
 def write_designs(
@@ -69,7 +69,7 @@ def write_designs(
     write_text_atomically(folder / "designs.gb", genbank(designs, annotated, flanks))
     pictures = write_pictures(folder, designs, annotated, form)
     shown = pictures if form != "pdf" else []
-    sections = _sections(designs, shown, record_of(designs, settings), digits)
+    sections = _sections(designs, shown, record_of(designs, settings))
     title = f"Designed promoters: {designs.objective.title()}"
     write_page(folder / "report.html", title, sections, made_by=made_by)
 
@@ -226,13 +226,15 @@ def record_of(designs: Designs, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sections(
-    designs: Designs, pictures: list[Path], record: Mapping[str, Any], digits: Digits
+    designs: Designs, pictures: list[Path], record: Mapping[str, Any]
 ) -> dict[str, list[str]]:
-    """Heading → parts of the page."""
-    columns = for_reading(designs.columns(), Path("designs.tsv"), digits)
+    """Heading → parts of the page; its numbers are rounded, as on all pages."""
+    columns = for_reading(designs.columns(), Path("designs.tsv"), "rounded")
     names = ["rank", "id", *["target"] * bool(designs.objective.targets), "sequence"]
     names += ["oracle", "judge", "gap", *PAGE_COLUMNS]
-    shown = {name: list(columns[name]) for name in names if any(columns.get(name, ()))}
+    shown = {name: list(columns[name]) for name in names if name in columns}
+    if len(designs) and not any(shown["unlike_training"]):
+        del shown["unlike_training"]
     captions = {
         "judged": "Value of starts and designs by the oracle and by the judge. Below the dashed "
         "line the oracle is more optimistic than the judge.",
@@ -244,7 +246,7 @@ def _sections(
         "search": {
             name: list(values)
             for name, values in for_reading(
-                path_columns(designs), Path("paths.tsv"), digits
+                path_columns(designs), Path("paths.tsv"), "rounded"
             ).items()
         },
     }
@@ -283,7 +285,7 @@ def _predictions(media: Sequence[str], columns: Mapping[str, Any]) -> dict[str, 
         values = [columns[f"{kind}_{medium}"] for kind in ("expression", "low", "high")
                   if f"{kind}_{medium}" in columns]  # fmt: skip
         shown[f"expression, {medium}"] = [
-            f"{value} [{', '.join(interval)}]" if all(interval) else value
+            f"{value} [{', '.join(interval)}]" if interval and all(interval) else value
             for value, *interval in zip(*values, strict=True)
         ]
         if f"percentile_{medium}" in columns:
