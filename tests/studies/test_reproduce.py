@@ -134,6 +134,7 @@ def test_the_papers_numbers():
         (Number("r", 0.9), "The paper gives no number."),
         (Number("r", None, paper=0.9), "not defined"),
         (Number("rows", 500, n=500, paper=200, digits=0), "2.5 times the paper's."),
+        (Number("rows", 5_289, n=5_289, paper=5_284, digits=0), "Nearly the paper's."),
         (Number("share", 1.0, n=9, paper=0.96, note="Above 0.96."), "Above 0.96."),
     ],
 )

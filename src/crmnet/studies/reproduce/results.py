@@ -72,6 +72,8 @@ class Number:
 
     @staticmethod
     def _ratio(ratio: float) -> str:
+        if round(ratio, 2) == 1:
+            return "Nearly the paper's."
         if ratio >= 1:
             return f"{ratio:,.3g} times the paper's."
         return f"{percent(ratio)} of the paper's."
