@@ -37,7 +37,7 @@ def start_fast() -> None:
     promoter took 30 s instead of 3 s on two processors that other processes used.
     """
     gc.set_threshold(100_000, 20, 20)
-    if wants_passive_threads(os.environ, len(processors()), running_elsewhere()):
+    if wants_passive_threads(os.environ, processors(), running_elsewhere()):
         os.environ[WAIT_POLICY] = "passive"
 
 
@@ -56,11 +56,11 @@ def wants_passive_threads(environment: Mapping[str, str], available: int, runnin
     return 1 < threads and available < threads + running
 
 
-def processors() -> set[int]:
-    """The processors on which this process may run."""
+def processors() -> int:
+    """Number of processors on which this process may run."""
     if sys.platform == "linux":
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def running_elsewhere() -> int:

@@ -47,6 +47,7 @@ from crmnet.interpretation.logos import (
     share_exceeded,
     site_bases,
     site_name,
+    site_sums,
     sites_to_draw,
     supported_sites,
 )
@@ -204,8 +205,7 @@ def _find_sites(
     values = attribution.values if attribution.hypothetical is None else attribution.hypothetical
     site_agreement = agreement(values, tokens, motifs, hits, observed)
     base_values = attribution.values.sum(axis=1)
-    before = np.pad(np.cumsum(base_values, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    contribution = before[hits.row, end] - before[hits.row, start]
+    contribution = site_sums(base_values, hits)  # zero outside the insert
     beyond = share_exceeded(base_values, hits, inserts.inside(tokens.shape[1]))
     drawn = sites_to_draw(hits, supported_sites(hits, beyond), site_agreement.explained)
     best = np.isin(np.arange(len(hits.row)), drawn)

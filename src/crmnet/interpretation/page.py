@@ -21,7 +21,8 @@ MEANINGS = (
     "q: share of false sites among all that are at least as good; p: of one position",
     "contribution: sum of the attributions of the site's bases, as drawn above",
     "effect: what the prediction loses if all bases of the site are replaced by others; this also "
-    "changes the share of G + C, which matters by itself, so effect and contribution can differ",
+    "changes the share of G + C, on which expression depends as well, so it can differ from the "
+    "contribution",
     "agreement: 1 if the attributions have the pattern of the motif, 0 if they have none of it",
     "beyond: share of stretches of this width whose sum of attributions is closer to zero",
     "a name with ? is a guess: several factors have such motifs",

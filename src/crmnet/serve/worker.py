@@ -30,7 +30,7 @@ from crmnet.serve.answers import (
 )
 from crmnet.serve.pipe import Pipe
 from crmnet.serve.threads import THREADS
-from crmnet.statistics.uncertainty import joined
+from crmnet.statistics.uncertainty import Trust, joined
 
 log = logging.getLogger("crmnet")
 
@@ -233,7 +233,11 @@ def shares(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def _rows(found: Assessed, rows: slice) -> Assessed:
-    return Assessed(found.expression[rows], found.trust and found.trust.select(rows))
+    trust = found.trust
+    if trust is not None:
+        percentile = None if trust.percentile is None else trust.percentile[rows]
+        trust = Trust(trust.low[rows], trust.high[rows], percentile, trust.unlike[rows])
+    return Assessed(found.expression[rows], trust)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from crmnet.arrays import Floats, Integers
+from crmnet.arrays import Floats
 from crmnet.sequence import N_TOKEN, Tokens, as_tokens, find_adapters, sequence_lengths
 
 Expression = npt.NDArray[np.float32]
@@ -159,12 +159,6 @@ class Trust(NamedTuple):
     """``(N, M)``, percentile 0–100 among native promoters; None if the card has none."""
     unlike: list[str]
     """For each sequence the reasons why it is unlike the training data, joined by ``;``."""
-
-    def select(self, rows: slice | Integers) -> Trust:
-        """The trust of some of the predictions."""
-        percentile = None if self.percentile is None else self.percentile[rows]
-        unlike = np.array(self.unlike, dtype=object)[rows].tolist()
-        return Trust(self.low[rows], self.high[rows], percentile, unlike)
 
 
 def assess_predictions(
