@@ -68,7 +68,7 @@ def test_changes_of_every_sequence(place, crmnet, small_run):
     assert "variant: positions count from 1 on the sequence as given" in err
     assert "added adapters to 1 of 2 sequences" in err
     assert "delta_low, delta_high are empty: the model has no intervals of differences" in err
-    assert "percentile: of |delta| among 720 random substitutions" in err
+    assert "delta_percentile: of |delta| among 720 random substitutions" in err
     assert all(r["delta_low_defined"] == "" for r in table)
 
 
@@ -78,8 +78,8 @@ def test_variants_of_a_column_and_rounding(place, crmnet, small_run):
     full = rows(crmnet("mutate", "run", "v.tsv", "--digits", "full")[1])
     assert [(r["id"], r["variant"]) for r in full] == [("x", "1T>A"), ("y", "35insACG+40del")]
     media = Predictor.load(small_run).media
-    assert_rounded(rows(out), full, decimals=[f"{name}_{m}" for m in media
-                                              for name in (*NUMBERS, "percentile")])  # fmt: skip
+    numbers = [f"{name}_{m}" for m in media for name in (*NUMBERS, "delta_percentile")]
+    assert_rounded(rows(out), full, decimals=numbers)
     (place / "other.tsv").write_text((place / "v.tsv").read_text().replace("variant", "edit"))
     status, again, err = crmnet("mutate", "run", "other.tsv", "--column", "variant=edit")
     assert status == 0 and again == out, err

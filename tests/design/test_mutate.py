@@ -143,7 +143,7 @@ def test_additive_effects_have_no_epistasis_and_80_bases_have_28440_pairs():
         "delta_a",
         "delta_low_a",
         "delta_high_a",
-        "percentile_a",
+        "delta_percentile_a",
         "epistasis_a",
     ]
     with pytest.raises(ValueError, match="fewer than two bases to change"):
@@ -302,7 +302,7 @@ def test_the_table_has_a_row_for_each_variant(fast):
     table = found.to_table()
     assert table.columns == [
         "id", "variant", "context", "expression_reference_complex", "expression_variant_complex",
-        "delta_complex", "delta_low_complex", "delta_high_complex", "percentile_complex",
+        "delta_complex", "delta_low_complex", "delta_high_complex", "delta_percentile_complex",
         "sites_gained", "sites_lost", "flags",
     ]  # fmt: skip
     assert table["variant"].to_list() == ["1T>A", "35_38del"]

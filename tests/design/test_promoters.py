@@ -58,6 +58,8 @@ def test_values_are_those_of_the_models(designed):
     ranked = linear_predictor(3).predict(designed.sequences)
     np.testing.assert_allclose(designed.expression[:, 0], ranked, rtol=1e-5)
     assert (np.diff(ranked) <= 0).all()  # the ranker orders
+    # One network without calibration has no penalties.
+    np.testing.assert_allclose(designed.score, ranked, rtol=1e-5)
     np.testing.assert_allclose(designed.gap, designed.oracle - designed.judge)
     confirmed = designed.confirmed
     assert confirmed.oracle == pytest.approx((designed.oracle - designed.oracle_start).mean())
@@ -85,7 +87,9 @@ def test_targets_share_the_designs():
     )  # fmt: skip
     assert designs.target.tolist() == [-3, -3, -3, 3, 3]
     np.testing.assert_allclose(designs.oracle, designs.target, atol=0.1)
-    assert "target" in designs.to_table().columns
+    np.testing.assert_allclose(designs.score, -np.abs(designs.oracle - designs.target), atol=1e-5)
+    assert (np.diff(designs.score[:3]) <= 0).all() and designs.score[3] >= designs.score[4]
+    assert {"target", "score"} <= set(designs.to_table().columns)
 
 
 def test_a_given_promoter_and_few_edits():

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -207,3 +208,31 @@ def test_values_for_reading_may_be_missing_first_and_words_may_follow(tmp_path):
     shown = for_reading({"x": [float("nan"), 1, 0.5, "-"], "e": [np.float64(2.5e-7)] * 4},
                         tmp_path / "t.tsv", probabilities=("e",))  # fmt: skip
     assert shown == {"x": ["", 1, "0.500", "-"], "e": ["2.5e-07"] * 4}
+
+
+def test_columns_are_aligned_on_a_terminal_and_only_there(tmp_path, monkeypatch):
+    """As wide as the widest value so far: the second block widens the first column."""
+    terminal, pipe = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    for stream in (terminal, pipe):
+        monkeypatch.setattr(sys, "stdout", stream)
+        with TableWriter("-", ["id", "expression", "flags"]) as table:
+            table.write({"id": ["p", "promoter"], "expression": [1.5, ""], "flags": ["", "n"]})
+            table.write({"id": [], "expression": [], "flags": []})
+            table.write({"id": ["promoter_2"], "expression": [2], "flags": ["gc"]})
+    assert terminal.getvalue() == (
+        "id        expression  flags\n"
+        "p         1.5\n"
+        "promoter              n\n"
+        "promoter_2  2           gc\n"
+    )
+    assert pipe.getvalue() == "id\texpression\tflags\np\t1.5\t\npromoter\t\tn\npromoter_2\t2\tgc\n"
+
+
+def test_no_rows_are_a_header_on_a_terminal_too(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with TableWriter("-", ["id", "expression"]):
+        pass
+    assert terminal.getvalue() == "id  expression\n"

@@ -172,8 +172,8 @@ def mutate(
 
     Writes id, variant (positions count from 1 on the sequence as given) and context; for each
     medium expression_reference, expression_variant, delta, delta_low and delta_high (interval of
-    the difference) and percentile (of |delta| among random substitutions); sites_gained, sites_lost
-    and flags. Reference and variant always have the same context.
+    the difference) and delta_percentile (of |delta| among random substitutions); sites_gained,
+    sites_lost and flags. Reference and variant always have the same context.
 
     Examples: `crmnet mutate yeast promoters.fasta --change '35A>G' --change 35_38del` ·
     `crmnet mutate yeast promoters.fasta --saturate --plot map.png -o effects.tsv` ·
@@ -406,4 +406,4 @@ def _column_notes(scorer: Scorer) -> Iterator[str]:
     many = random["promoters"] * random["variants"] if random else (
         options.promoters * options.variants
     )  # fmt: skip
-    yield f"percentile: of |delta| among {many:,} random substitutions of random promoters"
+    yield f"delta_percentile: of |delta| among {many:,} random substitutions of random promoters"

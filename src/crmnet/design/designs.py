@@ -46,6 +46,8 @@ class Designs:
     start_ids: list[str]
     target: Floats
     """``(N,)`` value to hit; NaN for other goals."""
+    score: Floats
+    """``(N,)`` the ranker's score, which orders the designs."""
     oracle: Floats
     """``(N,)`` value of the objective by the oracle: expression, or difference of two media."""
     judge: Floats
@@ -136,7 +138,9 @@ class Designs:
         }
         if self.objective.targets:
             columns["target"] = self.target
-        columns |= {"oracle": self.oracle, "judge": self.judge, "gap": self.gap}
+        columns |= {
+            "score": self.score, "oracle": self.oracle, "judge": self.judge, "gap": self.gap
+        }  # fmt: skip
         for index, medium in enumerate(self.media):
             columns[f"expression_{medium}"] = self.expression[:, index]
             if self.trust is not None:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 CHUNK = 4096
 """Variants that are scored at a time."""
 NUMBERS = ("expression_reference", "expression_variant", "delta", "delta_low", "delta_high",
-           "percentile")  # fmt: skip
+           "delta_percentile")  # fmt: skip
 """Columns of numbers of each medium, in order; ``_<medium>`` follows."""
 
 

@@ -340,12 +340,12 @@ def _judged(
 ) -> Designs:
     """The chosen designs with the values of all models, in the order of the ranker."""
     objective, target = problem.objective, problem.starts.target[chain]
-    order = np.arange(len(tokens))
+    score = np.empty(0)
     if len(tokens):
         ranked = panel.ranker.assess(_constructs(problem, panel.ranker, tokens, chain))
         score = objective.score(ranked, target)
         order = np.lexsort((-score, np.nan_to_num(target)))
-    tokens, chain, target = tokens[order], chain[order], target[order]
+        tokens, chain, target, score = tokens[order], chain[order], target[order], score[order]
     given = problem.starts.given[chain]
     begun = np.where(given < 4, given, problem.starts.tokens[chain])
     constructs = _constructs(problem, panel.ranker, tokens, chain)
@@ -365,6 +365,7 @@ def _judged(
         starts=begun,
         start_ids=[problem.starts.ids[number] for number in chain.tolist()],
         target=target,
+        score=score,
         oracle=values["oracle", "design"],
         judge=values["judge", "design"],
         oracle_start=values["oracle", "start"],

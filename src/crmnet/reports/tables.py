@@ -1,7 +1,8 @@
 """Writes tables as TSV, CSV or Parquet, by suffix; a file appears only when it is complete.
 
 All commands that output rows write them with :class:`TableWriter`. Tables for people pass through
-:func:`for_reading`, which rounds numbers. Tables that other commands read do not.
+:func:`for_reading`, which rounds numbers. Tables that other commands read do not. On a terminal the
+columns of a table are aligned.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, get_args
+from typing import IO, Any, Protocol, get_args
 
 import numpy as np
 
@@ -91,8 +92,7 @@ class TableWriter:
             if self.kind != "parquet":
                 with named_errors(self.path):
                     self.file = self._open()
-                delimiter = "," if self.kind == "csv" else "\t"
-                self.rows = csv.writer(self.file, delimiter=delimiter, lineterminator="\n")
+                self.rows = self._rows_of(self.file)
         except BaseException:
             self.exit.close()
             raise
@@ -109,14 +109,13 @@ class TableWriter:
                 self.columns[name].extend(column)
         else:
             with named_errors(self.path):
-                self._write_header()
-                self.rows.writerows(zip(*values, strict=True))
+                self._write_rows(zip(*values, strict=True))
 
-    def _write_header(self) -> None:
-        """Called with the first rows, not earlier, so that an error at the start prints nothing."""
-        if not self.has_header:
-            self.has_header = True
-            self.rows.writerow(self.names)
+    def _write_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+        """The first rows bring the header, so that an error at the start prints nothing."""
+        header = [] if self.has_header else [self.names]
+        self.has_header = True
+        self.rows.writerows(itertools.chain(header, rows))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: object, trace: TracebackType | None
@@ -131,7 +130,7 @@ class TableWriter:
     def _end(self, complete: bool) -> None:
         if self.file is not None:
             if complete:
-                self._write_header()
+                self._write_rows([])
                 self.file.flush()
             if self.path != STDOUT:
                 with contextlib.suppress(*([] if complete else [OSError])):
@@ -162,6 +161,41 @@ class TableWriter:
         if self.stream:
             return io.TextIOWrapper(open_stream(self.path), newline="", encoding="utf-8")
         return partial_of(self.target).open("w", newline="", encoding="utf-8")
+
+    def _rows_of(self, file: IO[str]) -> Rows:
+        if self.path == STDOUT and file.isatty():
+            return AlignedRows(file)
+        delimiter = "," if self.kind == "csv" else "\t"
+        return csv.writer(file, delimiter=delimiter, lineterminator="\n")
+
+
+class Rows(Protocol):
+    """Writes rows of values as lines of text."""
+
+    def writerows(self, rows: Iterable[Sequence[Any]], /) -> None:
+        """Append rows."""
+
+
+class AlignedRows:
+    """Rows as columns that stand below one another, two blanks apart, as a terminal shows them.
+
+    A column is as wide as its widest value so far.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+        self.widths: list[int] = []
+
+    def writerows(self, rows: Iterable[Sequence[Any]], /) -> None:
+        """Append rows; all of them have the same number of values."""
+        texts = [[str(value) for value in row] for row in rows]
+        if not texts:
+            return
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        self.widths = list(map(max, widths, self.widths or widths))
+        for row in texts:
+            padded = (text.ljust(width) for text, width in zip(row, self.widths, strict=False))
+            self.file.write("  ".join(padded).rstrip() + "\n")
 
 
 def table_text(columns: Mapping[str, Iterable[Any]], digits: Digits = "full") -> str:
