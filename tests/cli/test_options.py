@@ -64,6 +64,10 @@ def test_flags_and_options_of_several_values_may_be_repeated(crmnet, tmp_path):
          "--set changes train.epochs twice"),
         ("ablate small --data d --test t -o r --set seed=5",
          "--set seed=5: this command sets train.seed; use --seeds"),
+        ("ablate small --data d --test t -o r --pretrain-set epochs=5 --pretrain-set epochs=6",
+         "--pretrain-set changes train.epochs twice, epochs=5 and epochs=6"),
+        ("ablate small --data d --test t -o r --pretrain-set epochs=5",
+         "--pretrain-set changes pre-training; name its data set with --pretrain"),
     ],
 )  # fmt: skip
 def test_one_key_has_one_value(crmnet, tmp_path, monkeypatch, words, message):

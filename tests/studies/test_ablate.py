@@ -38,7 +38,7 @@ def one_medium(assay, tmp_path_factory):
 def study(assay, one_medium, tmp_path_factory):
     """An ablation of all variants with two seeds."""
     folder = tmp_path_factory.mktemp("study")
-    options = AblationOptions("demo", SETS, seeds=(0, 1))
+    options = AblationOptions("demo", SETS, seeds=(0, 1), pretraining=("learning_rate=0.0025",))
     results = ablate(options, one_medium, [one_medium], folder, pretraining=assay, resamples=50)
     return folder, options, results
 
@@ -75,7 +75,10 @@ def test_the_pre_trained_variant_starts_from_both_media(study):
     folder, _, _ = study
     first = load_record(folder / "pre-trained" / "seed-0-first")
     assert first.media == ["complex+defined"]
-    assert load_record(run_folder(folder, "pre-trained", 0)).data["start"]["run"] == "seed-0-first"
+    second, full = (load_record(run_folder(folder, name, 0)) for name in ("pre-trained", FULL))
+    assert second.data["start"]["run"] == "seed-0-first"
+    assert first.settings.train.learning_rate == 0.0025
+    assert second.settings.train.learning_rate == full.settings.train.learning_rate != 0.0025
 
 
 def test_a_second_call_trains_only_what_is_missing(study, one_medium, assay):

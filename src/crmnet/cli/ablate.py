@@ -36,6 +36,12 @@ def ablate(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all variants."),
     ] = None,
+    pretrain_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pretrain-set", metavar="KEY=VALUE", help="Change a setting of pre-training alone."
+        ),
+    ] = None,
     resamples: ResamplesOption = 1000,
 ) -> None:
     """Train complete CRMnet and variants without some parts, with several seeds (paper's Figure 4).
@@ -54,7 +60,11 @@ def ablate(
     from crmnet.studies.ablate import FULL, VARIANTS, AblationOptions
     from crmnet.studies.ablate import ablate as run_ablation
 
-    check_overrides(settings, {"train.seed": "--seeds"})
+    reserved = {"train.seed": "--seeds"}
+    check_overrides(settings, reserved)
+    check_overrides(pretrain_settings, reserved, "--pretrain-set")
+    if pretrain_settings and pretrain is None:
+        raise ValueError("--pretrain-set changes pre-training; name its data set with --pretrain")
     own = {
         name.strip(): tuple(changes.split())
         for name, colon, changes in (text.partition(":") for text in variant or [])
@@ -65,7 +75,7 @@ def ablate(
     unknown = [v for v in known if v not in VARIANTS]
     options = AblationOptions(
         recipe, tuple(settings or []), tuple(range(seeds)), tuple(requested + unknown + list(own)),
-        own,
+        own, pretraining=tuple(pretrain_settings or []),
     )  # fmt: skip
     results = run_ablation(
         options,

@@ -194,12 +194,15 @@ def resolve(
     return RunSettings(recipe=source.name, model=model, train=train)
 
 
-def check_overrides(overrides: Sequence[str] | None, reserved: Mapping[str, str] = {}) -> None:
+def check_overrides(
+    overrides: Sequence[str] | None, reserved: Mapping[str, str] = {}, option: str = "--set"
+) -> None:
     """Check the texts that a user gave as overrides of one command.
 
     Args:
         overrides: As for :func:`resolve`.
         reserved: Settings that the command sets, such as ``train.seed``, and what to use instead.
+        option: The option that the user gave, for errors.
 
     Raises:
         ValueError: If a text cannot be read, two change the same setting, or one is reserved.
@@ -208,9 +211,11 @@ def check_overrides(overrides: Sequence[str] | None, reserved: Mapping[str, str]
     for text in overrides or []:
         section, key, _ = _parse_override(text)
         if first := overridden.get((section, key)):
-            raise ValueError(f"--set changes {section}.{key} twice, {first} and {text}; give one")
+            raise ValueError(
+                f"{option} changes {section}.{key} twice, {first} and {text}; give one"
+            )
         if instead := reserved.get(f"{section}.{key}"):
-            raise ValueError(f"--set {text}: this command sets {section}.{key}; use {instead}")
+            raise ValueError(f"{option} {text}: this command sets {section}.{key}; use {instead}")
         overridden[section, key] = text
 
 

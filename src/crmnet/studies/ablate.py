@@ -65,6 +65,8 @@ class AblationOptions:
     variants: tuple[str, ...] = tuple(VARIANTS)
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Further variants, which :attr:`variants` may name: name → changed settings."""
+    pretraining: tuple[str, ...] = ()
+    """Settings that differ in pre-training alone, such as the number of epochs."""
 
     def __post_init__(self) -> None:
         taken = [name for name in self.own if name in VARIANTS]
@@ -186,9 +188,8 @@ def _train_one(
     run, start = run_folder(folder, variant, seed), None
     if pretraining is not None:
         start = run.with_name(f"{run.name}-first")
-        pooled = resolve(options.recipe, [*overrides, "train.pool_media=true",
-                                          "train.even_media=true"])  # fmt: skip
-        train(pooled, pretraining, start, resume=True)
+        pooled = [*options.pretraining, "train.pool_media=true", "train.even_media=true"]
+        train(resolve(options.recipe, [*overrides, *pooled]), pretraining, start, resume=True)
     train(settings, data, run, validation=validation, start=start, resume=True)
 
 
