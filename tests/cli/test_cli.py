@@ -89,6 +89,21 @@ def test_ingest_then_train_then_evaluate_then_predict(crmnet, assay, tmp_path):
     assert "data.fa: no such file" in err
 
 
+def test_ingest_says_why_a_unit_is_unknown_and_what_comes_next(crmnet, tmp_path):
+    texts = ["ACGTT" * 16, "GGATC" * 16, "CATGA" * 16]
+    lines = [f"{text}\t{value}" for text, value in zip(texts, (0.25, 9, 18.41), strict=True)]
+    (tmp_path / "r.tsv").write_text("\n".join(["sequence\texpression", *lines]) + "\n")
+    words = ["data", "ingest", tmp_path / "r.tsv", "--medium", "ypd", "-o"]
+    _, out, _ = crmnet(*words, tmp_path / "a")
+    assert (
+        "values from 0.25 to 18.41 are not all within bins 0–17, so the unit is unknown; --unit "
+        "'sorting bin' or another name states it"
+    ) in out
+    assert f"crmnet data split {tmp_path / 'a'} -o TRAINING --held-out TEST" in out
+    _, out, _ = crmnet(*words, tmp_path / "b", "--unit", "sorting bin")
+    assert "(sorting bin)" in out and "unknown" not in out
+
+
 def test_validation_rows_that_are_training_rows_give_a_warning(assay, tmp_path, capsys):
     watched = copy_rows(assay, np.arange(7), tmp_path / "watched")
     warn_of_copies(assay, watched)

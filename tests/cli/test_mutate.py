@@ -85,6 +85,17 @@ def test_variants_of_a_column_and_rounding(place, crmnet, small_run):
     assert status == 0 and again == out, err
 
 
+def test_one_sequence_of_a_file_can_be_chosen(place, crmnet):
+    """Its change need not fit the others: base 20 of p2 is not G."""
+    status, out, err = crmnet("mutate", "run", "p.fa", "--id", "p1", "--change", "20G>C")
+    assert status == 0, err
+    assert [(r["id"], r["variant"]) for r in rows(out)] == [("p1", "20G>C")]
+    assert "added adapters to 1 of 1 sequences" in err
+    status, out, err = crmnet("mutate", "run", "v.tsv", "--id", "y", "--column", "id=name")
+    assert status == 0, err
+    assert [(r["id"], r["variant"]) for r in rows(out)] == [("y", "35insACG+40del")]
+
+
 def test_saturation_with_a_heat_map(place, crmnet, small_run):
     status, _, err = crmnet("mutate", "run", "p.fa", "--saturate", "-o", "s.tsv", "--plot",
                             "map.svg", "--no-sites", "--digits", "full")  # fmt: skip
@@ -188,6 +199,8 @@ def test_a_compressed_vcf_in_windows(place, crmnet):
         ("v.tsv --column variant=edit", "no column 'edit'"),
         (f"{TEXT} --saturate", "this is a sequence"),
         ("none.fa --saturate", "none.fa: no such file"),
+        ("p.fa --saturate --id p3", "p.fa has no sequence with the id 'p3'; ids are FASTA names"),
+        ("--vcf v.vcf --genome g.fa --window 80 --id p1", "--id chooses sequences of a file"),
         ("--vcf v.vcf", "--vcf needs the genome"),
         ("p.fa --vcf v.vcf --genome g.fa --window 80", "leave out the file p.fa"),
         ("--vcf v.vcf --genome g.fa", "give --promoters BED, or --window 80"),

@@ -69,7 +69,7 @@ def test_the_path_of_edits_reproduces_each_design(written):
     table = rows(folder / "paths.tsv")
     for number, name in enumerate(designs.ids):
         own = [row for row in table if row["id"] == name]
-        assert [int(row["step"]) for row in own] == list(range(1, len(own) + 1))
+        assert [int(row["number"]) for row in own] == list(range(1, len(own) + 1))
         bases = ["ACGT"[token] for token in designs.starts[number]]
         for row in own:
             position = int(row["position"])
@@ -151,8 +151,13 @@ def test_the_summary_says_how_much_the_judge_confirms(written):
     lines = summary_lines(designs)
     gains = designs.confirmed
     share = f"({100 * gains.judge / gains.oracle:.0f} %)"
-    assert f"gain over the starts is {gains.oracle:.2f}; the judge confirms " in lines[3]
-    assert lines[3].endswith(share)
+    assert f"gain over the starts is {gains.oracle:.2f}; the judge confirms " in lines[4]
+    assert lines[4].endswith(share)
+    judge, oracle = designs.judge, designs.oracle
+    assert lines[1].startswith(
+        f"the designs reach {judge.min():.1f} to {judge.max():.1f} by the judge and "
+        f"{oracle.min():.1f} to {oracle.max():.1f} by the oracle; believe the judge"
+    )
 
 
 def test_a_search_without_designs_writes_empty_tables(tmp_path):

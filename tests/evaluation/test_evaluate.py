@@ -134,8 +134,9 @@ def test_ids_of_fasta_and_numbers_where_there_are_none(crmnet, small_run, tmp_pa
     status, _, error = crmnet("evaluate", small_run, tmp_path / "a.fa", tmp_path / "b.tsv", *words)
     assert status == 0, error
     with (tmp_path / "e" / "predictions.tsv").open() as file:
-        ids = [row["id"] for row in csv.DictReader(file, delimiter="\t")]
-    assert ids == ["p0", "p2", "p3", "1", "3", "4"]
+        written = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["id"] for row in written] == ["p0", "p2", "p3", "1", "3", "4"]
+    assert [row["sequence"] for row in written] == [texts[n] for n in (0, 2, 3, 0, 2, 3)]
 
 
 def test_predictions_of_a_table_keep_its_ids_and_all_digits(crmnet, tmp_path):

@@ -128,6 +128,21 @@ def test_tables_of_explain_are_rounded_for_reading_and_attributions_never(
     np.testing.assert_allclose([float(v) for v in values], np.concatenate(inserts), rtol=1e-6)
 
 
+@pytest.mark.parametrize("tiles", [(), ("--tile", "20")])
+def test_some_promoters_of_a_file_can_be_chosen(crmnet, small_run, tmp_path, tiles):
+    texts = {name: "ACGTC" * number for name, number in (("a", 14), ("b", 15), ("c", 16))}
+    (tmp_path / "s.fa").write_text("".join(f">{name}\n{text}\n" for name, text in texts.items()))
+    words = ["explain", small_run, tmp_path / "s.fa", "--medium", "complex", "--draw", 0,
+             "--method", "gradient", *tiles]  # fmt: skip
+    status, _, err = crmnet(*words, "--id", "c", "--id", "a", "-o", tmp_path / "out")
+    assert status == 0, err
+    bases = [row["id"] for row in rows(tmp_path / "out" / "attributions.tsv")]
+    assert bases == ["a"] * 70 + ["c"] * 80
+    status, _, err = crmnet(*words, "--id", "d", "-o", tmp_path / "none")
+    assert status == 2 and "s.fa has no sequence with the id 'd'" in err
+    assert not (tmp_path / "none").exists()
+
+
 def test_explain_needs_a_medium_if_there_are_several(crmnet, small_run, tmp_path):
     (tmp_path / "s.txt").write_text("ACGT\n")
     status, _, err = crmnet("explain", small_run, tmp_path / "s.txt", "-o", tmp_path / "out")
@@ -236,6 +251,7 @@ def test_a_site_that_reaches_into_the_adapter_names_the_tallest_letters(crmnet, 
     assert 0 < float(sites["REB1"]["effect"]) < 17
     picture = (tmp_path / "out" / "logos-1.svg").read_text()
     assert "REB1†" in picture and "BAS1" not in picture
+    assert (sites["REB1"]["drawn"], sites["BAS1?"]["drawn"]) == ("1", "0")
     assert "$a_{$    predicted expression" in picture
     assert "bins (90 % interval" in picture
 

@@ -91,6 +91,11 @@ def test_the_page_of_train(crmnet, assay, tmp_path):
     assert "Pearson r in complex" in text and "val_r" not in text.split("<table")[0]
     assert "sorting bin in complex" in text
     assert text.count(NUMBERS_BEHIND) == 1
+    run(crmnet, "train", "demo", "--from", tmp_path / "run", "--data", assay.path,
+        "-o", tmp_path / "next", "--set", "epochs=1")  # fmt: skip
+    assert "starts from: run (sha256 of its weights: " in (
+        (tmp_path / "next" / "report.html").read_text()
+    )
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,7 +109,7 @@ def ingest(
     for name, labels in dataset.manifest["media"].items():
         print(
             f"{name}: {labels['rows']:,} rows, expression {labels['mean']:.2f} ± "
-            f"{labels['sd']:.2f} ({_unit_words(labels['unit'])})"
+            f"{labels['sd']:.2f} ({_unit_words(labels)})"
         )
     if (
         not medium
@@ -121,7 +122,10 @@ def ingest(
         )
     if dataset.manifest["rejected"]:
         print(f"rejected rows are listed in {output / 'rejected.tsv'}")
-    print(f"data set: {output}")
+    print(
+        f"data set: {output}   next, to keep rows for a test: crmnet data split {output} "
+        "-o TRAINING --held-out TEST"
+    )
 
 
 def simulate(
@@ -340,10 +344,18 @@ def list_known(cache: CacheOption = None) -> None:
     print(f"cache: {cache_folder(cache)}")
 
 
-def _unit_words(unit: str) -> str:
-    from crmnet.data.dataset import UNKNOWN_UNIT
+def _unit_words(labels: Mapping[str, Any]) -> str:
+    """The unit of a medium, or why it is unknown and how to state it."""
+    from crmnet.data.dataset import BIN_UNIT, UNKNOWN_UNIT
+    from crmnet.sequence import TOP_BIN
 
-    return "unit unknown; --unit states it" if unit == UNKNOWN_UNIT else unit
+    low, high = labels["min"], labels["max"]
+    if labels["unit"] != UNKNOWN_UNIT:
+        return str(labels["unit"])
+    return (
+        f"values from {low:.2f} to {high:.2f} are not all within bins 0–{TOP_BIN}, so the unit is "
+        f"unknown; --unit '{BIN_UNIT}' or another name states it"
+    )
 
 
 def size_text(size: int | None) -> str:

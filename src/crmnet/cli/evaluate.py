@@ -241,9 +241,15 @@ def _evaluate_game(
 
 
 def _print_summary(sets: list[Scored], summary: dict[str, Any]) -> None:
-    from crmnet.evaluation.report import family_lines, leak_lines, metric_lines, unit_warnings
+    from crmnet.evaluation.report import (
+        family_lines,
+        leak_lines,
+        metric_lines,
+        unit_warnings,
+        unseen_lines,
+    )
 
-    print("\n".join([*metric_lines(summary), *family_lines(summary)]))
+    print("\n".join([*metric_lines(summary), *family_lines(summary), *unseen_lines(summary)]))
     for warning in [*leak_lines(summary), *unit_warnings(sets)]:
         print(f"warning: {warning}", file=sys.stderr)
 

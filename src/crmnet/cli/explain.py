@@ -16,6 +16,7 @@ from crmnet.choices import Digits, Method, PictureFormat, Window
 from crmnet.cli.options import (
     DeviceOption,
     FlanksOption,
+    IdOption,
     IupacOption,
     MediumOption,
     OverwriteOption,
@@ -135,6 +136,7 @@ def explain(
         ),
     ] = None,
     column: SequenceColumnOption = None,
+    only: IdOption = None,
     iupac: IupacOption = "error",
     digits: Annotated[
         Digits,
@@ -168,7 +170,9 @@ def explain(
     from crmnet.prediction.predictor import Predictor
 
     predictor = Predictor.load(model, device=device)
-    reading: dict[str, Any] = {"flanks": flanks, "columns": columns, "iupac": iupac}
+    reading: dict[str, Any] = {
+        "flanks": flanks, "columns": columns, "iupac": iupac, "only": only or (),
+    }  # fmt: skip
     explained: Promoters | Tiles
     if tile is None:
         promoters = _read(file, predictor, window, reading)

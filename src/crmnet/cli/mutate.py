@@ -20,6 +20,7 @@ from crmnet.cli.options import (
     DeviceOption,
     DigitsOption,
     FlanksOption,
+    IdOption,
     IupacOption,
     MediaOption,
     OverwriteOption,
@@ -145,6 +146,7 @@ def mutate(
         Path | None,
         typer.Option(metavar="NPZ", help="With --pairs, the epistasis of all pairs as matrices."),
     ] = None,
+    only: IdOption = None,
     flanks: FlanksOption = "auto",
     column: Annotated[
         list[str] | None,
@@ -187,6 +189,8 @@ def mutate(
     in_genome = {"--genome": genome, "--promoters": promoters, "--window": window,
                  "--offsets": offsets, "--strand": strand}  # fmt: skip
     _check_genome(vcf, in_genome)
+    if only and file is None:
+        raise ValueError("--id chooses sequences of a file; a VCF names its variants")
     _check_combinations(
         columns, change, pairs=pairs, saturate=saturate, deletions=deletions, step=step, plot=plot,
         matrix=matrix,
@@ -213,8 +217,9 @@ def mutate(
 
         check_readable(file)
         request = Request(
-            tuple(change or ()), saturate, deletions, step, pairs, columns, flanks, iupac
-        )
+            tuple(change or ()), saturate, deletions, step, pairs, columns, flanks, iupac,
+            tuple(only or ()),
+        )  # fmt: skip
     predictor = Predictor.load(model, device=device, batch_size=batch_size)
     options = MutateOptions(sites, tuple(read_motifs(motifs)) if motifs else None)
     scorer = Scorer(Oracle(predictor, medium), options)

@@ -42,6 +42,10 @@ PrecisionOption = Annotated[
 ]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
 ResamplesOption = Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")]
+IdOption = Annotated[
+    list[str] | None,
+    typer.Option("--id", help="Only the sequence with this id; may be given again. Default: all."),
+]
 MediumOption = Annotated[str | None, typer.Option(help="One of the model's media.")]
 MediaOption = Annotated[
     list[str] | None,

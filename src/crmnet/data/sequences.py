@@ -37,6 +37,16 @@ class SequenceBlock(NamedTuple):
     more: Mapping[str, list[bytes]] | None = None
     """Text of further columns by role, of those that were requested and exist."""
 
+    def take(self, rows: Sequence[int]) -> SequenceBlock:
+        """The sequences of some rows."""
+        return SequenceBlock(
+            [self.ids[row] for row in rows],
+            [self.lines[row] for row in rows],
+            [self.sequences[row] for row in rows],
+            None if self.expression is None else [self.expression[row] for row in rows],
+            {role: [column[row] for row in rows] for role, column in (self.more or {}).items()},
+        )
+
 
 class Promoters(NamedTuple):
     """All sequences of a file, as tokens."""
@@ -100,6 +110,7 @@ def read_sequences(
     expression: bool = False,
     columns: Mapping[str, str] | None = None,
     more: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Iterator[SequenceBlock]:
     """Read the sequences of a file and their ids, block by block.
 
@@ -113,35 +124,47 @@ def read_sequences(
         columns: Role of :data:`COLUMN_ROLES` or ``more`` → header name, where it is not an accepted
             one.
         more: Further roles to read, if the table has columns of these names.
+        only: Ids of the sequences to return; none means all.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If a line is not a row, the file holds no sequences or no such column, or an id
-            is too long.
+            is too long; at the end, if no sequence has an id of ``only``.
     """
     path = Path(path)
     roles = ["id", "sequence", *["expression"] * expression, *more]
-    count = 0
+    count, missing = 0, dict.fromkeys(only)
     named = {role: name for role, name in (columns or {}).items() if role in roles}
     for block in read_checked(path, roles, named):
         if len(block):
             ids = _row_ids(block, path, count)
             count += len(block)
             fields = block.columns
-            _check_present(ids, block, path)
             further = {role: fields[role] for role in more if role in fields}
-            yield SequenceBlock(
+            found = SequenceBlock(
                 ids, block.lines, fields["sequence"], fields.get("expression"), further
             )
+            if only:
+                found = found.take([row for row, name in enumerate(ids) if name in only])
+                for name in found.ids:
+                    missing.pop(name, None)
+            _check_present(found, path)
+            if found.ids:
+                yield found
+    if count and missing:
+        raise ValueError(
+            f"{display_name(path)} has no sequence with the id {next(iter(missing))!r}; ids are "
+            "FASTA names or those of the column id or --column id=NAME, else numbers from 1"
+        )
     if not count:
         raise ValueError(
             f"{display_name(path)} holds no sequences; add a line for each below the header"
         )
 
 
-def _check_present(ids: Sequence[str], block: Block, path: Path) -> None:
+def _check_present(block: SequenceBlock, path: Path) -> None:
     """Raise ValueError for texts such as ``NA`` and ``nan``, whose letters could pass for bases."""
-    for name, line, text in zip(ids, block.lines, block.columns["sequence"], strict=True):
+    for name, line, text in zip(block.ids, block.lines, block.sequences, strict=True):
         if text and is_missing(text):
             raise ValueError(
                 f"{display_name(path)}, line {line}: the sequence of {name!r} is missing "
@@ -265,6 +288,7 @@ def read_promoters(
     remedy: str | None = None,
     measured: bool = True,
     only_measured: bool = False,
+    only: Sequence[str] = (),
 ) -> Promoters:
     """Read all sequences of a file, and their expression if every row has one.
 
@@ -284,6 +308,7 @@ def read_promoters(
         remedy: As for :func:`prepare_block`.
         measured: Read the expression; False ignores it.
         only_measured: Leave out rows without a measurement, unless no row has one.
+        only: As for :func:`read_sequences`.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -293,7 +318,7 @@ def read_promoters(
     expression: list[float] = []
     blocks, spans_of_blocks, preparation, shortened_rows = [], [], sequence.Preparation(), 0
     without_value: list[int] = []
-    for block in read_sequences(path, expression=measured, columns=columns):
+    for block in read_sequences(path, expression=measured, columns=columns, only=only):
         if window is None or length is None:
             tokens, block_preparation = prepare_block(
                 block, path, flanks, length, iupac=iupac, cut=cut, remedy=remedy

@@ -139,7 +139,7 @@ class Designs:
         if self.objective.targets:
             columns["target"] = self.target
         columns |= {
-            "score": self.score, "oracle": self.oracle, "judge": self.judge, "gap": self.gap
+            "oracle": self.oracle, "judge": self.judge, "gap": self.gap, "score": self.score
         }  # fmt: skip
         for index, medium in enumerate(self.media):
             columns[f"expression_{medium}"] = self.expression[:, index]

@@ -40,6 +40,8 @@ class Request:
     """Role → name of a column; the roles are ``id``, ``sequence`` and ``variant``."""
     flanks: sequence.Flanks = "auto"
     iupac: sequence.Iupac = "error"
+    only: tuple[str, ...] = ()
+    """Ids of the sequences to change; none means all."""
 
     def __post_init__(self) -> None:
         for text in self.changes:
@@ -76,7 +78,8 @@ def file_blocks(scorer: Scorer, path: PathLike, request: Request) -> Iterator[Fi
     predictor = scorer.oracle.predictor
     length = sequence.LENGTH if predictor is None else predictor.length
     more = [COLUMN] if request.from_column else []
-    for block in _named(read_sequences(path, columns=names, more=more), request):
+    blocks = read_sequences(path, columns=names, more=more, only=request.only)
+    for block in _named(blocks, request):
         tokens, preparation = prepare_block(
             block, path, request.flanks, length, iupac=request.iupac, remedy=REMEDY
         )

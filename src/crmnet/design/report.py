@@ -82,11 +82,11 @@ def _write_table(path: Path, columns: Mapping[str, Any], digits: Digits) -> None
 def path_columns(designs: Designs) -> dict[str, Any]:
     """One row for each edit of each design, in order."""
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("id", "step", "edit", "position", "from", "to", "oracle")
+        name: [] for name in ("id", "number", "edit", "position", "from", "to", "oracle")
     }
     for name, path in zip(designs.ids, designs.paths, strict=True):
-        for step, edit in enumerate(path.changes(), 1):
-            row = (name, step, edit, edit[:-3], edit[-3], edit[-1], float(path.value[step]))
+        for number, edit in enumerate(path.changes(), 1):
+            row = (name, number, edit, edit[:-3], edit[-3], edit[-1], float(path.value[number]))
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
     return dict(columns)
@@ -182,22 +182,33 @@ def confirmed_line(designs: Designs) -> str:
     )
 
 
+def reached_line(designs: Designs) -> str:
+    """Which values the designs reach, and which model to believe, as a sentence."""
+    judge, oracle = (
+        f"{values.min():.1f} to {values.max():.1f}" for values in (designs.judge, designs.oracle)
+    )
+    return (
+        f"the designs reach {judge} {unit_text(designs)}".rstrip() + " by the judge and "
+        f"{oracle} by the oracle; believe the judge, because a search exploits the errors of the "
+        "model that it optimises"
+    )
+
+
 def summary_lines(designs: Designs) -> list[str]:
-    """What the command prints and the page shows: models, what they share, gain, notes."""
+    """What the command prints and the page shows: values, models, what they share, gain, notes."""
     panel = designs.panel
-    lines = [
-        f"goal: {designs.objective.title()}",
-        f"{panel.oracle.name} optimises, {panel.judge.name} judges, {panel.ranker.name} ranks",
+    lines = [f"goal: {designs.objective.title()}"]
+    if len(designs) and designs.objective.targets:
+        error = np.abs(designs.judge - designs.target)
+        lines.append(f"|judge − target|: {error.mean():.2f} on average, {error.max():.2f} at most")
+    elif len(designs):
+        lines.append(reached_line(designs))
+    lines += [
+        f"{panel.oracle.name} optimises (oracle), {panel.judge.name} judges, "
+        f"{panel.ranker.name} ranks",
         panel.shared,
     ]
-    if len(designs):
-        lines.append(confirmed_line(designs))
-        if designs.objective.targets:
-            error = np.abs(designs.judge - designs.target)
-            lines.append(
-                f"|judge − target|: {error.mean():.2f} on average, {error.max():.2f} at most"
-            )
-    return [*lines, *designs.notes]
+    return [*lines, *[confirmed_line(designs)] * bool(len(designs)), *designs.notes]
 
 
 def record_of(designs: Designs, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -241,6 +241,7 @@ def score_url(
                 unit=dataset.units[medium],
                 families_by=rows.families_by,
                 ids=None if rows.ids is None else rows.ids[here],
+                sequences=rows.sequences(here),
             )
             sets.append(scored)
             strands.append(

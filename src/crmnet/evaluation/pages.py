@@ -9,7 +9,13 @@ from typing import Any
 
 from crmnet.evaluation.compare import Comparison
 from crmnet.evaluation.compare_report import ranked
-from crmnet.evaluation.report import family_lines, leak_lines, unit_warnings, with_parts
+from crmnet.evaluation.report import (
+    family_lines,
+    leak_lines,
+    parts_to_show,
+    unit_warnings,
+    unseen_lines,
+)
 from crmnet.files import PathLike
 from crmnet.reports.page import bullets, paragraph, picture, table, write_page
 from crmnet.reports.wording import METRIC_TITLES, json_values, with_interval
@@ -44,7 +50,7 @@ def write_evaluation_page(
         "Accuracy": [
             paragraph(INTERVALS),
             table(columns),
-            bullets(family_lines(summary)),
+            bullets([*family_lines(summary), *unseen_lines(summary)]),
             *[bullets(f"Warning: {line}" for line in warnings)] * bool(warnings),
         ],
         "Predicted and measured expression": [
@@ -68,8 +74,9 @@ def write_evaluation_page(
 
 def metric_columns(summary: Mapping[str, Any]) -> dict[str, list[Any]]:
     """One row for each set, and for its rows that occur in training data and that do not."""
-    parts = [part for name, result in summary["sets"].items() for part in with_parts(name, result)]
-    has_families = any(r[WITHIN]["value"] is not None for r in summary["sets"].values())
+    sets = summary["sets"]
+    parts = [part for name, result in sets.items() for part in parts_to_show(name, result)]
+    has_families = any(result[WITHIN]["value"] is not None for result in sets.values())
     return {
         "test set": [name.strip() for name, _ in parts],
         "N": [f"{result['n']:,}" for _, result in parts],

@@ -34,7 +34,9 @@ def write_evaluation(folder: PathLike, sets: Sequence[Scored], summary: Mapping[
     _write_metric_table(folder / "metrics.tsv", summary)
     columns = ["set", "id", "row", "family", "measured", "predicted"]
     marked = any(scored.seen is not None for scored in sets)
-    with TableWriter(folder / "predictions.tsv", [*columns, *["seen"] * marked]) as table:
+    columns += ["seen"] * marked
+    columns += ["sequence"] * any(scored.sequences is not None for scored in sets)
+    with TableWriter(folder / "predictions.tsv", columns) as table:
         for scored in sets:
             rows = np.arange(len(scored.measured)) if scored.row is None else scored.row
             table.write(
@@ -48,7 +50,8 @@ def write_evaluation(folder: PathLike, sets: Sequence[Scored], summary: Mapping[
                     ],
                     "measured": _all_digits(scored.measured),
                     "predicted": _all_digits(scored.predicted),
-                    **({"seen": _seen_column(scored)} if marked else {}),
+                    "seen": _seen_column(scored),
+                    "sequence": [""] * len(rows) if scored.sequences is None else scored.sequences,
                 }
             )
     with matplotlib.rc_context(STYLE):
@@ -97,7 +100,7 @@ def metric_lines(summary: Mapping[str, Any]) -> list[str]:
     """The metrics with their intervals, as a plain-text table for the terminal."""
     sets = summary["sets"]
     has_families = any(result[WITHIN]["value"] is not None for result in sets.values())
-    subsets = [subset for name, result in sets.items() for subset in with_parts(name, result)]
+    subsets = [part for name, result in sets.items() for part in parts_to_show(name, result)]
     metrics = ESTIMATES if has_families else METRICS
     units = any(result.get("unit") for result in sets.values())
     rows = [["set", "n", *["unit"] * units, *(METRIC_TITLES[metric] for metric in metrics)]]
@@ -123,6 +126,21 @@ def with_parts(name: str, result: Mapping[str, Any]) -> list[tuple[str, Mapping[
     data = against["data"]
     subsets = (f"  not in {data}", against["unseen"]), (f"  in {data}", against["seen"])
     return [(name, result), *subsets]
+
+
+def parts_to_show(name: str, result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """As :func:`with_parts`, but the set alone if the training data hold none of its rows."""
+    seen = result.get("against", {}).get("seen", {"n": 0})["n"]
+    return with_parts(name, result) if seen else [(name, result)]
+
+
+def unseen_lines(summary: Mapping[str, Any]) -> list[str]:
+    """One sentence for each set that shares no row with the training data."""
+    return [
+        f"{name}: {result['against']['data']} holds none of its {result['n']:,} rows"
+        for name, result in summary["sets"].items()
+        if "against" in result and not result["against"]["seen"]["n"]
+    ]
 
 
 def leak_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -35,7 +35,7 @@ from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
-from crmnet.sequence import LENGTH, N_TOKEN, Tokens, inserts
+from crmnet.sequence import LENGTH, N_TOKEN, Tokens, decode, inserts
 from crmnet.statistics.metrics import Scored
 from crmnet.statistics.uncertainty import Expression
 
@@ -96,6 +96,10 @@ class LabelledRows:
         """``name``, or ``name:medium`` if the data set has several media."""
         return self.name if len(self.dataset.media) == 1 else f"{self.name}:{medium}"
 
+    def sequences(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """``(len(rows),)``, the inserts of some rows as text."""
+        return np.array(decode(*inserts(self.dataset.tokens[rows])), dtype=object)
+
 
 class MediumScore(NamedTuple):
     """One medium of a data set, scored."""
@@ -147,6 +151,7 @@ def score_media(
             families_by=rows.families_by,
             seen=None if rows.seen is None else _seen_at(rows.seen, of_medium),
             ids=None if rows.ids is None else rows.ids[of_medium],
+            sequences=rows.sequences(of_medium),
         )
         yield MediumScore(medium, output, scored)
 

@@ -66,8 +66,8 @@ def log_if_not_checked(overlap: TrainingOverlap, dataset: Dataset) -> None:
     """Log that a set was not compared with the training rows, or that none of its rows could be."""
     if overlap.unknown:
         log.info(
-            "%s: not checked for rows that the model was trained on: its record was written "
-            "by an earlier version or imported", dataset.name,
+            "%s: not checked for rows that the model was trained on, because its record holds no "
+            "sample of them; crmnet models show says what it learned from", dataset.name,
         )  # fmt: skip
     elif overlap.found is not None and not overlap.found.checked:
         log.info(

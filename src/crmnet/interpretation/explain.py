@@ -240,6 +240,7 @@ def _site_columns(
         "effect": sites.effect.astype(np.float32),
         "agreement": sites.agreement.cosine.astype(np.float32),
         "beyond": sites.beyond.astype(np.float32),
+        "drawn": np.isin(np.arange(len(hits.row)), sites.drawn).astype(np.int64),
     }
 
 

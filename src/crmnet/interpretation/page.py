@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crmnet.files import PathLike, outputs_in
@@ -17,12 +17,16 @@ READ_BASES = 10_000
 """Largest number of bases of attributions.tsv that the page reads."""
 STRONGEST = 5
 """Bases of each promoter that the table behind the logos shows."""
+MAIN_COLUMNS = ("id", "name", "start", "end", "strand", "q", "effect", "contribution", "agreement",
+                "beyond")  # fmt: skip
+"""Columns of the marked sites on the page."""
 MEANINGS = (
     "q: share of false sites among all that are at least as good; p: of one position",
-    "contribution: sum of the attributions of the site's bases, as drawn above",
-    "effect: what the prediction loses if all bases of the site are replaced by others; this also "
-    "changes the share of G + C, on which expression depends as well, so it can differ from the "
-    "contribution",
+    "effect: what the prediction loses if all bases of the site are replaced together by others; "
+    "this also changes the share of G + C, on which expression depends as well",
+    "contribution: sum of the attributions of the site's bases, as drawn above; it can be much "
+    "larger than the effect, because one wrong base can destroy a site, so that each base counts "
+    "the same loss",
     "agreement: 1 if the attributions have the pattern of the motif, 0 if they have none of it",
     "beyond: share of stretches of this width whose sum of attributions is closer to zero",
     "a name with ? is a guess: several factors have such motifs",
@@ -64,12 +68,11 @@ def write_explanation_page(
             for number, path in enumerate(logos, 1)
         ] + [_strongest_bases(folder)],
         "Sites of known factors": [
-            paragraph(
-                f"At most {SHOWN_ROWS} rows of sites.tsv. Positions count from 1 on the sequences "
-                "as given."
-            ),
-            table(sites),
+            paragraph("The sites that the logos mark. Positions count from 1 on the sequences as "
+                      "given."),
+            table(_drawn(sites)),
             bullets(MEANINGS),
+            folded(f"All sites (at most {SHOWN_ROWS} rows of sites.tsv)", [table(sites)]),
         ],
     }  # fmt: skip
     for name, heading, caption in PICTURES:
@@ -81,6 +84,12 @@ def write_explanation_page(
              "sites.tsv: each site, with its effect"))
     ]  # fmt: skip
     write_page(folder / REPORT, "Explanations", sections, made_by=made_by)
+
+
+def _drawn(sites: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The main columns of the sites that the logos mark."""
+    rows = [row for row, drawn in enumerate(sites["drawn"]) if drawn == "1"]
+    return {name: [sites[name][row] for row in rows] for name in MAIN_COLUMNS}
 
 
 def _strongest_bases(folder: Path) -> str:

@@ -6,7 +6,7 @@ which their attributions are averaged. :mod:`crmnet.interpretation.explain` writ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -113,6 +113,7 @@ def read_tiles(
     length: int = sequence.LENGTH,
     columns: Mapping[str, str] | None = None,
     iupac: sequence.Iupac = "error",
+    only: Sequence[str] = (),
 ) -> Tiles:
     """Windows along the sequences of a file; a sequence that fits is one window.
 
@@ -124,6 +125,7 @@ def read_tiles(
         length: Positions of the network's input.
         columns: As for :func:`crmnet.data.sequences.read_sequences`.
         iupac: ``n`` reads letters that stand for several bases as N.
+        only: As for :func:`crmnet.data.sequences.read_sequences`.
 
     Raises:
         ValueError: If the step is larger than a window, a sequence cannot be read, or it is longer
@@ -138,7 +140,7 @@ def read_tiles(
     ids: list[str] = []
     long, windows, spans, rows, given = [], [], [], [], []
     done, total = sequence.Preparation(), 0
-    for block in read_sequences(path, columns=columns):
+    for block in read_sequences(path, columns=columns, only=only):
         for row, text in enumerate(block.sequences):
             total += 1
             if first is not None and total > first:

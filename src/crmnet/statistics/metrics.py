@@ -59,6 +59,8 @@ class Scored:
     """Which rows occur in the training data; None if this was not checked."""
     ids: npt.NDArray[Any] | None = None
     """``(N,)``, id of each row in its file; None if it has none."""
+    sequences: npt.NDArray[Any] | None = None
+    """``(N,)``, the insert of each row; None if unknown, as for a table of predictions."""
 
     @property
     def units_differ(self) -> bool:
@@ -89,6 +91,7 @@ class Scored:
             family=self.family[rows],
             row=None if self.row is None else self.row[rows],
             ids=None if self.ids is None else self.ids[rows],
+            sequences=None if self.sequences is None else self.sequences[rows],
             seen=None if self.seen is None else self.seen._replace(rows=self.seen.rows[rows]),
         )
 

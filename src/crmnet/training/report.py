@@ -17,7 +17,7 @@ from crmnet.figures.panels import learning_curve
 from crmnet.figures.style import STYLE
 from crmnet.files import PathLike
 from crmnet.reports.figures import save_figure
-from crmnet.reports.page import bullets, picture, table, write_page
+from crmnet.reports.page import bullets, folded, picture, table, write_page
 from crmnet.reports.wording import METRIC_TITLES
 from crmnet.runs.folder import HISTORY, load_record
 from crmnet.runs.record import RunRecord
@@ -63,7 +63,7 @@ def write_training_page(run: PathLike, made_by: str | None = None) -> None:
     sections = {
         "Result": [bullets(_result_lines(record)), curve_picture(run)],
         "Data": [bullets(_data_lines(record))],
-        "Settings": [table(_settings(record))],
+        "Settings": [folded("All settings", [table(_settings(record))])],
         "Versions": [bullets(f"{name} {version}" for name, version in record.versions.items())],
     }
     title = f"Training of {record.settings.model.name}"
@@ -95,11 +95,14 @@ def _title(metric: str) -> str:
 def _data_lines(record: RunRecord) -> list[str]:
     data = record.data
     names = ("name", "training_rows", "fingerprint", "validation", "validation_rows", "units")
-    units = [f"{unit} in {medium}" for medium, unit in (data.get("units") or {}).items()]
+    known = data.get("units") or {}
+    units = [f"{known[medium]} in {medium}" for medium in record.media if medium in known]
     shown = {**data, "units": ", ".join(units) or None}
     lines = [f"{n.replace('_', ' ')}: {shown[n]}" for n in names if shown.get(n) is not None]
     if "start" in data:
-        lines.append(f"starts from: {data['start']}")
+        start = data["start"]
+        lines.append(f"starts from: {start['run']} (sha256 of its weights: "
+                     f"{start['weights_sha256']})")  # fmt: skip
     return [f"outputs: {', '.join(record.media)}", *lines]
 
 
