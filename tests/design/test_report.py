@@ -160,6 +160,14 @@ def test_the_summary_says_how_much_the_judge_confirms(written):
     )
 
 
+def test_a_judge_that_is_the_oracle_is_not_to_be_believed():
+    predictor = linear_predictor(1)
+    designs = design_promoters(predictor, GOAL, judge=predictor, ranker=predictor, n=2, length=20)
+    _, reached, _, shared, *_ = summary_lines(designs)
+    assert reached.endswith("by the model that the search optimised")
+    assert "believe" not in reached and "the same model" in shared
+
+
 def test_a_search_without_designs_writes_empty_tables(tmp_path):
     predictor = linear_predictor(1)
     rules = Rules((MaxRun(3),), distance=1)

@@ -187,10 +187,12 @@ def reached_line(designs: Designs) -> str:
     judge, oracle = (
         f"{values.min():.1f} to {values.max():.1f}" for values in (designs.judge, designs.oracle)
     )
+    panel, unit = designs.panel, f" {unit_text(designs)}".rstrip()
+    if panel.judge.predictor.identity == panel.oracle.predictor.identity:
+        return f"the designs reach {oracle}{unit} by the model that the search optimised"
     return (
-        f"the designs reach {judge} {unit_text(designs)}".rstrip() + " by the judge and "
-        f"{oracle} by the oracle; believe the judge, because a search exploits the errors of the "
-        "model that it optimises"
+        f"the designs reach {judge}{unit} by the judge and {oracle} by the oracle; believe the "
+        "judge, because a search exploits the errors of the model that it optimises"
     )
 
 

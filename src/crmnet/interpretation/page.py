@@ -70,7 +70,7 @@ def write_explanation_page(
         "Sites of known factors": [
             paragraph("The sites that the logos mark. Positions count from 1 on the sequences as "
                       "given."),
-            table(_drawn(sites)),
+            _drawn(sites),
             bullets(MEANINGS),
             folded(f"All sites (at most {SHOWN_ROWS} rows of sites.tsv)", [table(sites)]),
         ],
@@ -86,10 +86,12 @@ def write_explanation_page(
     write_page(folder / REPORT, "Explanations", sections, made_by=made_by)
 
 
-def _drawn(sites: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The main columns of the sites that the logos mark."""
+def _drawn(sites: Mapping[str, Sequence[str]]) -> str:
+    """Table of the main columns of the sites that the logos mark."""
     rows = [row for row, drawn in enumerate(sites["drawn"]) if drawn == "1"]
-    return {name: [sites[name][row] for row in rows] for name in MAIN_COLUMNS}
+    if not rows:
+        return paragraph("No site stands out.")
+    return table({name: [sites[name][row] for row in rows] for name in MAIN_COLUMNS})
 
 
 def _strongest_bases(folder: Path) -> str:
