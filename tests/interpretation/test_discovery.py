@@ -398,6 +398,11 @@ def test_attributions_are_read_back(tmp_path):
     np.savez(tmp_path / "b.npz", other=tokens)
     with pytest.raises(ValueError, match="contains no attributions"):
         read_attributions(tmp_path / "b.npz")
+    (tmp_path / "d.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-100])
+    (tmp_path / "e.npz").write_text("id\tposition\tbase\tvalue\n")
+    for name in ("d.npz", "e.npz"):
+        with pytest.raises(ValueError, match=rf"{name} contains no attributions or is damaged"):
+            read_attributions(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_attributions(tmp_path / "c.npz")
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from crmnet.prediction.predictor import Predictor
+from crmnet.prediction.profile import Tracks
 from crmnet.prediction.table import Reading, predict_file
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode, too_long, windows
 
@@ -145,6 +146,16 @@ def test_a_file_of_windows_has_a_row_for_each(counter, tmp_path):
         list(predict_file(counter, bad, reading=Reading(window="last")))
     with pytest.raises(ValueError, match="give one"):
         Reading(window="last", tile=3)
+
+
+def test_each_sequence_has_its_own_track(counter, tmp_path):
+    """Also a long one that begins with the adapter, after a short one that begins before it."""
+    (tmp_path / "s.fa").write_text(f">short\n{'ACGTC' * 16}\n>long\n{ADAPTER_5}{'ACGTC' * 40}\n")
+    tracks = Tracks()
+    for block in predict_file(counter, tmp_path / "s.fa", reading=Reading(tile=50)):
+        tracks.add(block)
+    found = tracks.finished()
+    assert [(t.name, t.start[0], t.end[-1]) for t in found] == [("short", 1, 80), ("long", 18, 217)]
 
 
 def test_the_command_refuses_tiles_and_draws(crmnet, small_run, tmp_path):

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from crmnet.figures.style import BACKGROUND, DARK_BACKGROUND
+from crmnet.interpretation.page import write_explanation_page
 from crmnet.reports.page import NUMBERS_BEHIND, command, missing, picture, table, write_page
 from crmnet.sequence import decode
 from support import TINY
@@ -78,8 +79,26 @@ def test_the_page_of_explain(crmnet, small_run, rows, tmp_path):
     assert "3 of 60 promoters" in text
     assert "The 5 bases of each promoter that matter most" in text
     assert "agreement: 1 if the attributions" in text
+    run(crmnet, "explain", small_run, rows, *words, "-o", tmp_path, "--overwrite")
+    text = (tmp_path / "report.html").read_text()
+    assert text.count("<img") == 2 and "Figure 5" not in text  # that of the first run is gone
     run(crmnet, "explain", small_run, rows, *words, "--format", "pdf", "-o", tmp_path / "pdf")
     assert "<img" not in (tmp_path / "pdf" / "report.html").read_text()
+
+
+def test_the_page_of_explain_ranks_all_bases_of_a_promoter(tmp_path):
+    """The strongest base of 20,000 is the last; 40 of 41 promoters are shown."""
+    lines = [f"long\t{n}\tA\t{n / 20_000}" for n in range(1, 20_001)]
+    lines += [f"p{n}\t1\tC\t0.5" for n in range(40)]
+    (tmp_path / "attributions.tsv").write_text(
+        "\n".join(["id\tposition\tbase\tvalue", *lines]) + "\n"
+    )
+    (tmp_path / "sites.tsv").write_text("id\tdrawn\n")
+    write_explanation_page(tmp_path, ["a model"])
+    text = (tmp_path / "report.html").read_text()
+    assert '<td class="number">20000</td>' in text and "p38" in text and "p39" not in text
+    assert "The 5 bases of the first 40 promoters that matter most" in text
+    assert "No site stands out." in text
 
 
 @pytest.mark.slow

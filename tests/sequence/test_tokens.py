@@ -209,6 +209,7 @@ def test_tokens_may_be_lists_tensors_and_tables():
         ([[0, 5]], "got other numbers"),
         ([[0, -1]], "got other numbers"),
         ([[0.5, 1.0]], "got other numbers"),
+        (np.frombuffer(b"ACGT", np.uint8)[None], "got other numbers"),
     ],
 )
 def test_numbers_that_are_no_tokens_are_refused(wrong, message):

@@ -149,6 +149,17 @@ def test_early_stopping_counts_epochs_without_improvement(assay, tmp_path, ever_
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
 
+def test_a_run_that_had_stopped_early_trains_no_further(assay, tmp_path, ever_worse):
+    """It was killed after its last epoch, before it was marked as finished."""
+    run = tmp_path / "run"
+    made = settings("epochs=9", "patience=2")
+    record = train(made, assay, run)
+    history = (run / HISTORY).read_text()
+    save_record(run, record.model_copy(update={"finished": False}))
+    assert train(made, assay, run, resume=True).finished
+    assert (run / HISTORY).read_text() == history
+
+
 def test_a_given_validation_set_is_used(assay, tmp_path):
     record = train(settings("epochs=1"), assay, tmp_path / "run", validation=assay)
     assert record.data["training_rows"] == record.data["validation_rows"] == len(assay)

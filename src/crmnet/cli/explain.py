@@ -217,12 +217,13 @@ def explain(
                 predictor, promoters.tokens, plant, output, media=media, picture=format, seed=seed,
                 digits=digits,
             )  # fmt: skip
-        about = [
-            f"model {model}, {media_phrase(predictor, *media)}; method {method}",
-            f"attributions and effects in {unit_of(predictor, *media) or 'the unit of expression'}",
-            f"{min(first, total):,} of {total:,} promoters of {display_name(file)}",
-        ]
-        write_explanation_page(output, about, command_line())
+    about = [
+        f"model {model}, {media_phrase(predictor, *media)}; method {method}",
+        f"attributions and effects in {unit_of(predictor, *media) or 'the unit of expression'}",
+        f"{min(first, total):,} of {total:,} promoters of {display_name(file)}",
+    ]
+    # After the files of an earlier run are removed: the page shows what is in the folder.
+    write_explanation_page(output, about, command_line())
     if attribution.delta is not None:
         _report_completeness(abs(attribution.delta), unit_of(predictor, *media), method)
     unit = unit_of(predictor, *media) or "the unit of expression"

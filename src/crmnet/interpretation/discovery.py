@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from crmnet import sequence
@@ -296,16 +296,19 @@ def read_attributions(path: PathLike) -> programs.AttributedConstructs:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; crmnet explain writes attributions.npz")
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {"values", "tokens"} <= set(arrays.files):
-            raise ValueError(f"{path} contains no attributions; crmnet explain writes them")
-        hypothetical: npt.NDArray[np.float32] | None = None
-        if "hypothetical" in arrays.files:
-            hypothetical = arrays["hypothetical"]
-        inserts = arrays["inserts"] if "inserts" in arrays.files else None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = dict(file)
         return programs.AttributedConstructs(
-            arrays["tokens"], arrays["values"].sum(axis=1), hypothetical, inserts
+            arrays["tokens"],
+            arrays["values"].sum(axis=1),
+            arrays.get("hypothetical"),
+            arrays.get("inserts"),
         )
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+        raise ValueError(
+            f"{path} contains no attributions or is damaged; crmnet explain writes attributions.npz"
+        ) from None
 
 
 def motif_page(discovered: Sequence[DiscoveredMotif], names: Sequence[MotifName]) -> Figure:

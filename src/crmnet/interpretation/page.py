@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +14,6 @@ from crmnet.reports.tables import first_rows
 REPORT = "report.html"
 SHOWN_ROWS = 200
 """Largest number of rows of a table on the page."""
-READ_BASES = 10_000
-"""Largest number of bases of attributions.tsv that the page reads."""
 STRONGEST = 5
 """Bases of each promoter that the table behind the logos shows."""
 MAIN_COLUMNS = ("id", "name", "start", "end", "strand", "q", "effect", "contribution", "agreement",
@@ -96,13 +95,18 @@ def _drawn(sites: Mapping[str, Sequence[str]]) -> str:
 
 def _strongest_bases(folder: Path) -> str:
     """Folded table of the bases with the largest attributions, the numbers behind the logos."""
-    rows = first_rows(folder / "attributions.tsv", READ_BASES)
-    kept: list[tuple[str, ...]] = []
-    for _, group in itertools.groupby(zip(*rows.values(), strict=True), lambda row: row[0]):
-        ranked = sorted(group, key=lambda row: -abs(float(row[-1])))
-        kept += [(*row[:-1], f"{float(row[-1]):.3f}") for row in ranked[:STRONGEST]]
-    columns = {name: [row[i] for row in kept[:SHOWN_ROWS]] for i, name in enumerate(rows)}
-    return folded(f"The {STRONGEST} bases of each promoter that matter most", [table(columns)])
+    kept: list[list[str]] = []
+    with (folder / "attributions.tsv").open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file, delimiter="\t")
+        names = next(rows)
+        promoters = itertools.groupby(rows, lambda row: row[0])
+        for _, group in itertools.islice(promoters, SHOWN_ROWS // STRONGEST):
+            ranked = sorted(group, key=lambda row: -abs(float(row[-1])))
+            kept += [[*row[:-1], f"{float(row[-1]):.3f}"] for row in ranked[:STRONGEST]]
+        more = next(promoters, None) is not None
+    columns = {name: [row[i] for row in kept] for i, name in enumerate(names)}
+    which = f"of the first {SHOWN_ROWS // STRONGEST} promoters" if more else "of each promoter"
+    return folded(f"The {STRONGEST} bases {which} that matter most", [table(columns)])
 
 
 def _with_table(folder: Path, name: str, caption: str) -> list[str]:

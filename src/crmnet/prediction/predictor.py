@@ -283,7 +283,7 @@ class Predictor:
         """Expression ``(N, n_media)`` of prepared tokens ``(N, length)``, a batch at a time.
 
         Raises:
-            ValueError: If the tokens have another shape.
+            ValueError: If the tokens have another shape, or a number is not one of 0 to 4.
             NotFiniteError: If a prediction is NaN or infinite.
         """
         self._check_tokens(tokens)
@@ -312,7 +312,7 @@ class Predictor:
         predicted = np.empty((len(rows), outputs), dtype=np.float32)
         with torch.inference_mode():
             for start in range(0, len(rows), self.batch_size):
-                batch = np.array(rows[start : start + self.batch_size])
+                batch = np.array(sequence.as_tokens(rows[start : start + self.batch_size]))
                 x_BCL = sequence.one_hot(torch.from_numpy(batch).to(self.device))
                 part = network(x_BCL).float().cpu().numpy()
                 if not (finite := np.isfinite(part).all(axis=1)).all():

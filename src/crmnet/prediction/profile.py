@@ -59,9 +59,7 @@ class Tracks:
 
     def add(self, block: PredictedBlock) -> None:
         """Append the windows of one sequence, or its next windows."""
-        assert block.start is not None
-        previous = self.blocks[-1][-1] if self.blocks else None
-        if previous is None or previous.start is None or block.start[0] <= previous.start[-1]:
+        if block.sequences:  # the first windows of a sequence count it
             self.blocks.append([])
         self.blocks[-1].append(block)
 

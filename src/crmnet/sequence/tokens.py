@@ -59,11 +59,12 @@ def as_tokens(tokens: npt.ArrayLike) -> Tokens:
     array = np.asarray(tokens)
     if array.ndim != 2:
         raise ValueError(f"tokens must be (N, L), one row for each sequence; got {array.shape}")
-    if array.dtype == np.uint8:
-        return array
-    if array.size and not np.isin(array, range(len(LETTERS))).all():
+    is_byte = array.dtype == np.uint8
+    if array.size and (
+        array.max() > N_TOKEN if is_byte else not np.isin(array, range(len(LETTERS))).all()
+    ):
         raise ValueError("tokens must be A 0, C 1, G 2, T 3 or N 4; got other numbers")
-    return array.astype(np.uint8)
+    return array if is_byte else array.astype(np.uint8)
 
 
 def letters_to_tokens(sequences: Texts) -> tuple[Tokens, Lengths]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 import lightning.pytorch as pl
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import nn
 
 from crmnet.data.loader import RowBatches
@@ -40,6 +40,14 @@ class ValidatedModule(Protocol):
 
 class Diverged(RuntimeError):
     """Raised when the loss becomes NaN or infinite."""
+
+
+class StopEarly(EarlyStopping):
+    """Stops early; a run that had stopped when it was killed trains no further epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 LOG_INTERVAL = 60

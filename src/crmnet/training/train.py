@@ -23,7 +23,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -44,7 +44,7 @@ from crmnet.runs.folder import (
 from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
 from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
-from crmnet.training.callbacks import RunFolder, SafetensorsState
+from crmnet.training.callbacks import RunFolder, SafetensorsState, StopEarly
 from crmnet.training.finish import doubts, norm_tokens, refit_scale
 from crmnet.training.module import LIGHTNING_PRECISION, TrainingModule, resolve_precision
 from crmnet.training.resume import check_unchanged, start_or_resume
@@ -259,7 +259,7 @@ def _trainer(settings: TrainSettings, folder: RunFolder, device: torch.device) -
     """Lightning's Trainer, which stops early and writes the run folder through ``folder``."""
     terminal = sys.stderr.isatty() and is_main_process()
     callbacks: list[pl.Callback] = [
-        EarlyStopping("val_r2", mode="max", patience=settings.patience, check_finite=False),
+        StopEarly("val_r2", mode="max", patience=settings.patience, check_finite=False),
         folder,
     ]
     if terminal:
