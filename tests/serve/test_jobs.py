@@ -138,6 +138,22 @@ def test_a_job_that_takes_too_long_is_killed(server, monkeypatch):
     run(test)
 
 
+def test_the_time_limit_of_a_job_ends_with_its_process(server, monkeypatch):
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.0)
+
+    async def test():
+        await server.start("a", {}, 0.05)
+        server.child.on_end()
+        assert server.timer is None
+        job = await server.start("a", {}, 60)
+        await asyncio.sleep(0.1)
+        assert job.state == "running" and server.child.killed == 0
+        finish(server, job)
+        assert server.timer is None
+
+    run(test)
+
+
 def test_old_jobs_are_forgotten(server):
     async def test():
         names = []

@@ -170,18 +170,23 @@ class Jobs:
             self._end(job, state=state, result=message["result"], files=files)
 
     def _end(self, job: Job, **values: Any) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-        self.running = None
+        self._release()
         job.change(**values)
         self._next()
+
+    def _release(self) -> None:
+        """No job runs any more; its time limit must not end the process of another one."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.running, self.timer = None, None
 
     def _on_end(self) -> None:
         """The process was killed: its job fails, the next one waits for the new process."""
         if self.running is not None:
             text = "the process that designs ended or took too long; start the design again"
             error = {"code": "restarting", "message": text, "limit": None, "field": None}
-            job, self.running = self.running, None
+            job = self.running
+            self._release()
             job.change(state="failed", error=error)
         asyncio.get_running_loop().call_later(1, self._next)
 
