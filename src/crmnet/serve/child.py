@@ -45,12 +45,15 @@ class Child:
         self.watch: asyncio.Task[None] | None = None
         self.failures = 0
         self.stopped = False
+        self.starting = asyncio.Lock()
+        """Held while the first process starts: a second start waits for it, and so does a stop."""
 
     async def start(self) -> None:
-        """Start the process and watch it."""
-        if self.watch is None:
-            await self._spawn()
-            self.watch = asyncio.create_task(self._watch())
+        """Start the process and watch it; only the first call starts one."""
+        async with self.starting:
+            if self.watch is None and not self.stopped:
+                await self._spawn()
+                self.watch = asyncio.create_task(self._watch())
 
     async def _spawn(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
@@ -94,7 +97,8 @@ class Child:
     async def stop(self) -> None:
         """End the process for good."""
         self.stopped = True
-        self.kill()
+        async with self.starting:
+            self.kill()
         if self.watch is not None:
             self.watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
