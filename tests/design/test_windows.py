@@ -102,6 +102,21 @@ def test_windows_have_the_variant_at_the_offsets():
     assert first == Window(42, 52, "-") and first.stop - 50 == 2
 
 
+@pytest.mark.parametrize("change", [(50, 54), (50, 51), (50, 50), (50, 62)])
+def test_windows_of_both_strands_mirror_one_another(change):
+    """The first changed base as the strand is read, or that after an insertion, is at offset."""
+    options = WindowOptions(width=10, offsets=(2, 5, 9), longest=12)
+    start, stop = change
+    contig = Region("c", 0, 100, "+", "")
+    forward = windows_around(SmallChange(start, stop, b"A"), contig, options)
+    assert [start - window.start + 1 for window in forward] == [2, 5, 9]
+    minus = contig._replace(strand="-")
+    reverse = windows_around(SmallChange(start, stop, b"A"), minus, options)
+    assert [window.stop - (stop - 1) for window in reverse] == [2, 5, 9]
+    mirrored = windows_around(SmallChange(100 - stop, 100 - start, b"T"), contig, options)
+    assert [(100 - w.stop, 100 - w.start, "-") for w in mirrored] == reverse
+
+
 def test_windows_stay_inside_the_promoter_and_do_not_repeat():
     options = WindowOptions(width=10, offsets=(2, 5, 9), longest=12)
     found = windows_around(SmallChange(21, 22, b"A"), Region("c", 20, 40, "+", "p"), options)

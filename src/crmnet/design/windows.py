@@ -26,7 +26,8 @@ class WindowOptions:
     width: int = 80
     """Bases of a window."""
     offsets: tuple[int, ...] = OFFSETS
-    """Position of the first changed base in each window, from 1."""
+    """Position of the first changed base in each window, from 1, on the strand of the window; of
+    an insertion, the base after it."""
     strand: Strand = "+"
     """Strand of the windows, without promoters; ``both`` takes windows of both."""
     longest: int = 82
@@ -111,7 +112,7 @@ def windows_around(change: SmallChange, bounds: Region, options: WindowOptions) 
         if bounds.strand == "+":
             start = change.start - (offset - 1)
         else:
-            start = change.start + offset - options.width
+            start = change.stop - 1 + offset - options.width  # read from the right
         if change.start == change.stop:  # bases are inserted between two bases of the window
             start = min(max(start, change.start + 1 - options.width), change.start - 1)
         start = min(max(start, bounds.start), bounds.stop - options.width)
