@@ -175,6 +175,13 @@ def test_lists_of_variants_for_each_sequence():
         mutate(model, [TEXT, TEXT[1:]], [["1T>A"], ["2T>C"]], ids=["x", "y"])
 
 
+@pytest.mark.parametrize("ids", [["x"], ["x", "y", "z"], []])
+def test_every_sequence_needs_an_id(ids):
+    for sequences in (encode(["ACGT", "ACGT"])[0], ["ACGT", "ACGT"]):
+        with pytest.raises(ValueError, match=f"{len(ids)} ids for 2 sequences; give one for each"):
+            mutate(Additive(), sequences, ["1A>C"], ids=ids)
+
+
 def test_padding_outside_the_adapters_cannot_be_changed():
     model = additive_predictor()
     found = mutate(model, ["NN" + CONSTRUCT + "NNN"], ["20T>A"], options=FEW)

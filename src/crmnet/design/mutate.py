@@ -151,7 +151,7 @@ def mutate(
 
     Raises:
         ValueError: If a text is not a variant or does not fit its sequence, a sequence cannot be
-            read.
+            read, or the numbers of ids and sequences differ.
     """
     scorer, constructs = prepared(model, sequences, medium, ids, flanks, options)
     many = len(constructs.ids)

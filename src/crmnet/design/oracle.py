@@ -166,7 +166,8 @@ class Oracle:
             flanks: As for :func:`crmnet.sequence.prepare`; a module's sequences get no adapters.
 
         Raises:
-            ValueError: If a sequence is not DNA, or is too long for the predictor.
+            ValueError: If a sequence is not DNA, or is too long for the predictor, or the numbers
+                of ids and sequences differ.
         """
         is_text = np.ndim(cast(npt.ArrayLike, sequences)) < 2
         self.by_length = is_text and self.predictor is None
@@ -256,7 +257,10 @@ class Oracle:
 
 
 def _numbered(ids: Sequence[str] | None, many: int) -> list[str]:
-    return [str(number) for number in range(1, many + 1)] if ids is None else list(ids)
+    names = [str(number) for number in range(1, many + 1)] if ids is None else list(ids)
+    if len(names) != many:
+        raise ValueError(f"{len(names)} ids for {many} sequences; give one for each")
+    return names
 
 
 def _batches(order: Integers, sizes: Integers) -> list[Integers]:
