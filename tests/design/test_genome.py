@@ -42,6 +42,19 @@ def test_a_name_with_two_readings_is_read_exactly():
     assert human.contig("10", "here") == "10"
 
 
+@pytest.mark.parametrize("name", ["0", "chr", "chr0", "chr_", "00", ""])
+def test_a_name_of_a_prefix_or_zeros_is_a_name(name):
+    assert genome(name, "chrI").contig(name, "here") == name
+    with pytest.raises(ValueError, match=f"contig '{name}' is not in genome.fa"):
+        genome("chrI").contig(name, "here")
+
+
+def test_contig_zero_has_a_number_and_a_bare_prefix_has_none():
+    assert genome("0", "1").contig("chr0", "here") == "0"
+    with pytest.raises(ValueError, match=r"contig .chr. is not in genome\.fa"):
+        genome("0", "1").contig("chr", "here")
+
+
 def test_an_unknown_contig_names_the_known_ones():
     with pytest.raises(ValueError, match=r"^v.vcf, line 3: contig 'chrXX' is not in genome.fa, whic"
                                          r"h has chrI, chrII; did you mean"):  # fmt: skip

@@ -26,7 +26,7 @@ from crmnet.names import did_you_mean
 from crmnet.sequence import INVALID, describe_bad_letter, iupac_as_n, letters_to_tokens
 
 _COMPLEMENT = bytes.maketrans(b"ACGTN", b"TGCAN")
-_PREFIX = re.compile(r"^(?:chromosome|chrom|chr)?[ _.\-]*0*", re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:chromosome|chrom|chr)?[ _.\-]*(?:0+(?=.))?", re.IGNORECASE)
 _ROMAN = {"i": 1, "v": 5, "x": 10}
 _MITOCHONDRION = ("m", "mt", "mito", "mitochondrion", "mtdna")
 _ACCESSION = re.compile(r"nc_00(\d{4})(?:\.\d+)?")
@@ -129,7 +129,7 @@ def _checked(text: bytes, name: str) -> bytes:
 @cache
 def _keys(name: str) -> tuple[str, ...]:
     """Names under which a contig can be found, most exact first: without ``chr``, by number."""
-    bare = _PREFIX.sub("", name).lower()
+    bare = (_PREFIX.sub("", name) or name).lower()
     keys = [f"name {bare}"]
     accession = _ACCESSION.search(name.lower())
     if bare in _MITOCHONDRION:
@@ -148,7 +148,7 @@ def _keys(name: str) -> tuple[str, ...]:
 
 def _roman(text: str) -> int:
     """Value of a Roman number up to 39; 0 if the text is not one."""
-    if not re.fullmatch(r"x{0,3}(?:ix|iv|v?i{0,3})", text):
+    if not text or not re.fullmatch(r"x{0,3}(?:ix|iv|v?i{0,3})", text):
         return 0
     values = [_ROMAN[letter] for letter in text]
     following = [*values[1:], 0]
