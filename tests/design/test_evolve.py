@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from crmnet.design.evolve import EPSILON, evolve
-from crmnet.design.evolve_tables import percentile_among
+from crmnet.design.evolve_tables import percentile_among, read_robustness
 from crmnet.design.neighbours import neighbours
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, LENGTH, decode, encode
@@ -188,3 +188,28 @@ def test_results_cannot_be_changed():
     with pytest.raises(AttributeError):
         found.epsilon = 1.0
     assert isinstance(found.to_table(), pl.DataFrame)
+
+
+def reference(path, ids, epsilon="0.1"):
+    """A table of robustness: of three mutants of each promoter, one changes expression little."""
+    rows = "".join(f"{name}\t{epsilon}\t3\t1\t{name}\n" for name in ids)
+    path.write_text(f"id\tepsilon\tmutants\tneutral_complex\tlowest_complex\n{rows}")
+    return path
+
+
+def test_a_reference_may_mix_ids_of_digits_and_of_letters(tmp_path):
+    path = reference(tmp_path / "r.tsv", [*range(100_000, 100_200), "YAL001C"])
+    found = read_robustness(path, ["complex"], 0.1)
+    np.testing.assert_allclose(found["complex"], [1 / 3] * 201)
+    pl.read_csv(path, separator="\t", infer_schema_length=None).write_parquet(
+        tmp_path / "r.parquet"
+    )
+    again = read_robustness(tmp_path / "r.parquet", ["complex"], 0.1)
+    np.testing.assert_array_equal(again["complex"], found["complex"])
+
+
+@pytest.mark.parametrize("epsilon", ["small", ""])
+def test_a_reference_without_a_number_as_epsilon_is_refused(tmp_path, epsilon):
+    path = reference(tmp_path / "r.tsv", ["1"], epsilon)
+    with pytest.raises(ValueError, match=r"r\.tsv is not a table of crmnet evolve robustness"):
+        read_robustness(path, ["complex"], 0.1)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -31,6 +31,9 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.reports.figures import save_figure
 from crmnet.reports.tables import TableWriter, for_reading, table_kind
 from crmnet.sequence import LETTERS
+
+if TYPE_CHECKING:
+    import polars
 
 
 def summary_names(media: Sequence[str], *, reference: bool = False) -> list[str]:
@@ -157,25 +160,15 @@ def read_robustness(path: PathLike, media: Sequence[str], epsilon: float) -> dic
         FileNotFoundError: If the table does not exist.
         ValueError: If it is another table, has another ε or lacks a medium.
     """
-    import polars
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    try:
-        if table_kind(path) == "parquet":
-            table = polars.read_parquet(path)
-        else:
-            separator = "," if table_kind(path) == "csv" else "\t"
-            table = polars.read_csv(path, separator=separator)
-    except polars.exceptions.PolarsError as error:
-        raise ValueError(f"{path} is not a table of crmnet evolve robustness: {error}") from None
-    for column in ("epsilon", "mutants", *[f"neutral_{medium}" for medium in media]):
-        if column not in table.columns:
-            raise ValueError(
-                f"{path} has no column {column!r}; write it with crmnet evolve robustness and the "
-                "same model"
-            )
+    table = _numbers(path, ["epsilon", "mutants", *[f"neutral_{medium}" for medium in media]])
+    if table["epsilon"].null_count():
+        raise ValueError(
+            f"{path} is not a table of crmnet evolve robustness: a field of its column 'epsilon' "
+            "is empty"
+        )
     others = set(table["epsilon"].round(9).to_list()) - {round(epsilon, 9)}
     if others:
         other = min(others)
@@ -188,6 +181,34 @@ def read_robustness(path: PathLike, media: Sequence[str], epsilon: float) -> dic
         medium: np.where(table["mutants"] > 0, table[f"neutral_{medium}"] / mutants, np.nan)
         for medium in media
     }
+
+
+def _numbers(path: Path, names: Sequence[str]) -> polars.DataFrame:
+    """Columns of a table of ``crmnet evolve robustness`` as numbers; others may hold any text.
+
+    Raises:
+        ValueError: If it is another table, lacks a column, or a field is not a number.
+    """
+    import polars
+
+    kind = table_kind(path)
+    try:
+        if kind == "parquet":
+            table = polars.scan_parquet(path)
+        else:
+            table = polars.scan_csv(
+                path, separator="," if kind == "csv" else "\t", infer_schema_length=0
+            )
+        known = table.collect_schema().names()
+        for column in names:
+            if column not in known:
+                raise ValueError(
+                    f"{path} has no column {column!r}; write it with crmnet evolve robustness and "
+                    "the same model"
+                )
+        return table.select(polars.col(names).cast(polars.Float64)).collect()
+    except polars.exceptions.PolarsError as error:
+        raise ValueError(f"{path} is not a table of crmnet evolve robustness: {error}") from None
 
 
 @dataclass(frozen=True)
