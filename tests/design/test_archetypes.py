@@ -1,5 +1,7 @@
 """Archetypes of vectors that are mixtures of known corners."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,15 @@ def test_the_result_is_seeded_and_the_same_for_any_order():
     turned = archetypes(vectors[::-1], 3, seed=5)
     np.testing.assert_allclose(first.vectors, turned.vectors, atol=0.05)
     assert STARTS > 1
+
+
+def test_memory_grows_with_the_promoters_not_with_their_square():
+    vectors = mixtures(1997)
+    tracemalloc.start()
+    archetypes(vectors, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 2000**2 / 10
 
 
 def test_one_archetype_is_the_mean_and_more_archetypes_explain_more():

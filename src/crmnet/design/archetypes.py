@@ -194,7 +194,8 @@ def _search(points: Floats, k: int, rng: np.random.Generator) -> tuple[Floats, F
     projection of the target onto the convex hull of the points.
     """
     chosen = _furthest(points, k, rng)
-    members = np.eye(len(points))[chosen]
+    members = np.zeros((k, len(points)))
+    members[range(k), chosen] = 1
     corners = points[chosen]
     weights = _mixtures(points, corners, np.full((len(points), k), 1 / k))
     error, variance = _error(points, weights, corners), float((points**2).sum())
