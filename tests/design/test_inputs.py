@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crmnet.data.ingest import ingest
 from crmnet.design.inputs import Reading, one_origin, read_references, read_starts
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, inserts
 
@@ -41,6 +42,15 @@ def test_starts_and_references_of_a_data_set(assay):
     assert len(given.ids) == preparation.total
     found = read_references(assay.path)
     assert texts(found) == texts(expected)
+
+
+def test_starts_of_a_data_set_have_the_numbers_of_their_rows(tmp_path):
+    rows = [INSERT[1:] + "A", INSERT, INSERT[1:] + "A", "A" * 80]
+    table = tmp_path / "rows.tsv"
+    table.write_text("sequence\texpression\n" + "".join(f"{text}\t5\n" for text in rows))
+    given, preparation = read_starts(ingest(table, tmp_path / "set").path, Reading())
+    assert given.ids == ["1", "2", "4"] and preparation.total == 3
+    assert decode(given.inserts) == [rows[0], rows[1], rows[3]]
 
 
 def test_long_references_are_read_in_windows(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from crmnet import sequence
+from crmnet.arrays import Integers
 from crmnet.data.dataset import is_dataset
 from crmnet.data.opening import is_public_dataset, open_data
 from crmnet.data.sequences import read_promoters
@@ -30,13 +31,16 @@ class Reading:
 def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     """The promoters of a file, a data set folder or a fetched public data set.
 
+    Those of a data set are distinct; the id of one is the number of its first row, from 1.
+
     Raises:
         FileNotFoundError: If the file or data set does not exist.
         ValueError: If a sequence cannot be read or is too long; names file and line.
     """
     if is_dataset(path) or is_public_dataset(path):
-        tokens = _dataset_tokens(path)
-        return given_inserts(tokens), Preparation(total=len(tokens))
+        tokens, rows = _distinct(path)
+        ids = [str(row + 1) for row in rows.tolist()]
+        return given_inserts(tokens, ids), Preparation(total=len(tokens))
     promoters = read_promoters(
         path, flanks=reading.flanks, length=reading.length, columns=reading.columns,
         iupac=reading.iupac, measured=False,
@@ -57,7 +61,7 @@ def read_references(path: PathLike) -> Tokens:
         ValueError: If a sequence cannot be read; names file and line.
     """
     if is_dataset(path) or is_public_dataset(path):
-        inserts, lengths = sequence.inserts(_dataset_tokens(path))
+        inserts, lengths = sequence.inserts(_distinct(path)[0])
     else:
         promoters = read_promoters(path, length=None, measured=False)
         inserts, lengths = sequence.inserts(promoters.tokens)
@@ -79,9 +83,12 @@ def _windows(insert: Tokens) -> Tokens:
     return np.lib.stride_tricks.sliding_window_view(insert, sequence.INSERT).copy()
 
 
-def _dataset_tokens(path: PathLike) -> Tokens:
+def _distinct(path: PathLike) -> tuple[Tokens, Integers]:
+    """Distinct sequences ``(B, L)`` of a data set in the order of their first rows, and these."""
     with open_data(path) as dataset:
-        return np.unique(np.asarray(dataset.tokens[:]), axis=0)
+        tokens = np.asarray(dataset.tokens[:])
+    rows = np.sort(np.unique(tokens, axis=0, return_index=True)[1])
+    return tokens[rows], rows
 
 
 def one_origin(given: Given | None) -> int:
