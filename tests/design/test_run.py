@@ -67,6 +67,28 @@ def test_the_state_belongs_to_its_settings(tmp_path):
         record_in(tmp_path, SETTINGS).load()
 
 
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_a_truncated_state_is_damaged(tmp_path, share):
+    record = record_in(tmp_path, SETTINGS)
+    record.save(1, {"a": np.zeros(100)})
+    content = record.path.read_bytes()
+    record.path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r"is damaged .*remove it, or pass --overwrite"):
+        record.load()
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.7, 0.95])
+def test_a_state_with_other_bytes_is_damaged(tmp_path, place):
+    record = record_in(tmp_path, SETTINGS)
+    record.save(1, {"a": np.zeros(100)})
+    content = bytearray(record.path.read_bytes())
+    first = int(place * len(content))
+    content[first : first + 20] = b"\xff" * 20
+    record.path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is damaged .*remove it, or pass --overwrite"):
+        record.load()
+
+
 def test_the_state_is_not_a_pickle(tmp_path):
     path = tmp_path / run.STATE
     np.savez(path, settings=np.array([{"a": 1}], dtype=object), step=np.array(1))

@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,11 +105,12 @@ class Record:
         if self.path is None or not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            # NumPy does not close a damaged file that it opened.
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = dict(file)
             before = json.loads(str(arrays.pop("settings")))
             step = int(arrays.pop("step"))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"{self.path} is damaged ({error}); remove it, or pass --overwrite"
             ) from error
