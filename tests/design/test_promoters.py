@@ -1,10 +1,14 @@
 """``design_promoters``: diverse designs, paths, gains by hand, calibrated and plain models."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars
 import pytest
 
 from crmnet import design_promoters
+from crmnet.design import promoters
+from crmnet.design.chisel import Checked
 from crmnet.design.constraints import Candidates, GcRange, MaxEdits, MaxRun, distances, mask
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, enzyme_pattern
@@ -229,3 +233,21 @@ def test_choose_takes_the_best_that_differ():
     chosen, chain = choose(task, candidates, 3, Inspector(task, None))
     assert decode(chosen) == ["AAAAAAAA", "AAAAACCC", "AACCCCCC"]
     assert chain.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("rank", "kept"), [(0, False), (1, False), (2, True), (3, True)])
+def test_a_repaired_design_is_better_than_the_given_promoter(monkeypatch, rank, kept):
+    """Of the four bases at position 5, the given promoter has that of the second lowest score."""
+    best = Linear(1).best(20)
+    by_score = np.argsort(Linear(1).weights[0, :, 17 + 5].detach().numpy())
+    given, repaired = np.stack([best, best])
+    given[5], repaired[5] = by_score[1], by_score[rank]
+    starts = replace(random_starts(chains=1, width=20), given=given[None])
+    task = Problem(starts, Scorer.of(linear_predictor(1)), HIGH)
+    (text,) = decode(repaired[None])
+    monkeypatch.setattr(promoters, "is_installed", lambda: True)
+    monkeypatch.setattr(promoters, "check", lambda *words, **options: Checked(text, (), 1))
+    inspector = Inspector(task, None)
+    found = inspector.inspect(best, 0)
+    assert (found is not None, inspector.repaired, inspector.refused) == (kept, kept, not kept)
+    assert not kept or (found == repaired).all()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,15 +218,20 @@ def _candidates(problem: Problem, found: Found) -> Ranked:
 
 
 def _improvements(problem: Problem, candidates: Ranked) -> Ranked:
-    """The candidates with a better score than the given promoter of their chain.
+    """The candidates with a better score than the given promoter of their chain."""
+    return candidates.select(candidates.score > _score_of_given(problem)[candidates.chain])
 
-    A chain without one, or whose promoter violates a rule or holds an N, keeps all candidates.
+
+def _score_of_given(problem: Problem) -> Floats:
+    """``(C,)`` score that a design of each chain has to exceed.
+
+    −inf for a chain without a given promoter, or whose promoter violates a rule or holds an N.
     """
     given = problem.starts.given
     whole = problem.starts.known
     score = np.full(len(given), -np.inf)
     score[whole] = _score_of_usable(problem, given[whole], whole)
-    return candidates.select(candidates.score > score[candidates.chain])
+    return score
 
 
 def _unimproved_notes(problem: Problem, candidates: Ranked) -> list[str]:
@@ -274,12 +280,15 @@ class Inspector:
             return insert
         changed = insert.copy()
         changed[:length] = encode([result.insert])[0][0]
-        of_chain = np.array([chain])
-        usable = not result.failed and np.isfinite(
-            _score_of_usable(self.problem, changed[None], of_chain)[0]
-        )
+        (score,) = _score_of_usable(self.problem, changed[None], np.array([chain]))
+        usable = not result.failed and bool(score > self.score_of_given[chain])
         self.repaired, self.refused = self.repaired + usable, self.refused + (not usable)
         return changed if usable else None
+
+    @cached_property
+    def score_of_given(self) -> Floats:
+        """``(C,)``, what a repaired design has to exceed."""
+        return _score_of_given(self.problem)
 
     @property
     def notes(self) -> list[str]:
