@@ -149,6 +149,17 @@ def test_work_ahead_continues_after_a_request(worker):
     assert not worker.prepare_ahead()
 
 
+def test_a_card_without_the_quantiles_of_a_medium_leaves_them_to_be_computed(worker):
+    oracle = worker.models.oracles["yeast-fast"]
+    assert oracle.has_quantiles
+    card = oracle.opened.card
+    (first, *_) = random = dict(card.differences.random)
+    del random[first]
+    differences = card.differences.model_copy(update={"random": random})
+    oracle.opened.card = card.model_copy(update={"differences": differences})
+    assert not oracle.has_quantiles
+
+
 def test_the_view_of_the_first_example_is_prepared_ahead(worker, monkeypatch):
     name = "yeast-fast"
     assert worker.prepare_ahead() and worker.cold == []

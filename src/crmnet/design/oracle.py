@@ -143,6 +143,14 @@ class Oracle:
         return predictor.card.differences
 
     @property
+    def stored_quantiles(self) -> dict[str, list[float]] | None:
+        """:meth:`random_quantiles` of the model card; None if it lacks those of a medium."""
+        stored = self.differences
+        if stored is None or not set(self.media) <= set(stored.random):
+            return None
+        return {medium: stored.random[medium] for medium in self.media}
+
+    @property
     def limits(self) -> InputLimits | None:
         """Limits beyond which an input is unlike the training data; None if not calibrated."""
         predictor = self.predictor
@@ -240,9 +248,8 @@ class Oracle:
             like: Constructs of which the first gives a module the length of random sequences.
             options: Number of random promoters and variants, and seed.
         """
-        stored = self.differences
-        if stored is not None and all(medium in stored.random for medium in self.media):
-            return {medium: stored.random[medium] for medium in self.media}
+        if (stored := self.stored_quantiles) is not None:
+            return stored
         if self.predictor is not None:
             template, inside = insert_template(self.predictor.length)
         else:

@@ -86,8 +86,8 @@ class Turns(Oracle):
     @cached_property
     def quantiles(self) -> dict[str, list[float]]:
         """Medium → quantiles of the absolute effects of random substitutions."""
-        if self.differences is not None and set(self.media) <= set(self.differences.random):
-            return {medium: self.differences.random[medium] for medium in self.media}
+        if (stored := self.stored_quantiles) is not None:
+            return stored
         template, inside = insert_template(self.opened.length)
         found = random_effects(self._remembered, template, inside, AT_RUN)
         self.done.clear()
@@ -96,7 +96,7 @@ class Turns(Oracle):
     @property
     def has_quantiles(self) -> bool:
         """Whether :attr:`quantiles` takes no time."""
-        return "quantiles" in self.__dict__ or self.differences is not None
+        return "quantiles" in self.__dict__ or self.stored_quantiles is not None
 
     def _remembered(self, tokens: Tokens) -> Floats32:
         """Predictions that continue where they were interrupted by :attr:`pump`."""
