@@ -14,7 +14,7 @@ from crmnet.design.vcf import Record, kind_of, read_vcf
 from crmnet.design.vcf_effects import Place, VcfCounts, mutate_vcf, vcf_blocks
 from crmnet.design.windows import WindowOptions
 from crmnet.prediction.random_effects import RandomVariants
-from small_models import additive_predictor
+from small_models import Additive, additive_predictor
 
 HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 RNG = np.random.default_rng(4)
@@ -256,3 +256,11 @@ def test_one_call_reads_all_files(tmp_path):
     assert found.media == ("b",)
     np.testing.assert_array_equal(found.effects.delta[:, 0], expected.effects.delta[:, 1])
     assert found.to_table().columns[:5] == ["id", "variant", "context", "strand", "windows"]
+
+
+def test_a_module_is_refused_with_advice(tmp_path):
+    path, genome = vcf(tmp_path / "v.vcf", (100, base(100), other(100))), tmp_path / "g.fa"
+    genome.write_text(f">chr1\n{BASES.decode()}\n")
+    with pytest.raises(ValueError, match=r"must be a Predictor; got Additive; wrap a module in"):
+        mutate_vcf(Additive(), path, genome, options=FEW)
+    assert len(mutate_vcf(additive_predictor(), path, genome, options=FEW)) == 1

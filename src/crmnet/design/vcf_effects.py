@@ -20,7 +20,6 @@ from crmnet.design.effects import NUMBERS, Effects, MutateOptions, Pairs, Scorer
 from crmnet.design.genome import Genome, Region, Regions, read_regions
 from crmnet.design.mutate import Mutations, joined
 from crmnet.design.oracle import Oracle
-from crmnet.design.plain_model import Model
 from crmnet.design.vcf import Record, kind_of, read_vcf
 from crmnet.design.windows import (
     EditedWindow,
@@ -32,6 +31,7 @@ from crmnet.design.windows import (
     windows_around,
 )
 from crmnet.files import PathLike
+from crmnet.prediction.predictor import Predictor
 
 BLOCK = 2048
 """Windows that are predicted together."""
@@ -100,7 +100,7 @@ def vcf_blocks(
 
 
 def mutate_vcf(
-    model: Model,
+    model: Predictor,
     vcf: PathLike,
     genome: PathLike,
     promoters: PathLike | None = None,
@@ -112,7 +112,7 @@ def mutate_vcf(
     """Effects of the variants of a VCF; :func:`vcf_blocks` yields those of a large file in blocks.
 
     Args:
-        model: A predictor.
+        model: A predictor; a module is made one by ``Predictor(module.eval(), names, device)``.
         vcf: The variants.
         genome: FASTA file of the genome on which they were called.
         promoters: BED file; None takes windows around each variant.
@@ -121,8 +121,15 @@ def mutate_vcf(
         options: Sites, and random variants for percentiles.
 
     Raises:
-        ValueError: As :func:`vcf_blocks`, or if no variant changes a promoter.
+        ValueError: As :func:`vcf_blocks`, or if no variant changes a promoter, or the model is not
+            a predictor.
     """
+    if not isinstance(model, Predictor):
+        raise ValueError(
+            "the windows of a genome are read with adapters, so model must be a Predictor; got "
+            f"{type(model).__name__}; wrap a module in Predictor(module.eval(), names_of_outputs, "
+            "device)"
+        )
     scorer = Scorer(
         Oracle(model, [medium] if isinstance(medium, str) else medium), options or MutateOptions()
     )
