@@ -43,7 +43,7 @@ def test_an_interrupted_search_ends_the_same(tmp_path, method):
     assert (tmp_path / run.STATE).exists()
     continued = search(problem(), options, record=record_in(tmp_path, SETTINGS))
     assert continued.complete
-    for name in ("best", "fitness", "pool", "pool_chain", "pool_fitness", "history"):
+    for name in ("best", "fitness", "pool", "pool_chain", "history"):
         np.testing.assert_array_equal(getattr(continued, name), getattr(straight, name))
 
 

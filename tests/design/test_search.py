@@ -94,7 +94,7 @@ def test_designs_from_one_start_move_apart(method):
     task = Problem(starts.take(np.zeros(4, dtype=int)), task.oracle, task.objective, distance=8)
     found = search(task, SearchOptions(method, 60))
     pool = np.concatenate([found.best, found.pool])
-    fitness = np.concatenate([found.fitness, found.pool_fitness])
+    fitness = task.fitness(pool, np.concatenate([np.arange(4), found.pool_chain]))
     far = [pool[np.argmax(fitness)]]
     for row in np.argsort(-fitness):
         if (

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from crmnet.design.mutate_file import Request
     from crmnet.design.vcf_effects import Place, VcfCounts
 
-MODES = ("--change", "--saturate", "--deletions", "--pairs", "--vcf")
-
 
 def _explain_flags(requested: bool) -> None:
     if requested:

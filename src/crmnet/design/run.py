@@ -81,7 +81,7 @@ class Found(NamedTuple):
     pool: Tokens
     """``(K, W)`` all designs of the last step."""
     pool_chain: Integers
-    pool_fitness: Floats
+    """``(K,)`` the chain of each."""
     history: Floats
     """``(S + 1, C)`` best score of each chain after each step; NaN before one meets the rules."""
     complete: bool
@@ -223,9 +223,9 @@ def _mean_score(fitness: Floats) -> float:
 
 
 def _found(state: Arrays, complete: bool) -> Found:
-    tokens, fitness = state["tokens"], state["fitness"]
+    tokens = state["tokens"]
     chain = np.repeat(np.arange(len(tokens)), tokens.shape[1])
     return Found(
         state["best"], state["best_fitness"], tokens.reshape(-1, tokens.shape[2]), chain,
-        fitness.reshape(-1), state["history"], complete,
+        state["history"], complete,
     )  # fmt: skip
