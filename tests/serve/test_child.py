@@ -64,3 +64,23 @@ def test_a_stop_during_the_start_ends_the_process(processes):
 
     asyncio.run(test())
     assert [process.returncode for process in processes] == [-9]
+
+
+def test_a_process_that_ends_is_started_again_and_that_is_reported(processes, monkeypatch):
+    monkeypatch.setattr("crmnet.serve.child.RESTART_SECONDS", (0.01,))
+    events = []
+
+    async def test():
+        one = Child("module", {}, events.append, lambda: events.append("end"),
+                    lambda: events.append(f"restart, running {one.is_running}"))  # fmt: skip
+        assert not one.is_running
+        await one.start()
+        assert one.is_running
+        processes[0].kill()
+        assert not one.is_running
+        while len(events) < 2:
+            await asyncio.sleep(0.01)
+        await one.stop()
+
+    asyncio.run(test())
+    assert events == ["end", "restart, running True"] and len(processes) == 2

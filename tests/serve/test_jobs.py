@@ -16,8 +16,9 @@ RESULT = {"designs": [], "summary": [], "order_tsv": "", "files": {"order.tsv": 
 class FakeChild:
     """The design process as the server sees it."""
 
-    def __init__(self, name, settings, on_message, on_end):
-        self.on_message, self.on_end = on_message, on_end
+    def __init__(self, name, settings, on_message, on_end, on_restart):
+        self.on_message, self.on_restart = on_message, on_restart
+        self.end, self.is_running = on_end, True
         self.sent, self.killed, self.stopped = [], 0, False
 
     async def start(self):
@@ -25,6 +26,14 @@ class FakeChild:
 
     def send(self, message):
         self.sent.append(message)
+
+    def on_end(self):
+        self.is_running = False
+        self.end()
+
+    def restart(self):
+        self.is_running = True
+        self.on_restart()
 
     def kill(self):
         self.killed += 1
@@ -120,9 +129,12 @@ def test_a_killed_process_fails_its_job_only(server):
     async def test():
         first, second = [await server.start("a", {}, None) for _ in range(2)]
         server.child.on_end()
-        assert first.state == "failed" and second.state == "queued"
-        await asyncio.sleep(1.1)
-        assert second.state == "running"
+        third = await server.start("b", {}, None)
+        assert [job.state for job in (first, second, third)] == ["failed", "queued", "queued"]
+        assert len(server.child.sent) == 1  # a message would be lost while the process restarts
+        server.child.restart()
+        assert [job.state for job in (second, third)] == ["running", "queued"]
+        assert server.child.sent[-1]["job"] == second.name
 
     run(test)
 
@@ -145,6 +157,7 @@ def test_the_time_limit_of_a_job_ends_with_its_process(server, monkeypatch):
         await server.start("a", {}, 0.05)
         server.child.on_end()
         assert server.timer is None
+        server.child.restart()
         job = await server.start("a", {}, 60)
         await asyncio.sleep(0.1)
         assert job.state == "running" and server.child.killed == 0

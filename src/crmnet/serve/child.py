@@ -30,6 +30,7 @@ class Child:
         settings: First message to the process.
         on_message: Called with each message from the process.
         on_end: Called when the process has ended by itself.
+        on_restart: Called when another one has started in its place.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class Child:
         settings: dict[str, Any],
         on_message: Callable[[dict[str, Any]], None],
         on_end: Callable[[], None],
+        on_restart: Callable[[], None] = lambda: None,
     ) -> None:
         self.module, self.settings = module, settings
-        self.on_message, self.on_end = on_message, on_end
+        self.on_message, self.on_end, self.on_restart = on_message, on_end, on_restart
         self.process: asyncio.subprocess.Process | None = None
         self.watch: asyncio.Task[None] | None = None
         self.failures = 0
@@ -87,10 +89,16 @@ class Child:
             await asyncio.sleep(RESTART_SECONDS[min(self.failures, len(RESTART_SECONDS) - 1)])
             self.failures += 1
             await self._spawn()
+            self.on_restart()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a message reaches a process; False from its end to its restart."""
+        return self.process is not None and self.process.returncode is None
 
     def kill(self) -> None:
         """End the process at once."""
-        if self.process is not None and self.process.returncode is None:
+        if self.process is not None and self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
 

@@ -78,7 +78,7 @@ class Jobs:
 
     def __init__(self, paths: dict[str, str], device: str, limits: Limits) -> None:
         settings = {"paths": paths, "device": device}
-        self.child = Child(MODULE, settings, self._on_message, self._on_end)
+        self.child = Child(MODULE, settings, self._on_message, self._on_end, self._next)
         self.limits = limits
         self.jobs: dict[str, Job] = {}
         self.running: Job | None = None
@@ -146,9 +146,9 @@ class Jobs:
                 del self.jobs[job.name]
 
     def _next(self) -> None:
-        """Run the next job, if none is running."""
+        """Run the next job, if none is running; while the process restarts, jobs wait."""
         waiting = [job for job in self.jobs.values() if job.state == "queued"]
-        if self.running is not None or not waiting:
+        if self.running is not None or not waiting or not self.child.is_running:
             return
         job = self.running = waiting[0]
         job.change(state="running")
@@ -188,7 +188,6 @@ class Jobs:
             job = self.running
             self._release()
             job.change(state="failed", error=error)
-        asyncio.get_running_loop().call_later(1, self._next)
 
     async def events(self, job: Job) -> AsyncIterator[str]:
         """Server-sent events of a job until it ends."""
