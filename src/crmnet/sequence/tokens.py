@@ -53,18 +53,21 @@ def as_list(sequences: Texts) -> list[Any]:
 def as_tokens(tokens: npt.ArrayLike) -> Tokens:
     """Tokens ``(N, L)`` as uint8, from an array, a tensor, a table or nested lists.
 
+    INVALID is kept: readers of files reject the rows that hold it later.
+
     Raises:
         ValueError: If the shape differs, or a number is not one of 0 to 4.
     """
     array = np.asarray(tokens)
     if array.ndim != 2:
         raise ValueError(f"tokens must be (N, L), one row for each sequence; got {array.shape}")
-    is_byte = array.dtype == np.uint8
-    if array.size and (
-        array.max() > N_TOKEN if is_byte else not np.isin(array, range(len(LETTERS))).all()
-    ):
+    if array.dtype == np.uint8:
+        wrong = (array > N_TOKEN) & (array != INVALID)
+    else:
+        wrong = ~np.isin(array, range(len(LETTERS)))
+    if wrong.any():
         raise ValueError("tokens must be A 0, C 1, G 2, T 3 or N 4; got other numbers")
-    return array if is_byte else array.astype(np.uint8)
+    return array.astype(np.uint8, copy=False)
 
 
 def letters_to_tokens(sequences: Texts) -> tuple[Tokens, Lengths]:
