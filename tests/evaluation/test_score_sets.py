@@ -205,6 +205,25 @@ def test_unnamed_families_are_those_of_the_sequence(tmp_path):
     assert len({first, second, fourth}) == 3
 
 
+def test_a_row_without_family_and_sequence_joins_no_family_named_like_its_line(tmp_path):
+    """The row on line 5 joined family 5."""
+    text = "family,sequence,measured,predicted\n5,AC,1,2\n3,GT,3,4\n6,AC,4,5\n,,6,7\n"
+    assert first_of_family(score_table(table(tmp_path, text))) == [0, 1, 2, 3]
+
+
+def test_sequences_that_are_compared_by_their_first_bases_are_counted(tmp_path, caplog):
+    """Long sequences with the same first bases became one family without a message."""
+    shared = "ACGTT" * 20
+    sequences = [f"{shared}{'A' * 20}", f"{shared}{'C' * 20}", "GGATC" * 16, "TTGCA" * 16]
+    rows = "".join(f"{text},{i},{i}\n" for i, text in enumerate(sequences))
+    path = table(tmp_path, f"sequence,measured,predicted\n{rows}")
+    score_table(path)
+    assert not caplog.text  # by the complete sequence
+    assert first_of_family(score_table(path, by="sequence")) == [0, 0, 2, 3]
+    assert "table.csv: 2 sequences are longer than 112 bases" in caplog.text
+    assert "by their first bases; of these the longest are in line 2, 3" in caplog.text
+
+
 @pytest.mark.parametrize("text", ["", "NA", "#N/A", "None", ".", "nan", "NULL", "n/a"])
 def test_values_that_are_missing_are_left_out_and_counted(tmp_path, text):
     rows = [f"{'ACGTT' * 16},{n},{n + n % 2}" for n in range(5)]

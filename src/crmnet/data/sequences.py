@@ -98,7 +98,7 @@ MAX_ID = 1000
 """Largest number of characters of an id; a longer one comes from a damaged line."""
 
 NAMED = 5
-"""Rows without a measurement that a message names."""
+"""Rows that a message about several names."""
 
 COLUMN_ROLES = ("id", "sequence", "expression")
 """Roles in ``--column ROLE=NAME`` of commands that read sequences."""

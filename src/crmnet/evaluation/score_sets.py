@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,13 +30,20 @@ from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of
 from crmnet.data.numbers import is_missing
 from crmnet.data.opening import open_data, row_ids, rows_left_out
-from crmnet.data.sequences import SequenceBlock, check_id, prepare_block, read_checked, to_number
+from crmnet.data.sequences import (
+    NAMED,
+    SequenceBlock,
+    check_id,
+    prepare_block,
+    read_checked,
+    to_number,
+)
 from crmnet.data.splits import FamilyRule, families, families_of, family_rule
 from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
-from crmnet.sequence import LENGTH, N_TOKEN, Tokens, decode, inserts
+from crmnet.sequence import LENGTH, N_TOKEN, Tokens, decode, encode, inserts, too_long
 from crmnet.statistics.metrics import Scored
 from crmnet.statistics.uncertainty import Expression
 
@@ -295,7 +303,7 @@ class ScoreTable:
     """``(N,)``; NaN where there is no value."""
     predicted: Floats
     family: npt.NDArray[Any]
-    """``(N,)``: family column, else sequence, else line number."""
+    """``(N,)``: family column, else sequence, else a blank and the line number."""
     families_by: str
     """``family``, ``sequence`` or ``row``: which of the three the table has."""
     sequences: SequenceBlock | None
@@ -307,14 +315,17 @@ class ScoreTable:
     def tokens(self) -> Tokens | None:
         """Constructs ``(N, 112)``, an insert of N for an empty field; None without sequences.
 
+        A longer construct is cut at its end, with a warning.
+
         Raises:
             ValueError: If a sequence is not DNA, naming its line.
         """
-        return (
-            None
-            if self.sequences is None
-            else prepare_block(self.sequences, self.path, cut=True)[0]
-        )
+        if self.sequences is None:
+            return None
+        tokens, preparation = prepare_block(self.sequences, self.path, cut=True)
+        if preparation.cut:
+            _warn_of_cut(self.sequences, self.path, preparation.cut)
+        return tokens
 
     def score(
         self,
@@ -414,7 +425,8 @@ def read_score_table(
                 for text, line in zip(block.columns[role], block.lines, strict=True)
             ]
         families_by = next((r for r in ("family", "sequence") if r in block.columns), "row")
-        line_numbers = [str(line).encode() for line in block.lines]
+        # Fields lose their blanks, so this is never the family or the sequence of another row.
+        line_numbers = [b" line %d" % line for line in block.lines]
         sequences = block.columns.get("sequence", line_numbers)
         named = block.columns.get("family", sequences)
         family += [
@@ -435,6 +447,19 @@ def read_score_table(
         SequenceBlock([str(n) for n in range(1, len(texts) + 1)], lines, texts) if texts else None,
         np.array(ids, dtype=object) if ids else None,
     )
+
+
+def _warn_of_cut(sequences: SequenceBlock, path: Path, cut: int) -> None:
+    """Warn that some sequences of a table are compared only by their first bases."""
+    texts = sequences.sequences
+    by_length = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+    long = (row for row in by_length if too_long(*encode([texts[row]]))[0])
+    lines = sorted(sequences.lines[row] for row in islice(long, NAMED))
+    log.warning(
+        "warning: %s: %s sequences are longer than %s bases with their adapters and are compared "
+        "by their first bases; of these the longest are in line %s",
+        path, f"{cut:,}", LENGTH, ", ".join(map(str, lines)),
+    )  # fmt: skip
 
 
 def _families_by_insert(
