@@ -119,6 +119,17 @@ def test_a_file_without_media_has_the_named_medium(tmp_path, medium, factor):
     np.testing.assert_array_equal(scored.predicted, factor * np.array([4, 3, 2, 1, 0, 4]))
 
 
+def test_the_first_set_that_is_scored_reports_rejected_rows(tmp_path):
+    """They were those of the first medium, also if this was not scored."""
+    path = write_rows(tmp_path / "rows.tsv", [*ROWS, ("ACXT", 1, "defined", "x")])
+    options = IngestOptions(media=("defined",), max_rejected=0.2)
+    both = score_file(GCCounter(), path, options)
+    assert [scored.left_out for scored in both] == [1, 0]
+    for medium in ("defined", "complex"):
+        (scored,) = score_file(GCCounter(), path, options, medium=medium)
+        assert (scored.name, scored.left_out) == (f"rows:{medium}", 1)
+
+
 def test_a_file_has_the_models_first_medium_and_reports_rejected_rows(tmp_path, caplog):
     rows = [*(row[:2] for row in ROWS), ("ACXT", 1)]
     path = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")

@@ -63,7 +63,7 @@ class LabelledRows:
     seen: Seen | None
     """Which rows occur in training data; None if no training data were given."""
     left_out: int = 0
-    """Rows of the source that could not be used; the first medium reports them."""
+    """Rows of the source that could not be used; the first medium that is scored reports them."""
     ids: npt.NDArray[Any] | None = None
     """``(N,)``, id of each row in its file; None if it has none."""
 
@@ -132,7 +132,7 @@ def find_seen(tokens: Tokens, training: Sequence[TrainingRows]) -> Seen | None:
 
 
 def score_media(
-    rows: LabelledRows, predictor: Predictor, predicted: Expression
+    rows: LabelledRows, predictor: Predictor, predicted: Expression, only: str | None = None
 ) -> Iterator[MediumScore]:
     """Pair predictions with measurements: one entry for each medium that the model predicts.
 
@@ -140,11 +140,12 @@ def score_media(
         rows: The rows and their families.
         predictor: The model.
         predicted: ``(N, n_media)``, its predictions for all rows.
+        only: Name in the data set of the only medium to score; None means all.
     """
-    data = rows.dataset
+    data, left_out = rows.dataset, rows.left_out
     for number, medium in enumerate(data.media):
         output = _output(predictor, medium)
-        if output is None:
+        if output is None or only not in (None, medium):
             continue
         of_medium = np.nonzero(np.asarray(data.medium) == number)[0]
         scored = Scored(
@@ -152,7 +153,7 @@ def score_media(
             measured=np.asarray(data.labels[of_medium], dtype=np.float64),
             predicted=predicted[of_medium, output].astype(np.float64),
             family=rows.family[of_medium],
-            left_out=rows.left_out if number == 0 else 0,
+            left_out=left_out,
             row=of_medium,
             unit=data.units[medium],
             predicted_unit=predictor.unit(medium),
@@ -162,6 +163,7 @@ def score_media(
             sequences=rows.sequences(of_medium),
         )
         yield MediumScore(medium, output, scored)
+        left_out = 0
 
 
 def _output(predictor: Predictor, medium: str) -> int | None:
@@ -227,8 +229,8 @@ def score_model(
     rows = LabelledRows.of(
         dataset, name, by=by, kmers=kmers, training=training_sets, left_out=left_out, ids=ids
     )
-    media_scores = score_media(rows, predictor, predicted)
-    return [score.scored for score in media_scores if medium in (None, score.medium)]
+    media_scores = score_media(rows, predictor, predicted, medium)
+    return [score.scored for score in media_scores]
 
 
 def _warn_of_training_rows(predictor: Predictor, dataset: Dataset) -> None:
