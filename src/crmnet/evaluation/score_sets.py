@@ -234,8 +234,12 @@ def score_model(
 
 
 def _warn_of_training_rows(predictor: Predictor, dataset: Dataset) -> None:
-    """Warn if a sample shows that the model was trained on rows of a data set."""
-    overlap = training_overlap(predictor.records, dataset)
+    """Warn if a sample shows that the model was trained on rows of a data set.
+
+    Members that were trained on this very data set are left out: the command warns of them.
+    """
+    others = [r for r in predictor.records if r.data.get("fingerprint") != dataset.fingerprint]
+    overlap = training_overlap(others, dataset)
     if overlap.share:
         log.warning(
             "warning: the model was trained on %s: %s; --against TRAINING-DATA finds all of them",

@@ -33,7 +33,7 @@ class TrainingOverlap(NamedTuple):
     found: Overlap | None
     """Of the member with the largest share; None if no member could be compared."""
     unknown: int
-    """Number of members whose records hold no sketch."""
+    """Number of members whose training rows are not known: their records hold no sketch."""
 
     @property
     def share(self) -> float:
@@ -52,14 +52,19 @@ class TrainingOverlap(NamedTuple):
 def training_overlap(records: Sequence[RunRecord], dataset: Dataset) -> TrainingOverlap:
     """Compare the rows of a data set with the training rows of each member of a model.
 
-    A member that was trained on this very data set is left out: its held-out rows are known
-    exactly (:func:`trained_on`).
+    These include the rows of the run that a member was fine-tuned from. A member without a sketch
+    is known exactly (:func:`trained_on`) if it was trained on this very data set alone.
     """
-    others = [r for r in records if r.data.get("fingerprint") != dataset.fingerprint]
-    sketches = [r.data[SKETCH] for r in others if SKETCH in r.data]
+    sketches = [r.data[SKETCH] for r in records if SKETCH in r.data]
     found = [Sketch.from_text(text).overlap(dataset.tokens) for text in dict.fromkeys(sketches)]
     most = max(found, key=lambda overlap: overlap.share, default=None)
-    return TrainingOverlap(most, len(others) - len(sketches))
+    unknown = [
+        r
+        for r in records
+        if SKETCH not in r.data
+        and ("start" in r.data or r.data.get("fingerprint") != dataset.fingerprint)
+    ]
+    return TrainingOverlap(most, len(unknown))
 
 
 def log_if_not_checked(overlap: TrainingOverlap, dataset: Dataset) -> None:
@@ -132,13 +137,24 @@ MOST_SHARED = 0.01
 
 
 def refuse_training_rows(dataset: Dataset, card: ModelCard) -> None:
-    """Refuse held-out rows that hold training rows; warn if there are few."""
+    """Refuse held-out rows that hold training rows; warn if there are few.
+
+    Args:
+        dataset: The rows that :func:`unseen` left.
+        card: Card of the model.
+    """
     overlap = training_overlap(card.members, dataset)
     if overlap.share > MOST_SHARED:
+        if any(record.data.get("fingerprint") == dataset.fingerprint for record in card.members):
+            remedy = "give rows that all runs of the model, also those it started from, held out"
+        else:
+            remedy = (
+                "leave these rows out with `crmnet data split DATA -o CLEAN --without "
+                "TRAINING-DATA`"
+            )
         raise ValueError(
             f"the model was trained on rows of {dataset.name}: {overlap.sentence()}; intervals "
-            "would be too narrow: leave these rows out with `crmnet data split DATA -o CLEAN "
-            "--without TRAINING-DATA`"
+            f"would be too narrow: {remedy}"
         )
     if overlap.share:
         log.warning(
