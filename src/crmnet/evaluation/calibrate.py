@@ -32,6 +32,7 @@ from crmnet.evaluation.intervals import (
     CalibrateOptions,
     CalibrationRows,
     HeldOutSet,
+    by_output,
     coverage,
     interval,
     measured_range,
@@ -277,7 +278,7 @@ def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutS
             summary,
             np.asarray(rows.tokens),
             np.asarray(predicted.tokens),
-            score_with_spread(predictor, predicted),
+            by_output(score_with_spread(predictor, predicted)),
         )
 
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +111,7 @@ def fit_differences(
     """
     intervals = {}
     needed = max(FOLDS, fewest_families(level))
-    for rows in find_related(predictor, dataset, seed=seed):
+    for rows in _by_output(find_related(predictor, dataset, seed=seed)):
         if rows.families < needed:
             log.info(
                 "%s: %s families have rows that differ in a few bases; %s intervals of differences "
@@ -129,6 +129,24 @@ def fit_differences(
         random_data={"promoters": IN_CARD.promoters, "variants": IN_CARD.variants,
                      "seed": IN_CARD.seed},
     )  # fmt: skip
+
+
+def _by_output(media: Sequence[RelatedRows]) -> list[RelatedRows]:
+    """The pairs of one data set, with one entry for each output, which may serve several media."""
+    outputs: dict[str, list[RelatedRows]] = {}
+    for rows in media:
+        outputs.setdefault(rows.medium, []).append(rows)
+    return [
+        RelatedRows(
+            " and ".join(rows.name for rows in parts),
+            output,
+            *(
+                np.concatenate([getattr(rows, name) for rows in parts])
+                for name in ("error", "spread", "family", "flagged")
+            ),
+        )
+        for output, parts in outputs.items()
+    ]
 
 
 def random_quantiles(predictor: Predictor) -> dict[str, list[float]]:

@@ -54,7 +54,7 @@ class CalibrateOptions:
 
 @dataclass(frozen=True)
 class CalibrationRows:
-    """One medium of a data set: measured and predicted expression, families, and spread."""
+    """One medium or output of a data set: measured and predicted expression, families, spread."""
 
     scored: Scored
     medium: str
@@ -101,6 +101,7 @@ class HeldOutSet(NamedTuple):
     tokens: Tokens
     """``(N, L)``, rows of media that the model predicts."""
     media_rows: list[CalibrationRows]
+    """One entry for each output of the model, from :func:`by_output`."""
 
 
 def measured_range(sets: Sequence[HeldOutSet]) -> dict[str, tuple[float, float]]:
@@ -114,43 +115,67 @@ def measured_range(sets: Sequence[HeldOutSet]) -> dict[str, tuple[float, float]]
     }
 
 
+def by_output(media_rows: Sequence[CalibrationRows]) -> list[CalibrationRows]:
+    """The rows of one data set, with one entry for each output of the model.
+
+    An output such as ``complex+defined`` serves several media. A family of the data set that was
+    measured in both stays one family.
+    """
+    outputs: dict[str, list[CalibrationRows]] = {}
+    for rows in media_rows:
+        outputs.setdefault(rows.medium, []).append(rows)
+    return [_joined_rows(parts) for parts in outputs.values()]
+
+
 def rows_of_medium(
     sets: Sequence[HeldOutSet], medium: str, familiar: InputLimits
 ) -> tuple[CalibrationRows, npt.NDArray[np.bool_]]:
-    """All rows of a medium, and which of them are flagged; with distances if there are two sets."""
-    found, flagged = [], []
+    """All rows of a medium, and which of them are flagged; with distances if there are two sets.
+
+    Families of different sets stay different.
+    """
+    found, flagged, families = [], [], 0
     for held_out_set in sets:
         for rows in held_out_set.media_rows:
             if rows.medium == medium:
                 tokens = held_out_set.tokens[rows.scored.row]
-                distance = composition_distance(familiar, tokens) if len(sets) > 1 else None
-                found.append(dataclasses.replace(rows, distance=distance))
                 flagged.append(rows.flagged(familiar, tokens))
+                if len(sets) > 1:
+                    names, number = np.unique(rows.scored.family, return_inverse=True)
+                    scored = dataclasses.replace(rows.scored, family=number + families, row=None)
+                    families += len(names)
+                    distance = composition_distance(familiar, tokens)
+                    rows = dataclasses.replace(rows, scored=scored, distance=distance)
+                found.append(rows)
     return _joined_rows(found), np.concatenate(flagged)
 
 
 def _joined_rows(parts: Sequence[CalibrationRows]) -> CalibrationRows:
-    """The rows of several sets; families of different sets stay different."""
+    """The rows of several sets; rows of equal family are one family."""
     if len(parts) == 1:
         return parts[0]
-    first = 0
-    families = []
-    for rows in parts:
-        names, number = np.unique(rows.scored.family, return_inverse=True)
-        families.append(number + first)
-        first += len(names)
-    scored = Scored(
-        parts[0].scored.name,
-        np.concatenate([rows.scored.measured for rows in parts]),
-        np.concatenate([rows.scored.predicted for rows in parts]),
-        np.concatenate(families),
-    )
+    sets = [rows.scored for rows in parts]
+    numbers = [scored.row for scored in sets if scored.row is not None]
+    distances = [rows.distance for rows in parts if rows.distance is not None]
     return CalibrationRows(
-        scored,
+        Scored(
+            " and ".join(scored.name for scored in sets),
+            np.concatenate([scored.measured for scored in sets]),
+            np.concatenate([scored.predicted for scored in sets]),
+            np.concatenate([scored.family for scored in sets]),
+            row=np.concatenate(numbers) if len(numbers) == len(parts) else None,
+        ),
         parts[0].medium,
         np.concatenate([rows.spread for rows in parts]),
-        distance=np.concatenate([rows.distance for rows in parts if rows.distance is not None]),
+        _joined_outputs([rows.spreads for rows in parts]),
+        _joined_outputs([rows.predictions for rows in parts]),
+        np.concatenate(distances) if len(distances) == len(parts) else None,
     )
+
+
+def _joined_outputs(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+    """The values of each output, part after part."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def interval(rows: CalibrationRows, options: CalibrateOptions) -> Interval:

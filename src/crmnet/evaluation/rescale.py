@@ -13,6 +13,7 @@ from pathlib import Path
 from crmnet.data.dataset import Dataset
 from crmnet.data.opening import open_data
 from crmnet.evaluation.calibrate import score_with_spread
+from crmnet.evaluation.intervals import by_output
 from crmnet.evaluation.seen import refuse_training_rows, unseen
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
@@ -57,17 +58,17 @@ def rescale(
 
 
 def fit_lines(predictor: Predictor, dataset: Dataset) -> Mapping[str, Line]:
-    """Medium → the line that lowers the error of families outside its fit."""
+    """Output → the line that lowers the error of families outside its fit, over all its media."""
     card = predictor.card
     assert card is not None  # a packed file has one
     rows = unseen(dataset, card)
     refuse_training_rows(rows, card)
     found = {}
-    for of_medium in score_with_spread(predictor, rows):
-        scored = of_medium.scored
+    for of_output in by_output(score_with_spread(predictor, rows)):
+        scored = of_output.scored
         line = fit_cross_fitted(
             scored.measured, scored.predicted, scored.family, equal_families=True
         )
         if line is not None:
-            found[of_medium.medium] = line
+            found[of_output.medium] = line
     return found
