@@ -65,6 +65,16 @@ def test_perfect_predictions_score_one(tmp_path):
     assert (found.pearson.value, found.spearman.value) == pytest.approx((1, 1))
 
 
+def test_one_family_gives_no_intervals(tmp_path):
+    """They had a width of zero."""
+    found = dream_score(
+        scored(family=np.zeros(N)), read_subsets(write_lists(tmp_path), N), resamples=20
+    )
+    assert 0 < found.pearson.value < 1
+    for estimate in (found.pearson, found.spearman, found.subsets["snv"]["rho"]):
+        assert np.isnan([estimate.low, estimate.high]).all()
+
+
 def test_a_missing_list_and_rows_beyond_the_end_are_errors(tmp_path):
     write_lists(tmp_path)
     with pytest.raises(ValueError, match="lists row 38; the predictions have 10 rows"):
@@ -92,3 +102,17 @@ def test_the_command_prints_and_saves_the_score(crmnet, tmp_path):
     assert status == 0
     assert "DREAM score: Pearson 0." in out
     assert '"pearson_score"' in (tmp_path / "e" / "metrics.json").read_text()
+
+
+def test_undefined_scores_are_null(crmnet, tmp_path):
+    """The file held NaN, which is not JSON."""
+    rows = "".join(f"{number},2.5\n" for number in range(N))
+    (tmp_path / "t.csv").write_text("measured,predicted\n" + rows)
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    words = ["--predictions", tmp_path / "t.csv", "--dream-subsets", write_lists(lists)]
+    status, out, error = crmnet("evaluate", *words, "--resamples", 10, "-o", tmp_path / "e")
+    assert status == 0, error
+    assert "DREAM score: Pearson not defined" in out
+    text = (tmp_path / "e" / "metrics.json").read_text()
+    assert '"value": null' in text and "NaN" not in text

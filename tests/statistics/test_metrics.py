@@ -24,6 +24,7 @@ from crmnet.statistics.metrics import (
     resamples_for,
     score,
     summarise,
+    weighted_pearson,
 )
 from support import SHARED, needs_shared
 
@@ -81,6 +82,15 @@ def test_one_wrong_prediction_by_hand():
     assert (found["mse"], found["mae"]) == pytest.approx((4, 1))
     # The best line leaves 1 − r² of the squared deviations: (5 − 11² / 29) / 4.
     assert found["mse_affine"] == pytest.approx((5 - 121 / 29) / 4)
+
+
+def test_constant_values_whose_mean_is_rounded_have_no_weighted_correlation():
+    """0.1 + 0.1 + 0.1 is more than 3 × 0.1; the rounding errors gave r = 0."""
+    ones = np.ones(3, dtype=np.int64)
+    constant, rising = np.full(3, 0.1), np.array([0.0, 1.0, 2.0])
+    assert np.isnan(weighted_pearson(constant, rising, ones))
+    assert np.isnan(weighted_pearson(rising, constant, ones))
+    assert weighted_pearson(rising, 1 - rising, ones) == pytest.approx(-1)
 
 
 def test_a_constant_prediction_of_the_mean_has_r2_zero_and_no_correlation():

@@ -295,7 +295,7 @@ def _print_ceiling(scored: Scored, resamples: int) -> None:
 
 def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[str, Any]:
     """Print the DREAM score; return its entry in metrics.json."""
-    from crmnet.reports.wording import with_interval
+    from crmnet.reports.wording import json_values, with_interval
     from crmnet.statistics.dream import dream_score, read_subsets
 
     if scored.left_out:
@@ -309,10 +309,10 @@ def _scored_as_challenge(scored: Scored, folder: Path, resamples: int) -> dict[s
         r2, rho = with_interval(vars(subset["r2"])), with_interval(vars(subset["rho"]))
         print(f"  {name:20}{subset['n']:>8,}  weight {subset['weight']:<5} r² {r2}  ρ {rho}")
     return {
-        "pearson_score": vars(dream.pearson),
-        "spearman_score": vars(dream.spearman),
+        "pearson_score": json_values(vars(dream.pearson)),
+        "spearman_score": json_values(vars(dream.spearman)),
         "subsets": {
-            name: {**subset, "r2": vars(subset["r2"]), "rho": vars(subset["rho"])}
+            name: {**subset, **{key: json_values(vars(subset[key])) for key in ("r2", "rho")}}
             for name, subset in dream.subsets.items()
         },
     }

@@ -139,7 +139,8 @@ def dream_score(
 ) -> DreamScore:
     """Score predictions for the test set by the rules of the challenge.
 
-    Intervals resample families. A pair belongs to the family of its second row, the reference.
+    Intervals resample families. A pair belongs to the family of its second row, the reference. The
+    intervals of a set with one family are NaN.
 
     Args:
         scored: All rows of the test set, in their order.
@@ -155,11 +156,10 @@ def dream_score(
     rng, n = np.random.default_rng(seed), int(family.max()) + 1
     one_each = np.ones(n, dtype=np.int64)
     values = np.array([subset.statistics(one_each) for subset in subset_values.values()])
-    resampled = []
-    for _ in range(resamples_for(len(family), resamples)):
+    samples = np.full((resamples_for(len(family), resamples), len(SUBSETS), 2), np.nan)
+    for k in range(len(samples) if n > 1 else 0):
         counts = np.bincount(rng.integers(n, size=n), minlength=n)
-        resampled.append([subset.statistics(counts) for subset in subset_values.values()])
-    samples = np.array(resampled)  # (resamples, subsets, 2)
+        samples[k] = [subset.statistics(counts) for subset in subset_values.values()]
     pearson, spearman = (
         estimate(float(weights @ values[:, i]), samples[:, :, i] @ weights) for i in (0, 1)
     )

@@ -262,9 +262,10 @@ class WeightedRanks:
 def weighted_pearson(x: Floats, y: Floats, weight: npt.NDArray[np.int64]) -> float:
     """Pearson's r of values that occur ``weight`` times each; NaN if one is constant."""
     total = weight.sum()
+    scale_x, scale_y = weight @ (x * x), weight @ (y * y)
     x, y = x - (weight @ x) / total, y - (weight @ y) / total
-    spread = (weight @ (x * x)) * (weight @ (y * y))
-    return float((weight @ (x * y)) / math.sqrt(spread)) if spread > 0 else math.nan
+    spread = _spread(weight @ (x * x), scale_x) * _spread(weight @ (y * y), scale_y)
+    return float((weight @ (x * y)) / np.sqrt(spread))
 
 
 def noise_ceiling(
