@@ -142,6 +142,28 @@ def test_tables_without_sequences_must_be_as_long(tmp_path):
         align({}, [], mixed)
 
 
+def test_rows_without_a_value_are_counted_if_all_tables_lack_them(tmp_path):
+    """0 were reported."""
+    for model in "ab":
+        path = table(tmp_path / f"{model}.csv", range(5))
+        path.write_text(path.read_text().replace(",1,2.0", ",1,").replace(",3,4.0", ",,4.0"))
+    tables = [PredictionTable(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
+    (found,) = align({}, [], tables)
+    assert found.left_out == 2
+    assert [s.measured.tolist() for s in found.models.values()] == [[0, 2, 4]] * 2
+
+
+def test_rows_without_sequences_are_matched_by_their_place_in_the_file(tmp_path):
+    """They were matched by their place among the rows with values."""
+    (tmp_path / "a.csv").write_text("measured,predicted\n1,1\n2,\n3,3\n4,4\n5,5\n")
+    (tmp_path / "b.csv").write_text("measured,predicted\n1,7\n2,8\n3,\n4,9\n5,6\n")
+    tables = [PredictionTable(model, "s", tmp_path / f"{model}.csv") for model in "ab"]
+    (found,) = align({}, [], tables)
+    assert found.left_out == 2
+    assert [s.measured.tolist() for s in found.models.values()] == [[1, 4, 5]] * 2
+    assert found.models["b"].predicted.tolist() == [7, 9, 6]
+
+
 def test_nothing_to_compare_is_an_error():
     with pytest.raises(ValueError, match="nothing to compare"):
         align({}, [])

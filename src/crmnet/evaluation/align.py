@@ -41,7 +41,7 @@ class AlignedSet:
     models: Mapping[str, Scored]
     """The same rows, in the same order, for each model."""
     left_out: int = 0
-    """Rows left out because not all models predicted them."""
+    """Rows left out because not all models predicted them, or a value is missing."""
     seen: int = 0
     """Rows left out because training data hold them."""
     without: str | None = None
@@ -71,6 +71,11 @@ class _Entry(NamedTuple):
     scored: Scored
     keys: Hashes | None
     """``(N,)``, a number for each row's sequence; None if the rows have no sequences."""
+
+    @property
+    def rows_of_source(self) -> int:
+        """Number of rows, also those without a value."""
+        return len(self.scored.measured) + self.scored.left_out
 
 
 def align(
@@ -163,7 +168,7 @@ def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
             f"{name}: {' and '.join(entries)} have {len(shared)} rows in common; they are not "
             "predictions for the same set"
         )
-    most_rows = max(len(entry.scored.measured) for entry in entries.values())
+    most_rows = max(entry.rows_of_source for entry in entries.values())
     seen = entries[first_model].scored.seen
     unseen = shared if seen is None else [k for k in shared if not seen.rows[rows[first_model][k]]]
     if len(unseen) < MIN_ROWS:
@@ -194,7 +199,7 @@ def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
 def _check_matchable(name: str, entries: Mapping[str, _Entry]) -> None:
     """Rows are matched by sequence, or by position if no entry has sequences."""
     without_keys = {entry.keys is None for entry in entries.values()}
-    sizes = {len(entry.scored.measured) for entry in entries.values()}
+    sizes = {entry.rows_of_source for entry in entries.values()}
     if without_keys == {True} and len(sizes) > 1:
         raise ValueError(
             f"{name}: files of {', '.join(map(str, sorted(sizes)))} rows without sequences cannot "
@@ -232,14 +237,17 @@ def _tolerance(reference: Scored) -> float:
 
 
 def _rows_by_key(entry: _Entry, reference: _Entry) -> dict[Any, int]:
-    """Key → row, in the order of the rows; without sequences the key is the row number.
+    """Key → row, in the order of the rows; without sequences the key is the row in the file.
 
     Otherwise a key is a sequence and a number, which tells apart several measurements of the same
     sequence in ``reference``. Measurements of one sequence are matched by their values, not by
     their order.
     """
     if entry.keys is None or reference.keys is None:
-        return {row: row for row in range(len(entry.scored.measured))}
+        rows_of_file = entry.scored.row
+        if rows_of_file is None:
+            rows_of_file = np.arange(len(entry.scored.measured))
+        return {number: row for row, number in enumerate(rows_of_file.tolist())}
     reference_rows, tolerance = _repeats(reference), _tolerance(reference.scored)
     rows: dict[Any, int] = {}
     for key, own_rows in _repeats(entry).items():
