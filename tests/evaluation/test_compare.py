@@ -86,6 +86,12 @@ def test_a_difference_has_its_percentiles_and_normal_p_by_hand():
     assert found.p == pytest.approx(2 * stats.norm.sf(z))
 
 
+@pytest.mark.parametrize("samples", [[], [math.nan], [0.3], [0.3, math.nan]])
+def test_a_difference_with_fewer_than_two_resamples_has_no_p(samples):
+    """One gave p = 0."""
+    assert math.isnan(difference(0.5, samples).p)
+
+
 def test_models_with_equal_predictions_do_not_differ():
     one, _ = pair_of(3)
     found = compare_two(one, one)

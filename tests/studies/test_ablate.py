@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.evaluation.compare import holm
 from crmnet.evaluation.score_sets import score_model
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import WEIGHTS, load_record, load_run
@@ -116,6 +117,20 @@ def test_the_table_names_seeds_and_differences(study):
     text = ablation_markdown(study[2])
     assert "2 seeds" in text
     assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + len(TRAINED)
+
+
+def test_p_values_are_corrected_over_the_variants(study):
+    """Several variants were compared with the full network by uncorrected p."""
+    (result,) = study[2]
+    others = [v for v in result.variants if v.variant != FULL]
+    corrected = holm([v.against_full.p for v in others])
+    assert [v.p_corrected for v in others] == corrected
+    assert corrected != [v.against_full.p for v in others]
+    lines = ablation_markdown(study[2]).splitlines()
+    for v in others:
+        (line,) = [line for line in lines if line.startswith(f"| {v.variant} |")]
+        assert line.endswith(f"| {v.p_corrected:.2g} |")
+    assert "Holm's correction over all variants" in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -118,14 +118,17 @@ def compare_two(
 
 
 def difference(value: float, samples: npt.ArrayLike) -> Difference:
-    """A difference with its interval and p, computed from its resamples."""
+    """A difference with its interval and p, computed from its resamples.
+
+    p is NaN if fewer than two resamples are defined.
+    """
     samples = np.asarray(samples)
     defined = samples[np.isfinite(samples)]
-    error = float(defined.std(ddof=1)) if defined.size > 1 else 0.0
-    # Models with equal predictions have a difference of exactly 0 in every resample.
-    p = math.erfc(abs(value) / error / math.sqrt(2)) if error > 0 else float(value == 0)
-    if not defined.size:
-        p = math.nan
+    error = float(defined.std(ddof=1)) if defined.size > 1 else math.nan
+    if error == 0:  # models with equal predictions differ by exactly 0 in every resample
+        p = float(value == 0)
+    else:
+        p = math.erfc(abs(value) / error / math.sqrt(2))
     return Difference(**vars(estimate(value, samples)), p=p)
 
 

@@ -13,14 +13,14 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from crmnet.arrays import Floats
 from crmnet.data.dataset import Dataset
-from crmnet.evaluation.compare import Difference, difference
+from crmnet.evaluation.compare import Difference, difference, holm
 from crmnet.evaluation.score_sets import score_model
 from crmnet.files import PathLike
 from crmnet.models.layers import count_parameters
@@ -107,6 +107,9 @@ class VariantResult:
     """Mean of Pearson's r over seeds, with its interval from resampled families."""
     against_full: Difference | None
     """Mean r minus that of the full network, paired; None for the full network."""
+    p_corrected: float = math.nan
+    """p of ``against_full`` after Holm's correction over all variants of the set; NaN for the full
+    network."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,8 @@ def _result(
             VariantResult(variant, sum(count_parameters(network)), by_seed,
                           estimate(mean, samples[variant]), difference_from_full)
         )  # fmt: skip
+    corrected = holm([v.against_full.p if v.against_full else math.nan for v in results])
+    results = [replace(v, p_corrected=p) for v, p in zip(results, corrected, strict=True)]
     order = list(scored)
     return AblationResult(
         name=full_set.name,

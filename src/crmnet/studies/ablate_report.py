@@ -60,7 +60,7 @@ def ablation_markdown(results: Sequence[AblationResult]) -> str:
             if v.against_full is not None:
                 comparison_cells = [
                     with_interval(json_values(vars(v.against_full))),
-                    f"{v.against_full.p:.2g}",
+                    f"{v.p_corrected:.2g}",
                 ]
             seeds = ", ".join(f"{r:.4f}" for r in v.by_seed)
             mean = with_interval(json_values(vars(v.pearson)))
@@ -70,6 +70,7 @@ def ablation_markdown(results: Sequence[AblationResult]) -> str:
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + (
         "\n\nIntervals and p-values resample families of the test set, the same for all variants. "
+        "p has Holm's correction over all variants of a set. "
         "The column of seeds shows the variation from seed to seed.\n"
     )
 
@@ -87,7 +88,7 @@ def ablation_page(results: Sequence[AblationResult]) -> Figure:
             np.array([v.pearson.value for v in variants]),
             np.array([[min(v.pearson.low, *v.by_seed), max(v.pearson.high, *v.by_seed)]
                       for v in variants]),
-            np.array([v.against_full is None or v.against_full.p >= ALPHA
+            np.array([v.against_full is None or not v.p_corrected < ALPHA
                       or v.against_full.value > 0 for v in variants]),
             "Pearson r, mean of seeds",
         )  # fmt: skip
@@ -97,7 +98,7 @@ def ablation_page(results: Sequence[AblationResult]) -> Figure:
         ax.set_title(f"{literal(result.name)}  (n = {result.n:,})")
     figure.supxlabel(
         "dots: seeds; lines: 95 % interval, or range of seeds if wider; "
-        f"{COLOUR_NAMES[OTHER_MODELS]}: worse than full (p < 0.05)",
+        f"{COLOUR_NAMES[OTHER_MODELS]}: worse than full (Holm, p < 0.05)",
         fontsize=7,
     )
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from crmnet.evaluation.compare import ALPHA
 from crmnet.models.layers import count_parameters
 from crmnet.reports.wording import with_interval
 from crmnet.runs.folder import load_run
@@ -158,7 +159,7 @@ def _order(result: AblationResult) -> str:
     verdict = "the paper's order" if same else "not the paper's order"
     unclear = [
         v.variant for v in result.variants
-        if v.against_full is not None and v.against_full.p >= 0.05
+        if v.against_full is not None and not v.p_corrected < ALPHA
     ]  # fmt: skip
     doubt = f" No significant difference from {FULL}: {', '.join(unclear)}." if unclear else ""
     return f"{result.name} (n = {result.n:,}): {' > '.join(names)}; {verdict}.{doubt}"
@@ -181,7 +182,7 @@ def _differences(results: list[AblationResult]) -> dict[str, list[str]]:
         "test set": [r.name for r, _, _ in rows],
         "variant": [v.variant for _, v, _ in rows],
         "difference of mean r": [with_interval(vars(d)) for _, _, d in rows],
-        "p": [f"{d.p:.2g}" for _, _, d in rows],
+        "p (Holm)": [f"{v.p_corrected:.2g}" for _, v, _ in rows],
         "n": [f"{r.n:,}" for r, _, _ in rows],
     }
 
