@@ -139,6 +139,8 @@ def test_p_values_are_corrected_over_the_variants(study):
         ({"variants": ("full", "no head")}, "variant must be one of"),
         ({"variants": ("no decoder",)}, "must include 'full'"),
         ({"own": {"no decoder": ()}}, "already called 'no decoder'"),
+        ({"own": {"no-decoder": ()}}, "'no-decoder' and 'no decoder' would share a folder"),
+        ({"own": {"a b": (), "a-b": ()}}, "'a-b' and 'a b' would share a folder"),
         ({"own": {"../x": ()}}, "name of a variant"),
         ({"seeds": (1, 1)}, "seeds must be different"),
         ({"seeds": ()}, "at least one"),

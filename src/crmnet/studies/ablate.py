@@ -77,6 +77,13 @@ class AblationOptions:
             raise ValueError(
                 f"the name of a variant has letters, digits, spaces and + . -; got {odd[0]!r}"
             )
+        folders: dict[str, str] = {}
+        for name in (*VARIANTS, *self.own):
+            other = folders.setdefault(_folder_name(name), name)
+            if other != name:
+                raise ValueError(
+                    f"the variants {name!r} and {other!r} would share a folder; rename one"
+                )
         unknown = [name for name in self.variants if name not in {**VARIANTS, **self.own}]
         if unknown:
             raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {unknown[0]!r}")
@@ -173,7 +180,11 @@ def ablate(
 def run_folder(folder: PathLike, variant: str, seed: int) -> Path:
     """Folder of the run of a variant with a seed."""
     folder = Path(folder)
-    return folder / variant.replace(" ", "-") / f"seed-{seed}"
+    return folder / _folder_name(variant) / f"seed-{seed}"
+
+
+def _folder_name(variant: str) -> str:
+    return variant.replace(" ", "-")
 
 
 def _train_one(
