@@ -11,6 +11,7 @@ from crmnet.evaluation.calibrate import calibrate
 from crmnet.evaluation.intervals import CalibrateOptions
 from crmnet.evaluation.rescale import fit_lines, rescale
 from crmnet.prediction.predictor import Predictor
+from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, load_card, pack, write_rescaled
 from crmnet.simulation.assay import AssayOptions, simulate
 
@@ -47,6 +48,15 @@ def test_lines_of_measurements_on_predictions_are_found(packed, exact):
     lines = fit_lines(Predictor.load(packed), dataclasses.replace(exact, labels=labels))
     assert lines[exact.media[0]] == pytest.approx((2, 1), abs=1e-3)
     assert lines.get(exact.media[1], (1, 0)) == pytest.approx((1, 0), abs=1e-3)
+
+
+def test_the_range_of_equal_measurements_is_left_out_of_the_card(packed, held_out, tmp_path):
+    """It was 0, as if all predictions were equal."""
+    shutil.copytree(held_out.path, tmp_path / "equal")
+    np.save(tmp_path / "equal" / "labels.npy", np.full(len(held_out), 7, dtype=np.float32))
+    card = calibrate(packed, tests=[tmp_path / "equal"], options=CalibrateOptions(resamples=10))
+    assert card.tests and not any("range" in test for test in card.tests.values())
+    assert "predictions span" not in "\n".join(card_lines(card))
 
 
 def test_predictions_follow_the_line_and_the_card_forgets_the_old_scale(packed, held_out, tmp_path):

@@ -20,6 +20,7 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.packed import as_rows
 from crmnet.data.splits import families
 from crmnet.evaluation.align import AlignedSet
+from crmnet.evaluation.score_sets import set_name
 from crmnet.sequence import Tokens, as_tokens, inserts, reverse_complement
 
 BASES = 4
@@ -198,7 +199,7 @@ def with_baselines(
     """
     fitted: dict[str, dict[str, Baseline]] = {}
     source = {
-        dataset.name if len(dataset.media) == 1 else f"{dataset.name}:{medium}": (dataset, medium)
+        set_name(dataset.name, dataset.media, medium): (dataset, medium)
         for dataset in datasets
         for medium in dataset.media
     }

@@ -17,6 +17,7 @@ and data on which it was not trained:
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -62,6 +63,7 @@ from crmnet.runs.model_card import (
 from crmnet.runs.packed import check_name, is_bundled, require_packed, write_with_card
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.scale import fit_line
+from crmnet.statistics.top import relative_range
 from crmnet.statistics.uncertainty import Calibration, Expression, by_medium, fit_input_limits
 
 log = logging.getLogger("crmnet")
@@ -352,13 +354,15 @@ def _with_test(
 
 
 def _scale(scored: Scored) -> dict[str, float]:
-    """Slope of measured on predicted values, and ratio of their ranges, for the card."""
-    low, high = np.percentile([scored.predicted, scored.measured], [1, 99], axis=1)
-    predicted, measured = (high - low).tolist()
-    return {
+    """Slope of measured on predicted values, and ratio of their ranges, for the card.
+
+    A ratio that is not defined, because all measurements are equal, is left out.
+    """
+    values = {
         SLOPE: fit_line(scored.predicted, scored.measured).slope,
-        RANGE: predicted / measured if measured else 0.0,
+        RANGE: relative_range(scored.measured, scored.predicted),
     }
+    return {key: value for key, value in values.items() if math.isfinite(value)}
 
 
 def _share_trained_on(dataset: Dataset, card: ModelCard) -> float:

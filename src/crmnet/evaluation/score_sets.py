@@ -101,8 +101,8 @@ class LabelledRows:
         )
 
     def set_name(self, medium: str) -> str:
-        """``name``, or ``name:medium`` if the data set has several media."""
-        return self.name if len(self.dataset.media) == 1 else f"{self.name}:{medium}"
+        """Name of the set of one medium; see :func:`set_name`."""
+        return set_name(self.name, self.dataset.media, medium)
 
     def sequences(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """``(len(rows),)``, the inserts of some rows as text."""
@@ -117,6 +117,17 @@ class MediumScore(NamedTuple):
     output: int
     """The model's output for this medium."""
     scored: Scored
+
+
+def set_name(name: str, media: Sequence[str], medium: str) -> str:
+    """Name of the set of one medium: ``name``, or ``name:medium`` if a data set has several media.
+
+    Args:
+        name: Name of the data set.
+        media: Its media.
+        medium: One of them.
+    """
+    return name if len(media) == 1 else f"{name}:{medium}"
 
 
 def find_seen(tokens: Tokens, training: Sequence[TrainingRows]) -> Seen | None:

@@ -19,12 +19,9 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.sketch import Overlap, Sketch
 from crmnet.data.splits import hold_out
 from crmnet.runs.model_card import ModelCard
-from crmnet.runs.record import SKETCH, RunRecord
+from crmnet.runs.record import HELD_OUT, SKETCH, RunRecord
 
 log = logging.getLogger("crmnet")
-
-HELD_OUT = "held-out families"
-"""Name in a run's record of validation rows that were split from its training set."""
 
 
 class TrainingOverlap(NamedTuple):

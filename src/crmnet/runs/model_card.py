@@ -93,7 +93,7 @@ class ModelCard(BaseModel):
     """What users should know: one or a few plain sentences each."""
     tests: dict[str, dict[str, Any]] = {}
     """Test set → its entry as in ``metrics.json``: n, families, each metric with its interval; and
-    :data:`SLOPE` and :data:`RANGE`."""
+    :data:`SLOPE` and, unless all measurements are equal, :data:`RANGE`."""
     error_correlations: dict[str, dict[str, ErrorCorrelation]] = {}
     """Another model → test set → correlation of the errors of both models."""
     coverage: dict[str, Coverage] = {}

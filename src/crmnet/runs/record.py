@@ -19,6 +19,8 @@ from crmnet.runs.settings import Frozen, RunSettings
 from crmnet.sequence import LENGTH
 
 FORMAT = 1
+HELD_OUT = "held-out families"
+"""Entry ``validation`` of ``data`` if the validation rows were split from the training set."""
 SKETCH = "training_sketch"
 """Key of ``data``: a sketch of the inserts of the training rows (:mod:`crmnet.data.sketch`)."""
 

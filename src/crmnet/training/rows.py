@@ -24,7 +24,7 @@ from crmnet.data.sketch import Sketch
 from crmnet.data.splits import families, hold_out
 from crmnet.files import PathLike
 from crmnet.runs.packed import weights_file
-from crmnet.runs.record import SKETCH, RunRecord, Scale
+from crmnet.runs.record import HELD_OUT, SKETCH, RunRecord, Scale
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import TOP_BIN
 
@@ -62,9 +62,7 @@ class TrainData:
             "fingerprint": self.data.fingerprint,
             "units": {**(base.data.get("units", {}) if base else {}), **self.data.units},
             "training_rows": len(self.rows),
-            "validation": (
-                self.validation.name if self.validation is not self.data else "held-out families"
-            ),
+            "validation": (self.validation.name if self.validation is not self.data else HELD_OUT),
             "validation_fingerprint": self.validation.fingerprint,
             "validation_rows": len(self.validation_rows),
             SKETCH: self._sketch(base).to_text(),
