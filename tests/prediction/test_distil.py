@@ -1,10 +1,13 @@
 """Distillation: the promoters that are made, and their labels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from crmnet.data.dataset import Dataset
 from crmnet.data.leaks import share_kmers
+from crmnet.data.packed import PackedTokens, pack
 from crmnet.data.splits import families
 from crmnet.data.subset import copy_rows
 from crmnet.data.unmeasured import Recipe
@@ -55,6 +58,19 @@ def test_promoters_of_the_data_set_come_first_and_derived_ones_keep_adapters_and
     changed = (tokens != source)[len(own) :, 17:97]
     assert 0.1 < changed.mean() < 0.4
     assert np.array_equal(tokens[: len(own)], source[: len(own)])
+
+
+def test_a_packed_data_set_is_unpacked_only_once(assay, monkeypatch):
+    """All rows were unpacked for each chunk of promoters."""
+    unpacked = []
+    monkeypatch.setattr("crmnet.prediction.distil.CHUNK", 100)
+    monkeypatch.setattr(
+        PackedTokens, "__array__", lambda self, *_, **__: unpacked.append(len(self)) or self[:]
+    )
+    packed = dataclasses.replace(assay, tokens=PackedTokens(*pack(assay.tokens)))
+    tokens, _ = promoters_of(packed, DistilOptions(300))
+    assert unpacked == [len(assay)]  # to find the distinct ones
+    np.testing.assert_array_equal(tokens, promoters_of(assay, DistilOptions(300))[0])
 
 
 def test_labels_are_the_models_predictions_in_one_of_its_media(small_run, assay, tmp_path):

@@ -83,7 +83,7 @@ class Inserts(NamedTuple):
     @classmethod
     def of(cls, dataset: Dataset, rows: Integers) -> Inserts:
         """The inserts of some rows."""
-        bases, lengths = inserts(np.asarray(dataset.tokens)[rows])
+        bases, lengths = inserts(dataset.tokens[rows])
         return cls(bases, lengths, rows)
 
 

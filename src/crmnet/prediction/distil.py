@@ -162,7 +162,7 @@ def _promoters(
         rows = rng.permutation(rows)[:left]
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
-            yield NewPromoters(np.asarray(dataset.tokens)[chunk], chunk)
+            yield NewPromoters(np.asarray(dataset.tokens[chunk]), chunk)
         left -= len(rows)
     source = Inserts.of(dataset, rows)
     while left:

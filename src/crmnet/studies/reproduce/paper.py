@@ -39,7 +39,6 @@ MEDIA = ("complex", "defined")
 TEST_SETS = ("random-complex", "native-complex", "random-defined", "native-defined")
 """The paper's test sets: kind of promoters and medium."""
 CRMNET, TRANSFORMER, CONV = "CRMnet", "Vaishnav transformer", "Vaishnav conv"
-OTHERS = ("DanQ", "DeepATT", "DeepSEA")
 ROWS = {
     "train": 51_339_035,
     "train-complex": 30_722_376,
