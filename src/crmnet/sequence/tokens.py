@@ -61,11 +61,13 @@ def as_tokens(tokens: npt.ArrayLike) -> Tokens:
     array = np.asarray(tokens)
     if array.ndim != 2:
         raise ValueError(f"tokens must be (N, L), one row for each sequence; got {array.shape}")
-    if array.dtype == np.uint8:
-        wrong = (array > N_TOKEN) & (array != INVALID)
-    else:
-        wrong = ~np.isin(array, range(len(LETTERS)))
-    if wrong.any():
+    if array.dtype != np.uint8:
+        wrong = not np.isin(array, range(len(LETTERS))).all()
+    else:  # the largest number is found without another array of this size
+        wrong = array.max(initial=0) > N_TOKEN and bool(
+            ((array > N_TOKEN) & (array != INVALID)).any()
+        )
+    if wrong:
         raise ValueError("tokens must be A 0, C 1, G 2, T 3 or N 4; got other numbers")
     return array.astype(np.uint8, copy=False)
 
