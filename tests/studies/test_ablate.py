@@ -1,6 +1,7 @@
 """A tiny ablation: what it trains, evaluates and writes, and that it resumes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,3 +150,19 @@ def test_p_values_are_corrected_over_the_variants(study):
 def test_bad_options_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         AblationOptions("demo", **changes)
+
+
+def test_intervals_resample_families_by_homology_on_request(study, one_medium, tmp_path):
+    """Six promoters and their copies with another last base are six families, not twelve."""
+    folder, options, _ = study
+    texts = decode(one_medium.tokens[:6])
+    lines = [f"{text[:96]}{base}{text[97:]}\t{n + (base == 'C')}"
+             for n, text in enumerate(texts) for base in "AC"]  # fmt: skip
+    (tmp_path / "t.tsv").write_text("\n".join(["sequence\texpression", *lines]) + "\n")
+    related = ingest([tmp_path / "t.tsv"], tmp_path / "t", IngestOptions(media=("complex",)))
+    only_full = replace(options, variants=(FULL,))
+    found = [
+        ablate(only_full, one_medium, [related], folder, by=by, resamples=20)[0].families
+        for by in ("family", "homology")
+    ]
+    assert found == [12, 6]

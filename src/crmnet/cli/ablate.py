@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crmnet.cli.options import ResamplesOption
+from crmnet.cli.options import FamilyRuleOption, ResamplesOption
 
 
 def ablate(
@@ -42,6 +42,7 @@ def ablate(
             "--pretrain-set", metavar="KEY=VALUE", help="Change a setting of pre-training alone."
         ),
     ] = None,
+    by: FamilyRuleOption = "family",
     resamples: ResamplesOption = 1000,
 ) -> None:
     """Train complete CRMnet and variants without some parts, with several seeds (paper's Figure 4).
@@ -84,6 +85,7 @@ def ablate(
         output,
         pretraining=Dataset.open(pretrain) if pretrain else None,
         validation=Dataset.open(validation) if validation else None,
+        by=by,
         resamples=resamples,
     )
     from crmnet.studies.ablate_report import ablation_markdown, write_ablation

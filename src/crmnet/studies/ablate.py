@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from crmnet.arrays import Floats
+from crmnet.choices import FamilyRule
 from crmnet.data.dataset import Dataset
 from crmnet.evaluation.compare import Difference, difference, holm
 from crmnet.evaluation.score_sets import score_model
@@ -138,6 +139,7 @@ def ablate(
     *,
     pretraining: Dataset | None = None,
     validation: Dataset | None = None,
+    by: FamilyRule = "family",
     resamples: int = RESAMPLES,
 ) -> list[AblationResult]:
     """Train all variants with all seeds, or resume, and evaluate every run on each test set.
@@ -150,6 +152,7 @@ def ablate(
         pretraining: Data on which the variant ``pre-trained`` is trained first, with one output for
             all media, sampled evenly; None leaves out this variant.
         validation: Validation data; None holds out a share of the families of ``data``.
+        by: What defines a family of test rows; see :func:`crmnet.data.splits.families`.
         resamples: Number of bootstrap resamples.
 
     Raises:
@@ -168,7 +171,10 @@ def ablate(
     results = []
     for test in tests:
         scored: dict[str, list[list[Scored]]] = {
-            v: [score_model(Predictor.load(run_folder(folder, v, s)), test) for s in options.seeds]
+            v: [
+                score_model(Predictor.load(run_folder(folder, v, s)), test, by=by)
+                for s in options.seeds
+            ]
             for v in variants
         }
         for number in range(len(scored[FULL][0])):

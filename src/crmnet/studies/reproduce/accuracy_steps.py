@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from crmnet.choices import FamilyRule
 from crmnet.data.dataset import Dataset
 from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.baselines import add_baselines, fit_baselines
@@ -27,7 +26,7 @@ from crmnet.statistics.metrics import summarise
 from crmnet.studies.reproduce.data_steps import Unavailable, find_file
 from crmnet.studies.reproduce.further_tables import strata_table, top_table
 from crmnet.studies.reproduce.paper import CRMNET, MEDIA, TEST_SETS, paper_value
-from crmnet.studies.reproduce.place import Place
+from crmnet.studies.reproduce.place import FAMILIES, Place
 from crmnet.studies.reproduce.profiles import PUBLISHED
 from crmnet.studies.reproduce.results import NotRun, Number, Picture, StepResult, Table
 from crmnet.training.train import train
@@ -37,9 +36,6 @@ log = logging.getLogger("crmnet")
 PAPER_METRICS = ("pearson", "r2", "mse", "mae")
 """The metrics of the paper."""
 OURS = "CRMnet (this study)"
-FAMILIES: FamilyRule = "homology"
-"""Intervals resample families of inserts that share 20 bases: tiles and mutants are not
-independent."""
 
 
 def scatter(medium: str, step: str) -> Callable[[Place], StepResult]:

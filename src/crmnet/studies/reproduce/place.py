@@ -15,12 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from crmnet.choices import FamilyRule
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.files import PathLike, make_folder
 from crmnet.prediction.predictor import Predictor
 from crmnet.studies.reproduce.paper import TEST_SETS
 from crmnet.studies.reproduce.profiles import OWN, Profile
 from crmnet.studies.reproduce.results import NotRun
+
+FAMILIES: FamilyRule = "homology"
+"""Intervals resample families of inserts that share 20 bases: tiles and mutants are not
+independent."""
 
 
 @dataclass(frozen=True)

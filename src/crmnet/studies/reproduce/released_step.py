@@ -16,7 +16,7 @@ from crmnet.reports.wording import METRIC_TITLES
 from crmnet.runs.published import import_published
 from crmnet.statistics.metrics import summarise
 from crmnet.studies.reproduce.paper import CRMNET, MEDIA, TEST_SETS, paper_value
-from crmnet.studies.reproduce.place import Place
+from crmnet.studies.reproduce.place import FAMILIES, Place
 from crmnet.studies.reproduce.profiles import WEIGHTS
 from crmnet.studies.reproduce.results import NotRun, Number, StepResult
 
@@ -42,7 +42,7 @@ def score_published(place: Place) -> StepResult:
             missing[name] = "the test set is not here; see the section on data"
             continue
         (scored,) = score_model(
-            Predictor.load(model, device=place.device), place.dataset(name), by="homology"
+            Predictor.load(model, device=place.device), place.dataset(name), by=FAMILIES
         )
         result = summarise([scored])["sets"][name]
         paper = paper_value("pearson", CRMNET, name)

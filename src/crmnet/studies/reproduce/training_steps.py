@@ -14,7 +14,7 @@ from crmnet.runs.settings import RunSettings, resolve
 from crmnet.studies.ablate import FULL, PRETRAINED, AblationOptions, AblationResult, ablate
 from crmnet.studies.ablate_report import write_ablation
 from crmnet.studies.reproduce.paper import PARAMETERS, ROWS
-from crmnet.studies.reproduce.place import Place
+from crmnet.studies.reproduce.place import FAMILIES, Place
 from crmnet.studies.reproduce.profiles import Training
 from crmnet.studies.reproduce.results import Number, Picture, StepResult, Table
 from crmnet.training.report import read_history, write_learning_curve
@@ -127,6 +127,7 @@ def ablation(place: Place) -> StepResult:
         place.tests("complex"),
         folder,
         pretraining=place.dataset("train"),
+        by=FAMILIES,
     )
     write_ablation(folder, results)
     picture = Picture(
@@ -193,6 +194,6 @@ def ablation_commands(place: Place) -> list[str]:
     tests = "".join(f" --test data/{kind}-complex" for kind in ("random", "native"))
     return [
         f"crmnet ablate {p.ablation.recipe} --data data/train-complex --pretrain data/train{tests} "
-        f"--seeds {len(p.seeds)} -o results/figure4{p.ablation.words()}"
+        f"--by {FAMILIES} --seeds {len(p.seeds)} -o results/figure4{p.ablation.words()}"
         + "".join(f' --variant "{v}"' for v in ABLATED if v != FULL)
     ]
