@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from crmnet.data.dataset import Dataset
+from crmnet.evaluation.compare import Difference
+from crmnet.statistics.metrics import Estimate
+from crmnet.studies.ablate import AblationResult, VariantResult
 from crmnet.studies.reproduce.paper import BLANK_ROWS, ITEMS, MEMORY_GB, paper_value
 from crmnet.studies.reproduce.place import Place
 from crmnet.studies.reproduce.profiles import DEMO, PROFILES, PUBLIC, Training, find_profile
@@ -17,6 +20,7 @@ from crmnet.studies.reproduce.results import Number, StepResult, Table
 from crmnet.studies.reproduce.runner import plan, reproduce
 from crmnet.studies.reproduce.stamps import Stamp
 from crmnet.studies.reproduce.steps import STEPS, chosen_steps
+from crmnet.studies.reproduce.training_steps import order_sentence
 from support import SHARED, TINY, needs_shared
 
 SHORT = Training("demo", (*TINY, "epochs=1", "even_media=false"))
@@ -275,3 +279,19 @@ def test_real_files_are_read_from_a_folder(tmp_path):
     assert "Test set native-defined" in found.stamps["data"].result.missing
     assert found.ran == ["data", "lengths"]
     assert "<strong>Figure 4: ablation: not run.</strong>" in found.report.read_text()
+
+
+def test_the_ablation_says_how_far_seeds_are_apart():
+    """A p-value of the test rows says nothing about another training run."""
+    estimate = Estimate(0.8, 0.7, 0.9)
+    variants = [
+        VariantResult("pre-trained", 9, (0.80, 0.82), Estimate(0.81, 0.7, 0.9),
+                      Difference(0.01, -0.1, 0.1, 0.9), 0.9),
+        VariantResult("full", 9, (0.74, 0.86), estimate, None),
+    ]  # fmt: skip
+    result = AblationResult("native", 1_234, 5, (0, 1), tuple(variants))
+    assert order_sentence(result) == (
+        "native (n = 1,234): pre-trained > full; the paper's order. No significant difference from "
+        "full: pre-trained. The seeds of one way to train differ by up to 0.120, which the "
+        "intervals do not contain."
+    )

@@ -71,7 +71,8 @@ def ablation_markdown(results: Sequence[AblationResult]) -> str:
     return "\n\n".join(blocks) + (
         "\n\nIntervals and p-values resample families of the test set, the same for all variants. "
         "p has Holm's correction over all variants of a set. "
-        "The column of seeds shows the variation from seed to seed.\n"
+        "They do not contain the variation from training run to training run, which the column of "
+        "seeds shows: believe a difference only if it is also larger than that.\n"
     )
 
 

@@ -140,7 +140,7 @@ def ablation(place: Place) -> StepResult:
             "The paper shows this figure without numbers. In it, pre-training and fine-tuning is "
             "best, training on complex medium alone is second, and the network without "
             "squeeze-excitation or without transformer is worse, most of all on random promoters.",
-            *map(_order, results),
+            *map(order_sentence, results),
         ],
         numbers=[
             Number.of(f"r, {result.name}, {BARS.get(v.variant, v.variant)}", vars(v.pearson),
@@ -152,7 +152,7 @@ def ablation(place: Place) -> StepResult:
     )  # fmt: skip
 
 
-def _order(result: AblationResult) -> str:
+def order_sentence(result: AblationResult) -> str:
     """The order of the variants on a set, and whether it is the paper's."""
     ranked = sorted(result.variants, key=lambda v: -v.pearson.value)
     names = [v.variant for v in ranked]
@@ -163,7 +163,11 @@ def _order(result: AblationResult) -> str:
         if v.against_full is not None and not v.p_corrected < ALPHA
     ]  # fmt: skip
     doubt = f" No significant difference from {FULL}: {', '.join(unclear)}." if unclear else ""
-    return f"{result.name} (n = {result.n:,}): {' > '.join(names)}; {verdict}.{doubt}"
+    apart = max(max(v.by_seed) - min(v.by_seed) for v in result.variants)
+    return (
+        f"{result.name} (n = {result.n:,}): {' > '.join(names)}; {verdict}.{doubt} The seeds of "
+        f"one way to train differ by up to {apart:.3f}, which the intervals do not contain."
+    )
 
 
 def _bars(results: list[AblationResult]) -> dict[str, list[str]]:
