@@ -321,6 +321,7 @@ def list_known(cache: CacheOption = None) -> None:
     """
     from crmnet.data.fetch import cache_folder, cached
     from crmnet.data.registry import cards
+    from crmnet.reports.tables import AlignedRows
 
     head = ("name", "rows", "medium", "size", "licence", "cached", "content and source")
     rows = [head]
@@ -336,11 +337,7 @@ def list_known(cache: CacheOption = None) -> None:
                 f"{card.about} [{card.origin.citation}]",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    AlignedRows(sys.stdout).writerows(rows)
     print(f"cache: {cache_folder(cache)}")
 
 

@@ -161,7 +161,7 @@ def explain(
     _check_tile(tile, window, figure5, plant)
     _check_stdin_once(file, motifs, figure5)
     from crmnet.data.reading import display_name
-    from crmnet.files import outputs_in, replacing
+    from crmnet.files import replacing
     from crmnet.interpretation.attribute import AttributeOptions, media_phrase, unit_of
     from crmnet.interpretation.explain import explain as run_explain
     from crmnet.interpretation.explain import labelled_motifs
@@ -229,13 +229,20 @@ def explain(
     unit = unit_of(predictor, *media) or "the unit of expression"
     print(f"positions count from 1 on the sequences as given; attributions and effects are in "
           f"{unit}", file=sys.stderr)  # fmt: skip
+    _report_files(output, format, figure5=figure5, sites=len(plant or []))
+
+
+def _report_files(output: Path, format: PictureFormat, *, figure5: bool, sites: int) -> None:
+    """Print the names of the files; ``sites`` is the number of planted ones."""
+    from crmnet.files import outputs_in
+
     pages = len(outputs_in(output, [f"logos-#.{format}"]))
     logos = f", logos-1.{format}{' …' * (pages > 1)}" * (pages > 0)
     print(f"written: {output}/report.html, attributions.npz, .tsv, .bedgraph, sites.tsv{logos}")
     if figure5:
         print(f"written: {output}/figure5.{format}, figure5.tsv")
-    if plant:
-        pairs = ", pairs.tsv" * (len(plant) > 1)
+    if sites:
+        pairs = ", pairs.tsv" * (sites > 1)
         print(f"written: {output}/planted.tsv, planted.{format}{pairs}")
 
 

@@ -194,7 +194,7 @@ class AlignedRows:
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
         self.widths = list(map(max, widths, self.widths or widths))
         for row in texts:
-            padded = (text.ljust(width) for text, width in zip(row, self.widths, strict=False))
+            padded = (text.ljust(width) for text, width in zip(row, self.widths, strict=True))
             self.file.write("  ".join(padded).rstrip() + "\n")
 
 
