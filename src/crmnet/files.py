@@ -17,11 +17,12 @@ import stat
 import tempfile
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 try:
     import fcntl
@@ -106,6 +107,23 @@ def target_of(path: PathLike) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):
         raise ValueError(f"{path} is a link that leads back to itself; remove it") from None
+
+
+def read_npz(path: PathLike) -> dict[str, Any]:
+    """All arrays of an ``.npz`` file by name.
+
+    Raises:
+        OSError: If the file cannot be opened.
+        ValueError: If it is damaged, or another file.
+    """
+    import numpy as np
+
+    try:
+        # NumPy does not close a damaged file that it opened.
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return dict(file)
+    except (EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(str(error)) from error
 
 
 def is_stream(path: PathLike) -> bool:

@@ -13,7 +13,6 @@ import io
 import json
 import logging
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from crmnet.arrays import Floats, Integers
 from crmnet.choices import SearchMethod
 from crmnet.design.problem import INFEASIBLE, Problem
 from crmnet.design.search import METHODS, Arrays
-from crmnet.files import PathLike, write_atomically
+from crmnet.files import PathLike, read_npz, write_atomically
 from crmnet.names import did_you_mean
 from crmnet.sequence import Tokens
 
@@ -105,12 +104,10 @@ class Record:
         if self.path is None or not self.path.exists():
             return None
         try:
-            # NumPy does not close a damaged file that it opened.
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                arrays = dict(file)
+            arrays = read_npz(self.path)
             before = json.loads(str(arrays.pop("settings")))
             step = int(arrays.pop("step"))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(
                 f"{self.path} is damaged ({error}); remove it, or pass --overwrite"
             ) from error

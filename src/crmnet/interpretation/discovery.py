@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from crmnet.data.reading import display_name
 from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import motif_logo
 from crmnet.figures.style import CERTAIN, STYLE, UNCERTAIN, literal
-from crmnet.files import PathLike, write_text_atomically
+from crmnet.files import PathLike, read_npz, write_text_atomically
 from crmnet.interpretation.inserts import find_inserts
 from crmnet.motifs import programs
 from crmnet.motifs.contrast import find_families
@@ -297,15 +296,14 @@ def read_attributions(path: PathLike) -> programs.AttributedConstructs:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; crmnet explain writes attributions.npz")
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = read_npz(path)
         return programs.AttributedConstructs(
             arrays["tokens"],
             arrays["values"].sum(axis=1),
             arrays.get("hypothetical"),
             arrays.get("inserts"),
         )
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+    except (ValueError, KeyError):
         raise ValueError(
             f"{path} contains no attributions or is damaged; crmnet explain writes attributions.npz"
         ) from None
