@@ -70,6 +70,7 @@ def test_norms_are_computed_again_before_each_validation(assay, tmp_path):
         ((3, 0.9, 0.11), ("refit_scale=true",), 0),
         ((1, 0.9, 0.80), (), 1),
         ((1, 0.9, 0.80), ("epochs=1",), 0),
+        ((0, 0.9, 0.80), ("epochs=1",), 1),
     ],
 )
 def test_doubtful_runs_are_named(small_run, best, changes, expected):

@@ -140,6 +140,12 @@ def doubts(record: RunRecord) -> list[str]:
             "the right order but a wrong scale; set train.refit_norms=true and "
             "train.refit_scale=true, or use the recipe auto"
         )
+    if best.epoch == 0:
+        warnings.append(
+            "no epoch was better than the model that training started from: its weights are kept, "
+            "only scale and offset of its outputs may have changed; lower train.learning_rate, or "
+            "give more rows"
+        )
     if best.epoch == 1 and s.epochs > 1:
         warnings.append(
             "the first epoch was the best, so the later ones taught nothing: lower "
