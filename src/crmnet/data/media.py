@@ -10,6 +10,13 @@ from collections.abc import Sequence
 
 from crmnet.names import did_you_mean
 
+OTHER_NAMES = {
+    "complex": ("ypd",),
+    "defined": ("sc-ura", "sc_ura", "sc"),
+    "dream": ("chardonnay", "wine must", "grape must"),
+}
+"""Medium → what else biologists call it, in lower case."""
+
 
 def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> int:
     """Index of the output for ``medium``; an output ``complex+defined`` serves both media.
@@ -27,7 +34,11 @@ def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> 
     for number, output in enumerate(outputs):
         if medium in output.split("+"):
             return number
-    hint = did_you_mean(str(medium).lower(), outputs)
+    name = str(medium).lower()
+    hint = next(
+        (f"{medium} is called {o} here" for o in outputs if name in OTHER_NAMES.get(o, ())),
+        did_you_mean(name, outputs),
+    )
     raise ValueError(
         f"no medium {medium!r}; {owner} has {' and '.join(outputs)}" + (f"; {hint}" if hint else "")
     )

@@ -6,22 +6,20 @@ Predictor.
 
 from __future__ import annotations
 
+from crmnet.data.media import OTHER_NAMES
+
 VERSION = "1.0"
 """Version of the schema."""
 SPECIES = "saccharomyces_cerevisiae"
-MEDIA = {
-    "complex": ("S288C_YPD", "ypd", "complex"),
-    "defined": ("S288C_SC-Ura", "sc-ura", "sc_ura", "sc", "defined"),
-    "dream": ("S288C_Chardonnay", "chardonnay", "wine must", "grape must", "dream"),
-}
-"""Medium → name as a cell type, and other names that are read, in lower case."""
+MEDIA = {"complex": "S288C_YPD", "defined": "S288C_SC-Ura", "dream": "S288C_Chardonnay"}
+"""Medium → name as a cell type."""
 PREFIXES = ("s288c_", "yeast_")
 """What may precede such a name."""
 
 
 def cell_type(medium: str) -> str:
     """Name of a medium as a cell type."""
-    return MEDIA.get(medium, (medium,))[0]
+    return MEDIA.get(medium, medium)
 
 
 def medium_of(name: str, media: list[str]) -> str | None:
@@ -30,6 +28,6 @@ def medium_of(name: str, media: list[str]) -> str | None:
     for prefix in PREFIXES:
         text = text.removeprefix(prefix)
     for medium in media:
-        if text in MEDIA.get(medium, (medium.lower(),)) or text == medium.lower():
+        if text == medium.lower() or text in OTHER_NAMES.get(medium, ()):
             return medium
     return None
