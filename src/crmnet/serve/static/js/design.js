@@ -110,13 +110,16 @@ class DesignTab {
       max_homopolymer: numberIn("design-run-length"),
       preset: byId("design-preset").value || null,
       seed: numberIn("design-seed") ?? 0,
-      ...this.roles([medium, minus]),
+      ...this.oracle([medium, minus]),
     };
   }
 
-  /** The default oracle knows complex medium only; other goals need models that know their media. */
-  roles(media) {
-    return media.every((name) => name === null || name === "complex") ? {} : { oracle: "yeast-fast", judge: "yeast" };
+  /**
+   * The default oracle knows complex medium only; for other media, the oracle is a fast model that knows them. The server
+   * chooses judge and ranker: as the judge, a model that neither searches nor ranks.
+   */
+  oracle(media) {
+    return media.every((name) => name === null || name === "complex") ? {} : { oracle: "yeast-fast" };
   }
 
   async start() {
