@@ -129,7 +129,7 @@ export class BatchResult {
     const one = row.expression[this.medium];
     return html("tr", {}, html("td", { class: "number" }, String(rank)),
       html("th", { scope: "row" }, html("button", { type: "button", class: "quiet", title: "Open in the Promoter tab",
-        onclick: () => this.open({ id: row.id, original: row.insert }) }, row.id)),
+        onclick: () => this.open({ id: row.id, original: row.sequence }) }, row.id)),
       html("td", { class: "number" }, number(one.value)), html("td", {}, one.low === null ? "–" : `${short(one.low)} to ${short(one.high)}`),
       html("td", { class: "number" }, one.percentile === null ? "–" : short(one.percentile)),
       this.others.map((name) => html("td", { class: "number" }, number(row.expression[name].value))),

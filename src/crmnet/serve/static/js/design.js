@@ -3,7 +3,7 @@
 import { follow, isAbort, request } from "./api.js";
 import { announce, byId, fill, html } from "./dom.js";
 import { designCard, progressCard } from "./design_view.js";
-import { InputProblem, difference, readPromoters } from "./sequences.js";
+import { InputProblem, difference, hasOneAdapter, readPromoters } from "./sequences.js";
 import { listing, short } from "./words.js";
 
 const chosen = (name) => document.querySelector(`#design-form input[name=${name}]:checked`).value;
@@ -79,10 +79,15 @@ class DesignTab {
     this.before = null;
     try {
       const [one] = readPromoters(byId("design-start").value);
-      const body = { promoters: [one], model: this.context.model.name };
-      const { rows } = await request("/predict", { body, signal: this.lookup.signal });
-      this.before = rows[0].expression;
-      const values = Object.entries(rows[0].expression).map(([medium, { value }]) => `${short(value)} in ${medium}`);
+      const { signal } = this.lookup;
+      const predict = async (sequence) => {
+        const body = { promoters: [{ id: one.id, sequence }], model: this.context.model.name };
+        return (await request("/predict", { body, signal })).rows[0];
+      };
+      let row = await predict(one.sequence);
+      if (hasOneAdapter(one.sequence, row.insert)) row = await predict(row.insert); // a design has both adapters
+      this.before = row.expression;
+      const values = Object.entries(row.expression).map(([medium, { value }]) => `${short(value)} in ${medium}`);
       line.textContent = `Now ${listing(values)} medium.`;
     } catch (error) {
       if (!isAbort(error)) line.textContent = byId("design-start").value.trim() ? error.message : "";
