@@ -87,6 +87,18 @@ def test_a_design_starts_from_the_insert_with_both_adapters(visit):
     expect(now).to_have_text(expected)
 
 
+def test_a_click_that_restores_the_original_keeps_the_view(visit):
+    page = visit(fragment=f"#id=TDH3&sequence={TDH3}&edits=60A%3EC")
+    expect(page.get_by_text("All edits together:")).to_be_visible()
+    settled(page)
+    cell(page, 60, "A").click()
+    expect(page.get_by_role("heading", name="TDH3 with 2 edits")).to_be_visible()
+    settled(page)
+    expect(page.locator("#promoters-problem")).to_be_empty()
+    expect(page.get_by_text("All edits together:")).to_have_count(0)
+    expect(page.locator(".map")).to_be_visible()
+
+
 def test_a_file_that_is_dropped_is_read(visit):
     page = visit()
     data = page.evaluate_handle(

@@ -5,7 +5,7 @@ import { announce, byId, fill, html } from "./dom.js";
 import { connectIntake, showProblem } from "./intake.js";
 import { readLink, writeLink } from "./link.js";
 import { PromoterView } from "./promoter_view.js";
-import { InputProblem, hasOneAdapter, readPromoters, writeEdit } from "./sequences.js";
+import { InputProblem, difference, hasOneAdapter, readPromoters, writeEdit } from "./sequences.js";
 import { Trajectory } from "./trajectory.js";
 import { count, meaning } from "./words.js";
 
@@ -199,7 +199,8 @@ class PromoterTab {
     const effects = ask("/saturate", { sequence });
     const attributions = ask("/attribute", { sequence });
     const sites = ask("/scan", { sequence });
-    const variant = this.trajectory.at ? ask("/mutate", this.netChange()) : null;
+    const change = this.netChange();
+    const variant = change && ask("/mutate", change);
     this.view.showMap(await effects);
     this.view.showLogo(await attributions, (await sites).sites);
     if (variant) this.view.showVariant((await variant).variants[0]);
@@ -207,11 +208,11 @@ class PromoterTab {
     announce(meaning(this.id, this.rowsOfSteps().at(-1).expression));
   }
 
+  /** All edits together as one variant; null if the sequence is the original, also after edits that cancel each other. */
   netChange() {
     const { original, sequence } = this.trajectory;
-    const changes = [...original].flatMap((from, index) =>
-      from === sequence[index] ? [] : [writeEdit({ position: index + 1, from, to: sequence[index] })]);
-    return { sequence: original, changes: [changes.join("+") || `1${original[0]}>${original[0]}`] };
+    const changes = difference(original, sequence);
+    return changes.length ? { sequence: original, changes: [changes.map(writeEdit).join("+")] } : null;
   }
 
   /** Predicts all pasted promoters and all steps that are not known yet, in one request. */
