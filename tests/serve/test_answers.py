@@ -14,6 +14,7 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 from crmnet.serve.answers import BadRequest, predicted, prediction_table
 from crmnet.serve.examples import EXAMPLES
+from crmnet.serve.tables import map_table
 from serving import HIS3, TDH3
 
 CLOSE = 1e-5
@@ -96,6 +97,14 @@ def test_the_map_is_that_of_mutate_saturate(models, predictor):
             assert effect[medium][base, position] == pytest.approx(delta, abs=CLOSE)
     observed = ["ACGT".index(base) for base in TDH3]
     assert (effect["complex"][observed, np.arange(80)] == 0).all()
+
+
+def test_the_table_of_a_construct_names_variants_as_mutate_saturate(models, predictor):
+    construct = ADAPTER_5 + TDH3 + ADAPTER_3
+    table = csv.DictReader(io.StringIO(map_table(models.saturate(one(construct)))), delimiter="\t")
+    names = [row["variant"] for row in table]
+    assert names[0] == "18G>A"
+    assert sorted(names) == sorted(saturate(predictor, [construct]).variants)
 
 
 @pytest.mark.parametrize("method", ["ism", "gradient", "masked", "integrated"])

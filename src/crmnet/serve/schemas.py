@@ -230,7 +230,7 @@ class AttributeAnswer(BaseModel):
 
 
 class Site(BaseModel):
-    """A site of a motif; start and end count from 1 on the insert."""
+    """A site of a motif; start and end count from 1 on the insert (in a table, as given)."""
 
     name: str
     matrix_id: str
