@@ -114,13 +114,6 @@ class Turns(Oracle):
         return self.quantiles
 
 
-class Prepared(NamedTuple):
-    """Promoters of a request as a model reads them."""
-
-    constructs: Constructs
-    one_adapter: list[bool]
-
-
 class Models:
     """Models of the server, by name.
 
