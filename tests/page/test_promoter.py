@@ -99,6 +99,29 @@ def test_a_click_that_restores_the_original_keeps_the_view(visit):
     expect(page.locator(".map")).to_be_visible()
 
 
+def test_an_unknown_base_has_an_empty_column_and_no_part_in_the_summary(visit):
+    page = visit()
+    show_promoter(page, f">TDH3\n{TDH3[:4]}N{TDH3[5:]}")
+    expect(page.locator(".map .unknown")).to_have_count(4)
+    expect(cell(page, 5, "C")).to_have_attribute("aria-label", "5N>C: not predicted")
+    cell(page, 5, "C").hover()
+    expect(page.locator(".readout")).to_have_text(
+        "Base 5 is unknown (N), so the effect of C there is not predicted."
+    )
+    summary = """([insert, effect]) => import('/static/js/words.js').then(m =>
+        m.mutationSummary(insert, effect, "complex"))"""
+    effect = [[None, -0.5], [None, 0], [None, -1.5], [None, -1]]
+    found = page.evaluate(summary, ["NC", effect])
+    assert found["raise"] == {"position": 2, "from": "C", "to": "A", "change": -0.5}
+    assert found["lower"]["to"] == "G" and found["matters"]["size"] == 1
+    found = page.evaluate(summary, ["N", [[None]] * 4])
+    assert found["raise"] is None and "no mutation is predicted" in found["text"]
+    cell(page, 5, "C").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    settled(page)
+    expect(page.locator(".map .unknown")).to_have_count(0)
+
+
 def test_a_file_that_is_dropped_is_read(visit):
     page = visit()
     data = page.evaluate_handle(

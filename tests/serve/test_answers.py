@@ -180,8 +180,10 @@ def test_the_first_example_is_strong_and_like_the_training_data(name):
 
 def test_an_n_has_no_mutants(models):
     text = "N" + TDH3[1:40] + "N" + TDH3[41:]
-    effect = np.array(models.saturate(one(text))["effect"]["complex"])
-    assert (effect[:, [0, 40]] == 0).all() and (effect[:, 1] != 0).sum() == 3
+    for effect in models.saturate(one(text))["effect"].values():
+        assert [[row[0], row[40]] for row in effect] == [[None, None]] * 4
+        assert np.isfinite(np.delete(np.array(effect), [0, 40], axis=1).astype(float)).all()
+        assert sum(row[1] != 0 for row in effect) == 3
 
 
 def test_effects_of_a_promoter_are_computed_once(models):
