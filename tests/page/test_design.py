@@ -59,9 +59,9 @@ def test_stop_keeps_the_best(visit):
     expect(page.get_by_role("heading", name="Stopped:")).to_be_visible(timeout=240_000)
 
 
-def answer_with(page, state, *designs):
+def answer_with(page, state, *designs, started=True):
     """Let the server answer each design with a job in this state; returns the requests."""
-    result = {"designs": designs, "summary": ["a reason"], "order_tsv": ""}
+    result = {"designs": designs, "summary": ["a reason"], "order_tsv": ""} if started else None
     progress = {"step": 1, "steps": 1, "best": None, "history": []}
     job = {"job": "x", "state": state, "progress": progress, "result": result, "error": None}
     asked = []
@@ -98,6 +98,16 @@ def test_the_judge_is_another_model_and_its_value_is_in_the_medium_of_the_goal(v
     cells = page.locator("#designs tbody td.number").all_inner_texts()
     assert cells == ["12.25", "4.25", "+7.75", "11.25"]
     assert asked[0]["oracle"] == "yeast-fast" and not {"judge", "ranker"} & set(asked[0])
+
+
+def test_a_design_that_is_stopped_while_it_waits_says_so(visit):
+    page = visit()
+    answer_with(page, "stopped", started=False)
+    fill_form(page, 1)
+    page.get_by_role("button", name="Design", exact=True).click()
+    expect(page.get_by_text("The search had not started, so there is no design.")).to_be_visible()
+    expect(page.get_by_role("button", name="Design", exact=True)).to_be_enabled()
+    expect(page.locator("#design-problem")).to_be_empty()
 
 
 def test_a_promoter_that_cannot_be_improved_is_explained(visit):

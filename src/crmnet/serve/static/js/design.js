@@ -174,7 +174,7 @@ class DesignTab {
       this.invite();
       return;
     }
-    const n = job.result.designs.length;
+    const n = job.result?.designs.length ?? 0; // a job that was stopped while it waited has no result
     announce(`${job.state === "stopped" ? "Stopped" : "Done"}: ${n} designs`);
     fill(this.result, designCard(job, { ...this.asked, before: this.before }, (design) => this.open(design)));
   }

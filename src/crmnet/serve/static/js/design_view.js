@@ -37,6 +37,9 @@ function drawHistory(box, values) {
 
 /** The designs of a job that ended. `open(design)` shows one in the Promoter tab. */
 export function designCard(job, asked, open) {
+  if (!job.result) {
+    return html("section", { class: "card" }, html("h3", {}, "Stopped"), html("p", {}, "The search had not started, so there is no design."));
+  }
   const { designs, order_tsv: order, summary } = job.result;
   const media = designs.length ? Object.keys(designs[0].expression) : [];
   const title = job.state === "stopped" ? `Stopped: ${count(designs.length, "design")} so far` : count(designs.length, "design");
