@@ -102,6 +102,12 @@ def test_bad_rows_name_their_line(visit):
     )
 
 
+def test_the_median_of_an_even_number_is_the_mean_of_the_middle_two(visit):
+    page = visit()
+    median = "values => import('/static/js/batch_view.js').then(m => values.map(m.median))"
+    assert page.evaluate(median, [[10, 2, 1, 4], [10, 9, -1], [5], [2, 1]]) == [3, 9, 5, 1.5]
+
+
 def test_a_file_for_a_spreadsheet_has_no_formula(visit):
     page = visit()
     text = page.evaluate(

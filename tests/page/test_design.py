@@ -59,17 +59,60 @@ def test_stop_keeps_the_best(visit):
     expect(page.get_by_role("heading", name="Stopped:")).to_be_visible(timeout=240_000)
 
 
-def test_a_promoter_that_cannot_be_improved_is_explained(visit):
-    page = visit()
-    result = {"designs": [], "summary": ["a reason"], "order_tsv": ""}
+def answer_with(page, state, *designs, started=True):
+    """Let the server answer each design with a job in this state; returns the requests."""
+    result = {"designs": designs, "summary": ["a reason"], "order_tsv": ""} if started else None
     progress = {"step": 1, "steps": 1, "best": None, "history": []}
-    state = {"job": "x", "state": "done", "progress": progress, "result": result, "error": None}
-    page.route("**/api/v1/design", lambda route: route.fulfill(json=state, status=202))
-    event = f"event: done\ndata: {json.dumps(state)}\n\n"
+    job = {"job": "x", "state": state, "progress": progress, "result": result, "error": None}
+    asked = []
+
+    def start(route):
+        asked.append(route.request.post_data_json)
+        route.fulfill(json=job, status=202)
+
+    page.route("**/api/v1/design", start)
+    event = f"event: done\ndata: {json.dumps(job)}\n\n"
     page.route(
         "**/api/v1/jobs/x/events",
         lambda route: route.fulfill(body=event, content_type="text/event-stream"),
     )
+    return asked
+
+
+def test_the_judge_is_another_model_and_its_value_is_in_the_medium_of_the_goal(visit):
+    page = visit()
+    estimates = {"complex": 11.25, "defined": 12.25}
+    one = {
+        "rank": 1, "id": "design_01", "sequence": START, "start_sequence": START, "edits": 0,
+        "expression": {name: {"value": value, "low": None, "high": None}
+                       for name, value in estimates.items()},
+        "judge": {"complex": 3.25, "defined": 4.25}, "oracle": 12.0, "gap": 7.75, "flags": [],
+        "constraints_met": True,
+    }  # fmt: skip
+    asked = answer_with(page, "done", one)
+    fill_form(page, 1)
+    page.get_by_label("In medium", exact=True).select_option("defined")
+    page.get_by_role("button", name="Design", exact=True).click()
+    expect(page.locator("#designs .lead")).to_contain_text("12.25 in defined medium")
+    expect(page.locator("#designs .lead")).to_contain_text("gives 4.25")
+    cells = page.locator("#designs tbody td.number").all_inner_texts()
+    assert cells == ["12.25", "4.25", "+7.75", "11.25"]
+    assert asked[0]["oracle"] == "yeast-fast" and not {"judge", "ranker"} & set(asked[0])
+
+
+def test_a_design_that_is_stopped_while_it_waits_says_so(visit):
+    page = visit()
+    answer_with(page, "stopped", started=False)
+    fill_form(page, 1)
+    page.get_by_role("button", name="Design", exact=True).click()
+    expect(page.get_by_text("The search had not started, so there is no design.")).to_be_visible()
+    expect(page.get_by_role("button", name="Design", exact=True)).to_be_enabled()
+    expect(page.locator("#design-problem")).to_be_empty()
+
+
+def test_a_promoter_that_cannot_be_improved_is_explained(visit):
+    page = visit()
+    answer_with(page, "done")
     fill_form(page, 1)
     page.get_by_role("button", name="Design", exact=True).click()
     expect(page.get_by_text("No change within these rules improves your promoter.")).to_be_visible()

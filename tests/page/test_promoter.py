@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from page.steps import promoters, settled, show_promoter
 
 TDH3 = "GCTGAAAAAAAAGGTTGAAACCAGTTCCCTGAAATTATTCCCCTACTTGACTAATAAGTATATAAAGACGGTAGGTATTG"
@@ -49,6 +50,76 @@ def test_paste_mutate_undo_and_share(page, visit):
     other.wait_for_selector(".logo")
     expect(other.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
     assert value(other) == edited
+
+
+def test_a_missing_adapter_is_completed_everywhere(visit):
+    page = visit()
+    show_promoter(page, TDH3)
+    insert = value(page)
+    show_promoter(page, f">half\n{ADAPTER_5}{TDH3}")
+    note = page.get_by_text("The pasted sequence has only one of the two adapters")
+    expect(page.get_by_role("heading", name="half", exact=True)).to_be_visible()
+    expect(note).to_have_count(1)
+    assert value(page) == insert
+    assert page.locator(".map [data-row='0']").count() == 80
+    page.get_by_label("Paste your promoters").fill(f"{ADAPTER_5}{TDH3}{ADAPTER_3}")
+    expect(page.get_by_role("heading", name="promoter 1", exact=True)).to_be_visible()
+    expect(note).to_have_count(0)
+    assert value(page) == insert
+
+    page.get_by_role("tab", name="Batch").click()
+    page.get_by_label("Predict and rank many promoters").fill(f">half\n{TDH3}{ADAPTER_3}")
+    page.get_by_role("button", name="Predict all").click()
+    page.locator("#batch-result tbody th button").first.click()
+    expect(note).to_have_count(1)
+    assert value(page) == insert
+
+
+def test_a_design_starts_from_the_insert_with_both_adapters(visit):
+    page = visit()
+    page.get_by_role("tab", name="Design").click()
+    page.get_by_label("My promoter").check()
+    now = page.locator("#design-start-value")
+    page.get_by_label("Promoter to change").fill(TDH3)
+    expect(now).to_contain_text("in complex")
+    expected = now.inner_text()
+    page.get_by_label("Promoter to change").fill(TDH3 + ADAPTER_3)
+    expect(now).to_have_text(expected)
+
+
+def test_a_click_that_restores_the_original_keeps_the_view(visit):
+    page = visit(fragment=f"#id=TDH3&sequence={TDH3}&edits=60A%3EC")
+    expect(page.get_by_text("All edits together:")).to_be_visible()
+    settled(page)
+    cell(page, 60, "A").click()
+    expect(page.get_by_role("heading", name="TDH3 with 2 edits")).to_be_visible()
+    settled(page)
+    expect(page.locator("#promoters-problem")).to_be_empty()
+    expect(page.get_by_text("All edits together:")).to_have_count(0)
+    expect(page.locator(".map")).to_be_visible()
+
+
+def test_an_unknown_base_has_an_empty_column_and_no_part_in_the_summary(visit):
+    page = visit()
+    show_promoter(page, f">TDH3\n{TDH3[:4]}N{TDH3[5:]}")
+    expect(page.locator(".map .unknown")).to_have_count(4)
+    expect(cell(page, 5, "C")).to_have_attribute("aria-label", "5N>C: not predicted")
+    cell(page, 5, "C").hover()
+    expect(page.locator(".readout")).to_have_text(
+        "Base 5 is unknown (N), so the effect of C there is not predicted."
+    )
+    summary = """([insert, effect]) => import('/static/js/words.js').then(m =>
+        m.mutationSummary(insert, effect, "complex"))"""
+    effect = [[None, -0.5], [None, 0], [None, -1.5], [None, -1]]
+    found = page.evaluate(summary, ["NC", effect])
+    assert found["raise"] == {"position": 2, "from": "C", "to": "A", "change": -0.5}
+    assert found["lower"]["to"] == "G" and found["matters"]["size"] == 1
+    found = page.evaluate(summary, ["N", [[None]] * 4])
+    assert found["raise"] is None and "no mutation is predicted" in found["text"]
+    cell(page, 5, "C").click()
+    expect(page.get_by_role("heading", name="TDH3 with 1 edit")).to_be_visible()
+    settled(page)
+    expect(page.locator(".map .unknown")).to_have_count(0)
 
 
 def test_a_file_that_is_dropped_is_read(visit):

@@ -14,6 +14,7 @@ from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode
 from crmnet.serve.answers import BadRequest, predicted, prediction_table
 from crmnet.serve.examples import EXAMPLES
+from crmnet.serve.tables import map_table
 from serving import HIS3, TDH3
 
 CLOSE = 1e-5
@@ -98,6 +99,14 @@ def test_the_map_is_that_of_mutate_saturate(models, predictor):
     assert (effect["complex"][observed, np.arange(80)] == 0).all()
 
 
+def test_the_table_of_a_construct_names_variants_as_mutate_saturate(models, predictor):
+    construct = ADAPTER_5 + TDH3 + ADAPTER_3
+    table = csv.DictReader(io.StringIO(map_table(models.saturate(one(construct)))), delimiter="\t")
+    names = [row["variant"] for row in table]
+    assert names[0] == "18G>A"
+    assert sorted(names) == sorted(saturate(predictor, [construct]).variants)
+
+
 @pytest.mark.parametrize("method", ["ism", "gradient", "masked", "integrated"])
 def test_attributions_are_those_of_explain(models, predictor, method):
     answer = models.attribute(one(method=method, media=["defined"]))
@@ -171,8 +180,10 @@ def test_the_first_example_is_strong_and_like_the_training_data(name):
 
 def test_an_n_has_no_mutants(models):
     text = "N" + TDH3[1:40] + "N" + TDH3[41:]
-    effect = np.array(models.saturate(one(text))["effect"]["complex"])
-    assert (effect[:, [0, 40]] == 0).all() and (effect[:, 1] != 0).sum() == 3
+    for effect in models.saturate(one(text))["effect"].values():
+        assert [[row[0], row[40]] for row in effect] == [[None, None]] * 4
+        assert np.isfinite(np.delete(np.array(effect), [0, 40], axis=1).astype(float)).all()
+        assert sum(row[1] != 0 for row in effect) == 3
 
 
 def test_effects_of_a_promoter_are_computed_once(models):

@@ -61,14 +61,14 @@ def serve(
     Examples: `crmnet serve --open` · `crmnet serve --model yeast-fast --port 8080`
     """
     try:
-        from crmnet.serve.app import LOCAL, ServeOptions, run
+        from crmnet.serve.app import LOCAL, ServeOptions, in_url, run
         from crmnet.serve.limits import Limits
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"crmnet serve needs {error.name}: pip install 'crmnet[serve]'"
         ) from error
-    if host not in LOCAL:
-        print(f"warning: everyone who reaches {host}:{port} can use this server; it has no "
+    if in_url(host) not in LOCAL:
+        print(f"warning: everyone who reaches {in_url(host)}:{port} can use this server; it has no "
               "passwords; browsers on other computers need --allow-host NAME, with the name in "
               "their address bar", file=sys.stderr)  # fmt: skip
     limits = Limits(

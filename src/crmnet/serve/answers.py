@@ -114,13 +114,6 @@ class Turns(Oracle):
         return self.quantiles
 
 
-class Prepared(NamedTuple):
-    """Promoters of a request as a model reads them."""
-
-    constructs: Constructs
-    one_adapter: list[bool]
-
-
 class Models:
     """Models of the server, by name.
 
@@ -199,12 +192,14 @@ class Models:
         return self.prepare(oracle, field)
 
     def saturate(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Effects of all single substitutions of the insert."""
+        """Effects of all single substitutions of the insert; None at an N, which has none."""
         name, oracle = self.oracle(body["model"])
         found = self._saturated(name, oracle, self.of_one(oracle, body))
         media = _media(oracle, body["media"])
         answer = _insert(found.constructs) | {"model": name, "bases": "ACGT"}
-        cut = found.effects[:, :, _slice(found.constructs)]
+        part = _slice(found.constructs)
+        cut = found.effects[:, :, part].astype(object)
+        cut[:, :, found.constructs.tokens[0, part] == sequence.N_TOKEN] = None
         index = {medium: oracle.media.index(medium) for medium in media}
         return answer | {
             "media": media,

@@ -60,7 +60,12 @@ class ServeOptions:
     @property
     def hosts(self) -> set[str]:
         """Names that the ``Host`` header may have."""
-        return {*LOCAL, self.host.lower(), *(name.lower() for name in self.allowed_hosts)}
+        return {*LOCAL, in_url(self.host), *(name.lower() for name in self.allowed_hosts)}
+
+
+def in_url(host: str) -> str:
+    """A host as URLs and ``Host`` headers write it: an IPv6 address stands in brackets."""
+    return f"[{host.lower()}]" if ":" in host else host.lower()
 
 
 def make_app(options: ServeOptions, model: Model, jobs: Jobs) -> FastAPI:
@@ -158,7 +163,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         if error.errno == errno.EADDRINUSE:
             raise ValueError(f"port {port} is in use; choose another with --port") from error
-        raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise ValueError(f"cannot listen on {in_url(host)}:{port}: {error.strerror}") from error
     return listening
 
 
@@ -188,7 +193,7 @@ async def serve(
         app = make_app(options, model, jobs)
         server = Server(configuration(app, options.limits))
         port = listening.getsockname()[1]
-        on_ready(f"http://{options.host}:{port}/")
+        on_ready(f"http://{in_url(options.host)}:{port}/")
         await server.serve(sockets=[listening])
     finally:
         if jobs is not None:

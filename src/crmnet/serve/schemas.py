@@ -206,7 +206,10 @@ class PredictAnswer(BaseModel):
 
 
 class SaturateAnswer(BaseModel):
-    """Differences by all single substitutions: 4 rows A, C, G, T by positions of the insert."""
+    """Differences by all single substitutions: 4 rows A, C, G, T by positions of the insert.
+
+    0 at the base that is present. An N has no substitutions: null in all rows.
+    """
 
     model: str
     insert: str
@@ -214,7 +217,7 @@ class SaturateAnswer(BaseModel):
     bases: str
     media: list[str]
     reference: dict[str, float]
-    effect: dict[str, list[list[float]]]
+    effect: dict[str, list[list[float | None]]]
     random_effects: dict[str, dict[str, float]] | None
 
 
@@ -230,7 +233,7 @@ class AttributeAnswer(BaseModel):
 
 
 class Site(BaseModel):
-    """A site of a motif; start and end count from 1 on the insert."""
+    """A site of a motif; start and end count from 1 on the insert (in a table, as given)."""
 
     name: str
     matrix_id: str

@@ -1,4 +1,8 @@
-"""Answers about one promoter as tables; positions count from 1 on the insert, as in the JSON."""
+"""Answers about one promoter as tables; positions count from 1 on the sequence as given.
+
+The commands count in the same way. The arrays of the JSON hold the insert alone, and its sites
+count on the insert; ``position_of_insert`` says where the insert begins.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ BASES = "ACGT"
 
 def map_table(answer: Mapping[str, Any]) -> str:
     """One row for each single substitution; an N has none."""
-    insert, effect = answer["insert"], answer["effect"]
+    insert, effect, first = answer["insert"], answer["effect"], _first(answer)
     cells = [
         (index, row, base)
         for index, before in enumerate(insert)
@@ -20,8 +24,8 @@ def map_table(answer: Mapping[str, Any]) -> str:
         if before != base and before != "N"
     ]
     columns: dict[str, list[Any]] = {
-        "variant": [f"{index + 1}{insert[index]}>{base}" for index, _, base in cells],
-        "position": [index + 1 for index, _, _ in cells],
+        "variant": [f"{index + first}{insert[index]}>{base}" for index, _, base in cells],
+        "position": [index + first for index, _, _ in cells],
         "from": [insert[index] for index, _, _ in cells],
         "to": [base for _, _, base in cells],
     }
@@ -32,9 +36,9 @@ def map_table(answer: Mapping[str, Any]) -> str:
 
 def attribution_table(answer: Mapping[str, Any]) -> str:
     """One row for each base of the insert, with the attribution of each possible base."""
-    insert = answer["insert"]
+    insert, first = answer["insert"], _first(answer)
     columns: dict[str, list[Any]] = {
-        "position": list(range(1, len(insert) + 1)), "base": list(insert),
+        "position": list(range(first, first + len(insert))), "base": list(insert),
     }  # fmt: skip
     for medium in answer["media"]:
         values = answer["values"][medium]
@@ -51,10 +55,17 @@ def site_table(answer: Mapping[str, Any]) -> str:
     sites = answer["sites"]
     names = ["name", "matrix_id", "start", "end", "strand", "score", "p_value"]
     columns: dict[str, list[Any]] = {name: [site[name] for site in sites] for name in names}
+    for end in ("start", "end"):
+        columns[end] = [place + _first(answer) - 1 for place in columns[end]]
     found = [site["contribution"] for site in sites]
     for medium in found[0] or () if found else ():
         columns[f"contribution_{medium}"] = [values[medium] for values in found]
     return table_text(columns)
+
+
+def _first(answer: Mapping[str, Any]) -> int:
+    """Position of the first base of the insert."""
+    return int(answer["position_of_insert"]["start"])
 
 
 FORMS: dict[str, Callable[[Mapping[str, Any]], str]] = {

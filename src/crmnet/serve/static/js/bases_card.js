@@ -45,8 +45,8 @@ export class BasesCard {
     this.scrolledFor = original;
     const { insert, effect } = this.data.effects;
     const [{ name }] = this.tab.media;
-    const { position } = mutationSummary(insert, effect[name], name).matters;
-    this.scroller.scrollLeft = columns(insert.length, width).x(position - 1) - width / 2;
+    const { matters } = mutationSummary(insert, effect[name], name);
+    if (matters) this.scroller.scrollLeft = columns(insert.length, width).x(matters.position - 1) - width / 2;
   }
 
   showLogo(attributions, sites) {
@@ -187,7 +187,7 @@ export class BasesCard {
 
   mutationTable(medium) {
     const { insert, effect } = this.data.effects;
-    const line = (base, index) => [String(index + 1), base, ...BASES.map((to, row) => (to === base ? "–" : effect[medium][row][index]))];
+    const line = (base, index) => [String(index + 1), base, ...BASES.map((to, row) => (to === base ? "–" : effect[medium][row][index] ?? "unknown"))];
     return tableSection(`Table of all single mutations, ${medium}`, () => table(`Change of expression, ${medium} medium`,
       ["position", "base", ...BASES.map((base) => `to ${base}`)], [...insert].map(line)));
   }

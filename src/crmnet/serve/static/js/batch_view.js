@@ -30,11 +30,10 @@ export class BatchResult {
 
   summary() {
     const [first] = this.media;
-    const values = this.rows.map((row) => row.expression[first].value).sort((a, b) => a - b);
     const best = this.rows.reduce((top, row) => (row.expression[first].value > top.expression[first].value ? row : top));
     const flagged = this.rows.filter((row) => row.unlike_training.flag).length;
     const care = flagged ? ` ${count(flagged, "promoter is", "promoters are")} unlike the training data; take ${flagged === 1 ? "its prediction" : "their predictions"} with care.` : "";
-    return `In ${first} medium, the strongest is ${best.id} (${number(best.expression[first].value)}); the median is ${number(values[Math.floor(values.length / 2)])}.${care}`;
+    return `In ${first} medium, the strongest is ${best.id} (${number(best.expression[first].value)}); the median is ${number(median(this.values(first)))}.${care}`;
   }
 
   filters() {
@@ -129,7 +128,7 @@ export class BatchResult {
     const one = row.expression[this.medium];
     return html("tr", {}, html("td", { class: "number" }, String(rank)),
       html("th", { scope: "row" }, html("button", { type: "button", class: "quiet", title: "Open in the Promoter tab",
-        onclick: () => this.open({ id: row.id, original: row.insert }) }, row.id)),
+        onclick: () => this.open({ id: row.id, original: row.sequence }) }, row.id)),
       html("td", { class: "number" }, number(one.value)), html("td", {}, one.low === null ? "–" : `${short(one.low)} to ${short(one.high)}`),
       html("td", { class: "number" }, one.percentile === null ? "–" : short(one.percentile)),
       this.others.map((name) => html("td", { class: "number" }, number(row.expression[name].value))),
@@ -220,6 +219,12 @@ export class BatchResult {
 function pictures(box, name) {
   return html("div", { class: "row" }, html("button", { type: "button", onclick: () => savePng(box.firstChild, name) }, "PNG"),
     html("button", { type: "button", onclick: () => saveSvg(box.firstChild, name) }, "SVG"));
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[upper] : (sorted[upper - 1] + sorted[upper]) / 2;
 }
 
 function correlation(xs, ys) {

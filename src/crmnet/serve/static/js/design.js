@@ -3,7 +3,7 @@
 import { follow, isAbort, request } from "./api.js";
 import { announce, byId, fill, html } from "./dom.js";
 import { designCard, progressCard } from "./design_view.js";
-import { InputProblem, difference, readPromoters } from "./sequences.js";
+import { InputProblem, difference, hasOneAdapter, readPromoters } from "./sequences.js";
 import { listing, short } from "./words.js";
 
 const chosen = (name) => document.querySelector(`#design-form input[name=${name}]:checked`).value;
@@ -79,10 +79,15 @@ class DesignTab {
     this.before = null;
     try {
       const [one] = readPromoters(byId("design-start").value);
-      const body = { promoters: [one], model: this.context.model.name };
-      const { rows } = await request("/predict", { body, signal: this.lookup.signal });
-      this.before = rows[0].expression;
-      const values = Object.entries(rows[0].expression).map(([medium, { value }]) => `${short(value)} in ${medium}`);
+      const { signal } = this.lookup;
+      const predict = async (sequence) => {
+        const body = { promoters: [{ id: one.id, sequence }], model: this.context.model.name };
+        return (await request("/predict", { body, signal })).rows[0];
+      };
+      let row = await predict(one.sequence);
+      if (hasOneAdapter(one.sequence, row.insert)) row = await predict(row.insert); // a design has both adapters
+      this.before = row.expression;
+      const values = Object.entries(row.expression).map(([medium, { value }]) => `${short(value)} in ${medium}`);
       line.textContent = `Now ${listing(values)} medium.`;
     } catch (error) {
       if (!isAbort(error)) line.textContent = byId("design-start").value.trim() ? error.message : "";
@@ -110,13 +115,16 @@ class DesignTab {
       max_homopolymer: numberIn("design-run-length"),
       preset: byId("design-preset").value || null,
       seed: numberIn("design-seed") ?? 0,
-      ...this.roles([medium, minus]),
+      ...this.oracle([medium, minus]),
     };
   }
 
-  /** The default oracle knows complex medium only; other goals need models that know their media. */
-  roles(media) {
-    return media.every((name) => name === null || name === "complex") ? {} : { oracle: "yeast-fast", judge: "yeast" };
+  /**
+   * The default oracle knows complex medium only; for other media, the oracle is a fast model that knows them. The server
+   * chooses judge and ranker: as the judge, a model that neither searches nor ranks.
+   */
+  oracle(media) {
+    return media.every((name) => name === null || name === "complex") ? {} : { oracle: "yeast-fast" };
   }
 
   async start() {
@@ -166,7 +174,7 @@ class DesignTab {
       this.invite();
       return;
     }
-    const n = job.result.designs.length;
+    const n = job.result?.designs.length ?? 0; // a job that was stopped while it waited has no result
     announce(`${job.state === "stopped" ? "Stopped" : "Done"}: ${n} designs`);
     fill(this.result, designCard(job, { ...this.asked, before: this.before }, (design) => this.open(design)));
   }

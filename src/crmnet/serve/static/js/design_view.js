@@ -37,6 +37,9 @@ function drawHistory(box, values) {
 
 /** The designs of a job that ended. `open(design)` shows one in the Promoter tab. */
 export function designCard(job, asked, open) {
+  if (!job.result) {
+    return html("section", { class: "card" }, html("h3", {}, "Stopped"), html("p", {}, "The search had not started, so there is no design."));
+  }
   const { designs, order_tsv: order, summary } = job.result;
   const media = designs.length ? Object.keys(designs[0].expression) : [];
   const title = job.state === "stopped" ? `Stopped: ${count(designs.length, "design")} so far` : count(designs.length, "design");
@@ -66,7 +69,7 @@ const report = (lines) => (lines?.length
 function verdict(designs, asked) {
   const [best] = designs;
   const medium = asked.goal.medium;
-  const judged = best.judge[medium] ?? Object.values(best.judge)[0];
+  const judged = best.judge[medium];
   const value = best.expression[medium]?.value;
   const from = asked.start.kind === "sequence" && asked.before?.[medium] ? asked.before[medium].value : null;
   const gain = from === null ? "" : ` (${signed(value - from)} from ${number(from)})`;
@@ -95,7 +98,7 @@ function designTable(designs, media, asked, open) {
     html("td", {}, html("button", { type: "button", onclick: () => open(one), "aria-label": `Open ${one.id} in the Promoter tab` }, "Open")),
     html("th", { scope: "row" }, one.id),
     value(one, first),
-    html("td", { class: "number" }, number(Object.values(one.judge)[0])),
+    html("td", { class: "number" }, number(one.judge[asked.goal.medium])),
     html("td", { class: "number" }, one.gap === null ? "–" : signed(one.gap)),
     fromStart && html("td", {}, editList(one)),
     others.map((name) => value(one, name)),

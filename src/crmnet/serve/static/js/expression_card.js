@@ -10,6 +10,7 @@ export function drawExpression(card, tab, steps) {
   const first = steps.length > 1 ? steps[0] : null;
   const name = first ? `${tab.id} with ${count(steps.length - 1, "edit")}` : tab.id;
   const { media } = tab.context.model;
+  const notes = [tab.note, ...now.notes].filter(Boolean);
   fill(card,
     html("div", { class: "row ends" }, html("h3", {}, name), html("div", { class: "row" },
       copyButton("Copy link", () => location.href, "Link copied"),
@@ -19,7 +20,7 @@ export function drawExpression(card, tab, steps) {
       `${now.unlike_training.words} ${intervalsWhenUnlike(now.expression)}`),
     html("div", { class: "figure stack" }, media.map((medium) =>
       expressionRow(medium, now.expression[medium.name], first?.expression[medium.name]))),
-    now.notes.length > 0 && html("p", { class: "hint" }, now.notes.join(" ")),
+    notes.length > 0 && html("p", { class: "hint" }, notes.join(" ")),
     html("div", { class: "tables" }, explanation(), tableSection("Table of the expression", () => expressionTable(media, now, first))));
 }
 

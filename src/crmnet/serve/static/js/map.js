@@ -56,10 +56,12 @@ export function mutationMap({ insert, effect, reference, medium, colours, edited
 
 function cell({ from, base, row, index, change, colour, frame }) {
   const same = from === base;
-  const label = same ? `${index + 1}${from}, the base of this sequence` : `${index + 1}${from}>${base}: ${signed(change)}`;
+  const unknown = change === null;
+  const label = same ? `${index + 1}${from}, the base of this sequence`
+    : `${index + 1}${from}>${base}: ${unknown ? "not predicted" : signed(change)}`;
   return svg("g", { role: "gridcell", "aria-label": label, tabindex: row === 0 && index === 0 ? "0" : "-1",
-    "data-row": row, "data-index": index, class: same ? "cell same" : "cell" },
-  svg("rect", { x: frame.x(index), y: row * ROW, width: frame.cell - 1, height: ROW - 1, rx: 2, css: { fill: colour(change) } }),
+    "data-row": row, "data-index": index, class: same ? "cell same" : unknown ? "cell unknown" : "cell" },
+  svg("rect", { x: frame.x(index), y: row * ROW, width: frame.cell - 1, height: ROW - 1, rx: 2, css: unknown ? {} : { fill: colour(change) } }),
   same && svg("text", { x: frame.x(index) + (frame.cell - 1) / 2, y: row * ROW + 16, "text-anchor": "middle" }, base));
 }
 
@@ -69,7 +71,7 @@ function marks(insert, edited, extremes, frame) {
   return svg("g", { "aria-hidden": "true", class: "marks" },
     [...edited].map((position) => svg("rect", { class: "edited", x: frame.x(position - 1) - 1, y: -1, rx: 3,
       width: frame.cell + 1, height: 4 * ROW + 1 })),
-    box(extremes.raise, "highest"), box(extremes.lower, "lowest"),
+    extremes.raise && [box(extremes.raise, "highest"), box(extremes.lower, "lowest")],
     [...insert].map((_, index) => ((index + 1) % 10 === 0 || index === 0) && svg("text", {
       class: "axis-label", x: frame.x(index) + frame.cell / 2, y: 4 * ROW + 17, "text-anchor": "middle" }, index + 1)));
 }
@@ -115,6 +117,7 @@ export function focusCell(map, row, index) {
 
 export function cellText({ position, from, to, change }, expression, medium) {
   if (from === to) return `Base ${position} is ${from} in this sequence. Expression in ${medium} medium is ${number(expression)}.`;
+  if (change === null) return `Base ${position} is unknown (${from}), so the effect of ${to} there is not predicted.`;
   return `${position}${from}>${to}: expression in ${medium} medium changes by ${signed(change)}, `
     + `from ${number(expression)} to ${number(expression + change)}.`;
 }

@@ -5,11 +5,12 @@ import { announce, byId, fill, html } from "./dom.js";
 import { connectIntake, showProblem } from "./intake.js";
 import { readLink, writeLink } from "./link.js";
 import { PromoterView } from "./promoter_view.js";
-import { InputProblem, readPromoters, writeEdit } from "./sequences.js";
+import { InputProblem, difference, hasOneAdapter, readPromoters, writeEdit } from "./sequences.js";
 import { Trajectory } from "./trajectory.js";
 import { count, meaning } from "./words.js";
 
 const SHOWN = 20; // promoters in this tab; more belong into the Batch tab
+const COMPLETED = "The pasted sequence has only one of the two adapters; everything here is of its insert with both.";
 
 export function connectPromoters(context) {
   return new PromoterTab(context);
@@ -187,9 +188,10 @@ class PromoterTab {
       answer.catch(() => {}); // awaited below; an abort before that is not an error
       return answer;
     };
-    const rows = await this.predict(ask);
-    if (signal.aborted) return;
-    this.normalise(rows);
+    do {
+      await this.predict(ask);
+      if (signal.aborted) return;
+    } while (this.normalise());
     const sequence = this.trajectory.sequence;
     this.writeAddress();
     this.view.showExpression(this.rowsOfSteps(), this.rowsOfEdits());
@@ -197,7 +199,8 @@ class PromoterTab {
     const effects = ask("/saturate", { sequence });
     const attributions = ask("/attribute", { sequence });
     const sites = ask("/scan", { sequence });
-    const variant = this.trajectory.at ? ask("/mutate", this.netChange()) : null;
+    const change = this.netChange();
+    const variant = change && ask("/mutate", change);
     this.view.showMap(await effects);
     this.view.showLogo(await attributions, (await sites).sites);
     if (variant) this.view.showVariant((await variant).variants[0]);
@@ -205,11 +208,11 @@ class PromoterTab {
     announce(meaning(this.id, this.rowsOfSteps().at(-1).expression));
   }
 
+  /** All edits together as one variant; null if the sequence is the original, also after edits that cancel each other. */
   netChange() {
     const { original, sequence } = this.trajectory;
-    const changes = [...original].flatMap((from, index) =>
-      from === sequence[index] ? [] : [writeEdit({ position: index + 1, from, to: sequence[index] })]);
-    return { sequence: original, changes: [changes.join("+") || `1${original[0]}>${original[0]}`] };
+    const changes = difference(original, sequence);
+    return changes.length ? { sequence: original, changes: [changes.map(writeEdit).join("+")] } : null;
   }
 
   /** Predicts all pasted promoters and all steps that are not known yet, in one request. */
@@ -222,7 +225,6 @@ class PromoterTab {
       const { rows } = await ask("/predict", { promoters: missing });
       rows.forEach((row, index) => this.predictions.set(this.key(missing[index].sequence), row));
     }
-    return this.promoters.map(({ sequence }) => this.known(sequence));
   }
 
   key(sequence) {
@@ -233,12 +235,28 @@ class PromoterTab {
     return this.predictions.get(this.key(sequence));
   }
 
-  /** Keeps only the inserts: positions then count on the insert everywhere. */
-  normalise(rows) {
-    const { insert } = rows[this.index];
-    if (this.trajectory.original === insert) return;
-    this.promoters[this.index].trajectory = new Trajectory(insert, this.trajectory.edits);
-    this.predictions.set(this.key(insert), rows[this.index]);
+  /**
+   * Keeps only the inserts: positions then count on the insert everywhere. The server adds both adapters to an insert, so
+   * the prediction of a sequence with one adapter does not hold for its insert. Returns whether a sequence changed.
+   */
+  normalise() {
+    let changed = false;
+    for (const promoter of this.promoters) {
+      const row = this.known(promoter.sequence);
+      const { insert } = row;
+      if (insert === promoter.sequence) continue;
+      changed = true;
+      promoter.completed = hasOneAdapter(promoter.sequence, insert);
+      if (!promoter.completed) this.predictions.set(this.key(insert), row);
+      promoter.sequence = insert;
+      if (promoter.trajectory) promoter.trajectory = new Trajectory(insert, promoter.trajectory.edits);
+    }
+    return changed;
+  }
+
+  /** What was added to the shown promoter, in words. */
+  get note() {
+    return this.promoters[this.index].completed ? COMPLETED : null;
   }
 
   allSteps() {
@@ -259,10 +277,10 @@ class PromoterTab {
       fill(this.list);
       return;
     }
-    const entry = ({ id, sequence }, index) => html("li", {},
+    const entry = ({ id, sequence, completed }, index) => html("li", {},
       html("button", { type: "button", "aria-pressed": String(index === this.index), onclick: () => this.select(index) }, id),
       html("span", {}, meaning(id, this.known(sequence).expression),
-        this.known(sequence).unlike_training.flag && " Unlike the training data."));
+        this.known(sequence).unlike_training.flag && " Unlike the training data.", completed && ` ${COMPLETED}`));
     fill(this.list, html("section", { class: "card", "aria-label": "Pasted promoters" },
       html("h3", {}, count(this.promoters.length, "promoter")), html("p", { class: "hint" }, "Choose one to see it base by base."),
       html("ul", { class: "list" }, this.promoters.map(entry))));

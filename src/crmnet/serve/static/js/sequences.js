@@ -73,6 +73,12 @@ function check({ id, sequence, line }) {
   throw new InputProblem(`Line ${line}: base ${wrong + 1} of ${id} is "${letter}". ${advice}`);
 }
 
+/** Whether a sequence that has this insert is the insert with one of the two adapters; N may stand at its ends. */
+export function hasOneAdapter(sequence, insert) {
+  const known = sequence.replace(/^N+|N+$/g, "");
+  return insert !== sequence && (known.startsWith(insert) || known.endsWith(insert));
+}
+
 /** A substitution such as 35A>G, from its text; null if the text is not one. */
 export function readEdit(text) {
   const found = /^\s*(\d+)\s*([ACGTN])\s*>\s*([ACGT])\s*$/i.exec(text);

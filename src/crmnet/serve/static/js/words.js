@@ -58,10 +58,11 @@ export function intervalsWhenUnlike(expression) {
   return without.length ? `${wider}; in ${listing(without)} medium it has none.` : `${wider}.`;
 }
 
-/** The strongest single mutations of a medium, in sentences. */
+/** The strongest single mutations of a medium, in sentences. An N has no effects: it is left out. */
 export function mutationSummary(insert, effect, medium) {
   const all = [...insert].flatMap((from, index) => ["A", "C", "G", "T"].map((to, row) =>
-    ({ position: index + 1, from, to, change: effect[row][index] })).filter((one) => one.to !== from));
+    ({ position: index + 1, from, to, change: effect[row][index] })).filter((one) => one.to !== from && one.change !== null));
+  if (!all.length) return { raise: null, lower: null, matters: null, text: "All bases are unknown (N), so no mutation is predicted." };
   const raise = all.reduce((best, one) => (one.change > best.change ? one : best));
   const lower = all.reduce((best, one) => (one.change < best.change ? one : best));
   const sum = [...insert].map((from, index) => effect.reduce((total, row) => total + Math.abs(row[index]), 0) / 3);
