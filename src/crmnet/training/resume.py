@@ -27,6 +27,10 @@ from crmnet.runs.folder import (
 from crmnet.runs.record import SKETCH, RunRecord
 
 
+class OtherData(ValueError):
+    """Raised if a run was started with other data than those to resume it with."""
+
+
 def save_state(path: PathLike, state: dict[str, Any]) -> None:
     """Write a nested structure of tensors, numbers, texts, lists and dictionaries to one file.
 
@@ -122,15 +126,16 @@ def check_unchanged(run: PathLike, record: RunRecord) -> None:
     Data are the same if their contents are the same; names of folders may differ.
 
     Raises:
-        ValueError: Naming the differences.
+        OtherData: If the settings are the same and the data are not, naming the differences.
+        ValueError: If the settings differ, naming the differences.
     """
     before = load_record(run)
-    for kind, old, new in (
-        ("settings", before.settings.model_dump(), record.settings.model_dump()),
-        ("data", *_unnamed(before.data, record.data)),
+    for kind, error, old, new in (
+        ("settings", ValueError, before.settings.model_dump(), record.settings.model_dump()),
+        ("data", OtherData, *_unnamed(before.data, record.data)),
     ):
         if old != new:
-            raise ValueError(
+            raise error(
                 f"{run} was started with other {kind}: {_differences(old, new)}; resume it with "
                 f"the same {kind}, or start a new run from its weights (--from {run})"
             )
