@@ -256,6 +256,27 @@ def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
     return restore(record, load_tensors(run / WEIGHTS), run / WEIGHTS), record
 
 
+def unfinished(run: PathLike) -> str:
+    """Warning or error about a run whose training was not finished."""
+    return (
+        f"the training of {run} was not finished, so its weights and the scale of its outputs are "
+        "not final; `crmnet train … --resume` continues it"
+    )
+
+
+def load_finished(run: PathLike) -> tuple[nn.Module, RunRecord]:
+    """:func:`load_run` for a run whose training has ended.
+
+    Raises:
+        FileNotFoundError: As :func:`load_run`.
+        ValueError: As :func:`load_run`, or if its training was not finished.
+    """
+    network, record = load_run(run)
+    if not record.finished:
+        raise ValueError(unfinished(run))
+    return network, record
+
+
 def check_readable(path: PathLike) -> None:
     """Open a file, because safetensors reports every error of opening as a missing file.
 
