@@ -74,11 +74,14 @@ def train(
         resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve, write_training_page
+    from crmnet.training.resume import check_new_run
     from crmnet.training.train import is_main_process
     from crmnet.training.train import train as run_training
 
-    if validation_set is not None and is_main_process():
-        warn_of_copies(training_set, validation_set)
+    if is_main_process():
+        check_new_run(output, [data, validation, start])
+        if validation_set is not None:
+            warn_of_copies(training_set, validation_set)
     record = run_training(
         resolved, training_set, output, validation=validation_set, start=start, resume=resume
     )

@@ -5,6 +5,8 @@
       run.json              a RunRecord: how to build the network, its media, scale, data, versions
       history.csv           one row per epoch
       state.safetensors     network, optimiser and counters after the last epoch, for --resume
+      learning_curve.png    loss and accuracy after each epoch
+      report.html           the page of the run, from ``crmnet train``
 
 :mod:`crmnet.training` writes them, :mod:`crmnet.runs.published` converts published weights to one,
 and :mod:`crmnet.runs.packed` packs them. Weights are stored as
@@ -31,6 +33,10 @@ WEIGHTS = "weights.safetensors"
 RECORD = "run.json"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
+CURVE = "learning_curve.png"
+REPORT = "report.html"
+RUN_FILES = (RECORD, WEIGHTS, HISTORY, STATE, CURVE, REPORT)
+"""Names of all files that training writes."""
 LARGEST_RECORD = 10_000_000
 """Largest size of ``run.json`` and of a card, in bytes."""
 MOST_PARAMETERS = 1_000_000_000

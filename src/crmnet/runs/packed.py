@@ -51,7 +51,7 @@ from crmnet.runs.folder import (
     unfinished,
 )
 from crmnet.runs.json_files import parse_object, validate
-from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard
+from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard, check_card_file
 from crmnet.runs.record import RunRecord, Scale
 
 log = logging.getLogger("crmnet")
@@ -254,7 +254,8 @@ def check_name(path: PathLike, overwrite: bool = False) -> None:
     """Check that a packed model may be written to ``path``.
 
     Raises:
-        FileExistsError: If ``path`` exists and ``overwrite`` is False.
+        FileExistsError: If ``path`` exists and ``overwrite`` is False, or the file of its card is
+            something else.
         ValueError: If it is not named ``*.safetensors``.
         OSError: As :func:`crmnet.files.make_parent_folder`.
     """
@@ -263,6 +264,7 @@ def check_name(path: PathLike, overwrite: bool = False) -> None:
         raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
     make_parent_folder(path)
     check_free(path, overwrite)
+    check_card_file(path)
 
 
 def load_card(path: PathLike) -> ModelCard:
@@ -318,9 +320,11 @@ def save_packed(
     """Write the packed file, then the copy of its card.
 
     Raises:
+        FileExistsError: As :func:`~crmnet.runs.model_card.check_card_file`.
         ValueError: If the file is larger than ``max_megabytes``; an earlier file stays.
     """
     path = Path(path)
+    check_card_file(path)
     text = card.model_dump_json()
 
     def write(partial: Path) -> None:

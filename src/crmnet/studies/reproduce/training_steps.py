@@ -11,7 +11,7 @@ from typing import TypeVar
 from crmnet.evaluation.compare import ALPHA
 from crmnet.models.layers import count_parameters
 from crmnet.reports.wording import with_interval
-from crmnet.runs.folder import load_run
+from crmnet.runs.folder import CURVE, load_run
 from crmnet.runs.record import RunRecord
 from crmnet.runs.settings import RunSettings, resolve
 from crmnet.studies.ablate import FULL, PRETRAINED, AblationOptions, AblationResult, ablate
@@ -110,7 +110,7 @@ def _trained(place: Place, record: RunRecord, folder: Path, data: str) -> StepRe
         f"kept, the best by R² on {held_out:,} rows of held-out families."
     ]
     picture = Picture(
-        place.relative(folder / "learning_curve.png"),
+        place.relative(folder / CURVE),
         "Loss and accuracy after each epoch; the dashed line marks the epoch that is kept.", curve,
     )  # fmt: skip
     return StepResult(sentences=sentences, numbers=numbers, pictures=[picture])
