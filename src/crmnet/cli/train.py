@@ -13,6 +13,7 @@ from crmnet.files import check_source_stays
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
+    from crmnet.runs.settings import RunSettings
 
 CHECKED_ROWS = 5_000_000
 """Maximum number of training rows in which copies of validation rows are searched (30 s)."""
@@ -70,7 +71,7 @@ def train(
     resolved = resolve(recipe, settings, model=model)
     training_set = Dataset.open(data)
     if recipe == "auto":
-        chosen = _choose(training_set, settings, start)
+        chosen = _choose(training_set, settings, resolved, start)
         resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve, write_training_page
@@ -99,16 +100,22 @@ def train(
     )
 
 
-def _choose(data: Dataset, settings: list[str] | None, start: Path | None) -> list[str]:
+def _choose(
+    data: Dataset, settings: list[str] | None, resolved: RunSettings, start: Path | None
+) -> list[str]:
     """Settings of the recipe ``auto`` for this data set, which are printed with their reasons."""
     from crmnet.runs.settings import override_key
     from crmnet.training.auto import choose
 
-    given = {override_key(text) for text in settings or []}
+    known = {
+        **{f"train.{key}": value for key, value in resolved.train.model_dump().items()},
+        **{f"model.{key}": value for key, value in resolved.model.settings.items()},
+    }
+    given = {key: known.get(key) for key in map(override_key, settings or [])}
     choices = [
         choice
-        for choice in choose(len(data))
-        if choice.key not in given and not (start and choice.key.startswith("model."))
+        for choice in choose(len(data), given)
+        if not (start and choice.key.startswith("model."))
     ]
     print(f"auto, for {len(data):,} rows:", file=sys.stderr)
     for choice in choices:
