@@ -9,6 +9,7 @@ import pytest
 from crmnet.cli import COMMANDS
 from crmnet.data.subset import copy_rows
 from crmnet.files import locked
+from crmnet.training.resume import check_new_run
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,7 @@ def place(tmp_path, monkeypatch, small_run, assay):
     shutil.copytree(small_run, tmp_path / "run")
     copy_rows(assay, range(400), tmp_path / "data")
     (tmp_path / "data" / "assay.tsv").write_text(PROMOTERS)
+    shutil.copytree(tmp_path / "data", tmp_path / "validation")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -65,6 +67,8 @@ REPLACING = [
     "models export run --torch-export -o run/weights.safetensors",
     "models distil run data -o data",
     "train small --data data --from run -o run --resume",
+    "train small --data data -o data",
+    "train small --data data --validation validation -o validation",
     "compare run --data rows.tsv -o rows.tsv",
     "mutate run rows.tsv --saturate -o rows.tsv",
     "mutate run rows.tsv --pairs --matrix run/weights.safetensors",
@@ -115,6 +119,8 @@ EXISTING = {
     "models import-keras data -o out": "out",
     "benchmark -o out": "out/benchmark.md",
     "train small --data data -o out": "out/run.json",
+    "train auto --data data -o out": "out/report.html",
+    "train small --data data --resume -o out": "out/learning_curve.png",
     "evolve robustness run rows.tsv -o out.tsv": "out.tsv",
     "evolve trajectories run rows.tsv --medium complex -o out": "out/trajectories.tsv",
     "evolve conservation run rows.tsv --medium complex -o out": "out/conservation.png",
@@ -136,6 +142,31 @@ def test_an_existing_output_is_kept_without_overwrite(place, crmnet, line):
     status, _, err = crmnet(*line.split())
     assert status == 2, err
     assert "exists" in err or "already holds a run" in err
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("name", ["history.csv", "weights.safetensors", "state.safetensors"])
+def test_training_leaves_files_that_are_not_of_a_run(place, name):
+    (place / "mine").mkdir()
+    (place / "mine" / "notes.txt").write_text("mine")
+    check_new_run("mine", [Path("data"), None, Path("yeast")])
+    (place / "mine" / name).write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"{name} exists, and mine is not a run; choose"):
+        check_new_run("mine", [])
+    check_new_run("run", [])
+
+
+def test_a_card_replaces_only_a_card(place, crmnet):
+    assert crmnet("models", "pack", "run", "-o", "packed.safetensors")[0] == 0
+    line = "models pack run -o packed.safetensors --overwrite"
+    assert crmnet(*line.split())[0] == 0
+    (place / "packed.json").write_text('{"name": "mine"}')
+    before = contents(place)
+    for command in (line, "models calibrate packed.safetensors data",
+                    "models rescale packed.safetensors data"):  # fmt: skip
+        status, _, err = crmnet(*command.split())
+        assert (status, len(err.splitlines())) == (2, 1)
+        assert "packed.json exists and is not the card of a model" in err
     assert contents(place) == before
 
 

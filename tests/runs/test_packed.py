@@ -17,6 +17,7 @@ from crmnet.runs.folder import (
     load_record,
     load_run,
     load_tensors,
+    save_record,
     save_weights,
 )
 from crmnet.runs.model_card import card_lines
@@ -52,6 +53,23 @@ def test_one_run_packed_predicts_as_the_run(small_run, assay, tmp_path):
     )
     assert packed.media == run.media
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.json", "one.safetensors"]
+
+
+def test_a_run_that_was_not_finished_is_named_and_not_packed(small_run, tmp_path, caplog):
+    """Of such a run the scale of the outputs may not be fitted yet."""
+    load_model(small_run)
+    assert not caplog.records
+    run = tmp_path / "killed"
+    shutil.copytree(small_run, run)
+    save_record(run, load_record(run).model_copy(update={"finished": False}))
+    load_model(run)
+    (warning,) = caplog.records
+    assert warning.levelname == "WARNING"
+    assert f"the training of {run} was not finished" in warning.getMessage()
+    assert "--resume" in warning.getMessage()
+    with pytest.raises(ValueError, match=r"killed was not finished.*--resume"):
+        pack([small_run, run], tmp_path / "two.safetensors")
+    assert not (tmp_path / "two.safetensors").exists()
 
 
 def test_an_ensemble_predicts_the_mean_and_the_spread_of_its_members(

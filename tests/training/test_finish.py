@@ -108,6 +108,18 @@ def test_auto_chooses_more_epochs_and_a_larger_held_out_share_for_fewer_rows(row
     assert resolve("auto", [choice.override for choice in choose(rows)])
 
 
+def test_choices_of_auto_follow_from_what_the_user_chose():
+    chosen = {choice.key: choice for choice in choose(3_000, {"train.epochs": 4})}
+    assert chosen["train.warmup_epochs"].value == "1"  # a quarter of 4
+    assert "train.epochs" not in chosen and "train.batch_size" in chosen
+    given = {"train.batch_size": 32, "train.validation_fraction": 0.25, "model.encoder": [8]}
+    chosen = {choice.key: choice for choice in choose(8_000, given)}
+    # 6,000 rows in batches of 32 are 187.5 steps an epoch, so 16 epochs are 3,000 steps.
+    assert chosen["train.epochs"][1:] == ("16", "about 3,000 steps in all")
+    assert chosen["train.warmup_epochs"].value == "4"
+    assert chosen.keys() == {"train.epochs", "train.warmup_epochs", "model.recurrent"}
+
+
 def test_the_command_prints_what_auto_chose(crmnet, assay, tmp_path):
     narrow = [a for s in TINY if s.split("=")[0] in resolve("auto").model.settings
               for a in ("--set", s)]  # fmt: skip
@@ -118,4 +130,5 @@ def test_the_command_prints_what_auto_chose(crmnet, assay, tmp_path):
     assert status == 0
     assert f"auto, for {len(assay):,} rows:" in error
     assert "train.batch_size=32" in error and "train.epochs" not in error
+    assert "train.warmup_epochs=0.5  (a quarter of the epochs)" in error
     assert load_record(tmp_path / "run").settings.train.epochs == 2

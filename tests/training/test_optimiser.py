@@ -107,6 +107,17 @@ def test_singletons_are_not_marked_by_default():
     assert not shown[:, 4:].any()
 
 
+def test_a_batch_without_weight_has_loss_0_and_no_gradient(monkeypatch):
+    """Its mean loss was 0 / 0, and one such batch set all weights of the network to NaN."""
+    trained, logged = module(singleton_weight="0"), []
+    monkeypatch.setattr(trained, "log", lambda name, value, **_: logged.append(value.item()))
+    loss = trained.training_step(batch_of([3.0, 4.0]), 0)
+    loss.backward()
+    assert (loss.item(), logged) == (0, [0])
+    assert all((p.grad == 0).all() for p in trained.parameters() if p.grad is not None)
+    assert any(p.grad is not None for p in trained.parameters())
+
+
 def test_marks_for_a_network_without_them_are_an_error(assay, tmp_path):
     with pytest.raises(ValueError, match="no channel for singletons"):
         train(settings("mark_singletons=true"), assay, tmp_path / "run")

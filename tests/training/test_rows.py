@@ -1,5 +1,7 @@
 """Rows, outputs and scales of a run, counted by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,18 @@ def test_with_a_validation_set_all_rows_are_training_rows(tmp_path):
     other = made(tmp_path, "other", media=("dream",))
     with pytest.raises(ValueError, match="the validation set was measured in dream"):
         choose_data(options(), data, other)
+
+
+def test_training_rows_without_any_weight_are_an_error(tmp_path):
+    data = made(tmp_path, "data")  # all labels are integer bins
+    with pytest.raises(ValueError, match=r"rows have the weight 0.* train.singleton_weight"):
+        choose_data(options("singleton_weight=0"), data)
+    column = ["row_weights=column", "singleton_weight=0.5"]
+    weight = np.zeros(40, dtype=np.float32)
+    with pytest.raises(ValueError, match=r"weight 0"):
+        choose_data(options(*column), dataclasses.replace(data, weight=weight))
+    weight[choose_data(options(), data).rows[0]] = 1
+    assert len(choose_data(options(*column), dataclasses.replace(data, weight=weight)).rows) == 28
 
 
 def test_fine_tuning_keeps_scales_and_units(tmp_path):

@@ -13,6 +13,7 @@ from crmnet.files import check_source_stays
 
 if TYPE_CHECKING:
     from crmnet.data.dataset import Dataset
+    from crmnet.runs.settings import RunSettings
 
 CHECKED_ROWS = 5_000_000
 """Maximum number of training rows in which copies of validation rows are searched (30 s)."""
@@ -70,15 +71,18 @@ def train(
     resolved = resolve(recipe, settings, model=model)
     training_set = Dataset.open(data)
     if recipe == "auto":
-        chosen = _choose(training_set, settings, start)
+        chosen = _choose(training_set, settings, resolved, start)
         resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve, write_training_page
+    from crmnet.training.resume import check_new_run
     from crmnet.training.train import is_main_process
     from crmnet.training.train import train as run_training
 
-    if validation_set is not None and is_main_process():
-        warn_of_copies(training_set, validation_set)
+    if is_main_process():
+        check_new_run(output, [data, validation, start])
+        if validation_set is not None:
+            warn_of_copies(training_set, validation_set)
     record = run_training(
         resolved, training_set, output, validation=validation_set, start=start, resume=resume
     )
@@ -96,16 +100,22 @@ def train(
     )
 
 
-def _choose(data: Dataset, settings: list[str] | None, start: Path | None) -> list[str]:
+def _choose(
+    data: Dataset, settings: list[str] | None, resolved: RunSettings, start: Path | None
+) -> list[str]:
     """Settings of the recipe ``auto`` for this data set, which are printed with their reasons."""
     from crmnet.runs.settings import override_key
     from crmnet.training.auto import choose
 
-    given = {override_key(text) for text in settings or []}
+    known = {
+        **{f"train.{key}": value for key, value in resolved.train.model_dump().items()},
+        **{f"model.{key}": value for key, value in resolved.model.settings.items()},
+    }
+    given = {key: known.get(key) for key in map(override_key, settings or [])}
     choices = [
         choice
-        for choice in choose(len(data))
-        if choice.key not in given and not (start and choice.key.startswith("model."))
+        for choice in choose(len(data), given)
+        if not (start and choice.key.startswith("model."))
     ]
     print(f"auto, for {len(data):,} rows:", file=sys.stderr)
     for choice in choices:

@@ -59,6 +59,7 @@ from crmnet.runs.model_card import (
     TRAINED_ON_ABOUT,
     ErrorCorrelation,
     ModelCard,
+    check_card_file,
 )
 from crmnet.runs.packed import check_name, is_bundled, require_packed, write_with_card
 from crmnet.statistics.metrics import Scored, summarise
@@ -132,6 +133,7 @@ def calibrate(
         check_name(output, overwrite)
     elif not is_bundled(file):
         output = file
+        check_card_file(output)
     predictor = Predictor.load(file)
     other = None if beside is None else (Path(beside).stem, Predictor.load(beside))
     card = predictor.card

@@ -17,6 +17,7 @@ from crmnet.evaluation.intervals import by_output
 from crmnet.evaluation.seen import refuse_training_rows, unseen
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
+from crmnet.runs.model_card import check_card_file
 from crmnet.runs.packed import check_name, is_bundled, require_packed, write_rescaled
 from crmnet.statistics.scale import Line, fit_cross_fitted
 
@@ -49,6 +50,7 @@ def rescale(
         raise ValueError(f"{model} is bundled and is not changed; give -o NAME.safetensors")
     if output is not None:
         check_name(output, overwrite)
+    check_card_file(output or file)
     with open_data(Path(held_out)) as dataset:
         lines = fit_lines(Predictor.load(file), dataset)
     if not lines:

@@ -5,6 +5,8 @@
       run.json              a RunRecord: how to build the network, its media, scale, data, versions
       history.csv           one row per epoch
       state.safetensors     network, optimiser and counters after the last epoch, for --resume
+      learning_curve.png    loss and accuracy after each epoch
+      report.html           the page of the run, from ``crmnet train``
 
 :mod:`crmnet.training` writes them, :mod:`crmnet.runs.published` converts published weights to one,
 and :mod:`crmnet.runs.packed` packs them. Weights are stored as
@@ -31,6 +33,10 @@ WEIGHTS = "weights.safetensors"
 RECORD = "run.json"
 HISTORY = "history.csv"
 STATE = "state.safetensors"
+CURVE = "learning_curve.png"
+REPORT = "report.html"
+RUN_FILES = (RECORD, WEIGHTS, HISTORY, STATE, CURVE, REPORT)
+"""Names of all files that training writes."""
 LARGEST_RECORD = 10_000_000
 """Largest size of ``run.json`` and of a card, in bytes."""
 MOST_PARAMETERS = 1_000_000_000
@@ -254,6 +260,27 @@ def load_run(run: PathLike) -> tuple[nn.Module, RunRecord]:
             f"{run} has no {WEIGHTS} yet: its training has not finished an epoch"
         )
     return restore(record, load_tensors(run / WEIGHTS), run / WEIGHTS), record
+
+
+def unfinished(run: PathLike) -> str:
+    """Warning or error about a run whose training was not finished."""
+    return (
+        f"the training of {run} was not finished, so its weights and the scale of its outputs are "
+        "not final; `crmnet train … --resume` continues it"
+    )
+
+
+def load_finished(run: PathLike) -> tuple[nn.Module, RunRecord]:
+    """:func:`load_run` for a run whose training has ended.
+
+    Raises:
+        FileNotFoundError: As :func:`load_run`.
+        ValueError: As :func:`load_run`, or if its training was not finished.
+    """
+    network, record = load_run(run)
+    if not record.finished:
+        raise ValueError(unfinished(run))
+    return network, record
 
 
 def check_readable(path: PathLike) -> None:

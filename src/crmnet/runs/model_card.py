@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from crmnet.runs.json_files import check_values
+from crmnet.files import PathLike
+from crmnet.runs.folder import LARGEST_RECORD
+from crmnet.runs.json_files import check_values, parse_object, read_text
 from crmnet.runs.record import RunRecord, check_outputs
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from crmnet.statistics.differences import Differences
@@ -26,6 +29,8 @@ from crmnet.statistics.uncertainty import (
 )
 
 FORMAT = 1
+CARD_KEYS = {"format", "members", "fingerprint"}
+"""Keys by which a file is recognised as a card, of any version."""
 SHOWN = {"pearson": "r", "spearman": "ρ", "mae": "MAE"}
 """Metrics of a test that the card shows, with their titles."""
 PAIRS = 16
@@ -146,6 +151,26 @@ class ModelCard(BaseModel):
         if self.differences is not None:
             _check_differences(self.differences, self.media)
         return self
+
+
+def check_card_file(path: PathLike) -> None:
+    """Check that the card of the packed model ``path``, ``NAME.json``, replaces nothing else.
+
+    Raises:
+        FileExistsError: If that file exists and is not a card.
+    """
+    file = Path(path).with_suffix(".json")
+    if not file.exists():
+        return
+    try:
+        is_card = parse_object(read_text(file, LARGEST_RECORD), str(file)).keys() >= CARD_KEYS
+    except (ValueError, OSError):
+        is_card = False
+    if not is_card:
+        raise FileExistsError(
+            f"{file} exists and is not the card of a model; the card would replace it: rename it, "
+            "or choose another name for the model"
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,14 +43,18 @@ from crmnet.runs.folder import (
     build_network,
     check_readable,
     is_run,
+    load_finished,
     load_record,
     load_run,
     load_tensors,
     restore,
+    unfinished,
 )
 from crmnet.runs.json_files import parse_object, validate
-from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard
+from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard, check_card_file
 from crmnet.runs.record import RunRecord, Scale
+
+log = logging.getLogger("crmnet")
 
 SUFFIX = ".safetensors"
 CARD = "crmnet.card"
@@ -133,6 +138,8 @@ def is_bundled(model: PathLike) -> bool:
 def load_model(model: PathLike) -> LoadedModel:
     """Load a run folder, a packed file, or a bundled model by name.
 
+    The log warns of a run whose training was not finished.
+
     Raises:
         FileNotFoundError: If ``model`` is none of these; lists the bundled models.
         ValueError: If its contents are damaged or do not fit the network.
@@ -142,6 +149,8 @@ def load_model(model: PathLike) -> LoadedModel:
         return load_packed(file)
     _check_exists(model)
     network, record = load_run(model)
+    if not record.finished:
+        log.warning("%s", unfinished(model))
     return LoadedModel([network], [record], None)
 
 
@@ -199,15 +208,15 @@ def pack(
     Raises:
         FileExistsError: If ``path`` exists and ``overwrite`` is False: its calibration would be
             lost.
-        ValueError: If a unit differs between runs, a run predicts none of the media, is given twice
-            or is already packed, a weight does not fit 16 bits, the name is not ``*.safetensors``,
-            or the file would be too large.
+        ValueError: If a unit differs between runs, a run predicts none of the media, is not
+            finished, is given twice or is already packed, a weight does not fit 16 bits, the name
+            is not ``*.safetensors``, or the file would be too large.
     """
     runs, path = as_paths(runs), Path(path)
     options = options or PackOptions()
     check_name(path, overwrite)
     _check_runs(runs)
-    members = [load_run(run) for run in runs]
+    members = [load_finished(run) for run in runs]
     records = [record for _, record in members]
     only = _numbered(runs, records, options.only)
     media = _chosen_media(runs, records, options.media)
@@ -245,7 +254,8 @@ def check_name(path: PathLike, overwrite: bool = False) -> None:
     """Check that a packed model may be written to ``path``.
 
     Raises:
-        FileExistsError: If ``path`` exists and ``overwrite`` is False.
+        FileExistsError: If ``path`` exists and ``overwrite`` is False, or the file of its card is
+            something else.
         ValueError: If it is not named ``*.safetensors``.
         OSError: As :func:`crmnet.files.make_parent_folder`.
     """
@@ -254,6 +264,7 @@ def check_name(path: PathLike, overwrite: bool = False) -> None:
         raise ValueError(f"a packed model is named *{SUFFIX}; got {path}")
     make_parent_folder(path)
     check_free(path, overwrite)
+    check_card_file(path)
 
 
 def load_card(path: PathLike) -> ModelCard:
@@ -309,9 +320,11 @@ def save_packed(
     """Write the packed file, then the copy of its card.
 
     Raises:
+        FileExistsError: As :func:`~crmnet.runs.model_card.check_card_file`.
         ValueError: If the file is larger than ``max_megabytes``; an earlier file stays.
     """
     path = Path(path)
+    check_card_file(path)
     text = card.model_dump_json()
 
     def write(partial: Path) -> None:

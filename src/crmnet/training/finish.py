@@ -128,7 +128,10 @@ def _validation(
 
 
 def doubts(record: RunRecord) -> list[str]:
-    """Warnings about a finished run: predictions off their scale, or training that never helped."""
+    """Warnings about a finished run: predictions off their scale, or training that never helped.
+
+    With ``refit_scale`` there is none about the scale: the metrics are those before it was fitted.
+    """
     best, s = record.best, record.settings.train
     if best is None:
         return []

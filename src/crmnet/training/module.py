@@ -135,11 +135,11 @@ class TrainingModule(pl.LightningModule):
             torch.distributed.all_reduce(mean_total)
             mean_total /= self.world_size
         self.log(
-            "loss", summed.detach() / total, on_step=False, on_epoch=True, prog_bar=True,
+            "loss", summed.detach() / _not_zero(total), on_step=False, on_epoch=True, prog_bar=True,
             sync_dist=self.world_size > 1,
             batch_size=len(batch.labels) * self.world_size,  # Lightning averages it as integers
         )  # fmt: skip
-        loss = summed / mean_total
+        loss = summed / _not_zero(mean_total)
         if self.settings.l1:
             loss = loss + self.settings.l1 * mean_absolute_weight(self.network)
         return loss
@@ -204,6 +204,11 @@ class TrainingModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def _not_zero(total: Tensor) -> Tensor:
+    """``total``, or 1 if it is 0: rows without weight have the loss 0 and no gradient, not NaN."""
+    return total.masked_fill(total == 0, 1.0)
 
 
 LIGHTNING_PRECISION: dict[str, Any] = {

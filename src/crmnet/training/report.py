@@ -19,10 +19,8 @@ from crmnet.files import PathLike
 from crmnet.reports.figures import save_figure
 from crmnet.reports.page import bullets, folded, picture, table, write_page
 from crmnet.reports.wording import METRIC_TITLES
-from crmnet.runs.folder import HISTORY, load_record
+from crmnet.runs.folder import CURVE, HISTORY, REPORT, load_record
 from crmnet.runs.record import RunRecord
-
-REPORT = "report.html"
 
 
 def read_history(run: PathLike) -> dict[str, list[float]]:
@@ -35,7 +33,7 @@ def read_history(run: PathLike) -> dict[str, list[float]]:
 def curve_picture(run: PathLike) -> str:
     """The learning curve of a run as a part of a page, with its numbers."""
     return picture(
-        Path(run) / "learning_curve.png",
+        Path(run) / CURVE,
         "Loss and accuracy after each epoch; the dashed line marks the epoch whose weights are "
         "kept.",
         values={
@@ -53,7 +51,7 @@ def write_learning_curve(run: PathLike) -> None:
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         axes = figure.subplots(1, 2)
         learning_curve(axes[0], axes[1], history, best.epoch if best else None)
-        save_figure(figure, run / "learning_curve.png")
+        save_figure(figure, run / CURVE)
 
 
 def write_training_page(run: PathLike, made_by: str | None = None) -> None:

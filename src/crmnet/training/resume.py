@@ -8,7 +8,7 @@ of a run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from crmnet.files import PathLike, remove_partials, write_atomically
+from crmnet.files import PathLike, outputs_in, remove_partials, write_atomically
 from crmnet.runs.folder import (
+    RUN_FILES,
     STATE,
     is_run,
     load_record,
@@ -25,6 +26,10 @@ from crmnet.runs.folder import (
     save_record,
 )
 from crmnet.runs.record import SKETCH, RunRecord
+
+
+class OtherData(ValueError):
+    """Raised if a run was started with other data than those to resume it with."""
 
 
 def save_state(path: PathLike, state: dict[str, Any]) -> None:
@@ -83,6 +88,29 @@ def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return content
 
 
+def check_new_run(run: PathLike, inputs: Iterable[Path | None]) -> None:
+    """Check that a run may be written into a folder that holds none yet.
+
+    Args:
+        run: The folder; it may hold other files.
+        inputs: Data sets and the model to start from; None is ignored.
+
+    Raises:
+        FileExistsError: If a file exists that training would write.
+        ValueError: If the folder is one of the inputs.
+    """
+    run = Path(run)
+    if not run.is_dir() or is_run(run):
+        return
+    for source in inputs:
+        if source is not None and source.exists() and run.samefile(source):
+            raise ValueError(f"{run} is the input {source}; choose another folder for the run")
+    for path in outputs_in(run, RUN_FILES):
+        raise FileExistsError(
+            f"{path} exists, and {run} is not a run; choose another folder for the run"
+        )
+
+
 def start_or_resume(run: PathLike, record: RunRecord, resume: bool, *, writes: bool) -> Path | None:
     """Create a run folder, or check that the run in it may be resumed.
 
@@ -122,15 +150,16 @@ def check_unchanged(run: PathLike, record: RunRecord) -> None:
     Data are the same if their contents are the same; names of folders may differ.
 
     Raises:
-        ValueError: Naming the differences.
+        OtherData: If the settings are the same and the data are not, naming the differences.
+        ValueError: If the settings differ, naming the differences.
     """
     before = load_record(run)
-    for kind, old, new in (
-        ("settings", before.settings.model_dump(), record.settings.model_dump()),
-        ("data", *_unnamed(before.data, record.data)),
+    for kind, error, old, new in (
+        ("settings", ValueError, before.settings.model_dump(), record.settings.model_dump()),
+        ("data", OtherData, *_unnamed(before.data, record.data)),
     ):
         if old != new:
-            raise ValueError(
+            raise error(
                 f"{run} was started with other {kind}: {_differences(old, new)}; resume it with "
                 f"the same {kind}, or start a new run from its weights (--from {run})"
             )

@@ -109,8 +109,7 @@ def choose_data(
         family = families(data, settings.validation_by)
     rows, validation, validation_rows = _split(settings, data, validation, family)
     _check_validation_size(validation, validation_rows)
-    if settings.row_weights != "equal" and data.weight is None:
-        raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
+    _check_weights(settings, data, rows)
     outputs = _outputs(settings, data, base)
     _check_units(settings, data, validation)
     scale = _scales(settings, data, rows, outputs, base)
@@ -157,6 +156,22 @@ def _check_validation_size(validation: Dataset, rows: Integers) -> None:
         raise ValueError(
             f"{len(rows)} validation rows are too few to compare epochs; "
             "raise train.validation_fraction or give a validation set"
+        )
+
+
+def _check_weights(settings: TrainSettings, data: Dataset, rows: Integers) -> None:
+    """Check that the data have the weights of the settings, and that not all of them are 0."""
+    weighted = np.ones(len(rows), dtype=bool)
+    if settings.row_weights != "equal":
+        if data.weight is None:
+            raise ValueError(f"{data.path} has no weights; set train.row_weights=equal")
+        weighted = np.asarray(data.weight)[rows] > 0
+    if settings.singleton_weight == 0:
+        weighted &= ~data.singleton(rows)
+    if not weighted.any():
+        raise ValueError(
+            f"{data.path}: all training rows have the weight 0, so nothing can be learned; change "
+            "train.singleton_weight or train.row_weights"
         )
 
 

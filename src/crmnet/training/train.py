@@ -47,7 +47,7 @@ from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
 from crmnet.training.callbacks import RunFolder, SafetensorsState, StopEarly
 from crmnet.training.finish import doubts, norm_tokens, refit_scale
 from crmnet.training.module import LIGHTNING_PRECISION, TrainingModule, resolve_precision
-from crmnet.training.resume import check_unchanged, start_or_resume
+from crmnet.training.resume import check_new_run, check_unchanged, start_or_resume
 from crmnet.training.rows import TrainData, choose_data
 from crmnet.training.start import load_start, open_start, with_fitted_outputs
 
@@ -79,16 +79,19 @@ def train(
         The finished record; the best weights are in the folder.
 
     Raises:
-        FileExistsError: If ``run`` already holds a run and ``resume`` is False.
-        ValueError: If the settings give no network that computes; if settings or data differ from
-            those of the run to resume, there are too few validation rows, or the device does not
-            support the settings.
+        FileExistsError: If ``run`` already holds a run and ``resume`` is False, or holds no run but
+            a file that training would write.
+        ValueError: If ``run`` is the folder of the data, the settings give no network that
+            computes, settings or data differ from those of the run to resume, there are too few
+            validation rows, or the device does not support the settings.
         Diverged: If the loss becomes NaN or infinite.
         WriteError: If another process is training into ``run``, or the disk is full.
     """
     run = Path(run)
     start = None if start is None else Path(start)
     s = settings.train
+    if is_main_process():  # the others start later, when there is a run
+        check_new_run(run, [data.path, None if validation is None else validation.path, start])
     device = _check_device(s)
     base = None if start is None else open_start(start)
     base_record = None if base is None else base.record

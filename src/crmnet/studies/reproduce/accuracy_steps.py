@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from crmnet.data.dataset import Dataset
@@ -29,6 +30,7 @@ from crmnet.studies.reproduce.paper import CRMNET, MEDIA, TEST_SETS, paper_value
 from crmnet.studies.reproduce.place import FAMILIES, Place
 from crmnet.studies.reproduce.profiles import PUBLISHED
 from crmnet.studies.reproduce.results import NotRun, Number, Picture, StepResult, Table
+from crmnet.studies.reproduce.training_steps import unless_data_changed
 from crmnet.training.train import train
 
 log = logging.getLogger("crmnet")
@@ -168,7 +170,10 @@ def _train_zoo(place: Place) -> None:
         if place.device != "auto":
             more.append(f"train.device={place.device}")
         settings = resolve(p.zoo_training.recipe, more)
-        train(settings, place.dataset("train"), place.run(name), resume=True)
+        folder = place.run(name)
+        unless_data_changed(
+            folder, partial(train, settings, place.dataset("train"), folder, resume=True)
+        )
 
 
 def _predictors(

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from crmnet.arrays import Booleans
 from crmnet.data.check import check
 from crmnet.data.dataset import BIN_UNIT, Dataset, is_dataset
 from crmnet.data.fetch import Offline, fetch, find_in
@@ -186,10 +187,19 @@ def _read(place: Place) -> dict[str, str]:
             _training_set(place, medium, alternatives)
         except Unavailable as error:
             missing[f"Training rows in {medium} medium"] = str(error)
-    parts = [place.data(f"train-{medium}") for medium in MEDIA]
-    if all(map(is_dataset, parts)):
-        _made(place, "train", partial(merge, [Dataset.open(part) for part in parts]))
+    paths = [place.data(f"train-{medium}") for medium in MEDIA]
+    if all(map(is_dataset, paths)):
+        _join([Dataset.open(path) for path in paths], place.data("train"))
     return missing
+
+
+def _join(parts: Sequence[Dataset], path: Path) -> None:
+    """Write all training rows as one data set, again if a part has changed."""
+    if is_dataset(path):
+        joined = [part["fingerprint"] for part in Dataset.open(path).manifest["merged"]]
+        if joined == [part.fingerprint for part in parts]:
+            return
+    merge(parts, path, overwrite=True)
 
 
 def _ingest(
@@ -199,21 +209,28 @@ def _ingest(
 
 
 def _training_set(place: Place, medium: str, alternatives: Sequence[Sequence[str]]) -> None:
-    name, raw_name = f"train-{medium}", f"all-{medium}"
-    if is_dataset(place.data(name)):
-        return
+    """Make the training set of a medium, again if it shares bases with a test set that is new."""
+    path = place.data(f"train-{medium}")
     read = partial(_ingest, place, alternatives, IngestOptions(max_rejected=MAX_REJECTED))
     if not place.profile.clean:
-        _made(place, name, read)
+        _made(place, path.name, read)
         return
-    raw = _made(place, raw_name, read)
-    keep = np.ones(len(raw), dtype=bool)
+    if is_dataset(path) and not _like_tests(place, Dataset.open(path)).any():
+        return
+    raw = _made(place, f"all-{medium}", read)
+    remove = _like_tests(place, raw)
+    log.info("%s: %s of %s rows share 20 bases with a test row and are removed", raw.name,
+             f"{remove.sum():,}", f"{len(raw):,}")  # fmt: skip
+    copy_rows(raw, np.nonzero(~remove)[0], path, overwrite=True)
+
+
+def _like_tests(place: Place, data: Dataset) -> Booleans:
+    """Which rows share 20 bases with a row of a test set that is here: ``(N,)``."""
+    found = np.zeros(len(data), dtype=bool)
     for test in TEST_SETS:
         if is_dataset(place.data(test)):
-            keep &= ~share_kmers(raw.tokens, Dataset.open(place.data(test)).tokens)
-    log.info("%s: %s of %s rows share 20 bases with a test row and are removed", raw.name,
-             f"{(~keep).sum():,}", f"{len(raw):,}")  # fmt: skip
-    copy_rows(raw, np.nonzero(keep)[0], place.data(name))
+            found |= share_kmers(data.tokens, Dataset.open(place.data(test)).tokens)
+    return found
 
 
 def data_commands(place: Place) -> list[str]:

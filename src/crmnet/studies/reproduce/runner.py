@@ -29,6 +29,8 @@ log = logging.getLogger("crmnet")
 
 RECORD = "reproduce.json"
 REPORT = "report.html"
+DATA = "data"
+"""The step that makes the data sets."""
 
 
 class Study(NamedTuple):
@@ -75,13 +77,18 @@ def reproduce(
         for number, step in enumerate(steps, 1):
             inputs = inputs_of(place, step, stamps)
             done = stamps.get(step.name)
-            if done is None or dict(done.inputs) != inputs or done.result.not_run:
+            if done is None or dict(done.inputs) != inputs or _is_incomplete(done):
                 log.info("%d/%d  %s", number, len(steps), step.title)
                 stamps[step.name] = _run(place, step, stamps)
                 ran.append(step.name)
                 write_report(place, stamps, made_by)
         write_report(place, stamps, made_by)
     return Study(place.folder / REPORT, stamps, ran)
+
+
+def _is_incomplete(done: Stamp) -> bool:
+    """Whether a step was not run, or found not all public files, which may be there now."""
+    return done.result.not_run is not None or (done.step == DATA and bool(done.result.missing))
 
 
 def _check_source(place: Place) -> None:
@@ -131,7 +138,7 @@ def inputs_of(place: Place, step: Step, stamps: dict[str, Stamp]) -> dict[str, s
         if is_dataset(place.data(name)):
             inputs[f"data {name}"] = Dataset.open(place.data(name)).fingerprint
     for name in step.needs_in(place.profile):
-        if name in stamps and name != "data":
+        if name in stamps and name != DATA:
             inputs[f"step {name}"] = stamps[name].identity
     return inputs
 

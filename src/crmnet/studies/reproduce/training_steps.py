@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from crmnet.evaluation.compare import ALPHA
 from crmnet.models.layers import count_parameters
 from crmnet.reports.wording import with_interval
-from crmnet.runs.folder import load_run
+from crmnet.runs.folder import CURVE, load_run
 from crmnet.runs.record import RunRecord
 from crmnet.runs.settings import RunSettings, resolve
 from crmnet.studies.ablate import FULL, PRETRAINED, AblationOptions, AblationResult, ablate
@@ -18,8 +21,12 @@ from crmnet.studies.reproduce.place import FAMILIES, Place
 from crmnet.studies.reproduce.profiles import Training
 from crmnet.studies.reproduce.results import Number, Picture, StepResult, Table
 from crmnet.training.report import read_history, write_learning_curve
+from crmnet.training.resume import OtherData
 from crmnet.training.train import train
 
+log = logging.getLogger("crmnet")
+
+T = TypeVar("T")
 PRETRAINED_RUN = "pre-trained"
 POOLED = ("train.pool_media=true", "train.even_media=true")
 """As in the paper: one output for both media, which are sampled evenly."""
@@ -53,11 +60,28 @@ def finetune(medium: str) -> Callable[[Place], StepResult]:
     return run
 
 
+def unless_data_changed(folder: Path, work: Callable[[], T]) -> T:
+    """What ``work`` returns, which continues the runs in ``folder``.
+
+    If one of them learned from other data (rows that were test rows of a file found later, for
+    example), all are removed, and ``work`` begins anew.
+    """
+    try:
+        return work()
+    except OtherData:
+        log.warning("%s was trained on other data than the study has now: it is trained anew",
+                    folder)  # fmt: skip
+        shutil.rmtree(folder)
+        return work()
+
+
 def _train(
     place: Place, settings: RunSettings, data: str, run: str, start: Path | None = None
 ) -> StepResult:
     folder = place.run(run)
-    record = train(settings, place.dataset(data), folder, start=start, resume=True)
+    record = unless_data_changed(
+        folder, lambda: train(settings, place.dataset(data), folder, start=start, resume=True)
+    )
     write_learning_curve(folder)
     return _trained(place, record, folder, data)
 
@@ -86,7 +110,7 @@ def _trained(place: Place, record: RunRecord, folder: Path, data: str) -> StepRe
         f"kept, the best by R² on {held_out:,} rows of held-out families."
     ]
     picture = Picture(
-        place.relative(folder / "learning_curve.png"),
+        place.relative(folder / CURVE),
         "Loss and accuracy after each epoch; the dashed line marks the epoch that is kept.", curve,
     )  # fmt: skip
     return StepResult(sentences=sentences, numbers=numbers, pictures=[picture])
@@ -121,13 +145,16 @@ def ablation(place: Place) -> StepResult:
     device = (f"train.device={place.device}",) if place.device != "auto" else ()
     options = AblationOptions(p.ablation.recipe, (*p.ablation.overrides, *device), p.seeds, ABLATED)
     folder = place.results("figure4")
-    results = ablate(
-        options,
-        place.dataset("train-complex"),
-        place.tests("complex"),
+    results = unless_data_changed(
         folder,
-        pretraining=place.dataset("train"),
-        by=FAMILIES,
+        lambda: ablate(
+            options,
+            place.dataset("train-complex"),
+            place.tests("complex"),
+            folder,
+            pretraining=place.dataset("train"),
+            by=FAMILIES,
+        ),
     )
     write_ablation(folder, results)
     picture = Picture(
