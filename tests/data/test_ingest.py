@@ -229,3 +229,12 @@ def test_folders_are_made_and_progress_counts_rows_read(tmp_path):
     assert dataset.name == "set"
     assert sorted(set(seen)) == seen
     assert seen[-1] == 6
+
+
+def test_a_missing_family_or_medium_is_an_empty_one(tmp_path):
+    """``NA``, which R and pandas write, was one large family, and a medium."""
+    rows = ["AC\t1\t\t", "GT\t2\tNA\tNA", "TT\t3\tnan\tNone", "GG\t4\tf\tdefined"]
+    file = write_lines(tmp_path / "a.tsv", *rows, header=f"{HEADER}\tfamily\tmedium")
+    dataset = ingest_rows(file, tmp_path / "set")
+    assert len(np.unique(dataset.family)) == 4
+    assert dataset.media == ["complex", "defined"] and dataset.medium.tolist() == [0, 0, 0, 1]
