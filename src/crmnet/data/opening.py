@@ -113,7 +113,7 @@ def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[
         ValueError: If it cannot be read.
     """
     path = Path(path)
-    options = options or IngestOptions(advice=False)
+    options = replace(options or IngestOptions(advice=False), pooled_media=True)
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return
