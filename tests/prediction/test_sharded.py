@@ -66,6 +66,12 @@ def test_parts_are_joined_in_order(counter, tmp_path, name):
     assert table["expression_complex"].to_list() == list(range(10))
 
 
+@pytest.mark.parametrize("name", ["out[1].tsv", "out[1].parquet"])
+def test_a_name_with_brackets_is_no_pattern(counter, tmp_path, name):
+    assert predict_sharded(counter, job(tmp_path, name, rows=3), ProcessRank()).total == 10
+    assert (tmp_path / name).stat().st_size
+
+
 def test_a_restart_predicts_missing_parts_with_any_number_of_processes(counter, tmp_path):
     sharded_job = job(tmp_path, rows=2)
     predict_sharded(counter, sharded_job, ProcessRank(1, 2))  # parts 1 and 3 of 0–4

@@ -273,12 +273,13 @@ def join(
     if table_kind(output) != "parquet":
         with TableWriter(output, names) as table:
             for path in as_paths(paths):
-                columns = polars.read_parquet(path).to_dict(as_series=False)
+                columns = polars.read_parquet(path, glob=False).to_dict(as_series=False)
                 table.write(for_reading(columns, output, digits))
         return
 
     def write(partial: Path) -> None:
-        polars.scan_parquet(as_paths(paths)).sink_parquet(partial, maintain_order=True)
+        parts = polars.scan_parquet(as_paths(paths), glob=False)
+        parts.sink_parquet(partial, maintain_order=True)
 
     write_atomically(output, write)
 
