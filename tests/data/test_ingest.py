@@ -252,3 +252,8 @@ def test_a_plus_in_a_medium_is_refused(tmp_path):
         ingest_rows(write_lines(tmp_path / "b.tsv", "AC\t1"), tmp_path / "set", media=["a+b"])
     with open_data(file) as opened:  # with a pooled output it is evaluated
         assert opened.media == ["YPD", "YPD+NaCl"]
+
+
+def test_a_hidden_file_has_a_name(tmp_path):
+    with open_data(write_lines(tmp_path / ".rows.tsv", "AC\t1")) as opened:
+        assert opened.name == "rows" and len(opened) == 1

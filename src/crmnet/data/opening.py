@@ -120,7 +120,7 @@ def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[
     is_public = is_public_dataset(path)
     source = public_source(str(path)) if is_public else path
     with temporary_folder() as folder:
-        name = str(path) if is_public else path.name.split(".")[0]
+        name = str(path) if is_public else path.name.lstrip(".").split(".")[0]
         dataset = ingest([source], folder / name, options)
         for line in rejection_summary(dataset.manifest):
             prefix = WARNING if line.startswith(WARNING) else ""
