@@ -125,6 +125,22 @@ def test_split_leaves_out_rows_shared_with_a_test_set(crmnet, small, tmp_path):
     assert crmnet(*words)[0] == 2
 
 
+def test_files_are_compared_as_the_data_set_was_read(crmnet, tmp_path):
+    """With adapters, which --flanks none does not add, the file's rows were cut at base 95."""
+    long = "".join("ACGT"[(i * i * 7919 >> 3) % 4] for i in range(112))
+    bare = made(tmp_path, [f"{long}\t3", f"{INSERT}\t4"], "sequence\texpression", flanks="none")
+    file = tmp_path / "rows.tsv"
+    for pair in ([bare.path, "--against", file], [file, "--against", bare.path]):
+        status, out, err = crmnet("data", "check", *pair, "--fail-on-leak")
+        assert status == 1, err
+        assert "2 rows have the same insert as 2 rows" in out
+    status, out, err = crmnet(
+        "data", "split", bare.path, "-o", tmp_path / "clean", "--without", file,
+        "--held-out", tmp_path / "test", "--level", "exact",
+    )  # fmt: skip
+    assert "left out 2 rows shared" in out
+
+
 def test_units_are_given_or_follow_from_the_range(tmp_path):
     assert made(tmp_path, ["ACGT\t0\t", "ACGT\t17\tother"]).units == {
         "complex": "sorting bin", "other": "sorting bin"

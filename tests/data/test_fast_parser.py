@@ -206,7 +206,7 @@ def test_threads_stop_at_too_many_bad_rows(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["rows.tsv"]
 
 
-FASTA = ">a 3.5 of a strain\nACGT\nAC\n>b expression=4 family=f cells=2\nTT\n>c 5\nG\n>d\nC\n"
+FASTA = ">a 3.5 of a strain\nACGT\nAC\n>b expression=4 family=f\nTT\n>c 5\nG\n>d\nC\n"
 
 
 def test_fasta_headers_hold_labels(tmp_path):
@@ -221,6 +221,39 @@ def test_fasta_headers_hold_labels(tmp_path):
     named = ingest([tmp_path / "named.fa"], tmp_path / "named", IngestOptions(flanks="none"))
     assert named.labels.tolist() == [1, 2]
     assert len(np.unique(named.family)) == 2
+
+
+def test_any_of_the_first_fasta_headers_decides_which_labels_there_are(tmp_path):
+    (tmp_path / "rows.fa").write_text(
+        ">a 1 cells=3\nAC\n>b 2 family=f cells=4\nGT\n>c 3 medium=defined family=f cells=5\nTT\n"
+        ">d 4\nGG\n>e cells=2\nCC\n"
+    )
+    options = IngestOptions(flanks="none", max_rejected=1)
+    made = ingest([tmp_path / "rows.fa"], tmp_path / "set", options)
+    assert made.labels.tolist() == [1, 2, 3] and made.weight.tolist() == [3, 4, 5]
+    assert [made.media[number] for number in made.medium] == ["complex", "complex", "defined"]
+    assert made.family[0] != made.family[1] == made.family[2]
+    assert made.manifest["rejected"] == {
+        "weight is not a positive number": 1, "expression is missing": 1
+    }  # fmt: skip
+    (tmp_path / "late.fa").write_text(">a\nAC\n>b 2\nGT\n")
+    late = ingest([tmp_path / "late.fa"], tmp_path / "late", options)
+    assert late.labels.tolist() == [2]
+
+
+def test_a_fasta_label_that_comes_too_late_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 20)
+    (tmp_path / "rows.fa").write_text(f">a 1\n{'AC' * 20}\n>b 2 family=f\nGT\n")
+    with pytest.raises(ValueError, match=r"rows\.fa, line 3: 'b' has family 'f', .* to the top"):
+        ingest([tmp_path / "rows.fa"], tmp_path / "set", IngestOptions(flanks="none"))
+
+
+def test_column_is_refused_for_fasta(tmp_path):
+    (tmp_path / "rows.fa").write_text(">a 1 score=5\nAC\n")
+    with pytest.raises(ValueError, match=r"FASTA and has no columns; .* >name expression=5\.3"):
+        ingest(
+            [tmp_path / "rows.fa"], tmp_path / "set", IngestOptions(columns={"expression": "score"})
+        )
 
 
 def test_the_block_size_does_not_change_the_data_set(tmp_path, monkeypatch):

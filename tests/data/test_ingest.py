@@ -10,6 +10,7 @@ import zstandard
 from crmnet.data import reading, writer
 from crmnet.data.dataset import Dataset
 from crmnet.data.ingest import IngestOptions, ingest
+from crmnet.data.opening import open_data
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode
 from support import HEADER, ingest_rows, only_inputs, rejected_rows, write_lines
 
@@ -229,3 +230,30 @@ def test_folders_are_made_and_progress_counts_rows_read(tmp_path):
     assert dataset.name == "set"
     assert sorted(set(seen)) == seen
     assert seen[-1] == 6
+
+
+def test_a_missing_family_or_medium_is_an_empty_one(tmp_path):
+    """``NA``, which R and pandas write, was one large family, and a medium."""
+    rows = ["AC\t1\t\t", "GT\t2\tNA\tNA", "TT\t3\tnan\tNone", "GG\t4\tf\tdefined"]
+    file = write_lines(tmp_path / "a.tsv", *rows, header=f"{HEADER}\tfamily\tmedium")
+    dataset = ingest_rows(file, tmp_path / "set")
+    assert len(np.unique(dataset.family)) == 4
+    assert dataset.media == ["complex", "defined"] and dataset.medium.tolist() == [0, 0, 0, 1]
+
+
+def test_a_plus_in_a_medium_is_refused(tmp_path):
+    """``--medium YPD`` answered with the medium YPD+NaCl, as if it were a pooled output."""
+    file = write_lines(
+        tmp_path / "a.tsv", "AC\t1\tYPD", "GT\t2\tYPD+NaCl", header=f"{HEADER}\tmedium"
+    )
+    with pytest.raises(ValueError, match=r"a\.tsv, line 3: medium 'YPD\+NaCl': .* 'YPD-NaCl'"):
+        ingest_rows(file, tmp_path / "set")
+    with pytest.raises(ValueError, match=r"^medium 'a\+b': .*'a' would mean .*, such as 'a-b'"):
+        ingest_rows(write_lines(tmp_path / "b.tsv", "AC\t1"), tmp_path / "set", media=["a+b"])
+    with open_data(file) as opened:  # with a pooled output it is evaluated
+        assert opened.media == ["YPD", "YPD+NaCl"]
+
+
+def test_a_hidden_file_has_a_name(tmp_path):
+    with open_data(write_lines(tmp_path / ".rows.tsv", "AC\t1")) as opened:
+        assert opened.name == "rows" and len(opened) == 1

@@ -45,3 +45,12 @@ def test_bad_merges_are_errors_and_leave_nothing(parts, tmp_path):
     with pytest.raises(ValueError, match="is the input and would be lost"):
         merge(parts, b.path, overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["a", "b"]
+
+
+def test_weights_that_only_some_sets_have_are_left_out_with_a_warning(parts, tmp_path, caplog):
+    a, b = parts
+    merge([a, b], tmp_path / "both")
+    assert not caplog.text
+    bare = Dataset(b.path, b.manifest, b.tokens, b.labels, b.medium, b.family, None)
+    assert merge([a, bare], tmp_path / "mixed").weight is None
+    assert f"warning: the weights of rows are left out: {b.path} has none" in caplog.text

@@ -109,6 +109,16 @@ def test_allowed_share_of_bad_rows(tmp_path, n_bad):
     assert only_inputs(tmp_path, file)
 
 
+@pytest.mark.parametrize("last", [True, False])
+def test_the_order_of_rows_does_not_decide(tmp_path, monkeypatch, last):
+    """2 % of the first 100,000 rows are bad, and 1 % of all."""
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1 << 16)
+    good, mixed = "ACGT\t1\n" * 100_000, ("AX\t1\n" + "ACGT\t1\n" * 49) * 2_000
+    text = good + mixed if last else mixed + good
+    (tmp_path / "a.tsv").write_text(f"{HEADER}\n{text}")
+    assert len(ingest_rows(tmp_path / "a.tsv", tmp_path / "set", max_rejected=0.01)) == 198_000
+
+
 def test_blank_lines_and_repeated_headers_cost_nothing(tmp_path):
     file = write_lines(tmp_path / "a.tsv", "ACGT\t1", "", HEADER, "", "TT\t2", "")
     assert len(ingest_rows(file, tmp_path / "set", max_rejected=0)) == 2

@@ -139,6 +139,13 @@ def test_one_family_cannot_be_split():
         hold_out(dataset, 0.5)
 
 
+def test_a_primer_that_joins_all_rows_is_named():
+    tokens = random_tokens(30)
+    tokens[:, 20:42] = tokens[0, 20:42]
+    with pytest.raises(ValueError, match=r"30 of them are one family.* primer.* by sequence"):
+        hold_out(dataset_of(tokens, path="single"), 0.5, by="homology")
+
+
 def test_adapters_and_strand_do_not_change_the_hash_of_an_insert():
     insert = random_tokens(20)[:, :80]
     forms = [

@@ -41,6 +41,10 @@ def test_no_rows_and_existing_names_are_errors(assay, tmp_path):
     assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match="give two names"):
         split(assay, tmp_path / "same", tmp_path / "same")
+    for parts in (("nest", "nest/test"), ("nest/train", "nest")):
+        with pytest.raises(ValueError, match=r"lies in .* beside each other"):
+            split(assay, *(tmp_path / part for part in parts))
+    assert not (tmp_path / "nest").exists()
 
 
 @given(

@@ -216,6 +216,11 @@ def test_unnamed_families_are_those_of_the_sequence(tmp_path):
     assert len({first, second, fourth}) == 3
 
 
+def test_missing_families_are_not_one_family(tmp_path):
+    text = "family,sequence,measured,predicted\nNA,AC,1,2\nnan,GT,3,4\nNA,AC,4,5\nNA,,6,7\n"
+    assert first_of_family(score_table(table(tmp_path, text))) == [0, 1, 0, 3]
+
+
 def test_a_row_without_family_and_sequence_joins_no_family_named_like_its_line(tmp_path):
     """The row on line 5 joined family 5."""
     text = "family,sequence,measured,predicted\n5,AC,1,2\n3,GT,3,4\n6,AC,4,5\n,,6,7\n"

@@ -1,6 +1,7 @@
 """Distillation: the promoters that are made, and their labels."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from crmnet.data.unmeasured import Recipe
 from crmnet.perturb import cross, substitute
 from crmnet.prediction.distil import DistilOptions, _promoters, distil
 from crmnet.prediction.predictor import Predictor
-from crmnet.sequence import adapter_mismatches, sequence_lengths
+from crmnet.sequence import (
+    ADAPTER_3,
+    ADAPTER_5,
+    adapter_mismatches,
+    encode,
+    fit_length,
+    sequence_lengths,
+)
 from crmnet.training.rows import choose_data
 from support import settings
 
@@ -199,3 +207,30 @@ def test_the_command_takes_kinds_of_promoters_and_checks_them(crmnet, small_run,
         status, _, error = crmnet(*command, "--mix", mix, "-o", tmp_path / "no")
         assert status == 2 and message in error
         assert not (tmp_path / "no").exists()
+
+
+def of_rows(*texts):
+    tokens = fit_length(*encode(texts), 112)
+    n = len(tokens)
+    return Dataset(
+        Path("rows"), {}, tokens, np.zeros(n, np.float32), np.zeros(n, np.uint8), None, None
+    )
+
+
+@pytest.mark.parametrize("kind", ["mutants", "crosses", "random"])
+def test_promoters_of_a_data_set_without_adapters_have_none(kind, caplog):
+    """They got adapters and were then cut."""
+    bare = of_rows("AC" * 56, "GT" * 56)
+    options = DistilOptions(20, label_own=False, recipe=Recipe({kind: 1}))
+    tokens, _ = promoters_of(bare, options)
+    assert set(sequence_lengths(tokens).tolist()) == {80 if kind == "random" else 112}
+    assert (np.array(adapter_mismatches(tokens)) > 2).all()
+    assert not caplog.text
+
+
+def test_promoters_that_are_cut_are_a_warning(caplog):
+    long = of_rows(ADAPTER_5 + "AC" * 45, ADAPTER_5 + "AC" * 30 + ADAPTER_3)
+    options = DistilOptions(20, label_own=False, recipe=Recipe({"mutants": 1}))
+    tokens, _ = promoters_of(long, options)
+    assert set(sequence_lengths(tokens).tolist()) == {90, 112}
+    assert "warning: rows: 1 sequences are longer than 112 bases with adapters" in caplog.text

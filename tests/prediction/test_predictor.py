@@ -385,3 +385,18 @@ def test_an_overflow_ends_a_command_with_one_line(small_run, tmp_path, crmnet, m
     status, _, error = crmnet("predict", small_run, file, "-o", tmp_path / "o.tsv")
     assert status == 2 and "over (" in error and "line 3) is not a finite number" in error
     assert len(error.splitlines()) == 1 and not (tmp_path / "o.tsv").exists()
+
+
+def test_what_is_no_base_and_unknown_choices_are_errors(counter):
+    """A letter outside ACGTN was predicted as N, and window=10 gave more rows than sequences."""
+    tokens = counter.prepare(["ACGT"] * 6)
+    tokens[5, 2] = 255
+    for predict in (counter.predict_tokens, counter.assess_tokens):
+        with pytest.raises(ValueError, match="got 255 at position 3 of sequence number 6"):
+            predict(tokens)
+    for sequences in ([], ["ACGT" * 40]):
+        for wrong in (10, "middle"):
+            with pytest.raises(ValueError, match=f"must be one of first, last; got {wrong!r}"):
+                counter.predict(sequences, window=wrong)
+        with pytest.raises(ValueError, match="flanks must be one of auto, add, none; got 'foo'"):
+            counter.predict(sequences, flanks="foo")

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from crmnet.files import WriteError, locked
-from crmnet.prediction.predictor import Predictor
+from crmnet.prediction.predictor import Assessed, Predictor
 from crmnet.prediction.sharded import ProcessRank, ShardedJob, predict_sharded
+from crmnet.runs.model_card import ModelCard
 from crmnet.sequence import decode
+from crmnet.statistics.uncertainty import Calibration, InputLimits, Interval, Trust
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +64,12 @@ def test_parts_are_joined_in_order(counter, tmp_path, name):
         table = polars.read_csv(sharded_job.output, separator="\t" if name.endswith("tsv") else ",")
     assert table["id"].cast(int).to_list() == list(range(1, 11))
     assert table["expression_complex"].to_list() == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["out[1].tsv", "out[1].parquet"])
+def test_a_name_with_brackets_is_no_pattern(counter, tmp_path, name):
+    assert predict_sharded(counter, job(tmp_path, name, rows=3), ProcessRank()).total == 10
+    assert (tmp_path / name).stat().st_size
 
 
 def test_a_restart_predicts_missing_parts_with_any_number_of_processes(counter, tmp_path):
@@ -218,3 +226,50 @@ def test_a_rerun_removes_what_killed_processes_left(counter, tmp_path):
     (sharded_job.folder / left[3]).write_text("left by a kill after joining")
     predict_sharded(counter, sharded_job, ProcessRank())
     assert [path.name for path in sharded_job.folder.iterdir()] == ["job.json"]
+
+
+def calibrated(counter, width):
+    """The predictor with a card whose calibration has intervals of ± ``width``."""
+    interval = Interval(base=width, slope=0, quantile=1, rows=9, families=9)
+    known = Calibration(
+        level=0.5, data={}, intervals={"complex": interval},
+        familiar=InputLimits(
+            lengths=(1, 112), unknown=0, pairs=[0] * 16, precision=[[0] * 16] * 16, composition=1,
+            spread={},
+        ),
+    )  # fmt: skip
+    card = ModelCard.model_construct(calibration=known, fingerprint="f" * 64)
+    return dataclasses.replace(counter, card=card)
+
+
+def test_a_new_calibration_is_another_job(counter, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "assess_tokens", plainly_assessed)
+    first, second = calibrated(counter, 1.0), calibrated(counter, 2.0)
+    sharded_job = job(tmp_path, rows=3)
+    predict_sharded(first, sharded_job, ProcessRank(1, 2))
+    with pytest.raises(ValueError, match="the model has been calibrated since"):
+        predict_sharded(second, sharded_job, ProcessRank())
+    predict_sharded(first, sharded_job, ProcessRank())
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        predict_sharded(second, sharded_job, ProcessRank())
+    again = dataclasses.replace(sharded_job, overwrite=True)
+    assert predict_sharded(second, again, ProcessRank()).total == 10
+
+
+def plainly_assessed(self, tokens):
+    """Expression ± the width of the calibration."""
+    expression = self.predict_tokens(tokens)
+    width = self.card.calibration.intervals["complex"].base
+    trust = Trust(expression - width, expression + width, None, [""] * len(expression))
+    return Assessed(expression, trust)
+
+
+def test_overwrite_predicts_a_finished_job_again_in_one_process(counter, tmp_path, caplog):
+    sharded_job = job(tmp_path, rows=3)
+    predict_sharded(counter, sharded_job, ProcessRank())
+    with caplog.at_level("INFO", logger="crmnet"):
+        assert predict_sharded(counter, sharded_job, ProcessRank()).total == 0
+    assert "out.tsv: kept, and nothing was predicted" in caplog.text
+    again = dataclasses.replace(sharded_job, overwrite=True)
+    assert predict_sharded(counter, again, ProcessRank(1, 2)).total == 0  # it started late
+    assert predict_sharded(counter, again, ProcessRank()).total == 10

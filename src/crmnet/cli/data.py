@@ -204,8 +204,9 @@ def split(
 
     from crmnet.data.dataset import Dataset
     from crmnet.data.homology import KmerOptions
+    from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import find_leaks
-    from crmnet.data.opening import check_data, open_data
+    from crmnet.data.opening import check_data, flanks_like, open_data
     from crmnet.data.subset import SplitOptions, rows_of_media
     from crmnet.data.subset import split as run_split
 
@@ -213,8 +214,9 @@ def split(
 
     rows, kmers = Dataset.open(dataset), KmerOptions(k)
     keep = rows_of_media(rows, medium) if medium else np.ones(len(rows), dtype=bool)
+    reading = IngestOptions(flanks=flanks_like(dataset), advice=False)
     for path in without or []:
-        with open_data(path) as other_set:
+        with open_data(path, reading) as other_set:
             leaking = find_leaks(rows, other_set, mismatches, kmers).rows(level)
         print(f"left out {leaking.sum():,} rows shared with {path} ({level})")
         keep &= ~leaking
@@ -289,12 +291,13 @@ def check(
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import find_leaks
-    from crmnet.data.opening import check_data, open_data
+    from crmnet.data.opening import check_data, flanks_like, open_data
 
     check_data([dataset, against])
     options = IngestOptions(
-        media=(medium,), columns=pairs(column, "--column"), max_rejected=max_rejected
-    )
+        media=(medium,), columns=pairs(column, "--column"), max_rejected=max_rejected,
+        flanks=flanks_like(dataset, *filter(None, [against])),
+    )  # fmt: skip
     kmers = KmerOptions(k)
     leaks = None
     with open_data(dataset, options) as rows:

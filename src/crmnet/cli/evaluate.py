@@ -134,7 +134,7 @@ def evaluate(
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.data.opening import check_data, may_lack_medium, open_data
+    from crmnet.data.opening import check_data, flanks_like, may_lack_medium, open_data
     from crmnet.evaluation.report import assumed_medium
     from crmnet.evaluation.score_sets import data_roles, score_file, score_table
     from crmnet.prediction.predictor import Predictor
@@ -157,7 +157,10 @@ def evaluate(
     training_set: Dataset | None = None
     with ExitStack() as stack:
         if against is not None:
-            reading = IngestOptions(max_rejected=max_rejected, advice=False)
+            reading = IngestOptions(
+                flanks=flanks_like(*(data or [])) if flanks == "auto" else flanks,
+                max_rejected=max_rejected, advice=False,
+            )  # fmt: skip
             training_set = stack.enter_context(open_data(against, reading))
             set_options["training"] = TrainingRows(
                 training_set.tokens, training_set.name, level, kmers=KmerOptions(k)

@@ -221,8 +221,10 @@ def _check_names(names: Iterable[str], source: PathLike) -> None:
 
 
 def _get(url: str, headers: Mapping[str, str]) -> requests.Response:
+    """The answer, not compressed in transit: a range would count compressed bytes."""
+    headers = {"Accept-Encoding": "identity", **headers}
     try:
-        response = requests.get(url, headers=dict(headers), stream=True, timeout=TIMEOUT)
+        response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
     except requests.RequestException as error:
         raise Offline(
             f"{url} does not respond ({type(error).__name__}); connect to the network, or give a "

@@ -18,13 +18,21 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from crmnet import sequence
 from crmnet.data.dataset import Dataset
 from crmnet.data.fast_parser import can_parse
 from crmnet.data.prefetch import read_concurrently
 from crmnet.data.reading import OpenText, blocks_of, open_text
 from crmnet.data.rejections import RowCounts
-from crmnet.data.validate import Source, ValidatedRows, validate_block, validate_chunk
+from crmnet.data.validate import (
+    AcceptedRows,
+    Source,
+    ValidatedRows,
+    validate_block,
+    validate_chunk,
+)
 from crmnet.data.writer import DatasetWriter, new_folder
 from crmnet.files import PathLike, check_source_stays
 
@@ -56,6 +64,9 @@ class IngestOptions:
     """Store two bits per base (see :mod:`crmnet.data.packed`)."""
     advice: bool = True
     """Whether errors may advise --column and --max-rejected; False for a command without them."""
+    pooled_media: bool = False
+    """Whether a medium may be the name of a pooled output, such as ``complex+defined``. Only
+    :func:`crmnet.data.opening.open_data` reads such files, for the model with that output."""
     jobs: int = 1
     """Number of threads that read and parse, in addition to the thread that writes. Several files
     are read concurrently; remaining threads parse chunks of one file. The data set does not depend
@@ -83,7 +94,8 @@ def ingest(
     Raises:
         FileExistsError: If ``destination`` exists and may not be overwritten.
         TooManyRejected: If more than ``max_rejected`` of the rows, or all of them, are rejected.
-        ValueError: If a file cannot be read or holds no rows, or would be lost.
+        ValueError: If a file cannot be read or holds no rows, or would be lost, or the name of a
+            medium holds ``+``.
         WriteError: If another process is writing ``destination``, or the disk is full.
     """
     options = options or IngestOptions()
@@ -96,6 +108,8 @@ def ingest(
     sources = _sources(file_list, options)
     for source in sources:
         check_source_stays(source.path, destination)
+        if "+" in source.medium and not options.pooled_media:
+            raise ValueError(_plus(source.medium))
     threads = max(1, min(options.jobs, len(sources)))
     readers = [partial(_read_file, source, options, options.jobs // threads) for source in sources]
     with (
@@ -111,10 +125,28 @@ def ingest(
             for accepted, rejected in rows_of_file:
                 counts.add(accepted, rejected)
                 if accepted is not None:
+                    if not options.pooled_media:
+                        _refuse_plus(accepted, source)
                     writer.append(accepted.rows, counts.source)
                 progress(counts.rows_read)
         writer.finish(**counts.finish(options.flanks))
     return Dataset.open(destination)
+
+
+def _refuse_plus(accepted: AcceptedRows, source: Source) -> None:
+    """Refuse rows whose medium would be taken for several media."""
+    for number, name in enumerate(accepted.rows.media):
+        if "+" in name:
+            line = accepted.lines[int(np.argmax(accepted.rows.medium == number))]
+            raise ValueError(f"{source.path}, line {line}: {_plus(name)}")
+
+
+def _plus(medium: str) -> str:
+    return (
+        f"medium {medium!r}: a + joins the media of a pooled output, so that "
+        f"{medium.partition('+')[0]!r} would mean this medium too; write it without +, such as "
+        f"{medium.replace('+', '-')!r}"
+    )
 
 
 def _one_per_file(

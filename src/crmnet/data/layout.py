@@ -38,7 +38,8 @@ def detect_layout(
     """Detect the layout of a file from its first chunk.
 
     A first line that holds a known column name is a header. Without a header the first column is
-    the sequence and the second the expression. ``file`` is the file's name in messages;
+    the sequence and the second the expression. FASTA has labels in its headers, and no columns that
+    ``names`` could name. ``file`` is the file's name in messages;
     ``delimiter`` is empty unless the file names it. If ids are requested and no column has an
     accepted name, ids are read from a text column with a different value in each row
     (``Layout.ids_from``).
@@ -53,11 +54,13 @@ def detect_layout(
             f"{file} holds no rows; give FASTA, a sequence per line, or a table with a header"
         )
     if line.startswith(b">"):
-        if names and "id" in roles:
-            raise NoColumnError(f"{file} is FASTA and has no columns; name none, or give a table")
-        _, fields_found = parse_fasta_header(line)
-        labels = [r for r in roles if r in fields_found and r not in ("id", "sequence")]
-        return Layout("fasta", positions=dict.fromkeys(labels, 0))
+        if names:
+            labels_of = "; labels are in its headers, such as >name expression=5.3"
+            raise NoColumnError(
+                f"{file} is FASTA and has no columns; name none, or give a table"
+                + labels_of * ("expression" in roles)
+            )
+        return _fasta_layout(first, [role for role in roles if role not in ("id", "sequence")])
     delimiter = delimiter or _delimiter_of(line, names)
     if delimiter == b" " and b"  " in b" " + line:
         raise ValueError(
@@ -92,6 +95,19 @@ def detect_layout(
         f"{file}, line 1: {len(fields)} columns and no header with a known column name; add one "
         f"such as 'sequence{delimiter.decode()}expression', or name them with "
         "--column sequence=NAME"
+    )
+
+
+def _fasta_layout(first: bytes, labels: Sequence[str]) -> Layout:
+    """The layout of FASTA: it has the labels that any header of its first chunk has."""
+    found: set[str] = set()
+    for line in first.split(b"\n") if labels else ():
+        if line.startswith(b">") and len(found) < len(labels):
+            found.update(role for role in parse_fasta_header(line)[1] if role in labels)
+    return Layout(
+        "fasta",
+        positions={role: 0 for role in labels if role in found},
+        unseen=tuple(role for role in labels if role not in found),
     )
 
 

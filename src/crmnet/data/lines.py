@@ -100,6 +100,8 @@ class Layout:
     """Role → index of its column."""
     ids_from: str | None = None
     """The column from which ids are read if no column has an accepted name."""
+    unseen: tuple[str, ...] = ()
+    """Labels that were asked for and that no header of the first chunk of FASTA has."""
 
     @property
     def width(self) -> int:
@@ -209,6 +211,7 @@ class FastaReader:
 
     def __init__(self, layout: Layout, file: str = "FASTA") -> None:
         self.roles, self.file = tuple(layout.positions), file
+        self.unseen = frozenset(layout.unseen)
         self.line, self.name, self.sequence = 0, b"", bytearray()
         self.count = 0
         self.fields: dict[str, bytes] = {}
@@ -217,7 +220,8 @@ class FastaReader:
         """Sequences that end in a chunk whose first line has number ``first_line``.
 
         Raises:
-            ValueError: If a sequence is longer than :data:`MAX_RECORD`.
+            ValueError: If a sequence is longer than :data:`MAX_RECORD`, or a header has the first
+                label of its kind, for which earlier blocks have no column.
         """
         block = self._empty()
         for line_number, line in enumerate(chunk.split(b"\n")[:-1], first_line):
@@ -225,11 +229,20 @@ class FastaReader:
                 self._close(block)
                 self.line = line_number
                 self.name, self.fields = parse_fasta_header(line)
+                if late := self.unseen & self.fields.keys():
+                    self._refuse_late(min(late))
             elif line.strip() and not line.startswith(b";"):
                 self.sequence += line.strip()
                 if len(self.sequence) > MAX_RECORD:
                     self._refuse_long()
         return block
+
+    def _refuse_late(self, role: str) -> None:
+        raise ValueError(
+            f"{self.file}, line {self.line}: {shortened(self.name)!r} has {role} "
+            f"{shortened(self.fields[role])!r}, and no header at the start of the file has one; "
+            f"move this record to the top, or leave {role} out"
+        )
 
     def _refuse_long(self) -> None:
         raise ValueError(

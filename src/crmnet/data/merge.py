@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,7 +16,9 @@ from crmnet.data.dataset import Dataset
 from crmnet.data.subset import append_rows
 from crmnet.data.writer import DatasetWriter, new_folder
 from crmnet.files import PathLike, check_source_stays
-from crmnet.sequence import Preparation
+from crmnet.sequence import WARNING, Preparation
+
+log = logging.getLogger("crmnet")
 
 
 def merge(
@@ -24,7 +27,7 @@ def merge(
     """Write all rows of several data sets as one, in the given order.
 
     Families of one name in two data sets become one family. Weights are kept if every data set has
-    them.
+    them; if only some have, a warning names one that has none.
 
     Args:
         datasets: Opened data sets.
@@ -38,7 +41,7 @@ def merge(
     """
     _check_sources(datasets, destination)
     has_families = _all_or_none_have_families(datasets)
-    weights = all(dataset.weight is not None for dataset in datasets)
+    weights = _all_have_weights(datasets)
     lengths: Counter[int] = Counter()
     with new_folder(destination, overwrite) as folder:
         packed = any(dataset.manifest.get("packed") for dataset in datasets)
@@ -76,6 +79,16 @@ def _all_or_none_have_families(datasets: Sequence[Dataset]) -> bool:
             f"{without[0].path} has no families, other data sets have; give it families with "
             "`crmnet data split`, or ingest it with a family column"
         )
+    return not without
+
+
+def _all_have_weights(datasets: Sequence[Dataset]) -> bool:
+    without = [dataset for dataset in datasets if dataset.weight is None]
+    if without and len(without) < len(datasets):
+        log.warning(
+            "%sthe weights of rows are left out: %s has none; ingest it with a weight column to "
+            "keep them", WARNING, without[0].path,
+        )  # fmt: skip
     return not without
 
 

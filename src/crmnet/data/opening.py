@@ -24,7 +24,7 @@ from crmnet.data.rejections import rejection_summary, rejections
 from crmnet.data.sequences import check_id
 from crmnet.data.validate import Source
 from crmnet.files import PathLike, as_paths, temporary_folder
-from crmnet.sequence import LENGTH, WARNING
+from crmnet.sequence import LENGTH, WARNING, Flanks
 
 log = logging.getLogger("crmnet")
 
@@ -113,19 +113,29 @@ def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[
         ValueError: If it cannot be read.
     """
     path = Path(path)
-    options = options or IngestOptions(advice=False)
+    options = replace(options or IngestOptions(advice=False), pooled_media=True)
     if is_dataset(path) or path.is_dir():
         yield Dataset.open(path)
         return
     is_public = is_public_dataset(path)
     source = public_source(str(path)) if is_public else path
     with temporary_folder() as folder:
-        name = str(path) if is_public else path.name.split(".")[0]
+        name = str(path) if is_public else path.name.lstrip(".").split(".")[0]
         dataset = ingest([source], folder / name, options)
         for line in rejection_summary(dataset.manifest):
             prefix = WARNING if line.startswith(WARNING) else ""
             log.info("%s%s: %s", prefix, dataset.name, line.removeprefix(prefix))
         yield dataset
+
+
+def flanks_like(*paths: PathLike) -> Flanks:
+    """How to read files whose rows are compared with data sets: ``none`` if one was made so.
+
+    A file read with ``auto`` gets adapters that such a data set lacks, and a long sequence is then
+    cut at another base. Else ``auto``.
+    """
+    made = [Dataset.open(path).manifest for path in paths if is_dataset(path)]
+    return "none" if any(manifest.get("flanks") == "none" for manifest in made) else "auto"
 
 
 def may_lack_medium(path: PathLike) -> bool:

@@ -22,6 +22,8 @@ from crmnet.data.validate import AcceptedRows, Rejections
 from crmnet.files import PathLike, as_paths
 
 REJECTED = "rejected.tsv"
+HOPELESS = 0.5
+"""Share of rejected rows among the first 100,000 above which the rest is not read."""
 MAX_TEXT = 60
 """Characters of a rejected line that ``rejected.tsv`` shows."""
 
@@ -79,7 +81,9 @@ class RowCounts:
         """Count the rows of a chunk.
 
         Raises:
-            TooManyRejected: If too many of at least 100,000 rows are rejected.
+            TooManyRejected: If most of at least 100,000 rows are rejected, and too many. A smaller
+                share is compared with the limit at the end, so that the order of rows is of no
+                account.
         """
         n = len(accepted.rows.labels) if accepted is not None else 0
         read = n + len(rejected)
@@ -98,13 +102,13 @@ class RowCounts:
             if len(self.first_rejected) < 5:
                 self.first_rejected.append(f"{self.source}, line {line}: {reason}")
         if self.rows_read >= 100_000:
-            self._check_rejected()
+            self._check_rejected(max(self.max_rejected, HOPELESS))
 
-    def _check_rejected(self) -> None:
-        """Raise :class:`TooManyRejected` if the fraction of rejected rows is too large."""
+    def _check_rejected(self, limit: float) -> None:
+        """Raise :class:`TooManyRejected` if the fraction of rejected rows is above ``limit``."""
         allowed = (*HARMLESS_REASONS, TOO_LONG)
         n_rejected = sum(n for reason, n in self.reasons.items() if reason not in allowed)
-        if n_rejected > self.max_rejected * self.rows_read:
+        if n_rejected > limit * self.rows_read:
             raise TooManyRejected(
                 f"{n_rejected:,} of {self.rows_read:,} rows were rejected, more than the "
                 f"{self.max_rejected:.1%} allowed{' by --max-rejected' * self.advice}. "
@@ -122,7 +126,7 @@ class RowCounts:
         """
         if self.rows_accepted == 0 and not self.reasons:
             raise ValueError(f"no rows in {', '.join(s['file'] for s in self.sources)}")
-        self._check_rejected()
+        self._check_rejected(self.max_rejected)
         if self.rows_accepted == 0:
             raise TooManyRejected(
                 "all rows were rejected. First: " + "; ".join(self.first_rejected)

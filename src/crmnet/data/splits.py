@@ -104,6 +104,18 @@ def hold_out(
     else:
         raise ValueError(
             f"{dataset.path}: the {len(dataset):,} rows have too few families to hold out "
-            f"{fraction:.0%} of them; give a separate validation set"
+            f"{fraction:.0%} of them; {_why_few(family_hash)}give a separate validation set"
         )
     return np.nonzero(~held_out)[0], np.nonzero(held_out)[0]
+
+
+def _why_few(family: Hashes) -> str:
+    """What may have joined most rows in one family, and what to do; empty if nothing has."""
+    largest = int(np.unique(family, return_counts=True)[1].max(initial=0))
+    if 2 * largest <= len(family):
+        return ""
+    return (
+        f"{largest:,} of them are one family. If these are not related, they may share a constant "
+        "part of 20 bases or more, such as a primer: cut it off before ingestion, or let families "
+        "be by sequence. Else "
+    )

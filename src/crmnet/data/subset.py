@@ -224,7 +224,7 @@ def split(
     Raises:
         FileExistsError: If a folder exists and may not be overwritten.
         ValueError: If ``options.by`` is ``family`` and the data set has no families, if a part
-            would be empty, or if it would replace the data set.
+            would be empty, or if it would replace the data set or lie in the other part.
     """
     keep = None if keep is None else np.asarray(keep)
     train = Path(train)
@@ -237,6 +237,13 @@ def split(
         )
     if held_out is not None and train.resolve() == held_out.resolve():
         raise ValueError(f"both parts would be written to {train}; give two names")
+    if held_out is not None:
+        for outer, inner in ((train, held_out), (held_out, train)):
+            if outer.resolve() in inner.resolve().parents:
+                raise ValueError(
+                    f"{inner} lies in {outer}, which is the other part; name folders beside each "
+                    "other"
+                )
     destinations = [train] if held_out is None else [train, held_out]
     for destination in destinations:
         check_source_stays(dataset.path, destination)

@@ -16,7 +16,19 @@ import numpy.typing as npt
 from crmnet.arrays import Integers
 from crmnet.data.dataset import Dataset
 from crmnet.perturb import cross, delete, substitute
-from crmnet.sequence import N_TOKEN, Lengths, Tokens, as_tokens, inserts, prepare
+from crmnet.sequence import (
+    ADAPTER_3,
+    ADAPTER_5,
+    LENGTH,
+    N_TOKEN,
+    Flanks,
+    Lengths,
+    Tokens,
+    as_tokens,
+    inserts,
+    prepare,
+    sequence_lengths,
+)
 
 Kind = Literal["mutants", "crosses", "deletions", "random", "native-like"]
 """Kind of a new promoter; see :class:`Recipe`."""
@@ -24,7 +36,7 @@ INSERT_LENGTH = 80
 """Bases of a random or native-like insert."""
 NO_PARENT = -1
 """Parent of a promoter that is not derived from a row."""
-DERIVED = ("mutants", "crosses", "deletions")
+DERIVED: tuple[Kind, ...] = ("mutants", "crosses", "deletions")
 """Kinds that are derived from rows of the data set."""
 
 
@@ -79,12 +91,22 @@ class Inserts(NamedTuple):
     lengths: Lengths
     rows: Integers
     """``(M,)``: a row of the data set that has the insert."""
+    flanks: Flanks = "add"
+    """``none`` if most rows have no adapter: new promoters then have none either."""
 
     @classmethod
     def of(cls, dataset: Dataset, rows: Integers) -> Inserts:
         """The inserts of some rows."""
-        bases, lengths = inserts(dataset.tokens[rows])
-        return cls(bases, lengths, rows)
+        tokens = dataset.tokens[rows]
+        bases, lengths = inserts(tokens)
+        bare = int((lengths == sequence_lengths(tokens)).sum())
+        return cls(bases, lengths, rows, "none" if 2 * bare > len(rows) else "add")
+
+    @property
+    def too_long(self) -> int:
+        """Number of inserts from which promoters are derived that have to be cut."""
+        longest = LENGTH - len(ADAPTER_5) - len(ADAPTER_3)
+        return 0 if self.flanks == "none" else int((self.lengths > longest).sum())
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,7 @@ def new_promoters(
     """``n`` new promoters, in random order of their kinds.
 
     Args:
-        source: Inserts from which promoters are derived.
+        source: Inserts from which promoters are derived, and whether promoters have adapters.
         n: Number of promoters.
         recipe: Shares of their kinds.
         rng: Source of random numbers.
@@ -165,7 +187,7 @@ def new_promoters(
         if kind in DERIVED:
             promoters_of_kind.append(_derived(kind, source, count, recipe, rng))
         else:
-            promoters_of_kind.append(_from_nothing(kind, count, rng, native))
+            promoters_of_kind.append(_from_nothing(kind, count, rng, native, source.flanks))
     order = rng.permutation(n)
     return NewPromoters(
         *(np.concatenate(column)[order] for column in zip(*promoters_of_kind, strict=True))
@@ -173,7 +195,7 @@ def new_promoters(
 
 
 def _from_nothing(
-    kind: Kind, n: int, rng: np.random.Generator, native: MarkovChain | None
+    kind: Kind, n: int, rng: np.random.Generator, native: MarkovChain | None, flanks: Flanks
 ) -> NewPromoters:
     """Random or native-like promoters."""
     if kind == "random":
@@ -182,7 +204,7 @@ def _from_nothing(
         raise ValueError("native-like promoters need the sequences of native ones")
     else:
         bases = native.sample(n, INSERT_LENGTH, rng)
-    constructs, _ = prepare(bases, np.full(n, INSERT_LENGTH), "add")
+    constructs, _ = prepare(bases, np.full(n, INSERT_LENGTH), flanks)
     return NewPromoters(constructs, np.full(n, NO_PARENT))
 
 
@@ -203,7 +225,7 @@ def _derived(
         width = np.minimum(rng.integers(1, recipe.longest_deletion + 1, n), lengths)
         bases = delete(bases, rng.integers(0, lengths - width + 1), width)
         lengths = lengths - width
-    constructs, _ = prepare(bases, lengths, "add")
+    constructs, _ = prepare(bases, lengths, source.flanks)
     return NewPromoters(constructs, source.rows[parents])
 
 

@@ -251,9 +251,9 @@ def _pick_media(
     """Index of each row's medium in a list of names, and the list."""
     if "medium" not in block.columns:
         return np.zeros(len(accepted), dtype=np.int64), [medium]
+    texts = [block.columns["medium"][row] for row in accepted.tolist()]
     named = [
-        block.columns["medium"][row].decode(errors="backslashreplace") or medium
-        for row in accepted.tolist()
+        medium if is_missing(text) else text.decode(errors="backslashreplace") for text in texts
     ]
     table = {name: number for number, name in enumerate(dict.fromkeys(named))}
     return np.array([table[name] for name in named], dtype=np.int64), list(table)
@@ -263,7 +263,9 @@ def _hashes(block: Block, accepted: npt.NDArray[np.int64]) -> npt.NDArray[np.uin
     """Hash of each row's family name; of its sequence if the row names no family."""
     names, texts = block.columns["family"], block.columns["sequence"]
     digests = [
-        hashlib.blake2b(names[row] or texts[row], digest_size=8).digest()
+        hashlib.blake2b(
+            texts[row] if is_missing(names[row]) else names[row], digest_size=8
+        ).digest()
         for row in accepted.tolist()
     ]
     return np.frombuffer(b"".join(digests), dtype=np.uint64)

@@ -447,7 +447,7 @@ def read_score_table(
         sequences = block.columns.get("sequence", line_numbers)
         named = block.columns.get("family", sequences)
         family += [
-            given_family or text or line
+            text or line if is_missing(given_family) else given_family
             for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
         ]
         for name, line in zip(block.columns.get("id", []), block.lines, strict=False):

@@ -23,6 +23,7 @@ from crmnet.data.leaks import share_kmers
 from crmnet.data.splits import families
 from crmnet.data.subset import append_rows, finish_derived
 from crmnet.data.unmeasured import (
+    DERIVED,
     NO_PARENT,
     Inserts,
     MarkovChain,
@@ -33,7 +34,7 @@ from crmnet.data.unmeasured import (
 from crmnet.data.writer import DatasetWriter, EncodedRows, new_folder
 from crmnet.files import PathLike, check_source_stays
 from crmnet.prediction.predictor import Predictor
-from crmnet.sequence import sequence_lengths
+from crmnet.sequence import LENGTH, WARNING, sequence_lengths
 
 log = logging.getLogger("crmnet")
 
@@ -119,7 +120,7 @@ def distil(
             labelled += len(labels)
             progress(labelled)
         origin = {LABELLED_BY: predictor.identity, "distil": asdict(options)}
-        finish_derived(writer, dataset, lengths, "none", origin)
+        finish_derived(writer, dataset, lengths, dataset.manifest["flanks"], origin)
     return Dataset.open(destination)
 
 
@@ -165,6 +166,11 @@ def _promoters(
             yield NewPromoters(np.asarray(dataset.tokens[chunk]), chunk)
         left -= len(rows)
     source = Inserts.of(dataset, rows)
+    if left and source.too_long and any(options.recipe.shares.get(kind) for kind in DERIVED):
+        log.warning(
+            "%s%s: %s sequences are longer than %d bases with adapters; promoters derived from "
+            "them are cut at the end", WARNING, dataset.name, f"{source.too_long:,}", LENGTH,
+        )  # fmt: skip
     while left:
         n = min(CHUNK, max(left, FEWEST))
         unrelated = _unrelated(new_promoters(source, n, options.recipe, rng, native), without)

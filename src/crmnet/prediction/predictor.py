@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -216,9 +216,13 @@ class Predictor:
 
         Raises:
             ValueError: If a sequence holds other letters than A, C, G, T and N, is not text, or is
-                too long for the network and ``window`` is None.
+                too long for the network and ``window`` is None, or ``flanks`` or ``window`` is
+                unknown.
         """
         texts = sequence.as_list(sequences)
+        _check_choice("flanks", flanks, get_args(sequence.Flanks))
+        if window is not None:
+            _check_choice("window", window, get_args(sequence.Window))
         if texts and np.ndim(texts[0]):
             raise ValueError(
                 f"sequences must be text; call predict_tokens for tokens (N, {self.length}), and "
@@ -313,6 +317,8 @@ class Predictor:
         with torch.inference_mode():
             for start in range(0, len(rows), self.batch_size):
                 batch = np.array(sequence.as_tokens(rows[start : start + self.batch_size]))
+                if batch.max(initial=0) > sequence.N_TOKEN:
+                    raise ValueError(_not_a_base(batch, start))
                 x_BCL = sequence.one_hot(torch.from_numpy(batch).to(self.device))
                 part = network(x_BCL).float().cpu().numpy()
                 if not (finite := np.isfinite(part).all(axis=1)).all():
@@ -415,6 +421,20 @@ class Predictor:
     def unit(self, medium: str) -> str | None:
         """Unit of the predictions for ``medium``; None if the training data do not state it."""
         return self.units.get(self.media[self.medium_index(medium)])
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+
+
+def _not_a_base(tokens: sequence.Tokens, start: int) -> str:
+    """The error about a token of a letter outside ACGTN; the rows are numbered from ``start``."""
+    row, column = (int(found[0]) for found in np.nonzero(tokens > sequence.N_TOKEN))
+    return (
+        f"tokens must be A 0, C 1, G 2, T 3 or N 4; got {tokens[row, column]} at position "
+        f"{column + 1} of sequence number {start + row + 1}"
+    )
 
 
 def _complete_model(loaded: LoadedModel) -> nn.Module:

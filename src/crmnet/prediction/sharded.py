@@ -124,7 +124,8 @@ class ShardedJob:
     digits: Digits = "rounded"
     """Of the joined table; the parts have all digits."""
     overwrite: bool = False
-    """Replace an existing output of another job."""
+    """Replace an existing output of another job; a single process also predicts a finished job
+    again."""
 
     def __post_init__(self) -> None:
         for name in ("input", "output"):
@@ -196,13 +197,14 @@ def _predict_parts(
     process: ProcessRank,
     progress: Callable[[int], None],
 ) -> sequence.Preparation:
-    existing = _start_or_resume(job, parameters, process.rank)
+    existing = _start_or_resume(job, parameters, process)
     tag = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:8]
 
     def part_path(number: int) -> Path:
         return job.folder / f"part-{tag}-{number:08d}.parquet"
 
     if existing is None:
+        log.info("%s: kept, and nothing was predicted: this job is finished", job.output)
         return sequence.Preparation()
     names = column_names(predictor, job.media, by_window=job.window is not None)
     preparation, number = sequence.Preparation(), -1
@@ -271,18 +273,24 @@ def join(
     if table_kind(output) != "parquet":
         with TableWriter(output, names) as table:
             for path in as_paths(paths):
-                columns = polars.read_parquet(path).to_dict(as_series=False)
+                columns = polars.read_parquet(path, glob=False).to_dict(as_series=False)
                 table.write(for_reading(columns, output, digits))
         return
 
     def write(partial: Path) -> None:
-        polars.scan_parquet(as_paths(paths)).sink_parquet(partial, maintain_order=True)
+        parts = polars.scan_parquet(as_paths(paths), glob=False)
+        parts.sink_parquet(partial, maintain_order=True)
 
     write_atomically(output, write)
 
 
-def _start_or_resume(job: ShardedJob, parameters: dict[str, Any], rank: int) -> set[str] | None:
+def _start_or_resume(
+    job: ShardedJob, parameters: dict[str, Any], process: ProcessRank
+) -> set[str] | None:
     """Create the folder, or check that its parts belong to this job.
+
+    With ``overwrite`` a finished job begins again, unless other processes may have just finished
+    it.
 
     Returns:
         Names of the existing parts; None if all parts have been joined. A process that starts late
@@ -294,7 +302,8 @@ def _start_or_resume(job: ShardedJob, parameters: dict[str, Any], rank: int) -> 
     recorded = read_json(file) if file.exists() else {"joined": True}
     joined = recorded.pop("joined")
     different = [key for key in parameters if recorded.get(key) != parameters[key]]
-    if joined and (different or not job.output.exists()):
+    again = job.overwrite and process.world_size == 1
+    if joined and (different or again or not job.output.exists()):
         check_free(job.output, job.overwrite)
         _write_job(job, {**parameters, "joined": False})
         return set()
@@ -304,7 +313,7 @@ def _start_or_resume(job: ShardedJob, parameters: dict[str, Any], rank: int) -> 
             f"{job.folder} contains parts of another job ({difference}); remove the folder, or "
             "choose another output"
         )
-    if joined and rank == 0:
+    if joined and process.rank == 0:
         _remove_parts(job)  # the process that joined them may have been killed before it did
     return None if joined else existing
 
@@ -312,6 +321,8 @@ def _start_or_resume(job: ShardedJob, parameters: dict[str, Any], rank: int) -> 
 def _difference(key: str, recorded: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
     if key == "changed":  # a time in nanoseconds does not help the reader
         return "its input has changed since"
+    if key == "calibration":
+        return "the model has been calibrated since"
     return f"{key} was {recorded.get(key)!r}, now it is {parameters[key]!r}"
 
 
@@ -325,6 +336,7 @@ def _job_parameters(predictor: Predictor, job: ShardedJob) -> dict[str, Any]:
         "bytes": source.st_size,
         "changed": source.st_mtime_ns,
         "model": predictor.identity,
+        "calibration": _calibration_hash(predictor),
         "precision": predictor.precision,
         "media": list(job.media),
         "columns": column_names(predictor, job.media, by_window=job.window is not None),
@@ -335,6 +347,13 @@ def _job_parameters(predictor: Predictor, job: ShardedJob) -> dict[str, Any]:
         "iupac": job.iupac,
         "digits": job.digits,
     }
+
+
+def _calibration_hash(predictor: Predictor) -> str | None:
+    """Hash of the model's calibration, which is no part of its identity; None without one."""
+    if predictor.card is None or predictor.card.calibration is None:
+        return None
+    return hashlib.sha256(predictor.card.calibration.model_dump_json().encode()).hexdigest()
 
 
 def _write_job(job: ShardedJob, content: dict[str, Any]) -> None:
