@@ -53,6 +53,20 @@ def test_starts_of_a_data_set_have_the_numbers_of_their_rows(tmp_path):
     assert decode(given.inserts) == [rows[0], rows[1], rows[3]]
 
 
+def test_positions_count_on_the_inserts_of_a_data_set(tmp_path):
+    table = tmp_path / "rows.tsv"
+    rows = [ADAPTER_5 + INSERT + ADAPTER_3, INSERT[:60]]
+    table.write_text("sequence\texpression\n" + "".join(f"{text}\t5\n" for text in rows))
+    path = ingest(table, tmp_path / "set").path
+    given, _ = read_starts(path, Reading())
+    assert decode(given.inserts, given.lengths) == [INSERT, INSERT[:60]]
+    assert given.first.tolist() == [1, 1] and one_origin(given) == 1
+    whole, _ = read_starts(path, Reading("none"))
+    constructs = [ADAPTER_5 + text + ADAPTER_3 for text in (INSERT, INSERT[:60])]
+    assert decode(whole.inserts, whole.lengths) == constructs
+    assert whole.first.tolist() == [1, 1]
+
+
 def test_long_references_are_read_in_windows(tmp_path):
     path = tmp_path / "genome.fasta"
     chromosome = "".join(np.random.default_rng(0).choice(list("ACGT"), 300))

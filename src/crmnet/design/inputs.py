@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,7 +31,9 @@ class Reading:
 def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     """The promoters of a file, a data set folder or a fetched public data set.
 
-    Those of a data set are distinct; the id of one is the number of its first row, from 1.
+    Those of a data set are distinct; the id of one is the number of its first row, from 1, and its
+    positions count on the insert, because a data set does not record what was given around it.
+    Without flanks they are complete rows of the data set.
 
     Raises:
         FileNotFoundError: If the file or data set does not exist.
@@ -40,7 +42,8 @@ def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     if is_dataset(path) or is_public_dataset(path):
         tokens, rows = _distinct(path)
         ids = [str(row + 1) for row in rows.tolist()]
-        return given_inserts(tokens, ids), Preparation(total=len(tokens))
+        given = given_inserts(tokens, ids, whole=reading.flanks == "none")
+        return replace(given, first=np.ones_like(given.first)), Preparation(total=len(tokens))
     promoters = read_promoters(
         path, flanks=reading.flanks, length=reading.length, columns=reading.columns,
         iupac=reading.iupac, measured=False,

@@ -57,7 +57,8 @@ class Given:
     lengths: Lengths
     ids: list[str]
     first: Lengths
-    """``(S,)`` number, from 1, of the first base of the insert on the sequence as given."""
+    """``(S,)`` number, from 1, of the first base of the insert on the sequence as given; of a data
+    set it is 1."""
 
 
 def given_inserts(
