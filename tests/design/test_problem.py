@@ -151,10 +151,20 @@ def test_an_n_is_free_and_no_edit():
     other = starts.tokens.copy()
     other[:, 4] = (other[:, 4] + 1) % 4
     assert (task.violation(other, np.arange(4)) == 0).all()
-    with pytest.raises(ValueError, match="base 5 of the insert of 1 is N; only a known base"):
+    with pytest.raises(ValueError, match="base 5 of 1 is N; only a known base"):
         from_text("ACGTNNCA" * 3, protected=(4,))
     with pytest.raises(ValueError, match="position 30 is not in the insert of 1, which has 24"):
         from_text("ACGTACCA" * 3, protected=(29,))
+
+
+def test_errors_about_positions_count_on_the_sequence_as_given():
+    """The insert has 24 bases and begins at base 18 of the construct."""
+    construct = ADAPTER_5 + "ACGTNNCA" * 3 + ADAPTER_3
+    with pytest.raises(ValueError, match="base 22 of 1 is N"):
+        from_text(construct, protected=parse_positions(["22"], first=18))
+    message = "position 4 is not in the insert of 1, which has 24 bases and begins at position 18"
+    with pytest.raises(ValueError, match=message):
+        from_text(construct, protected=parse_positions(["4"], first=18))
 
 
 @pytest.mark.parametrize(

@@ -121,15 +121,16 @@ def make_starts(
     if known is None:
         tokens = rng.integers(4, size=(chains, options.length), dtype=np.uint8)
         lengths, given = np.full(chains, options.length), np.full_like(tokens, N_TOKEN)
+        first = np.ones(chains, dtype=np.int64)
         ids = [f"random {number}" for number in range(1, chains + 1)]
     else:
         rows = _spread(len(known.ids), chains, rng)
-        given, lengths = known.inserts[rows], known.lengths[rows]
+        given, lengths, first = known.inserts[rows], known.lengths[rows], known.first[rows]
         ids = [known.ids[row] for row in rows.tolist()]
         inside = np.arange(given.shape[1]) < lengths[:, None]
         random = rng.integers(4, size=given.shape, dtype=np.uint8)
         tokens = np.where(inside & (given == N_TOKEN), random, given)
-    editable = _editable(given, lengths, protected, random=known is None, ids=ids)
+    editable = _editable(given, lengths, protected, first, random=known is None, ids=ids)
     return Starts(tokens, lengths, given, editable, _targets(objective, chains), ids)
 
 
@@ -148,9 +149,15 @@ def _targets(objective: Objective, chains: int) -> Floats:
 
 
 def _editable(
-    given: Tokens, lengths: Lengths, protected: tuple[int, ...], *, random: bool, ids: list[str]
+    given: Tokens,
+    lengths: Lengths,
+    protected: tuple[int, ...],
+    first: Lengths,
+    *,
+    random: bool,
+    ids: list[str],
 ) -> Booleans:
-    """``(C, W)``: positions of the insert that may change."""
+    """``(C, W)``: positions of the insert that may change; errors count from ``first``."""
     editable: Booleans = np.arange(given.shape[1]) < lengths[:, None]
     if not protected:
         return editable
@@ -158,16 +165,17 @@ def _editable(
     outside = (positions < 0) | (positions >= lengths.min())
     if outside.any():
         row = int(np.argmin(lengths))
+        begins = f" and begins at position {first[row]}" if first[row] > 1 else ""
         raise ValueError(
-            f"{PROTECTION}: position {int(positions[outside][0]) + 1} is not in the insert of "
-            f"{ids[row]}, which has {int(lengths[row])} bases"
+            f"{PROTECTION}: position {int(positions[outside][0] + first[row])} is not in the "
+            f"insert of {ids[row]}, which has {int(lengths[row])} bases{begins}"
         )
     unknown = (given[:, positions] == N_TOKEN) & (not random)
     if unknown.any():
         row, column = (int(number) for number in np.argwhere(unknown)[0])
         raise ValueError(
-            f"{PROTECTION}: base {int(positions[column]) + 1} of the insert of {ids[row]} is N; "
-            "only a known base can be protected"
+            f"{PROTECTION}: base {int(positions[column] + first[row])} of {ids[row]} is N; only a "
+            "known base can be protected"
         )
     editable[:, positions] = False
     return editable
