@@ -55,6 +55,17 @@ def test_the_path_of_edits_leads_from_the_start_to_the_design(designed):
             assert change == f"{position + 1}{old}>{new}"
 
 
+def test_a_note_names_the_flags_that_follow_from_the_starts():
+    note = (
+        "{} designs are unlike the oracle's training data in a way that follows from their start "
+        "({}); see the column unlike_training"
+    )
+    notes = promoters._shape_notes
+    assert notes(["adapters", "", "composition;adapters"]) == [note.format(2, "adapters")]
+    assert notes(["adapters;length", "length"]) == [note.format(2, "length, adapters")]
+    assert notes(["composition", "", "range"]) == []
+
+
 def test_values_are_those_of_the_models(designed):
     for seed, values in ((1, designed.oracle), (2, designed.judge)):
         expected = linear_predictor(seed).predict(designed.sequences)

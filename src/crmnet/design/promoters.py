@@ -395,12 +395,13 @@ def _judged(
 
 def _shape_notes(unlike: Sequence[str]) -> list[str]:
     """A note on flags that follow from the starts, such as an unusual length."""
-    flagged = sum(any(flag in SHAPE_FLAGS for flag in flags.split(";")) for flags in unlike)
-    if not flagged:
+    found = [set(flags.split(";")) & set(SHAPE_FLAGS) for flags in unlike]
+    if not any(found):
         return []
+    names = ", ".join(flag for flag in SHAPE_FLAGS if any(flag in flags for flags in found))
     return [
-        f"{flagged} designs have an unusual length, which the oracle did not learn from; see the "
-        "column unlike_training"
+        f"{sum(map(bool, found))} designs are unlike the oracle's training data in a way that "
+        f"follows from their start ({names}); see the column unlike_training"
     ]
 
 
