@@ -188,6 +188,22 @@ def test_targets_are_divided_among_the_chains():
 
 
 @pytest.mark.parametrize(
+    ("starts", "targets"), [(1, 3), (2, 2), (2, 3), (3, 2), (4, 2), (4, 6), (6, 4), (7, 3)]
+)
+def test_every_start_gets_every_target_once_in_as_many_searches_as_pairs(starts, targets):
+    texts = ["ACGTTGCA"[i:] + "ACGTTGCA"[:i] for i in range(starts)]
+    objective = Objective("target", "complex", targets=tuple(map(float, range(targets))))
+    pairs = starts * targets
+    made = make_starts(
+        given_inserts(texts), StartOptions(1, 2 * pairs), objective, (), Flanks()
+    )
+    found = list(zip(made.ids, made.target.tolist(), strict=True))
+    assert len(set(found[:pairs])) == len(set(found[pairs:])) == pairs
+    counts = [sum(target == value for _, target in found) for value in objective.targets]
+    assert counts == [2 * starts] * targets
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"designs": 0}, "number of designs must be at least 1; got 0"),

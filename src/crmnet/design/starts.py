@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import cast
@@ -110,8 +111,8 @@ def make_starts(
 ) -> Starts:
     """One start for each chain, and its target.
 
-    Of more given promoters than chains, some are chosen at random; fewer are used several times. An
-    N is replaced by a random base and stays free.
+    Of more given promoters than chains, some are chosen at random; fewer are used several times,
+    with one target after another. An N is replaced by a random base and stays free.
 
     Raises:
         ValueError: If a protected position is not in a start, or is N there.
@@ -131,7 +132,8 @@ def make_starts(
         random = rng.integers(4, size=given.shape, dtype=np.uint8)
         tokens = np.where(inside & (given == N_TOKEN), random, given)
     editable = _editable(given, lengths, protected, first, random=known is None, ids=ids)
-    return Starts(tokens, lengths, given, editable, _targets(objective, chains), ids)
+    target = _targets(objective, chains, chains if known is None else len(known.ids))
+    return Starts(tokens, lengths, given, editable, target, ids)
 
 
 def _spread(available: int, chains: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -141,11 +143,16 @@ def _spread(available: int, chains: int, rng: np.random.Generator) -> npt.NDArra
     return np.arange(chains) % available
 
 
-def _targets(objective: Objective, chains: int) -> Floats:
-    """Target of each chain, in turn; NaN without targets."""
+def _targets(objective: Objective, chains: int, starts: int) -> Floats:
+    """Target of each chain, in turn; NaN without targets.
+
+    Chain c has start c mod ``starts``. Where start and target would meet again, the targets move on
+    by one, so that every start gets every target before it gets one again.
+    """
     if not objective.targets:
         return np.full(chains, np.nan)
-    return np.array(objective.targets)[np.arange(chains) % len(objective.targets)]
+    number, targets = np.arange(chains), np.array(objective.targets)
+    return targets[(number + number // math.lcm(starts, len(targets))) % len(targets)]
 
 
 def _editable(
