@@ -194,9 +194,7 @@ def test_every_start_gets_every_target_once_in_as_many_searches_as_pairs(starts,
     texts = ["ACGTTGCA"[i:] + "ACGTTGCA"[:i] for i in range(starts)]
     objective = Objective("target", "complex", targets=tuple(map(float, range(targets))))
     pairs = starts * targets
-    made = make_starts(
-        given_inserts(texts), StartOptions(1, 2 * pairs), objective, (), Flanks()
-    )
+    made = make_starts(given_inserts(texts), StartOptions(1, 2 * pairs), objective, (), Flanks())
     found = list(zip(made.ids, made.target.tolist(), strict=True))
     assert len(set(found[:pairs])) == len(set(found[pairs:])) == pairs
     counts = [sum(target == value for _, target in found) for value in objective.targets]

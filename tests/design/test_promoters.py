@@ -9,7 +9,8 @@ import pytest
 from crmnet import design_promoters
 from crmnet.design import promoters
 from crmnet.design.chisel import Checked
-from crmnet.design.constraints import Candidates, GcRange, MaxEdits, MaxRun, distances, mask
+from crmnet.design.constraints import Candidates, GcRange, MaxEdits, MaxRun, mask
+from crmnet.design.distances import distances
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, enzyme_pattern
 from crmnet.design.problem import Problem

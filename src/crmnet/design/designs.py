@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
-from crmnet.design.constraints import distances
+from crmnet.design.distances import distances
 from crmnet.design.judge import Panel
 from crmnet.design.objective import Objective
 from crmnet.design.path import Path

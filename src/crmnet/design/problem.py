@@ -20,8 +20,8 @@ from crmnet.design.constraints import (
     Constraint,
     Flanks,
     MaxEdits,
-    distances,
 )
+from crmnet.design.distances import distances
 from crmnet.design.neighbours import neighbours
 from crmnet.design.objective import Objective
 from crmnet.design.scorer import ROWS, Assessment, Scorer

@@ -21,8 +21,9 @@ from torch import nn
 
 from crmnet.arrays import Booleans, Floats, Integers
 from crmnet.design.chisel import check, is_installed, require, specifications
-from crmnet.design.constraints import Constraint, Flanks, MaxEdits, distances
+from crmnet.design.constraints import Constraint, Flanks, MaxEdits
 from crmnet.design.designs import Designs
+from crmnet.design.distances import distances
 from crmnet.design.judge import JUDGE, ORACLE, RANKER, Model, Panel, choose_panel, open_scorer
 from crmnet.design.objective import Objective
 from crmnet.design.path import edit_paths
