@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from torch import nn
@@ -183,7 +183,7 @@ def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Score
     """The ensemble without its last member that predicts ``media``, and this member alone.
 
     The intervals and the limit of disagreement of the complete ensemble do not hold for its parts,
-    so the parts have neither.
+    so the parts have neither. A part has the media that one of its members predicts.
 
     Raises:
         ValueError: If fewer than two members predict the media.
@@ -227,20 +227,34 @@ def _predicts(member: nn.Module, own: Sequence[str], media: Sequence[str]) -> bo
 
 
 def _part(predictor: Predictor, members: Sequence[int]) -> Predictor:
-    """A predictor of some members of an ensemble."""
+    """A predictor of some members of an ensemble, for the media that one of them has."""
+    own = [cast(Ensemble, predictor.model).members[number] for number in members]
+    media = [medium for medium in predictor.media
+             if any(_predicts(member, predictor.media, [medium]) for member in own)]  # fmt: skip
+    columns = [predictor.media.index(medium) for medium in media]
+
+    def cut(member: nn.Module) -> nn.Module:
+        if not isinstance(member, Member):  # it has all media
+            return member
+        kept = [member.own_columns[column] for column in columns]
+        return Member(member.network, kept, member.length)
 
     def part(model: nn.Module) -> Ensemble:
         assert isinstance(model, Ensemble)
         forward_only = [new for new, old in enumerate(members) if old in model.forward_only]
-        return Ensemble(
-            [list(model.members)[number] for number in members],
-            reverse_complement=model.reverse_complement,
-            forward_only=forward_only,
-        ).eval()
+        return (
+            Ensemble(
+                [cut(model.members[number]) for number in members],
+                reverse_complement=model.reverse_complement,
+                forward_only=forward_only,
+            )
+            .to(predictor.device)
+            .eval()
+        )
 
     fast = None if predictor.fast is None else part(predictor.fast)
     records = [predictor.records[number] for number in members] if predictor.records else ()
     return replace(
-        predictor, model=part(predictor.model), fast=fast, card=None, name=None, records=records,
-        built_from=None, stamp=None,
+        predictor, model=part(predictor.model), media=media, fast=fast, card=None, name=None,
+        records=records, built_from=None, stamp=None,
     )  # fmt: skip
