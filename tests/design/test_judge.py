@@ -9,7 +9,8 @@ import torch
 from crmnet.data.sketch import Sketch
 from crmnet.design import judge
 from crmnet.design.judge import choose_panel, open_scorer, shared_labels
-from crmnet.design.scorer import Scorer, held_out_member
+from crmnet.design.objective import Objective
+from crmnet.design.scorer import Assessment, Scorer, held_out_member
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.record import SKETCH
@@ -94,8 +95,29 @@ def test_a_member_of_the_ranker_judges_where_the_judge_is_a_single_network():
     assert (panel.oracle.name, panel.judge.name) == (
         "ranker without member 3", "member 3 of ranker")  # fmt: skip
     assert panel.notes[0].startswith("narrow does not predict dream: ranker without member 3")
-    with pytest.raises(ValueError, match="single has 1 network for complex and dream"):
-        choose_panel(narrow, single, single, ["complex", "dream"])
+    media = ["complex", "dream"]
+    message = r"narrow .complex. does not predict dream, and single has 1 network for complex and "
+    with pytest.raises(ValueError, match=message + "dream.* another oracle with --oracle"):
+        choose_panel(narrow, single, single, media)
+    with pytest.raises(ValueError, match=message + "dream.* another judge with --judge"):
+        choose_panel(single, narrow, single, media)
+
+
+def test_an_output_for_two_media_serves_each_but_not_their_difference():
+    pooled = Scorer.of(linear_predictor(media=("dream", "complex+defined")), "pooled")
+    assert pooled.knows(["defined"]) and pooled.knows(["dream", "complex"])
+    assert not pooled.knows(["complex", "defined"]) and not pooled.knows(["grape"])
+    assert not pooled.knows_uncertainty("defined")
+    assert choose_panel(pooled, pooled, pooled, ["defined"]).judge is pooled
+    expression = np.array([[1.0, 4.0], [2.0, 7.0]])
+    value = Objective("maximise", "defined").value(expression, pooled.media)
+    assert value.tolist() == [4, 7]
+    apart = Objective("separate", "complex", "dream")
+    assert apart.value(expression, pooled.media).tolist() == [3, 5]
+    wide = Assessment(pooled.media, expression, np.array([[3.0, 4.0]]), np.zeros(1))
+    assert apart.half_width(wide).tolist() == [5]
+    with pytest.raises(ValueError, match="neither pooled .* predicts complex and defined"):
+        choose_panel(pooled, pooled, pooled, ["complex", "defined"])
 
 
 def of_members(*own_columns):

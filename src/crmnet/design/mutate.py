@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
+from crmnet.data.media import output_of
 from crmnet.design.effects import NUMBERS as EFFECT_NUMBERS
 from crmnet.design.effects import Effects, MutateOptions, Pairs, Scorer
 from crmnet.design.oracle import Constructs, Oracle
@@ -68,7 +69,7 @@ class Mutations:
 
     def of(self, medium: str) -> Floats32:
         """``(N,)``, Δ in one medium."""
-        return self.effects.delta[:, self.media.index(medium)]
+        return self.effects.delta[:, output_of(medium, self.media)]
 
     def columns(self) -> dict[str, Any]:
         """The columns of the table, by name, with all digits."""

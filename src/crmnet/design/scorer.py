@@ -16,6 +16,7 @@ from torch import nn
 
 from crmnet import sequence
 from crmnet.arrays import Floats
+from crmnet.data.media import has_output, output_of
 from crmnet.design.plain_model import as_predictor
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
@@ -94,12 +95,17 @@ class Scorer:
         return self.predictor.media
 
     def knows(self, media: Sequence[str]) -> bool:
-        """Whether the model has all of these media."""
-        return set(media) <= set(self.media)
+        """Whether the model has an output for each of these media; one of its own if several."""
+        return len(set(media)) == len(set(self.outputs(media)))
+
+    def outputs(self, media: Sequence[str]) -> list[int]:
+        """Numbers of the outputs of those media that the model has; see :func:`output_of`."""
+        return [output_of(m, self.media) for m in media if has_output(m, self.media)]
 
     def knows_uncertainty(self, medium: str) -> bool:
         """Whether the half width of a prediction differs from promoter to promoter."""
-        model, interval = self.predictor.model, self.intervals.get(medium)
+        model = self.predictor.model
+        interval = self.intervals.get(self.media[output_of(medium, self.media)])
         if interval is not None and interval.distance_slope > 0:
             return True
         if not isinstance(model, Ensemble):
@@ -223,7 +229,7 @@ def _predicts(member: nn.Module, own: Sequence[str], media: Sequence[str]) -> bo
     """Whether a member of an ensemble has outputs for all of these media."""
     if not isinstance(member, Member):
         return True
-    return all(member.own_columns[list(own).index(medium)] is not None for medium in media)
+    return all(member.own_columns[output_of(medium, own)] is not None for medium in media)
 
 
 def _part(predictor: Predictor, members: Sequence[int]) -> Predictor:
