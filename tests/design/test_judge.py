@@ -116,7 +116,7 @@ def test_an_output_for_two_media_serves_each_but_not_their_difference():
     assert apart.value(expression, pooled.media).tolist() == [3, 5]
     wide = Assessment(pooled.media, expression, np.array([[3.0, 4.0]]), np.zeros(1))
     assert apart.half_width(wide).tolist() == [5]
-    with pytest.raises(ValueError, match="neither pooled .* predicts complex and defined"):
+    with pytest.raises(ValueError, match=r"neither pooled .* predicts complex and defined"):
         choose_panel(pooled, pooled, pooled, ["complex", "defined"])
 
 

@@ -125,6 +125,24 @@ def test_a_given_promoter_and_few_edits():
     assert tokens.starts.shape == (1, 40)
 
 
+def test_the_base_for_an_n_is_no_edit_and_the_path_shows_the_n():
+    start = "ACGTTGCAGTNNNNNNNNNNACGTTGCAGT"
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=[start], n=2,
+        rules=Rules((MaxEdits(3),)), options=SearchOptions("greedy", 30),
+    )  # fmt: skip
+    expected = [
+        sum(old not in (new, "N") for old, new in zip(start, design, strict=True))
+        for design in designs.sequences
+    ]
+    assert designs.edits.tolist() == expected and max(expected) <= 3
+    changes = [change for path in designs.paths for change in path.changes()]
+    assert {change[-3] == "N" for change in changes} == {True, False}
+    for change in changes:
+        assert start[int(change[:-3]) - 1] == change[-3]
+
+
 def test_any_module_can_be_designed_for():
     network, judge = Linear(length=24), Linear(5, length=24)
     designs = design_promoters(

@@ -37,7 +37,7 @@ from crmnet.design.problem import (
 from crmnet.design.run import Found, Progress, Record, SearchOptions, search
 from crmnet.design.scorer import Scorer
 from crmnet.design.starts import Given, StartOptions, given_inserts, make_starts
-from crmnet.sequence import INSERT, Texts, Tokens, decode, encode
+from crmnet.sequence import INSERT, N_TOKEN, Texts, Tokens, decode, encode
 
 log = logging.getLogger("crmnet")
 
@@ -357,7 +357,8 @@ def _judged(
         order = np.lexsort((-score, np.nan_to_num(target)))
         tokens, chain, target, score = tokens[order], chain[order], target[order], score[order]
     given = problem.starts.given[chain]
-    begun = np.where(given < 4, given, problem.starts.tokens[chain])
+    begun = np.where(given != N_TOKEN, given, problem.starts.tokens[chain])
+    is_random = (given == N_TOKEN).all(axis=1, keepdims=True)
     constructs = _constructs(problem, panel.ranker, tokens, chain)
     expression = panel.ranker.assess(constructs)
     trust = panel.ranker.trust(constructs) if len(tokens) else None
@@ -385,7 +386,7 @@ def _judged(
         trust=trust,
         unlike=unlike,
         rules=tuple(rule.label for rule in problem.constraints),
-        paths=edit_paths(problem, tokens, chain, begun),
+        paths=edit_paths(problem, tokens, chain, begun, np.where(is_random, begun, given)),
         history=found.history,
         constructs=read_by_oracle,
         complete=found.complete,
