@@ -121,7 +121,7 @@ def _of_one(scorer: Scorer, construct: Constructs) -> Epistasis:
     first, second = first[different], second[different]
     if not len(first):
         raise ValueError(
-            f"sequence {construct.ids[0]!r} has fewer than two bases to change; give a longer one"
+            f"sequence {construct.names[0]!r} has fewer than two bases to change; give a longer one"
         )
     blocks, references = [], None
     for begin in range(0, len(first), CHUNK):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CHUNK = 4096
 """Variants that are scored at a time."""
+NO_VARIANTS = "there are no variants: no sequence has a base that can be changed"
 NUMBERS = ("expression_reference", "expression_variant", "delta", "delta_low", "delta_high",
            "delta_percentile")  # fmt: skip
 """Columns of numbers of each medium, in order; ``_<medium>`` follows."""
@@ -110,7 +111,7 @@ def joined(parts: Iterable[Mutations]) -> Mutations:
     """
     found = list(parts)
     if not found:
-        raise ValueError("there are no variants: no sequence has a base that can be changed")
+        raise ValueError(NO_VARIANTS)
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part.effects, name) for part in found])
         for name in EFFECT_NUMBERS
@@ -206,7 +207,10 @@ def delete_tiles(
         options: As for :func:`mutate`.
     """
     scorer, constructs = prepared(model, sequences, medium, ids, flanks, options)
-    return joined(deletion_blocks(scorer, constructs, width, step))
+    blocks = list(deletion_blocks(scorer, constructs, width, step))
+    if not blocks:
+        raise ValueError(nothing_left(width, longest_insert(constructs)))
+    return joined(blocks)
 
 
 def prepared(
@@ -271,18 +275,25 @@ def saturation_blocks(scorer: Scorer, constructs: Constructs) -> Iterator[Mutati
 def deletion_blocks(
     scorer: Scorer, constructs: Constructs, width: int, step: int | None = None
 ) -> Iterator[Mutations]:
-    """:func:`delete_tiles` in blocks."""
+    """:func:`delete_tiles` in blocks; none if no insert is longer than a deletion."""
     step = width if step is None else step
     if width < 1 or step < 1:
         raise ValueError(f"width and step of deletions must be at least 1; got {width} and {step}")
     edits = tiled_deletions(constructs.start, constructs.stop, width, step)
-    if not len(edits.row):
-        longest = int((constructs.stop - constructs.start).max(initial=0))
-        raise ValueError(
-            f"deletions of {width} bases leave nothing of inserts of at most {longest}; give a "
-            "smaller width"
-        )
     yield from _blocks(scorer, constructs, edits)
+
+
+def longest_insert(constructs: Constructs) -> int:
+    """Bases of the longest insert."""
+    return int((constructs.stop - constructs.start).max(initial=0))
+
+
+def nothing_left(width: int, longest: int) -> str:
+    """Why inserts of at most ``longest`` bases have no deletions of ``width``, as a sentence."""
+    return (
+        f"deletions of {width} bases leave nothing of inserts of at most {longest}; give a smaller "
+        "width"
+    )
 
 
 def _blocks(
