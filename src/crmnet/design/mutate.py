@@ -336,16 +336,27 @@ def pairs_of(oracle: Oracle, constructs: Constructs, edits: Edits) -> Pairs:
     pairs = Pairs(
         references, lengths, edits.apply(references[row]), variant_lengths, row, edits.marks()
     )
-    return pairs if oracle.by_length or not extra else _cut(pairs, constructs.start[rows], width)
+    if oracle.by_length or not extra:
+        return pairs
+    start = constructs.start[edits.row]
+    return _cut(pairs, start + edits.growth_before(start), width)
 
 
 def _cut(pairs: Pairs, start: Integers, width: int) -> Pairs:
-    """Pairs whose variants have at most ``width`` bases: the insert loses bases at its start."""
-    start, surplus = start[pairs.row], np.maximum(pairs.variant_lengths - width, 0)
+    """Pairs whose variants have at most ``width`` bases: the insert loses bases at its start.
+
+    Args:
+        pairs: References and variants.
+        start: ``(P,)``, first base of the insert in each variant.
+        width: Bases that the model reads.
+    """
+    surplus = np.maximum(pairs.variant_lengths - width, 0)
     nothing = np.zeros((len(start), 0), dtype=np.uint8)
     variants = splice(pairs.variant, start, start + surplus, nothing, np.zeros_like(start))
-    marks = pairs.marks[1] - 2 * surplus[:, None, None]
-    marks = np.where(surplus[:, None, None] > 0, np.maximum(marks, 2 * start[:, None, None]), marks)
+    cut, first = surplus[:, None, None], 2 * start[:, None, None]
+    marks = pairs.marks[1]
+    moves = (cut > 0) & (marks >= first - 1)  # the 5' adapter does not move
+    marks = np.where(moves, np.maximum(marks - 2 * cut, first), marks)
     return pairs._replace(
         reference=pairs.reference[:, :width],
         variant=variants[:, :width],
