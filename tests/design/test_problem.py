@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crmnet.design.constraints import AwayFrom, Flanks, GcRange, MaxEdits, MaxRun
+from crmnet.design.constraints import AwayFrom, Flanks, GcRange, GcWindow, MaxEdits, MaxRun
 from crmnet.design.objective import Objective, distance_penalty
 from crmnet.design.patterns import AvoidSites, KeepSite, enzyme_pattern, iupac_pattern
 from crmnet.design.problem import (
@@ -13,6 +13,7 @@ from crmnet.design.problem import (
     Problem,
     check_distance,
     check_length,
+    check_windows,
     feasible_starts,
 )
 from crmnet.design.scorer import Assessment, Scorer, held_out_member
@@ -124,6 +125,14 @@ def test_inserts_that_are_too_long_are_an_error():
     check_length(np.array([82]), Flanks(), 112)
     with pytest.raises(ValueError, match=r"inserts of 83 bases .* at most 82 bases"):
         check_length(np.array([80, 83]), Flanks(), 112)
+
+
+def test_a_window_that_is_wider_than_the_order_is_an_error():
+    sizes, flanks = np.array([30, 24]), Flanks(primer_5="GGTC")  # 24 + 30 + 4 are ordered
+    check_windows([GcWindow(58, 0.2, 0.8)], sizes, flanks)
+    with pytest.raises(ValueError, match="--gc-window 59:20-80: what is ordered has 58 bases"):
+        check_windows([GcWindow(59, 0.2, 0.8)], sizes, flanks)
+    check_windows([GcWindow(100, 0.2, 0.8, source="salis: G + C")], sizes, flanks)
 
 
 def test_given_starts_lose_their_adapters_and_keep_their_numbers():

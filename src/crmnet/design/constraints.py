@@ -33,6 +33,7 @@ from crmnet.sequence import (
 Region = Literal["insert", "order"]
 """Where a rule about composition applies: the insert, or everything that is ordered."""
 BASES = "ACGT"
+GC_WINDOW = "--gc-window"
 EXACT = 1e-9
 """Tolerance of comparisons of shares of bases."""
 
@@ -172,7 +173,7 @@ class GcWindow:
     high: float
     strict: bool = False
     """Whether the share must differ from the limits."""
-    source: str = "--gc-window"
+    source: str = GC_WINDOW
 
     def __post_init__(self) -> None:
         _check_range(self.low, self.high, self.source)

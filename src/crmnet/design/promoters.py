@@ -32,6 +32,7 @@ from crmnet.design.problem import (
     Problem,
     check_distance,
     check_length,
+    check_windows,
     feasible_starts,
 )
 from crmnet.design.run import Found, Progress, Record, SearchOptions, search
@@ -164,6 +165,7 @@ def make_problem(
     begin = make_starts(given, start_options, objective, rules.protected, flanks)
     if not panel.oracle.bare:
         check_length(begin.lengths, flanks, panel.oracle.predictor.length)
+    check_windows(rules.constraints, begin.lengths, flanks)
     problem = Problem(
         begin, panel.oracle, objective, rules.constraints, flanks, rules.least_distance
     )
