@@ -107,6 +107,19 @@ def test_ctrl_c_keeps_the_best_and_the_same_command_continues(place, crmnet, mon
     assert "exists; choose another name or pass --overwrite" in err
 
 
+def test_without_any_design_only_written_files_are_named(place, crmnet):
+    (place / "unlike.txt").write_text("A" * 50 + "\n")
+    status, out, err = crmnet(
+        "design", *GOAL, *MODELS, "--start", "unlike.txt", "--max-edits", "1", "-n", "1",
+        "--steps", "2", "-o", "designs",
+    )  # fmt: skip
+    assert status == 0, err
+    (line,) = (line for line in out.splitlines() if line.startswith("written: designs/"))
+    named = line.removeprefix("written: designs/").split(", ")
+    assert all((place / "designs" / name).exists() for name in named)
+    assert "report.html" not in named and "designs.tsv" in named
+
+
 def test_presets_are_listed_with_their_sources(crmnet):
     status, out, _ = crmnet("design", "--list-presets")
     assert status == 0

@@ -48,6 +48,8 @@ def test_the_weighted_standard_deviation_by_hand():
     # 6 times 0 and 2 times 4: mean 1, variance (6 · 1 + 2 · 9) / 8 = 3.
     assert weighted_sd([0, 4], [6, 2]) == pytest.approx(np.sqrt(3))
     assert weighted_sd([5], [7]) == 0
+    # The mean of equal values, weighted by fractions, is not exactly their value.
+    assert weighted_sd([7.7] * 3, [0.3, 0.3, 0.1]) == 0
 
 
 def test_ecc_by_hand():
@@ -171,6 +173,7 @@ def test_a_table_of_haplotypes(tmp_path, caplog):
     [("gene\tsequence\tisolates\ng\tACGX\t1\n", "line 2: the sequence: letter 'X' at position 4"),
      ("gene\tsequence\tisolates\ng\tACGT\t0\n", "line 2: isolates must be above 0; got 0"),
      ("gene\tsequence\tisolates\ng\tACGT\tmany\n", "line 2: isolates 'many' is not a number"),
+     ("gene\tsequence\tisolates\ng\tACGT\t1\n \tACGT\t1\n", "line 3: the row names no gene"),
      ("gene\tsequence\tisolates\n", "holds no haplotypes"),
      (">g\nACGT\n", "has no genes"),
      ("name\tsequence\ng\tACGT\n", "no column 'gene'")],

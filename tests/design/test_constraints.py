@@ -21,10 +21,10 @@ from crmnet.design.constraints import (
     MaxTandem,
     NoRepeat,
     RepeatShare,
-    distances,
     edits,
     mask,
 )
+from crmnet.design.distances import distances
 from crmnet.design.patterns import (
     AvoidSites,
     KeepSite,
@@ -217,6 +217,20 @@ def test_distances_are_equal_to_a_double_loop(left, right):
     rule = AwayFrom(30, encode(right)[0], "others")
     lacking = [max(30 - min(row), 0) for row in expected]
     assert rule.violation(candidates(left)).tolist() == lacking
+
+
+def test_references_of_other_lengths_are_near_at_any_place():
+    """The design of 8 bases in a longer reference, or a shorter reference in the design."""
+    rule = AwayFrom(4, encode(["GG" + "ACGTTGCA" + "CCC"])[0], "others")
+    designs = candidates(["ACGTTGCA", "AGGTTGCT", "TTTTAAAA"])
+    # GGACGTTG differs in 7 of 8 bases from TTTTAAAA, CGTTGCAC in 5.
+    assert rule.violation(designs).tolist() == [4, 2, 0]
+    shorter = AwayFrom(4, encode(["CGTTGC"])[0], "others")
+    # The two bases beside it count as different.
+    assert shorter.violation(designs).tolist() == [2, 1, 0]
+    mixed = candidates(["ACGTTGCA", "CGTTGC"])
+    assert rule.violation(mixed).tolist() == [4, 4]
+    assert AwayFrom(2, encode(["CGTTGC"])[0], "others").violation(mixed).tolist() == [0, 2]
 
 
 def test_inserts_of_different_lengths_lie_in_their_own_constructs():

@@ -4,11 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from crmnet.data.sketch import Sketch
 from crmnet.design import judge
 from crmnet.design.judge import choose_panel, open_scorer, shared_labels
-from crmnet.design.scorer import Scorer
+from crmnet.design.objective import Objective
+from crmnet.design.scorer import Assessment, Scorer, held_out_member
+from crmnet.models.ensemble import Ensemble, Member
+from crmnet.prediction.predictor import Predictor
 from crmnet.runs.record import SKETCH
 from toys import Linear, linear_predictor
 
@@ -91,8 +95,54 @@ def test_a_member_of_the_ranker_judges_where_the_judge_is_a_single_network():
     assert (panel.oracle.name, panel.judge.name) == (
         "ranker without member 3", "member 3 of ranker")  # fmt: skip
     assert panel.notes[0].startswith("narrow does not predict dream: ranker without member 3")
-    with pytest.raises(ValueError, match="single has 1 network for complex and dream"):
-        choose_panel(narrow, single, single, ["complex", "dream"])
+    media = ["complex", "dream"]
+    message = r"narrow .complex. does not predict dream, and single has 1 network for complex and "
+    with pytest.raises(ValueError, match=message + "dream.* another oracle with --oracle"):
+        choose_panel(narrow, single, single, media)
+    with pytest.raises(ValueError, match=message + "dream.* another judge with --judge"):
+        choose_panel(single, narrow, single, media)
+
+
+def test_an_output_for_two_media_serves_each_but_not_their_difference():
+    pooled = Scorer.of(linear_predictor(media=("dream", "complex+defined")), "pooled")
+    assert pooled.knows(["defined"]) and pooled.knows(["dream", "complex"])
+    assert not pooled.knows(["complex", "defined"]) and not pooled.knows(["grape"])
+    assert not pooled.knows_uncertainty("defined")
+    assert choose_panel(pooled, pooled, pooled, ["defined"]).judge is pooled
+    expression = np.array([[1.0, 4.0], [2.0, 7.0]])
+    value = Objective("maximise", "defined").value(expression, pooled.media)
+    assert value.tolist() == [4, 7]
+    apart = Objective("separate", "complex", "dream")
+    assert apart.value(expression, pooled.media).tolist() == [3, 5]
+    wide = Assessment(pooled.media, expression, np.array([[3.0, 4.0]]), np.zeros(1))
+    assert apart.half_width(wide).tolist() == [5]
+    with pytest.raises(ValueError, match=r"neither pooled .* predicts complex and defined"):
+        choose_panel(pooled, pooled, pooled, ["complex", "defined"])
+
+
+def of_members(*own_columns):
+    """An ensemble of two media, of members that have some of them."""
+    members = [
+        Member(Linear(seed, media=sum(c is not None for c in columns)), columns, 112)
+        for seed, columns in enumerate(own_columns)
+    ]
+    media = ["complex", "dream"]
+    predictor = Predictor(Ensemble(members).eval(), media, torch.device("cpu"))
+    return Scorer.of(predictor, "wide")
+
+
+def test_a_held_out_member_has_the_media_that_it_predicts():
+    tokens = np.random.default_rng(0).integers(4, size=(3, 112), dtype=np.uint8)
+    whole = of_members((0, 1), (0, 1), (None, 0))
+    rest, member = held_out_member(whole, ["dream"])
+    assert (rest.media, member.media) == (["complex", "dream"], ["dream"])
+    alone = member.assess(tokens).expression[:, 0]
+    expected = [2 * rest.assess(tokens).expression[:, 1], whole.assess(tokens).expression[:, 1]]
+    np.testing.assert_allclose(alone, 3 * expected[1] - expected[0], rtol=1e-4, atol=1e-4)
+    # The member that is held out is the only one with complex medium.
+    rest, member = held_out_member(of_members((None, 0), (0, 1)), ["dream"])
+    assert (rest.media, member.media) == (["dream"], ["complex", "dream"])
+    assert np.isfinite(rest.assess(tokens).expression).all()
 
 
 def test_notes_on_what_the_oracle_does_not_know():

@@ -92,6 +92,23 @@ def test_insertions_and_deletions_by_hand(name, insert, flags):
     assert found.effects.flags == [flags]
 
 
+@pytest.mark.parametrize(
+    ("name", "construct"),
+    [
+        ("5insACGT", ADAPTER_5[:5] + "ACGT" + ADAPTER_5[5:] + TEXT[2:] + ADAPTER_3),
+        ("17insACGT", ADAPTER_5 + "GT" + TEXT + ADAPTER_3),
+        ("5insAC+18insACGT", ADAPTER_5[:5] + "AC" + ADAPTER_5[5:] + "T" + TEXT[1:] + ADAPTER_3),
+        ("1_2del+20insACGTA", ADAPTER_5[2:] + TEXT[1:3] + "ACGTA" + TEXT[3:] + ADAPTER_3),
+    ],
+)
+def test_an_insertion_into_a_given_adapter_takes_bases_from_the_insert(name, construct):
+    model = additive_predictor()
+    found = mutate(model, [CONSTRUCT], [name], options=FEW)
+    expected = model.predict([construct], flanks="none")
+    np.testing.assert_allclose(found.effects.variant, expected, atol=1e-5)
+    assert found.effects.flags == ["distal_cut"]
+
+
 def test_tiled_deletions_by_hand():
     model = additive_predictor()
     found = delete_tiles(model, [TEXT[:24]], 10, options=FEW)

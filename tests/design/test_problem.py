@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crmnet.design.constraints import AwayFrom, Flanks, GcRange, MaxEdits, MaxRun
+from crmnet.design.constraints import AwayFrom, Flanks, GcRange, GcWindow, MaxEdits, MaxRun
 from crmnet.design.objective import Objective, distance_penalty
 from crmnet.design.patterns import AvoidSites, KeepSite, enzyme_pattern, iupac_pattern
 from crmnet.design.problem import (
@@ -13,6 +13,7 @@ from crmnet.design.problem import (
     Problem,
     check_distance,
     check_length,
+    check_windows,
     feasible_starts,
 )
 from crmnet.design.scorer import Assessment, Scorer, held_out_member
@@ -126,6 +127,14 @@ def test_inserts_that_are_too_long_are_an_error():
         check_length(np.array([80, 83]), Flanks(), 112)
 
 
+def test_a_window_that_is_wider_than_the_order_is_an_error():
+    sizes, flanks = np.array([30, 24]), Flanks(primer_5="GGTC")  # 24 + 30 + 4 are ordered
+    check_windows([GcWindow(58, 0.2, 0.8)], sizes, flanks)
+    with pytest.raises(ValueError, match="--gc-window 59:20-80: what is ordered has 58 bases"):
+        check_windows([GcWindow(59, 0.2, 0.8)], sizes, flanks)
+    check_windows([GcWindow(100, 0.2, 0.8, source="salis: G + C")], sizes, flanks)
+
+
 def test_given_starts_lose_their_adapters_and_keep_their_numbers():
     insert = "ACGTTGCA" * 5
     given = given_inserts([insert, ADAPTER_5 + insert + ADAPTER_3])
@@ -151,10 +160,20 @@ def test_an_n_is_free_and_no_edit():
     other = starts.tokens.copy()
     other[:, 4] = (other[:, 4] + 1) % 4
     assert (task.violation(other, np.arange(4)) == 0).all()
-    with pytest.raises(ValueError, match="base 5 of the insert of 1 is N; only a known base"):
+    with pytest.raises(ValueError, match="base 5 of 1 is N; only a known base"):
         from_text("ACGTNNCA" * 3, protected=(4,))
     with pytest.raises(ValueError, match="position 30 is not in the insert of 1, which has 24"):
         from_text("ACGTACCA" * 3, protected=(29,))
+
+
+def test_errors_about_positions_count_on_the_sequence_as_given():
+    """The insert has 24 bases and begins at base 18 of the construct."""
+    construct = ADAPTER_5 + "ACGTNNCA" * 3 + ADAPTER_3
+    with pytest.raises(ValueError, match="base 22 of 1 is N"):
+        from_text(construct, protected=parse_positions(["22"], first=18))
+    message = "position 4 is not in the insert of 1, which has 24 bases and begins at position 18"
+    with pytest.raises(ValueError, match=message):
+        from_text(construct, protected=parse_positions(["4"], first=18))
 
 
 @pytest.mark.parametrize(
@@ -175,6 +194,20 @@ def test_targets_are_divided_among_the_chains():
     objective = Objective("target", "complex", targets=(2.0, 5.0, 9.0))
     starts = make_starts(None, StartOptions(4, 7), objective, (), Flanks())
     assert starts.target.tolist() == [2, 5, 9, 2, 5, 9, 2]
+
+
+@pytest.mark.parametrize(
+    ("starts", "targets"), [(1, 3), (2, 2), (2, 3), (3, 2), (4, 2), (4, 6), (6, 4), (7, 3)]
+)
+def test_every_start_gets_every_target_once_in_as_many_searches_as_pairs(starts, targets):
+    texts = ["ACGTTGCA"[i:] + "ACGTTGCA"[:i] for i in range(starts)]
+    objective = Objective("target", "complex", targets=tuple(map(float, range(targets))))
+    pairs = starts * targets
+    made = make_starts(given_inserts(texts), StartOptions(1, 2 * pairs), objective, (), Flanks())
+    found = list(zip(made.ids, made.target.tolist(), strict=True))
+    assert len(set(found[:pairs])) == len(set(found[pairs:])) == pairs
+    counts = [sum(target == value for _, target in found) for value in objective.targets]
+    assert counts == [2 * starts] * targets
 
 
 @pytest.mark.parametrize(

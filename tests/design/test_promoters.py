@@ -9,7 +9,8 @@ import pytest
 from crmnet import design_promoters
 from crmnet.design import promoters
 from crmnet.design.chisel import Checked
-from crmnet.design.constraints import Candidates, GcRange, MaxEdits, MaxRun, distances, mask
+from crmnet.design.constraints import Candidates, GcRange, MaxEdits, MaxRun, mask
+from crmnet.design.distances import distances
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, enzyme_pattern
 from crmnet.design.problem import Problem
@@ -53,6 +54,17 @@ def test_the_path_of_edits_leads_from_the_start_to_the_design(designed):
         for change, position in zip(path.changes(), path.position, strict=True):
             (old,), (new,) = (decode(row[None, [position]]) for row in (start, design))
             assert change == f"{position + 1}{old}>{new}"
+
+
+def test_a_note_names_the_flags_that_follow_from_the_starts():
+    note = (
+        "{} designs are unlike the oracle's training data in a way that follows from their start "
+        "({}); see the column unlike_training"
+    )
+    notes = promoters._shape_notes
+    assert notes(["adapters", "", "composition;adapters"]) == [note.format(2, "adapters")]
+    assert notes(["adapters;length", "length"]) == [note.format(2, "length, adapters")]
+    assert notes(["composition", "", "range"]) == []
 
 
 def test_values_are_those_of_the_models(designed):
@@ -111,6 +123,24 @@ def test_a_given_promoter_and_few_edits():
         predictor, HIGH, judge=predictor, ranker=predictor, starts=encode([start])[0], n=1,
     )  # fmt: skip
     assert tokens.starts.shape == (1, 40)
+
+
+def test_the_base_for_an_n_is_no_edit_and_the_path_shows_the_n():
+    start = "ACGTTGCAGTNNNNNNNNNNACGTTGCAGT"
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=[start], n=2,
+        rules=Rules((MaxEdits(3),)), options=SearchOptions("greedy", 30),
+    )  # fmt: skip
+    expected = [
+        sum(old not in (new, "N") for old, new in zip(start, design, strict=True))
+        for design in designs.sequences
+    ]
+    assert designs.edits.tolist() == expected and max(expected) <= 3
+    changes = [change for path in designs.paths for change in path.changes()]
+    assert {change[-3] == "N" for change in changes} == {True, False}
+    for change in changes:
+        assert start[int(change[:-3]) - 1] == change[-3]
 
 
 def test_any_module_can_be_designed_for():

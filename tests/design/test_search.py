@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from crmnet.design.constraints import GcRange, MaxRun, distances
+from crmnet.design.constraints import GcRange, MaxRun
+from crmnet.design.distances import distances
 from crmnet.design.neighbours import neighbours
 from crmnet.design.objective import Objective
 from crmnet.design.patterns import AvoidSites, KeepSite, find_pattern, iupac_pattern

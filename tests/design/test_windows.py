@@ -51,6 +51,42 @@ def test_a_change_beyond_the_end_next_to_the_gene_counts_inside_only():
     assert (found.variant, found.flag) == (reverse_complement(CONTIG[7:14]), "beyond_window")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "variant", "place"),
+    [
+        # The window is bases 5 to 12: G T T A C G T, and bases 10 and 11 (G T) are inside.
+        ((10, 14), b"CCCC", b"GTTACCC", (5, 7)),  # as many bases: none moves
+        ((10, 14), b"TCA", b"GTTACTC", (5, 7)),  # one base fewer, which the gene loses
+        ((10, 14), b"A", b"GGTTACA", (6, 7)),  # the window loses a base, and G enters
+        ((10, 14), b"CCCCCC", b"GTTACCC", (5, 7)),  # two bases more, which the gene gains
+        ((11, 13), b"AA", b"GTTACGA", (6, 7)),
+    ],
+)
+def test_of_a_change_into_the_gene_only_the_new_bases_inside_are_written(old, new, variant, place):
+    found = edited(CONTIG, Window(5, 12, "+"), SmallChange(*old, new))
+    assert (found.variant, found.variant_change, found.flag) == (variant, place, "beyond_window")
+    # The same change of the other strand, in the same window of the other strand.
+    contig, size = reverse_complement(CONTIG), len(CONTIG)
+    change = SmallChange(size - old[1], size - old[0], reverse_complement(new))
+    assert edited(contig, Window(size - 12, size - 5, "-"), change) == found
+
+
+@quick
+@given(st.data())
+def test_a_substitution_into_the_gene_moves_no_base(data):
+    """The window of the edited contig, at the same place; the contig keeps its length."""
+    contig = data.draw(st.text("ACGT", min_size=24, max_size=24)).encode()
+    a = data.draw(st.integers(3, 18))
+    new = data.draw(st.text("ACGT", min_size=1, max_size=24 - a)).encode()
+    change = SmallChange(a, a + len(new), new)
+    whole = contig[:a] + new + contig[a + len(new) :]
+    for window in (Window(8, 15, "+"), Window(8, 15, "-")):
+        if change.start < window.stop and change.stop > window.start:
+            found = edited(contig, window, change)
+            expected = whole[8:15] if window.strand == "+" else reverse_complement(whole[8:15])
+            assert found.variant == expected
+
+
 def test_at_the_end_of_a_contig_a_variant_is_shorter():
     found = edited(CONTIG, Window(0, 7, "+"), SmallChange(3, 5, b""))
     assert (found.variant, found.flag) == (b"AACGT", "contig_end")

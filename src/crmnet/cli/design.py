@@ -329,8 +329,9 @@ def _run(
             (job.output / STATE).unlink(missing_ok=True)
     for line in summary_lines(designs):
         print(line)
-    print(f"written: {job.output}/designs.tsv, designs.fasta, designs.gb, paths.tsv, order.tsv, "
-          "report.html, pictures")  # fmt: skip
+    more = "designs.gb, paths.tsv, order.tsv, report.html, pictures" if len(designs) else (
+        "paths.tsv, order.tsv")  # fmt: skip
+    print(f"written: {job.output}/designs.tsv, designs.fasta, {more}")
     if not designs.complete:
         print("interrupted: these are the best designs so far; the same command continues",
               file=sys.stderr)  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crmnet.design.presets import Preset
     from crmnet.design.promoters import Rules
     from crmnet.design.starts import Given
+    from crmnet.sequence import Tokens
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,18 @@ class Inputs:
         if preparation.with_n:
             print("the search chooses a base for each N of a start", file=sys.stderr)
         return given
+
+    def read_references(self, path: Path) -> Tokens:
+        """Sequences to stay away from; the columns may be those of the starts alone."""
+        from crmnet.data.layout import NoColumnError
+        from crmnet.design.inputs import read_references
+
+        try:
+            return read_references(path, self.reading)
+        except NoColumnError:
+            if self.start is None:
+                raise
+            return read_references(path, replace(self.reading, columns={}))
 
 
 def read_objective(
@@ -157,7 +170,7 @@ def all_rules(
     primer_3: str,
 ) -> Rules:
     from crmnet.design.constraints import AwayFrom, Flanks
-    from crmnet.design.inputs import one_origin, read_references
+    from crmnet.design.inputs import one_origin
     from crmnet.design.promoters import Rules
     from crmnet.design.starts import parse_positions
     from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
@@ -173,6 +186,6 @@ def all_rules(
     stem = chosen.hairpin_stem if chosen else None
     least = Rules(tuple(constraints), distance=distance).least_distance
     for path in inputs.away_from:
-        constraints.append(AwayFrom(least, read_references(path), str(path)))
+        constraints.append(AwayFrom(least, inputs.read_references(path), str(path)))
     protected = parse_positions(inputs.protect, one_origin(given)) if inputs.protect else ()
     return Rules(tuple(constraints), protected, distance, stem, flanks)

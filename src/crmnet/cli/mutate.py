@@ -324,28 +324,27 @@ def _of_file(
     matrix: Path | None,
 ) -> list[str]:
     """Write the variants of a file's sequences; returns what to report."""
-    from crmnet import sequence
     from crmnet.design.epistasis import pair_column_names
     from crmnet.design.mutate import column_names
-    from crmnet.design.mutate_file import file_blocks
+    from crmnet.design.mutate_file import FileCounts, file_blocks
     from crmnet.design.mutate_pictures import Pictures
     from crmnet.reports.tables import TableWriter, for_reading
 
     media = scorer.oracle.reported
     names = pair_column_names(media) if request.pairs else column_names(media)
-    preparation, total = sequence.Preparation(), 0
+    counts, total = FileCounts(), 0
     pictures = Pictures(plot, matrix, media, deletions=request.deletions is not None)
     with exit_on_closed_pipe(), Counter("variants") as counter, TableWriter(output, names) as table:
-        for block in file_blocks(scorer, file, request):
+        for block in file_blocks(scorer, file, request, counts):
             columns = block.found.columns()
             table.write(for_reading(columns, output, digits))
-            preparation, total = preparation + block.preparation, total + len(columns["id"])
+            total += len(columns["id"])
             pictures.add(block)
             counter(total)
     predictor = scorer.oracle.predictor
     assert predictor is not None
     positions = "variant: positions count from 1 on the sequence as given"
-    return [*preparation.messages(predictor.length), *pictures.save(), positions]
+    return [*counts.messages(predictor.length), *pictures.save(), positions]
 
 
 def _of_genome(

@@ -18,6 +18,18 @@ OTHER_NAMES = {
 """Medium → what else biologists call it, in lower case."""
 
 
+def has_output(medium: str, outputs: Sequence[str]) -> bool:
+    """Whether :func:`output_of` finds an output for ``medium``."""
+    return _found(medium, outputs) is not None
+
+
+def _found(medium: str, outputs: Sequence[str]) -> int | None:
+    if medium in outputs:
+        return list(outputs).index(medium)
+    shared = (n for n, output in enumerate(outputs) if medium in output.split("+"))
+    return next(shared, None)
+
+
 def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> int:
     """Index of the output for ``medium``; an output ``complex+defined`` serves both media.
 
@@ -29,11 +41,9 @@ def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> 
     Raises:
         ValueError: If there is no output for it.
     """
-    if medium in outputs:
-        return list(outputs).index(medium)
-    for number, output in enumerate(outputs):
-        if medium in output.split("+"):
-            return number
+    found = _found(medium, outputs)
+    if found is not None:
+        return found
     name = str(medium).lower()
     hint = next(
         (f"{medium} is called {o} here" for o in outputs if name in OTHER_NAMES.get(o, ())),

@@ -187,6 +187,8 @@ def random_mutants(aligned: Aligned, rng: np.random.Generator) -> Tokens:
 def weighted_sd(values: npt.ArrayLike, weights: npt.ArrayLike) -> float:
     """Standard deviation of values that occur ``weights`` times each."""
     values, weights = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
+    if np.ptp(values) == 0:  # rounding of the mean would leave a tiny deviation
+        return 0.0
     mean = np.average(values, weights=weights)
     return float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
 

@@ -61,6 +61,10 @@ def read_haplotypes(
         numbers = fields.get("isolates", [b"1"] * len(block))
         rows = zip(block.lines, fields["gene"], fields["sequence"], numbers, strict=True)
         for line, gene, text, number in rows:
+            if not gene.strip():
+                raise ValueError(
+                    f"{file}, line {line}: the row names no gene; name it or remove the row"
+                )
             if iupac == "n":
                 text = sequence.iupac_as_n(text)
             _check_letters(text, file, line)

@@ -12,12 +12,14 @@ cannot be changed, and the 5' adapter itself has seven T in a row.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Booleans, Floats
+from crmnet.design.distances import nearest_distance
 from crmnet.sequence import (
     ADAPTER_3,
     ADAPTER_5,
@@ -25,11 +27,13 @@ from crmnet.sequence import (
     Lengths,
     Tokens,
     encode,
+    sequence_lengths,
 )
 
 Region = Literal["insert", "order"]
 """Where a rule about composition applies: the insert, or everything that is ordered."""
 BASES = "ACGT"
+GC_WINDOW = "--gc-window"
 EXACT = 1e-9
 """Tolerance of comparisons of shares of bases."""
 
@@ -169,7 +173,7 @@ class GcWindow:
     high: float
     strict: bool = False
     """Whether the share must differ from the limits."""
-    source: str = "--gc-window"
+    source: str = GC_WINDOW
 
     def __post_init__(self) -> None:
         _check_range(self.low, self.high, self.source)
@@ -365,7 +369,7 @@ class MaxEdits:
 
 @dataclass(frozen=True, eq=False)
 class AwayFrom:
-    """Smallest Hamming distance to each of some inserts."""
+    """Smallest distance to each of some inserts, as :func:`nearest_distance` counts it."""
 
     least: int
     references: Tokens = field(repr=False)
@@ -380,44 +384,24 @@ class AwayFrom:
 
     def violation(self, candidates: Candidates) -> Floats:
         """Bases by which the nearest reference is too near."""
-        nearest = nearest_distance(candidates.inserts, self.references, self.least)
-        return np.maximum(self.least - nearest, 0).astype(float)
+        inserts, lacking = candidates.inserts, np.zeros(len(candidates.lengths))
+        for length in np.unique(candidates.lengths).tolist():
+            rows = candidates.lengths == length
+            nearest = nearest_distance(inserts[rows, :length], self.by_size, self.least)
+            lacking[rows] = np.maximum(self.least - nearest, 0)
+        return lacking
+
+    @cached_property
+    def by_size(self) -> dict[int, Tokens]:
+        """Length → the references of this length."""
+        sizes = sequence_lengths(self.references)
+        return {size: self.references[sizes == size, :size] for size in np.unique(sizes).tolist()}
 
 
 def edits(inserts: Tokens, given: Tokens) -> Lengths:
     """Number of bases that differ from the given inserts ``(N, W)``; where N is given, none."""
     changed: Lengths = ((inserts != given) & (given != N_TOKEN)).sum(axis=1)
     return changed
-
-
-CELLS = 1 << 22
-"""Distances that are computed at a time."""
-
-
-def distances(left: Tokens, right: Tokens) -> Lengths:
-    """Hamming distances ``(N, M)`` of inserts, padded with N; a missing base differs from all."""
-    width = max(left.shape[1], right.shape[1])
-    first, second = (
-        np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=N_TOKEN) for a in (left, right)
-    )
-    letters = np.arange(N_TOKEN + 1, dtype=np.uint8)
-    one, two = (
-        (a[:, :, None] == letters).reshape(len(a), -1).astype(np.float32) for a in (first, second)
-    )
-    return width - np.rint(one @ two.T).astype(np.int64)
-
-
-def nearest_distance(inserts: Tokens, references: Tokens, enough: int) -> Lengths:
-    """``(N,)`` distance to the nearest reference; at least ``enough`` where there is none.
-
-    Memory is bounded, however many references there are.
-    """
-    nearest = np.full(len(inserts), max(enough, inserts.shape[1]), dtype=np.int64)
-    rows = max(1, CELLS // max(len(inserts), 1))
-    for first in range(0, len(references), rows):
-        found = distances(inserts, references[first : first + rows])
-        nearest = np.minimum(nearest, found.min(axis=1))
-    return nearest
 
 
 def kmer_codes(tokens: Tokens, k: int) -> npt.NDArray[np.int64]:

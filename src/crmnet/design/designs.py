@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
-from crmnet.design.constraints import distances
+from crmnet.design.distances import distances
 from crmnet.design.judge import Panel
 from crmnet.design.objective import Objective
 from crmnet.design.path import Path
-from crmnet.sequence import Lengths, Tokens, decode
+from crmnet.sequence import N_TOKEN, Lengths, Tokens, decode
 from crmnet.statistics.uncertainty import Trust
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Designs:
     """``(N, W)`` inserts, padded with N."""
     lengths: Lengths
     starts: Tokens
-    """``(N, W)`` inserts from which the designs were made."""
+    """``(N, W)`` inserts from which the designs were made, with a random base for each N."""
     start_ids: list[str]
     target: Floats
     """``(N,)`` value to hit; NaN for other goals."""
@@ -92,8 +92,11 @@ class Designs:
 
     @property
     def edits(self) -> Integers:
-        """``(N,)`` number of bases in which each design differs from its start."""
-        return np.array([len(path.position) for path in self.paths], dtype=np.int64)
+        """``(N,)`` number of bases in which each design differs from its start.
+
+        The base that replaces an N is no edit, as for ``--max-edits``.
+        """
+        return np.array([(path.before != N_TOKEN).sum() for path in self.paths], dtype=np.int64)
 
     @property
     def gap(self) -> Floats:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
+from crmnet.data.media import output_of
 from crmnet.design.effects import Effects, MutateOptions, Scorer
 from crmnet.design.mutate import (
     CHUNK,
@@ -62,7 +63,7 @@ class Epistasis:
             medium: One of the media; None means the first.
         """
         media = self.pairs.media
-        values = self.values[:, media.index(medium) if medium else 0]
+        values = self.values[:, output_of(medium, media) if medium else 0]
         many = len(self.singles)
         matrix = np.full((many, many), np.nan, dtype=np.float32)
         matrix[self.first, self.second] = matrix[self.second, self.first] = values
@@ -120,7 +121,7 @@ def _of_one(scorer: Scorer, construct: Constructs) -> Epistasis:
     first, second = first[different], second[different]
     if not len(first):
         raise ValueError(
-            f"sequence {construct.ids[0]!r} has fewer than two bases to change; give a longer one"
+            f"sequence {construct.names[0]!r} has fewer than two bases to change; give a longer one"
         )
     blocks, references = [], None
     for begin in range(0, len(first), CHUNK):

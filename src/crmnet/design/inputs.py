@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,7 +31,9 @@ class Reading:
 def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     """The promoters of a file, a data set folder or a fetched public data set.
 
-    Those of a data set are distinct; the id of one is the number of its first row, from 1.
+    Those of a data set are distinct; the id of one is the number of its first row, from 1, and its
+    positions count on the insert, because a data set does not record what was given around it.
+    Without flanks they are complete rows of the data set.
 
     Raises:
         FileNotFoundError: If the file or data set does not exist.
@@ -40,7 +42,8 @@ def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     if is_dataset(path) or is_public_dataset(path):
         tokens, rows = _distinct(path)
         ids = [str(row + 1) for row in rows.tolist()]
-        return given_inserts(tokens, ids), Preparation(total=len(tokens))
+        given = given_inserts(tokens, ids, whole=reading.flanks == "none")
+        return replace(given, first=np.ones_like(given.first)), Preparation(total=len(tokens))
     promoters = read_promoters(
         path, flanks=reading.flanks, length=reading.length, columns=reading.columns,
         iupac=reading.iupac, measured=False,
@@ -51,24 +54,33 @@ def read_starts(path: PathLike, reading: Reading) -> tuple[Given, Preparation]:
     return given, promoters.preparation
 
 
-def read_references(path: PathLike) -> Tokens:
+def read_references(path: PathLike, reading: Reading) -> Tokens:
     """Distinct inserts ``(R, W)`` of a file of sequences, a data set folder or a public data set.
 
     A sequence that is longer than an insert is read in windows of 80 bases, one for each position.
+    Without flanks the complete sequences take the place of the inserts, as in the designs, and the
+    windows have the length of the network's input.
 
     Raises:
         FileNotFoundError: If the file or data set does not exist.
         ValueError: If a sequence cannot be read; names file and line.
     """
     if is_dataset(path) or is_public_dataset(path):
-        inserts, lengths = sequence.inserts(_distinct(path)[0])
+        tokens = _distinct(path)[0]
     else:
-        promoters = read_promoters(path, length=None, measured=False)
-        inserts, lengths = sequence.inserts(promoters.tokens)
-    longest = sequence.insert_window()
+        tokens = read_promoters(
+            path, flanks=reading.flanks, length=None, columns=reading.columns, iupac=reading.iupac,
+            measured=False,
+        ).tokens  # fmt: skip
+    longest, window = sequence.insert_window(), sequence.INSERT
+    if reading.flanks == "none":
+        inserts, lengths = tokens, sequence.sequence_lengths(tokens)
+        longest = window = reading.length
+    else:
+        inserts, lengths = sequence.inserts(tokens)
     is_long = lengths > longest
     parts = [inserts[~is_long, : min(longest, inserts.shape[1])]]
-    parts += [_windows(insert[:size]) for insert, size in zip(
+    parts += [_windows(insert[:size], window) for insert, size in zip(
         inserts[is_long], lengths[is_long].tolist(), strict=True)]  # fmt: skip
     width = max(part.shape[1] for part in parts)
     padded = [
@@ -78,9 +90,9 @@ def read_references(path: PathLike) -> Tokens:
     return np.unique(np.concatenate(padded), axis=0)
 
 
-def _windows(insert: Tokens) -> Tokens:
-    """All windows of the usual length of an insert, ``(R, 80)``."""
-    return np.lib.stride_tricks.sliding_window_view(insert, sequence.INSERT).copy()
+def _windows(insert: Tokens, width: int) -> Tokens:
+    """All windows ``(R, width)`` of a long insert."""
+    return np.lib.stride_tricks.sliding_window_view(insert, width).copy()
 
 
 def _distinct(path: PathLike) -> tuple[Tokens, Integers]:

@@ -97,9 +97,16 @@ def choose_panel(oracle: Scorer, judge: Scorer, ranker: Scorer, media: Sequence[
                 "with --oracle and --judge"
             )
         lacking = judge if whole is oracle else oracle
-        unknown = " and ".join(medium for medium in media if medium not in lacking.media)
+        unknown = " and ".join(m for m in media if not lacking.knows([m])) or " and ".join(media)
         if members_for(whole, media) < 2 <= members_for(ranker, media):
             whole = ranker
+        if members_for(whole, media) < 2:
+            role = "judge" if lacking is judge else "oracle"
+            raise ValueError(
+                f"{lacking.name} ({', '.join(lacking.media)}) does not predict {unknown}, and "
+                f"{whole.name} has 1 network for {' and '.join(media)}, so no member can be held "
+                f"out as a judge; name another {role} with --{role}"
+            )
         oracle, judge = held_out_member(whole, media)
         notes.append(
             f"{lacking.name} does not predict {unknown}: {oracle.name} optimises and {judge.name}, "

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from crmnet import sequence
 from crmnet.arrays import Floats32, Integers
+from crmnet.data.media import output_of
 from crmnet.design.effects import NUMBERS as EFFECT_NUMBERS
 from crmnet.design.effects import Effects, MutateOptions, Pairs, Scorer
 from crmnet.design.oracle import Constructs, Oracle
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 CHUNK = 4096
 """Variants that are scored at a time."""
+NO_VARIANTS = "there are no variants: no sequence has a base that can be changed"
 NUMBERS = ("expression_reference", "expression_variant", "delta", "delta_low", "delta_high",
            "delta_percentile")  # fmt: skip
 """Columns of numbers of each medium, in order; ``_<medium>`` follows."""
@@ -68,7 +70,7 @@ class Mutations:
 
     def of(self, medium: str) -> Floats32:
         """``(N,)``, Δ in one medium."""
-        return self.effects.delta[:, self.media.index(medium)]
+        return self.effects.delta[:, output_of(medium, self.media)]
 
     def columns(self) -> dict[str, Any]:
         """The columns of the table, by name, with all digits."""
@@ -109,7 +111,7 @@ def joined(parts: Iterable[Mutations]) -> Mutations:
     """
     found = list(parts)
     if not found:
-        raise ValueError("there are no variants: no sequence has a base that can be changed")
+        raise ValueError(NO_VARIANTS)
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part.effects, name) for part in found])
         for name in EFFECT_NUMBERS
@@ -205,7 +207,10 @@ def delete_tiles(
         options: As for :func:`mutate`.
     """
     scorer, constructs = prepared(model, sequences, medium, ids, flanks, options)
-    return joined(deletion_blocks(scorer, constructs, width, step))
+    blocks = list(deletion_blocks(scorer, constructs, width, step))
+    if not blocks:
+        raise ValueError(nothing_left(width, longest_insert(constructs)))
+    return joined(blocks)
 
 
 def prepared(
@@ -270,18 +275,25 @@ def saturation_blocks(scorer: Scorer, constructs: Constructs) -> Iterator[Mutati
 def deletion_blocks(
     scorer: Scorer, constructs: Constructs, width: int, step: int | None = None
 ) -> Iterator[Mutations]:
-    """:func:`delete_tiles` in blocks."""
+    """:func:`delete_tiles` in blocks; none if no insert is longer than a deletion."""
     step = width if step is None else step
     if width < 1 or step < 1:
         raise ValueError(f"width and step of deletions must be at least 1; got {width} and {step}")
     edits = tiled_deletions(constructs.start, constructs.stop, width, step)
-    if not len(edits.row):
-        longest = int((constructs.stop - constructs.start).max(initial=0))
-        raise ValueError(
-            f"deletions of {width} bases leave nothing of inserts of at most {longest}; give a "
-            "smaller width"
-        )
     yield from _blocks(scorer, constructs, edits)
+
+
+def longest_insert(constructs: Constructs) -> int:
+    """Bases of the longest insert."""
+    return int((constructs.stop - constructs.start).max(initial=0))
+
+
+def nothing_left(width: int, longest: int) -> str:
+    """Why inserts of at most ``longest`` bases have no deletions of ``width``, as a sentence."""
+    return (
+        f"deletions of {width} bases leave nothing of inserts of at most {longest}; give a smaller "
+        "width"
+    )
 
 
 def _blocks(
@@ -324,16 +336,27 @@ def pairs_of(oracle: Oracle, constructs: Constructs, edits: Edits) -> Pairs:
     pairs = Pairs(
         references, lengths, edits.apply(references[row]), variant_lengths, row, edits.marks()
     )
-    return pairs if oracle.by_length or not extra else _cut(pairs, constructs.start[rows], width)
+    if oracle.by_length or not extra:
+        return pairs
+    start = constructs.start[edits.row]
+    return _cut(pairs, start + edits.growth_before(start), width)
 
 
 def _cut(pairs: Pairs, start: Integers, width: int) -> Pairs:
-    """Pairs whose variants have at most ``width`` bases: the insert loses bases at its start."""
-    start, surplus = start[pairs.row], np.maximum(pairs.variant_lengths - width, 0)
+    """Pairs whose variants have at most ``width`` bases: the insert loses bases at its start.
+
+    Args:
+        pairs: References and variants.
+        start: ``(P,)``, first base of the insert in each variant.
+        width: Bases that the model reads.
+    """
+    surplus = np.maximum(pairs.variant_lengths - width, 0)
     nothing = np.zeros((len(start), 0), dtype=np.uint8)
     variants = splice(pairs.variant, start, start + surplus, nothing, np.zeros_like(start))
-    marks = pairs.marks[1] - 2 * surplus[:, None, None]
-    marks = np.where(surplus[:, None, None] > 0, np.maximum(marks, 2 * start[:, None, None]), marks)
+    cut, first = surplus[:, None, None], 2 * start[:, None, None]
+    marks = pairs.marks[1]
+    moves = (cut > 0) & (marks >= first - 1)  # the 5' adapter does not move
+    marks = np.where(moves, np.maximum(marks - 2 * cut, first), marks)
     return pairs._replace(
         reference=pairs.reference[:, :width],
         variant=variants[:, :width],

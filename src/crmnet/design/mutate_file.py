@@ -15,7 +15,15 @@ from crmnet.data.layout import NoColumnError
 from crmnet.data.sequences import SequenceBlock, block_names, prepare_block, read_sequences
 from crmnet.design.effects import Scorer
 from crmnet.design.epistasis import Epistasis, pair_blocks
-from crmnet.design.mutate import Mutations, deletion_blocks, named_blocks, saturation_blocks
+from crmnet.design.mutate import (
+    NO_VARIANTS,
+    Mutations,
+    deletion_blocks,
+    longest_insert,
+    named_blocks,
+    nothing_left,
+    saturation_blocks,
+)
 from crmnet.design.oracle import REMEDY, Constructs, located
 from crmnet.design.variants import parse_variant
 from crmnet.files import PathLike
@@ -62,22 +70,49 @@ class FileBlock(NamedTuple):
     constructs: Constructs
     found: Mutations | Epistasis
     """Effects; rows of several blocks may belong to the same constructs."""
-    preparation: sequence.Preparation
-    """What was done to the sequences, reported with the first block of the constructs."""
 
 
-def file_blocks(scorer: Scorer, path: PathLike, request: Request) -> Iterator[FileBlock]:
+@dataclass
+class FileCounts:
+    """What :func:`file_blocks` has read so far."""
+
+    preparation: sequence.Preparation = field(default_factory=sequence.Preparation)
+    """What was done to the sequences."""
+    without: int = 0
+    """Sequences without any variant: with only N, or not longer than a deletion."""
+
+    def messages(self, length: int) -> list[str]:
+        """The counts in words, for a network that reads ``length`` positions."""
+        lines = self.preparation.messages(length)
+        if self.without:
+            lines.append(
+                f"{self.without:,} of {self.preparation.total:,} sequences have no such variants, "
+                "so no row"
+            )
+        return lines
+
+
+def file_blocks(
+    scorer: Scorer, path: PathLike, request: Request, counts: FileCounts
+) -> Iterator[FileBlock]:
     """Effects of the requested variants, in the order of the file.
 
+    Args:
+        scorer: The model.
+        path: The file.
+        request: The variants.
+        counts: Is filled.
+
     Raises:
-        ValueError: If a sequence or variant cannot be read or does not fit, naming file and line.
+        ValueError: If a sequence or variant cannot be read or does not fit, naming file and line,
+            or if no sequence has a variant.
     """
     names = dict(request.columns)
     if request.from_column:
         names.setdefault(COLUMN, COLUMN)
     predictor = scorer.oracle.predictor
     length = sequence.LENGTH if predictor is None else predictor.length
-    more = [COLUMN] if request.from_column else []
+    more, longest = [COLUMN] if request.from_column else [], 0
     blocks = read_sequences(path, columns=names, more=more, only=request.only)
     for block in _named(blocks, request):
         tokens, preparation = prepare_block(
@@ -85,9 +120,24 @@ def file_blocks(scorer: Scorer, path: PathLike, request: Request) -> Iterator[Fi
         )
         spans = sequence.given_spans(block.sequences, request.flanks)
         constructs = located(tokens, spans, block.ids, block_names(block, path))
+        counts.preparation += preparation
+        counts.without += _without(constructs, request)
         for found in _found(scorer, constructs, request, block):
-            yield FileBlock(constructs, found, preparation)
-            preparation = sequence.Preparation()
+            yield FileBlock(constructs, found)
+        longest = max(longest, longest_insert(constructs))
+    if counts.without == counts.preparation.total:
+        width = request.deletions
+        raise ValueError(nothing_left(width, longest) if width else NO_VARIANTS)
+
+
+def _without(constructs: Constructs, request: Request) -> int:
+    """Number of constructs that have none of the requested variants."""
+    if request.deletions:
+        return int((constructs.stop - constructs.start <= request.deletions).sum())
+    if not request.saturate:
+        return 0
+    known = constructs.inside() & (constructs.tokens != sequence.N_TOKEN)
+    return int((~known.any(axis=1)).sum())
 
 
 def _named(blocks: Iterator[SequenceBlock], request: Request) -> Iterator[SequenceBlock]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from crmnet.arrays import Floats
 from crmnet.choices import Goal
+from crmnet.data.media import output_of
 
 if TYPE_CHECKING:
     from crmnet.design.scorer import Assessment
@@ -75,8 +76,8 @@ class Objective:
     def value(self, expression: npt.ArrayLike, media: Sequence[str]) -> Floats:
         """``(N,)`` expression, or difference of two media, from ``(N, M)`` of a model's media."""
         expression = np.asarray(expression, dtype=float)
-        value: Floats = expression[:, list(media).index(self.medium)]
-        return value if self.minus is None else value - expression[:, list(media).index(self.minus)]
+        value: Floats = expression[:, output_of(self.medium, media)]
+        return value if self.minus is None else value - expression[:, output_of(self.minus, media)]
 
     def utility(self, value: npt.ArrayLike, target: npt.ArrayLike) -> Floats:
         """``(N,)``, larger for a better value; ``target`` ``(N,)`` is used by ``target`` only."""
@@ -96,7 +97,7 @@ class Objective:
 
     def half_width(self, assessment: Assessment) -> Floats:
         """``(N,)`` half width of the interval of the value; errors of two media as independent."""
-        columns = [assessment.media.index(medium) for medium in self.media]
+        columns = [output_of(medium, assessment.media) for medium in self.media]
         width: Floats = np.sqrt((assessment.half_width[:, columns] ** 2).sum(axis=1))
         return width
 

@@ -22,7 +22,7 @@ class Path(NamedTuple):
     position: Integers
     """``(E,)`` positions on the insert, from 0."""
     before: Tokens
-    """``(E,)`` bases of the start."""
+    """``(E,)`` bases of the start, as it was given: N where it had an N."""
     after: Tokens
     """``(E,)`` bases of the design."""
     value: Floats
@@ -42,7 +42,9 @@ class Path(NamedTuple):
         return edited
 
 
-def edit_paths(problem: Problem, designs: Tokens, chain: Integers, begun: Tokens) -> list[Path]:
+def edit_paths(
+    problem: Problem, designs: Tokens, chain: Integers, begun: Tokens, given: Tokens
+) -> list[Path]:
     """The path of each design; all designs advance by one edit at a time, in one batch.
 
     Args:
@@ -50,6 +52,8 @@ def edit_paths(problem: Problem, designs: Tokens, chain: Integers, begun: Tokens
         designs: ``(D, W)``.
         chain: ``(D,)``.
         begun: ``(D, W)``, start of each design.
+        given: ``(D, W)``, the same with the N of the given promoters, for which ``begun`` has
+            random bases.
     """
     present = begun.copy()
     order: list[list[int]] = [[] for _ in designs]
@@ -69,7 +73,7 @@ def edit_paths(problem: Problem, designs: Tokens, chain: Integers, begun: Tokens
             order[row[number]].append(int(position[number]))
             values[row[number]].append(float(value[number]))
     return [
-        Path(np.array(where, dtype=np.int64), begun[d][where], designs[d][where], np.array(value))
+        Path(np.array(where, dtype=np.int64), given[d][where], designs[d][where], np.array(value))
         for d, (where, value) in enumerate(zip(order, values, strict=True))
     ]
 

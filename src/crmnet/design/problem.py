@@ -16,12 +16,14 @@ import numpy as np
 
 from crmnet.arrays import Booleans, Floats, Integers
 from crmnet.design.constraints import (
+    GC_WINDOW,
     Candidates,
     Constraint,
     Flanks,
+    GcWindow,
     MaxEdits,
-    distances,
 )
+from crmnet.design.distances import distances
 from crmnet.design.neighbours import neighbours
 from crmnet.design.objective import Objective
 from crmnet.design.scorer import ROWS, Assessment, Scorer
@@ -257,6 +259,22 @@ def check_distance(problem: Problem, designs: int) -> None:
             f"{PROTECTION} and --distance {problem.distance} contradict each other: only {free} "
             "bases may change; relax one, or give more starts"
         )
+
+
+def check_windows(constraints: Sequence[Constraint], lengths: Lengths, flanks: Flanks) -> None:
+    """Check that the windows of ``--gc-window`` fit into what is ordered.
+
+    Raises:
+        ValueError: If one is wider than the shortest order, in which nothing would be checked.
+    """
+    left, right = flanks.tokens
+    shortest = int(lengths.min()) + len(left) + len(right)
+    for rule in constraints:
+        if isinstance(rule, GcWindow) and rule.source == GC_WINDOW and rule.width > shortest:
+            raise ValueError(
+                f"{rule.label}: what is ordered has {shortest} bases; give a window of at most as "
+                "many"
+            )
 
 
 def check_length(lengths: Lengths, flanks: Flanks, length: int) -> None:

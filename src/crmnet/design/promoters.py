@@ -21,8 +21,9 @@ from torch import nn
 
 from crmnet.arrays import Booleans, Floats, Integers
 from crmnet.design.chisel import check, is_installed, require, specifications
-from crmnet.design.constraints import Constraint, Flanks, MaxEdits, distances
+from crmnet.design.constraints import Constraint, Flanks, MaxEdits
 from crmnet.design.designs import Designs
+from crmnet.design.distances import distances
 from crmnet.design.judge import JUDGE, ORACLE, RANKER, Model, Panel, choose_panel, open_scorer
 from crmnet.design.objective import Objective
 from crmnet.design.path import edit_paths
@@ -31,12 +32,13 @@ from crmnet.design.problem import (
     Problem,
     check_distance,
     check_length,
+    check_windows,
     feasible_starts,
 )
 from crmnet.design.run import Found, Progress, Record, SearchOptions, search
 from crmnet.design.scorer import Scorer
 from crmnet.design.starts import Given, StartOptions, given_inserts, make_starts
-from crmnet.sequence import INSERT, Texts, Tokens, decode, encode
+from crmnet.sequence import INSERT, N_TOKEN, Texts, Tokens, decode, encode
 
 log = logging.getLogger("crmnet")
 
@@ -163,6 +165,7 @@ def make_problem(
     begin = make_starts(given, start_options, objective, rules.protected, flanks)
     if not panel.oracle.bare:
         check_length(begin.lengths, flanks, panel.oracle.predictor.length)
+    check_windows(rules.constraints, begin.lengths, flanks)
     problem = Problem(
         begin, panel.oracle, objective, rules.constraints, flanks, rules.least_distance
     )
@@ -356,7 +359,8 @@ def _judged(
         order = np.lexsort((-score, np.nan_to_num(target)))
         tokens, chain, target, score = tokens[order], chain[order], target[order], score[order]
     given = problem.starts.given[chain]
-    begun = np.where(given < 4, given, problem.starts.tokens[chain])
+    begun = np.where(given != N_TOKEN, given, problem.starts.tokens[chain])
+    is_random = (given == N_TOKEN).all(axis=1, keepdims=True)
     constructs = _constructs(problem, panel.ranker, tokens, chain)
     expression = panel.ranker.assess(constructs)
     trust = panel.ranker.trust(constructs) if len(tokens) else None
@@ -384,7 +388,7 @@ def _judged(
         trust=trust,
         unlike=unlike,
         rules=tuple(rule.label for rule in problem.constraints),
-        paths=edit_paths(problem, tokens, chain, begun),
+        paths=edit_paths(problem, tokens, chain, begun, np.where(is_random, begun, given)),
         history=found.history,
         constructs=read_by_oracle,
         complete=found.complete,
@@ -395,12 +399,13 @@ def _judged(
 
 def _shape_notes(unlike: Sequence[str]) -> list[str]:
     """A note on flags that follow from the starts, such as an unusual length."""
-    flagged = sum(any(flag in SHAPE_FLAGS for flag in flags.split(";")) for flags in unlike)
-    if not flagged:
+    found = [set(flags.split(";")) & set(SHAPE_FLAGS) for flags in unlike]
+    if not any(found):
         return []
+    names = ", ".join(flag for flag in SHAPE_FLAGS if any(flag in flags for flags in found))
     return [
-        f"{flagged} designs have an unusual length, which the oracle did not learn from; see the "
-        "column unlike_training"
+        f"{sum(map(bool, found))} designs are unlike the oracle's training data in a way that "
+        f"follows from their start ({names}); see the column unlike_training"
     ]
 
 

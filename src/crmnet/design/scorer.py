@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from torch import nn
 
 from crmnet import sequence
 from crmnet.arrays import Floats
+from crmnet.data.media import has_output, output_of
 from crmnet.design.plain_model import as_predictor
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
@@ -94,12 +95,17 @@ class Scorer:
         return self.predictor.media
 
     def knows(self, media: Sequence[str]) -> bool:
-        """Whether the model has all of these media."""
-        return set(media) <= set(self.media)
+        """Whether the model has an output for each of these media; one of its own if several."""
+        return len(set(media)) == len(set(self.outputs(media)))
+
+    def outputs(self, media: Sequence[str]) -> list[int]:
+        """Numbers of the outputs of those media that the model has; see :func:`output_of`."""
+        return [output_of(m, self.media) for m in media if has_output(m, self.media)]
 
     def knows_uncertainty(self, medium: str) -> bool:
         """Whether the half width of a prediction differs from promoter to promoter."""
-        model, interval = self.predictor.model, self.intervals.get(medium)
+        model = self.predictor.model
+        interval = self.intervals.get(self.media[output_of(medium, self.media)])
         if interval is not None and interval.distance_slope > 0:
             return True
         if not isinstance(model, Ensemble):
@@ -183,7 +189,7 @@ def held_out_member(scorer: Scorer, media: Sequence[str]) -> tuple[Scorer, Score
     """The ensemble without its last member that predicts ``media``, and this member alone.
 
     The intervals and the limit of disagreement of the complete ensemble do not hold for its parts,
-    so the parts have neither.
+    so the parts have neither. A part has the media that one of its members predicts.
 
     Raises:
         ValueError: If fewer than two members predict the media.
@@ -223,24 +229,38 @@ def _predicts(member: nn.Module, own: Sequence[str], media: Sequence[str]) -> bo
     """Whether a member of an ensemble has outputs for all of these media."""
     if not isinstance(member, Member):
         return True
-    return all(member.own_columns[list(own).index(medium)] is not None for medium in media)
+    return all(member.own_columns[output_of(medium, own)] is not None for medium in media)
 
 
 def _part(predictor: Predictor, members: Sequence[int]) -> Predictor:
-    """A predictor of some members of an ensemble."""
+    """A predictor of some members of an ensemble, for the media that one of them has."""
+    own = [cast(Ensemble, predictor.model).members[number] for number in members]
+    media = [medium for medium in predictor.media
+             if any(_predicts(member, predictor.media, [medium]) for member in own)]  # fmt: skip
+    columns = [predictor.media.index(medium) for medium in media]
+
+    def cut(member: nn.Module) -> nn.Module:
+        if not isinstance(member, Member):  # it has all media
+            return member
+        kept = [member.own_columns[column] for column in columns]
+        return Member(member.network, kept, member.length)
 
     def part(model: nn.Module) -> Ensemble:
         assert isinstance(model, Ensemble)
         forward_only = [new for new, old in enumerate(members) if old in model.forward_only]
-        return Ensemble(
-            [list(model.members)[number] for number in members],
-            reverse_complement=model.reverse_complement,
-            forward_only=forward_only,
-        ).eval()
+        return (
+            Ensemble(
+                [cut(model.members[number]) for number in members],
+                reverse_complement=model.reverse_complement,
+                forward_only=forward_only,
+            )
+            .to(predictor.device)
+            .eval()
+        )
 
     fast = None if predictor.fast is None else part(predictor.fast)
     records = [predictor.records[number] for number in members] if predictor.records else ()
     return replace(
-        predictor, model=part(predictor.model), fast=fast, card=None, name=None, records=records,
-        built_from=None, stamp=None,
+        predictor, model=part(predictor.model), media=media, fast=fast, card=None, name=None,
+        records=records, built_from=None, stamp=None,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import cast
@@ -57,7 +58,8 @@ class Given:
     lengths: Lengths
     ids: list[str]
     first: Lengths
-    """``(S,)`` number, from 1, of the first base of the insert on the sequence as given."""
+    """``(S,)`` number, from 1, of the first base of the insert on the sequence as given; of a data
+    set it is 1."""
 
 
 def given_inserts(
@@ -109,8 +111,8 @@ def make_starts(
 ) -> Starts:
     """One start for each chain, and its target.
 
-    Of more given promoters than chains, some are chosen at random; fewer are used several times. An
-    N is replaced by a random base and stays free.
+    Of more given promoters than chains, some are chosen at random; fewer are used several times,
+    with one target after another. An N is replaced by a random base and stays free.
 
     Raises:
         ValueError: If a protected position is not in a start, or is N there.
@@ -120,16 +122,18 @@ def make_starts(
     if known is None:
         tokens = rng.integers(4, size=(chains, options.length), dtype=np.uint8)
         lengths, given = np.full(chains, options.length), np.full_like(tokens, N_TOKEN)
+        first = np.ones(chains, dtype=np.int64)
         ids = [f"random {number}" for number in range(1, chains + 1)]
     else:
         rows = _spread(len(known.ids), chains, rng)
-        given, lengths = known.inserts[rows], known.lengths[rows]
+        given, lengths, first = known.inserts[rows], known.lengths[rows], known.first[rows]
         ids = [known.ids[row] for row in rows.tolist()]
         inside = np.arange(given.shape[1]) < lengths[:, None]
         random = rng.integers(4, size=given.shape, dtype=np.uint8)
         tokens = np.where(inside & (given == N_TOKEN), random, given)
-    editable = _editable(given, lengths, protected, random=known is None, ids=ids)
-    return Starts(tokens, lengths, given, editable, _targets(objective, chains), ids)
+    editable = _editable(given, lengths, protected, first, random=known is None, ids=ids)
+    target = _targets(objective, chains, chains if known is None else len(known.ids))
+    return Starts(tokens, lengths, given, editable, target, ids)
 
 
 def _spread(available: int, chains: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -139,17 +143,28 @@ def _spread(available: int, chains: int, rng: np.random.Generator) -> npt.NDArra
     return np.arange(chains) % available
 
 
-def _targets(objective: Objective, chains: int) -> Floats:
-    """Target of each chain, in turn; NaN without targets."""
+def _targets(objective: Objective, chains: int, starts: int) -> Floats:
+    """Target of each chain, in turn; NaN without targets.
+
+    Chain c has start c mod ``starts``. Where start and target would meet again, the targets move on
+    by one, so that every start gets every target before it gets one again.
+    """
     if not objective.targets:
         return np.full(chains, np.nan)
-    return np.array(objective.targets)[np.arange(chains) % len(objective.targets)]
+    number, targets = np.arange(chains), np.array(objective.targets)
+    return targets[(number + number // math.lcm(starts, len(targets))) % len(targets)]
 
 
 def _editable(
-    given: Tokens, lengths: Lengths, protected: tuple[int, ...], *, random: bool, ids: list[str]
+    given: Tokens,
+    lengths: Lengths,
+    protected: tuple[int, ...],
+    first: Lengths,
+    *,
+    random: bool,
+    ids: list[str],
 ) -> Booleans:
-    """``(C, W)``: positions of the insert that may change."""
+    """``(C, W)``: positions of the insert that may change; errors count from ``first``."""
     editable: Booleans = np.arange(given.shape[1]) < lengths[:, None]
     if not protected:
         return editable
@@ -157,16 +172,17 @@ def _editable(
     outside = (positions < 0) | (positions >= lengths.min())
     if outside.any():
         row = int(np.argmin(lengths))
+        begins = f" and begins at position {first[row]}" if first[row] > 1 else ""
         raise ValueError(
-            f"{PROTECTION}: position {int(positions[outside][0]) + 1} is not in the insert of "
-            f"{ids[row]}, which has {int(lengths[row])} bases"
+            f"{PROTECTION}: position {int(positions[outside][0] + first[row])} is not in the "
+            f"insert of {ids[row]}, which has {int(lengths[row])} bases{begins}"
         )
     unknown = (given[:, positions] == N_TOKEN) & (not random)
     if unknown.any():
         row, column = (int(number) for number in np.argwhere(unknown)[0])
         raise ValueError(
-            f"{PROTECTION}: base {int(positions[column]) + 1} of the insert of {ids[row]} is N; "
-            "only a known base can be protected"
+            f"{PROTECTION}: base {int(positions[column] + first[row])} of {ids[row]} is N; only a "
+            "known base can be protected"
         )
     editable[:, positions] = False
     return editable

@@ -156,6 +156,16 @@ class Edits:
         growth: Integers = self._growth.sum(axis=1)
         return growth
 
+    def growth_before(self, position: Integers) -> Integers:
+        """``(V,)``, how many bases further right a position ``(V,)`` lies in each variant.
+
+        Bases that are inserted at the position lie behind it.
+        """
+        before = np.minimum(self.stop, position[:, None]) - self.start
+        added = np.where(self._exists & (self.start < position[:, None]), self.size - before, 0)
+        moved: Integers = added.sum(axis=1)
+        return moved
+
     @property
     def room(self) -> Integers:
         """``(V,)``, how many bases longer a variant is while its edits are applied."""

@@ -149,13 +149,14 @@ def _edit_forward(
     """Variant of a window whose right end is fixed, where its new bases lie, and a flag."""
     width = window.stop - window.start
     right = contig[change.stop : window.stop]
-    missing = width - len(change.new) - len(right)
+    beyond = change.stop > window.stop
+    # Of a change that goes on in the gene, old and new bases are compared from the left.
+    new = change.new[: window.stop - change.start] if beyond else change.new
+    missing = width - len(new) - len(right)
     left = contig[max(0, change.start - missing) : change.start] if missing > 0 else b""
-    text = (left + change.new + right)[-width:]
+    text = (left + new + right)[-width:]
     end = len(text) - len(right)
-    return text, (max(0, end - len(change.new)), end), _flag(
-        change.stop > window.stop, len(text) < width
-    )  # fmt: skip
+    return text, (max(0, end - len(new)), end), _flag(beyond, len(text) < width)
 
 
 def _edit_reverse(
@@ -164,12 +165,13 @@ def _edit_reverse(
     """Variant of a window whose left end is fixed, where its new bases lie, and a flag."""
     width = window.stop - window.start
     left = contig[window.start : change.start] if change.start > window.start else b""
-    missing = width - len(change.new) - len(left)
+    beyond = change.start < window.start
+    new = change.new[-(change.stop - window.start) :] if beyond else change.new
+    missing = width - len(new) - len(left)
     right = contig[change.stop : change.stop + missing] if missing > 0 else b""
-    text = (left + change.new + right)[:width]
-    return text, (len(left), min(len(left) + len(change.new), len(text))), _flag(
-        change.start < window.start, len(text) < width
-    )  # fmt: skip
+    text = (left + new + right)[:width]
+    at = (len(left), min(len(left) + len(new), len(text)))
+    return text, at, _flag(beyond, len(text) < width)
 
 
 def _flag(beyond: bool, short: bool) -> str:

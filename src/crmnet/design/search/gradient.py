@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from crmnet.data.media import output_of
 from crmnet.design.constraints import AwayFrom
 from crmnet.design.objective import NEAR_LIMIT, Objective
 from crmnet.design.problem import Problem, descend
@@ -124,7 +125,7 @@ class Utility(nn.Module):
         self.network, self.target = network, target
         self.objective: Objective = problem.objective
         media = problem.oracle.media
-        self.columns = [media.index(medium) for medium in self.objective.media]
+        self.columns = [output_of(medium, media) for medium in self.objective.media]
         limits = problem.oracle.familiar if self.objective.unlike else None
         self.distance = None if limits is None else _composition(limits)
 

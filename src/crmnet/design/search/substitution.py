@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crmnet.arrays import Booleans, Floats, Integers
-from crmnet.design.constraints import distances
+from crmnet.design.distances import distances
 from crmnet.design.neighbours import Neighbours, neighbours
 from crmnet.design.problem import INFEASIBLE, Problem
 from crmnet.design.search.method import Arrays, anchors_of, fitness_of, flat, sorted_state
