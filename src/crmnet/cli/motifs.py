@@ -65,7 +65,7 @@ def discover(
         typer.Option("--plain", help="Compare sequences by expression only, at any composition."),
     ] = False,
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of held-out sequences and ties.")] = 0,
     flanks: FlanksOption = "auto",
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",

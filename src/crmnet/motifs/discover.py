@@ -15,8 +15,8 @@ fragments and variants of a motif are not confirmed.
 * :func:`ranked_motifs` uses the complete ranking, without a choice of n, like DRIMust and rGADEM.
   Its p-value is the minimum hypergeometric over all cutoffs.
 
-Both compare sequences of equal composition and count each family once
-(:mod:`crmnet.motifs.contrast`).
+Both compare sequences of equal composition and count each family once. Sequences of equal
+expression are ranked at random, by the seed (:mod:`crmnet.motifs.contrast`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from crmnet.motifs.contrast import (
     exact_p,
     extremes,
     minimum_hypergeometric,
+    one_of_each_family,
     rank_within_strata,
 )
 from crmnet.motifs.kmers import KmerIndex
@@ -180,8 +181,12 @@ def extreme_sequences(
 ) -> tuple[Integers, Booleans]:
     """Rows of the n highest and n lowest sequences, and a mask of the highest; ``(2n,)`` each."""
     tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
-    score = rank_within_strata(expression, tokens) if options.match_composition else expression
-    top, bottom = extremes(score, family, options.n)
+    score = (
+        rank_within_strata(expression, tokens, seed=options.seed)
+        if options.match_composition
+        else expression
+    )
+    top, bottom = extremes(score, family, options.n, options.seed)
     rows = np.concatenate([top, bottom])
     return rows, np.arange(len(rows)) < len(top)
 
@@ -235,9 +240,9 @@ def ranked_motifs(
     Ids are ``R1``, ``R2``, …; arguments as for :func:`differential_motifs`, without ``n``.
     """
     tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
-    _, rows = np.unique(family, return_index=True)
+    rows = one_of_each_family(family, options.seed)
     rng = np.random.default_rng(options.seed)
-    rank = rank_within_strata(expression[rows], tokens[rows])
+    rank = rank_within_strata(expression[rows], tokens[rows], seed=options.seed)
     if len(rows) > 3 * options.max_search_sequences:
         sampled = rng.permutation(len(rows))[: 3 * options.max_search_sequences]
         rows, rank = rows[sampled], rank[sampled]
@@ -246,7 +251,8 @@ def ranked_motifs(
     order = np.argsort(-test.response, kind="stable")
 
     def p_value(hits: Booleans, high: bool) -> float:
-        return minimum_hypergeometric(hits[order if high else order[::-1]])[0]
+        ranked = order if high else order[::-1]
+        return minimum_hypergeometric(hits[ranked], test.response[ranked])[0]
 
     return significant_motifs(*_search(search, test, p_value, options), options, "R")
 
