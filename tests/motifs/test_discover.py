@@ -178,6 +178,31 @@ def test_each_family_counts_once_in_each_group():
         extremes(expression, family, 4)
 
 
+def test_more_sequences_than_half_of_the_families_are_refused_and_none_are_chosen(caplog):
+    """Before, three families of two rows each were compared with themselves."""
+    expression, family = np.arange(6.0), np.repeat([0, 1, 2], 2)
+    with pytest.raises(ValueError, match="of the 3 families; choose an n of at most 1 "):
+        extremes(expression, family, 3)
+    tokens = random_inserts(400)
+    plant(tokens, range(200), "TTACCCGGT")
+    caplog.set_level("INFO", logger="crmnet")
+    found = differential_motifs(tokens, -np.arange(400.0), np.arange(400))
+    assert "there are 400 families: the 200 highest are compared with the 200 lowest" in caplog.text
+    assert found[0].enriched == "high"
+    with pytest.raises(ValueError, match="n = 201 "):
+        differential_motifs(tokens, np.arange(400.0), np.arange(400), DiscoverOptions(n=201))
+
+
+def test_inserts_of_15_bases_are_searched():
+    """Before, they were too short for the windows of :func:`find_families`."""
+    tokens = random_inserts(400)[:, :15]
+    tokens[:200, 3:12] = encode(["TTACCCGGT"])[0][0]
+    family = find_families(tokens)
+    assert family.tolist() == list(range(400))
+    found = differential_motifs(tokens, -np.arange(400.0), family)
+    assert "ACCCGG" in found[0].motif.consensus or "CCGGGT" in found[0].motif.consensus
+
+
 def test_equal_expression_is_not_ranked_by_the_order_of_the_file():
     equal, family = np.full(1000, 5.0), np.arange(1000)
     first = np.arange(1000) < 500

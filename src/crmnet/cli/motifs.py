@@ -43,8 +43,14 @@ def discover(
     file: Annotated[Path, typer.Argument(help="Table with columns of sequence and expression.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for motifs and tables.")],
     n: Annotated[
-        int, typer.Option("-n", min=20, help="Sequences at each end of expression.")
-    ] = 2000,
+        int | None,
+        typer.Option(
+            "-n",
+            min=20,
+            help="Sequences at each end of expression. Default: 2,000, or half of the families if "
+            "these are fewer.",
+        ),
+    ] = None,
     attributions: Annotated[
         Path | None,
         typer.Option(

@@ -50,10 +50,12 @@ def find_families(tokens: npt.ArrayLike) -> Integers:
 
     Sequences that share SHARED_BASES consecutive bases at the same position belong to one family,
     for example the steps of a trajectory or the mutants of a fragment. Of random promoters of 80
-    bases, one pair in a billion shares so many.
+    bases, one pair in a billion shares so many. Shorter sequences are a family each.
     """
     tokens = as_tokens(tokens)
     parent = np.arange(len(tokens))
+    if tokens.shape[1] < SHARED_BASES:
+        return parent
     windows = np.lib.stride_tricks.sliding_window_view(tokens, SHARED_BASES, axis=1)
     power = 5 ** np.arange(SHARED_BASES, dtype=np.int64)
     for start in range(0, windows.shape[1]):
@@ -106,24 +108,22 @@ def extremes(
     ``seed`` decides between sequences of equal expression.
 
     Raises:
-        ValueError: If the two groups overlap.
+        ValueError: If there are fewer than 2 n families.
     """
     expression, family = np.asarray(expression), np.asarray(family)
+    families = len(np.unique(family))
+    if 2 * n > families:
+        raise ValueError(
+            f"n = {n:,} sequences in each group are more than half of the "
+            f"{families:,} families; choose an n of at most {families // 2:,} (option -n) or none"
+        )
     order = _from_lowest(expression, seed)[::-1]
 
     def first_of_each(rows: Integers) -> Integers:
         _, first = np.unique(family[rows], return_index=True)
         return rows[np.sort(first)]
 
-    top = first_of_each(order)[:n]
-    bottom = first_of_each(order[::-1])[:n]
-    if len(np.intersect1d(top, bottom)):
-        families = len(first_of_each(order))
-        raise ValueError(
-            f"n = {n:,} sequences in each group are more than half of the "
-            f"{families:,} families; choose an n of at most {families // 2:,} (option -n)"
-        )
-    return top, bottom
+    return first_of_each(order)[:n], first_of_each(order[::-1])[:n]
 
 
 def exact_p(hits: npt.ArrayLike, top: npt.ArrayLike, stratum: npt.ArrayLike) -> float:

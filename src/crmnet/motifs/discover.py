@@ -59,6 +59,8 @@ log = logging.getLogger("crmnet")
 
 POLISHING_ROUNDS = 2
 """Rounds after the search, in which every motif is refined on the residuals of the others."""
+USUAL_N = 2_000
+"""Number of highest and number of lowest sequences, as in the paper."""
 MIN_Z = 3.0
 """The search ends when the largest ``|z|`` is smaller. Among so many k-mers the largest one reaches
 this value by chance."""
@@ -76,8 +78,9 @@ With two groups these are all sequences."""
 class DiscoverOptions:
     """Settings of the search."""
 
-    n: int = 2_000
-    """Number of highest and number of lowest sequences (:func:`differential_motifs`)."""
+    n: int | None = None
+    """Number of highest and number of lowest sequences (:func:`differential_motifs`). None means
+    USUAL_N, or half of the families if these are fewer."""
     match_composition: bool = True
     """Select the highest and lowest sequences by rank within strata of equal G + C. If False, by
     expression itself; their compositions may then overlap too little for a comparison."""
@@ -102,8 +105,9 @@ class DiscoverOptions:
             raise ValueError(f"q_value must be above 0 and at most 1; got {self.q_value}")
         counts = ("n", "max_candidates", "max_failures", "min_sequences", "max_search_sequences")
         for name in counts:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
 
 
 DEFAULTS = DiscoverOptions()
@@ -166,7 +170,7 @@ def differential_motifs(
         Motifs below ``options.q_value``, smallest p first, with ids ``D1``, ``D2``, …
 
     Raises:
-        ValueError: If there are fewer than 2 n families.
+        ValueError: If there are fewer than 2 n families, or a single one.
     """
     tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
     rows, top = extreme_sequences(tokens, expression, family, options)
@@ -186,9 +190,22 @@ def extreme_sequences(
         if options.match_composition
         else expression
     )
-    top, bottom = extremes(score, family, options.n, options.seed)
+    n = _half_of_families(family) if options.n is None else options.n
+    top, bottom = extremes(score, family, n, options.seed)
     rows = np.concatenate([top, bottom])
     return rows, np.arange(len(rows)) < len(top)
+
+
+def _half_of_families(family: npt.ArrayLike) -> int:
+    """USUAL_N, or half of the families if these are fewer, which the log reports."""
+    families = len(np.unique(family))
+    n = max(1, min(USUAL_N, families // 2))
+    if n < USUAL_N:
+        log.info(
+            f"there are {families:,} families: the {n:,} highest are compared with the {n:,} "
+            "lowest (option -n)"
+        )
+    return n
 
 
 def contrast_motifs(
