@@ -1,5 +1,7 @@
 """Attributions of networks with known answers, the paper's filter, shapes of all methods."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -238,6 +240,23 @@ def test_references_keep_adapters_and_dinucleotides():
     assert (others[:, :, outside] == seqs[:, None, outside]).all()
     pairs = lambda row: np.bincount(4 * row[:-1] + row[1:], minlength=16).tolist()  # noqa: E731
     assert pairs(others[0, 0, 17:97].astype(int)) == pairs(seqs[0, 17:97].astype(int))
+
+
+def test_references_depend_on_neither_order_nor_length_of_the_other_sequences():
+    """Before, one random stream shuffled all rows, so that the server gave other values."""
+    seqs, options = tokens(4), AttributeOptions("integrated", shuffles=3, steps=2)
+    short = np.full(112, 4, dtype=np.uint8)
+    short[:90] = np.r_[seqs[0, :57], seqs[0, 77:110]]
+    seqs[3] = short
+    together, reverse = references(seqs, options), references(seqs[::-1], options)
+    np.testing.assert_array_equal(together, reverse[::-1])
+    for row in range(4):
+        np.testing.assert_array_equal(references(seqs[row : row + 1], options)[0], together[row])
+    assert (references(seqs, dataclasses.replace(options, seed=1)) != together).any()
+    assert (together[0, 0] != together[0, 1]).any()
+    values = attribute(linear(), seqs, medium="complex", options=options).values
+    alone = attribute(linear(), seqs[2:3], medium="complex", options=options).values
+    np.testing.assert_allclose(alone[0], values[2], atol=1e-5)
 
 
 def test_randomised_weights_are_the_same_numbers_in_another_order():

@@ -134,6 +134,13 @@ def test_the_inserts_of_explain_are_taken_where_it_found_them(crmnet, small_run,
     assert not found.values[0, 50:].any() and found.hypothetical.shape == (2, 4, 60)
 
 
+def test_a_table_in_latin_1_beside_a_motif_file_is_no_table_of_discovery(tmp_path):
+    motif = Motif("REB1", "M1", np.eye(4)[encode(["TTACCCGGT"])[0][0]].T * 20)
+    (tmp_path / "my.meme").write_text(as_meme([motif]))
+    (tmp_path / "my.tsv").write_bytes("gene\népicéa\n".encode("latin-1"))
+    assert [m.name for m in labelled_motifs(tmp_path / "my.meme")] == ["REB1"]
+
+
 def test_discover_needs_expression(crmnet, tmp_path):
     (tmp_path / "s.txt").write_text("ACGTACGT\n")
     status, _, err = crmnet("motifs", "discover", tmp_path / "s.txt", "-o", tmp_path / "m")

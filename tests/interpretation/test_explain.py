@@ -11,7 +11,12 @@ from crmnet.data.sequences import Promoters, read_promoters
 from crmnet.figures.logo import Site, draw_sites, logo
 from crmnet.interpretation.explain import _titles, distinct_ids, track_names
 from crmnet.interpretation.marginalise import site_effects
-from crmnet.motifs.seqlets import WIDTH, attributed_motifs, extract_seqlets
+from crmnet.motifs.seqlets import (
+    WIDTH,
+    attributed_motifs,
+    extract_seqlets,
+    seqlets_and_background,
+)
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode, prepare
 from support import assert_rounded
@@ -182,6 +187,27 @@ def test_motifs_of_attributions_are_those_with_large_attributions():
     assert found[0].motif.id == "A1" and found[0].enriched == "high"
     assert "ACCCG" in found[0].motif.consensus or "CGGGT" in found[0].motif.consensus
     assert found[0].motif.width <= WIDTH
+
+
+def test_padding_is_neither_a_seqlet_nor_background():
+    """Before, one longer insert made the padding of all others the background."""
+    rng = np.random.default_rng(1)
+    tokens = np.full((501, 200), 4, dtype=np.uint8)
+    tokens[:, :80] = rng.integers(0, 4, (501, 80))
+    tokens[500] = rng.integers(0, 4, 200)
+    values = np.where(tokens < 4, rng.normal(0, 0.1, tokens.shape), 0)
+    tokens[:250, 30:39] = encode(["TTACCCGGT"])[0][0]
+    values[:250, 30:39] += 1
+    windows = seqlets_and_background(tokens, values, 1, seed=0)
+    assert (windows.tokens < 4).all() and windows.response.mean() == 0.5
+    found = attributed_motifs(tokens, values)
+    assert "ACCCG" in found[0].motif.consensus or "CGGGT" in found[0].motif.consensus
+
+
+def test_inserts_shorter_than_a_seqlet_have_no_motifs():
+    for width, letter in ((WIDTH - 1, 0), (5, 0), (80, 4)):
+        tokens = np.full((50, width), letter, dtype=np.uint8)
+        assert attributed_motifs(tokens, np.ones((50, width))) == []
 
 
 def test_attributions_of_one_sign_have_no_motifs_of_the_other():

@@ -1,5 +1,6 @@
 """Motif discovery: tests by hand, recovery of planted sites, robustness to composition."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,6 +13,7 @@ from crmnet.motifs.contrast import (
     extremes,
     find_families,
     minimum_hypergeometric,
+    one_of_each_family,
     rank_within_strata,
 )
 from crmnet.motifs.discover import (
@@ -139,6 +141,16 @@ def test_minimum_hypergeometric_by_hand():
     assert minimum_hypergeometric(np.zeros(4, bool))[0] == 1
 
 
+def test_no_cutoff_lies_between_equal_values():
+    # Both hits share their value with a rank without one: both in three of four ranks, 1/2.
+    hits = np.array([1, 1, 0, 0], bool)
+    assert minimum_hypergeometric(hits, [9, 9, 9, 7]) == (1, 3)
+    assert minimum_hypergeometric(hits, [9, 9, 8, 7]) == (pytest.approx(1 / 3), 2)
+    # A hit in two of six ranks, 1 - 6/15; both in four, 6/15: the smaller one, times two hits.
+    hits, values = np.array([1, 0, 0, 1, 0, 0], bool), [5, 5, 4, 4, 3, 3]
+    assert minimum_hypergeometric(hits, values) == (pytest.approx(0.8), 4)
+
+
 def test_minimum_hypergeometric_bounds_the_true_p_value():
     n, n_hits = 9, 4
     orders = [np.isin(np.arange(n), places) for places in itertools.combinations(range(n), n_hits)]
@@ -164,6 +176,61 @@ def test_each_family_counts_once_in_each_group():
     assert top.tolist() == [0, 2] and bottom.tolist() == [7, 5]
     with pytest.raises(ValueError, match=r"more than half .* at most 3 \(option -n\)"):
         extremes(expression, family, 4)
+
+
+def test_more_sequences_than_half_of_the_families_are_refused_and_none_are_chosen(caplog):
+    """Before, three families of two rows each were compared with themselves."""
+    expression, family = np.arange(6.0), np.repeat([0, 1, 2], 2)
+    with pytest.raises(ValueError, match="of the 3 families; choose an n of at most 1 "):
+        extremes(expression, family, 3)
+    tokens = random_inserts(400)
+    plant(tokens, range(200), "TTACCCGGT")
+    caplog.set_level("INFO", logger="crmnet")
+    found = differential_motifs(tokens, -np.arange(400.0), np.arange(400))
+    assert "there are 400 families: the 200 highest are compared with the 200 lowest" in caplog.text
+    assert found[0].enriched == "high"
+    with pytest.raises(ValueError, match="n = 201 "):
+        differential_motifs(tokens, np.arange(400.0), np.arange(400), DiscoverOptions(n=201))
+
+
+def test_inserts_of_15_bases_are_searched():
+    """Before, they were too short for the windows of :func:`find_families`."""
+    tokens = random_inserts(400)[:, :15]
+    tokens[:200, 3:12] = encode(["TTACCCGGT"])[0][0]
+    family = find_families(tokens)
+    assert family.tolist() == list(range(400))
+    found = differential_motifs(tokens, -np.arange(400.0), family)
+    assert "ACCCGG" in found[0].motif.consensus or "CCGGGT" in found[0].motif.consensus
+
+
+def test_equal_expression_is_not_ranked_by_the_order_of_the_file():
+    equal, family = np.full(1000, 5.0), np.arange(1000)
+    first = np.arange(1000) < 500
+    top, bottom = extremes(equal, family, 300, seed=1)
+    place = rank_within_strata(equal, random_inserts(1000), 10, seed=1)
+    for rows in (top, bottom, np.nonzero(place > 0.7)[0]):
+        assert 0.4 < first[rows].mean() < 0.6
+    assert (extremes(equal, family, 300, seed=1)[0] == top).all()
+    assert (extremes(equal, family, 300, seed=2)[0] != top).any()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_equal_expression_gives_no_motifs(plain):
+    """Before, a site in the first half of the file was significant, with q of 1e-108."""
+    tokens, equal = random_inserts(1000), np.full(1000, 5.0)
+    plant(tokens, range(500), "TTACCCGGT")
+    options = dataclasses.replace(QUICK, match_composition=not plain)
+    assert differential_motifs(tokens, equal, np.arange(1000), options) == []
+    assert plain or ranked_motifs(tokens, equal, np.arange(1000), options) == []
+
+
+def test_a_family_is_represented_by_a_random_row():
+    """Before, by its first: in a file sorted by expression the highest row of a family."""
+    family = np.repeat(np.arange(300), 5)
+    rows = one_of_each_family(family, 0)
+    assert (family[rows] == np.arange(300)).all()
+    assert 1.8 < (rows % 5).mean() < 2.2
+    assert one_of_each_family([7, 3, 5], 0).tolist() == [1, 2, 0]
 
 
 def test_ranks_within_strata_do_not_correlate_with_composition():

@@ -43,8 +43,14 @@ def discover(
     file: Annotated[Path, typer.Argument(help="Table with columns of sequence and expression.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for motifs and tables.")],
     n: Annotated[
-        int, typer.Option("-n", min=20, help="Sequences at each end of expression.")
-    ] = 2000,
+        int | None,
+        typer.Option(
+            "-n",
+            min=20,
+            help="Sequences at each end of expression. Default: 2,000, or half of the families if "
+            "these are fewer.",
+        ),
+    ] = None,
     attributions: Annotated[
         Path | None,
         typer.Option(
@@ -65,7 +71,7 @@ def discover(
         typer.Option("--plain", help="Compare sequences by expression only, at any composition."),
     ] = False,
     q_value: Annotated[float, typer.Option(help="False discovery rate of the motifs.")] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Seed that chooses the held-out sequences.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of held-out sequences and ties.")] = 0,
     flanks: FlanksOption = "auto",
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",

@@ -344,22 +344,16 @@ def references(
     """Dinucleotide shuffles ``(B, R, L)`` of the inserts; the adapters are not shuffled.
 
     All sequences have the same adapters. With references without adapters, attributions would
-    explain the construct of the assay instead of the promoter.
+    explain the construct of the assay instead of the promoter. The seed of a shuffle includes the
+    bases of the insert, so that no attribution depends on the other sequences of a file.
     """
     tokens = sequence.as_tokens(tokens)
     inserts = find_inserts(tokens) if inserts is None else inserts
-    rows = np.repeat(np.arange(len(tokens)), options.shuffles)
-    shuffled = shuffled_inserts(tokens[rows], inserts.take(rows), options.seed)
-    return shuffled.reshape(len(tokens), options.shuffles, -1)
-
-
-def shuffled_inserts(tokens: sequence.Tokens, inserts: Inserts, seed: int) -> sequence.Tokens:
-    """Copies of constructs ``(B, L)`` with dinucleotide shuffles of their inserts."""
-    mixed = sequence.shuffle(inserts.cut_tokens(tokens), seed, 2)
-    columns, exists = inserts.columns()
-    copies = np.array(tokens)
-    copies[np.nonzero(exists)[0], columns[exists]] = mixed[exists]
-    return copies
+    shuffled = np.repeat(tokens[:, None], options.shuffles, axis=1)
+    for row, (start, stop) in enumerate(zip(inserts.start, inserts.stop, strict=True)):
+        seed = [options.seed, *tokens[row, start:stop].tolist()]
+        shuffled[row, :, start:stop] = sequence.shuffle(shuffled[row, :, start:stop], seed, 2)
+    return shuffled
 
 
 def _integrated(

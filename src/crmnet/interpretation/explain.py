@@ -400,14 +400,18 @@ def write_attributions(folder: PathLike, promoters: Promoters, attribution: Attr
 def read_discovery(path: PathLike) -> dict[str, dict[str, str]]:
     """Rows, by motif id, of the table that ``crmnet motifs discover`` writes beside its motif file.
 
-    Empty for motif files from other programs, which have no such table.
+    Empty for motif files from other programs, which have no such table: a file of its name that
+    cannot be read as a table in UTF-8 is another one.
     """
     path = Path(path)
     table = path.with_suffix(".tsv")
     if not table.is_file():
         return {}
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (UnicodeDecodeError, csv.Error):
+        return {}
     is_discovery = rows and {"motif", "name", "match_p", "confirmed"} <= set(rows[0])
     return {row["motif"]: row for row in rows} if is_discovery else {}
 

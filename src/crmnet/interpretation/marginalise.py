@@ -29,7 +29,6 @@ from crmnet.files import PathLike
 from crmnet.interpretation.attribute import (
     media_phrase,
     output_weights,
-    shuffled_inserts,
     unit_of,
 )
 from crmnet.interpretation.inserts import find_inserts
@@ -72,7 +71,11 @@ def backgrounds(tokens: npt.ArrayLike, n: int, seed: int) -> sequence.Tokens:
     tokens = sequence.as_tokens(tokens)
     rng = np.random.default_rng(seed)
     sampled = tokens[rng.integers(len(tokens), size=n)]
-    return shuffled_inserts(sampled, find_inserts(sampled), seed)
+    inserts = find_inserts(sampled)
+    shuffled = sequence.shuffle(inserts.cut_tokens(sampled), seed, 2)
+    columns, exists = inserts.columns()
+    sampled[np.nonzero(exists)[0], columns[exists]] = shuffled[exists]
+    return sampled
 
 
 def shortest_insert(tokens: npt.ArrayLike) -> int:

@@ -50,10 +50,12 @@ def find_families(tokens: npt.ArrayLike) -> Integers:
 
     Sequences that share SHARED_BASES consecutive bases at the same position belong to one family,
     for example the steps of a trajectory or the mutants of a fragment. Of random promoters of 80
-    bases, one pair in a billion shares so many.
+    bases, one pair in a billion shares so many. Shorter sequences are a family each.
     """
     tokens = as_tokens(tokens)
     parent = np.arange(len(tokens))
+    if tokens.shape[1] < SHARED_BASES:
+        return parent
     windows = np.lib.stride_tricks.sliding_window_view(tokens, SHARED_BASES, axis=1)
     power = 5 ** np.arange(SHARED_BASES, dtype=np.int64)
     for start in range(0, windows.shape[1]):
@@ -78,28 +80,50 @@ def _root(parent: Integers, row: int) -> int:
     return row
 
 
-def extremes(expression: npt.ArrayLike, family: npt.ArrayLike, n: int) -> tuple[Integers, Integers]:
+def _from_lowest(values: npt.ArrayLike, seed: int) -> Integers:
+    """Rows from the lowest to the highest value; equal values are in random order.
+
+    The order of the rows in a file often depends on how they were made, so it must not decide.
+    """
+    values = np.asarray(values)
+    return np.lexsort((np.random.default_rng(seed).random(len(values)), values))
+
+
+def one_of_each_family(family: npt.ArrayLike, seed: int) -> Integers:
+    """A random row of each family, ordered by family.
+
+    The first row would be the highest one of a file that is sorted by expression.
+    """
+    family = np.asarray(family)
+    shuffled = np.random.default_rng(seed).permutation(len(family))
+    _, first = np.unique(family[shuffled], return_index=True)
+    return shuffled[first]
+
+
+def extremes(
+    expression: npt.ArrayLike, family: npt.ArrayLike, n: int, seed: int = 0
+) -> tuple[Integers, Integers]:
     """Rows of the n highest and of the n lowest sequences, one for each family in each group.
 
+    ``seed`` decides between sequences of equal expression.
+
     Raises:
-        ValueError: If the two groups overlap.
+        ValueError: If there are fewer than 2 n families.
     """
     expression, family = np.asarray(expression), np.asarray(family)
-    order = np.argsort(-expression, kind="stable")
+    families = len(np.unique(family))
+    if 2 * n > families:
+        raise ValueError(
+            f"n = {n:,} sequences in each group are more than half of the "
+            f"{families:,} families; choose an n of at most {families // 2:,} (option -n) or none"
+        )
+    order = _from_lowest(expression, seed)[::-1]
 
     def first_of_each(rows: Integers) -> Integers:
         _, first = np.unique(family[rows], return_index=True)
         return rows[np.sort(first)]
 
-    top = first_of_each(order)[:n]
-    bottom = first_of_each(order[::-1])[:n]
-    if len(np.intersect1d(top, bottom)):
-        families = len(first_of_each(order))
-        raise ValueError(
-            f"n = {n:,} sequences in each group are more than half of the "
-            f"{families:,} families; choose an n of at most {families // 2:,} (option -n)"
-        )
-    return top, bottom
+    return first_of_each(order)[:n], first_of_each(order[::-1])[:n]
 
 
 def exact_p(hits: npt.ArrayLike, top: npt.ArrayLike, stratum: npt.ArrayLike) -> float:
@@ -128,11 +152,15 @@ def exact_p(hits: npt.ArrayLike, top: npt.ArrayLike, stratum: npt.ArrayLike) -> 
     return float(min(1.0, density[int(counts[:, 1].sum()) :].sum()))
 
 
-def minimum_hypergeometric(hits: npt.ArrayLike) -> tuple[float, int]:
+def minimum_hypergeometric(
+    hits: npt.ArrayLike, values: npt.ArrayLike | None = None
+) -> tuple[float, int]:
     """The mHG test (Eden et al. 2007): are hits enriched at the top of a ranking?
 
     Args:
         hits: ``(N,)`` True for hits, in rank order.
+        values: ``(N,)`` what they are ranked by: no cutoff lies between equal values. None means
+            that all differ.
 
     Returns:
         An upper bound of the p-value, and the cutoff (number of top ranks) at which it is reached.
@@ -143,20 +171,30 @@ def minimum_hypergeometric(hits: npt.ArrayLike) -> tuple[float, int]:
     if n_hits in (0, n):
         return 1.0, n
     ranks = np.nonzero(hits)[0] + 1
-    tails = hypergeom.sf(np.arange(n_hits), n, n_hits, ranks)
+    if values is not None:
+        values = np.asarray(values)
+        last = np.append(values[1:] != values[:-1], True)  # of the ranks with the same value
+        cutoffs = np.nonzero(last)[0] + 1
+        ranks = np.unique(cutoffs[np.searchsorted(cutoffs, ranks)])
+    tails = hypergeom.sf(np.cumsum(hits)[ranks - 1] - 1, n, n_hits, ranks)
     best = int(tails.argmin())
     return float(min(1.0, tails[best] * n_hits)), int(ranks[best])
 
 
 def rank_within_strata(
-    expression: npt.ArrayLike, tokens: npt.ArrayLike, strata: int = 50
+    expression: npt.ArrayLike, tokens: npt.ArrayLike, strata: int = 50, seed: int = 0
 ) -> Matrix:
-    """Relative rank of each sequence within its G + C stratum, ``(B,)``: 0 lowest, 1 highest."""
+    """Relative rank of each sequence within its G + C stratum, ``(B,)``: 0 lowest, 1 highest.
+
+    ``seed`` decides between sequences of equal expression.
+    """
     tokens, expression = as_tokens(tokens), np.asarray(expression)
     stratum = composition_strata(tokens, strata)
+    # One draw for all strata: with the same draw in each, equal expression would follow the file.
+    rank = np.argsort(_from_lowest(expression, seed))
     relative_rank = np.empty(len(expression))
     for number in np.unique(stratum):
         rows = np.nonzero(stratum == number)[0]
-        order = np.argsort(np.argsort(expression[rows], kind="stable"))
+        order = np.argsort(np.argsort(rank[rows]))
         relative_rank[rows] = (order + 0.5) / len(rows)
     return relative_rank

@@ -15,8 +15,8 @@ fragments and variants of a motif are not confirmed.
 * :func:`ranked_motifs` uses the complete ranking, without a choice of n, like DRIMust and rGADEM.
   Its p-value is the minimum hypergeometric over all cutoffs.
 
-Both compare sequences of equal composition and count each family once
-(:mod:`crmnet.motifs.contrast`).
+Both compare sequences of equal composition and count each family once. Sequences of equal
+expression are ranked at random, by the seed (:mod:`crmnet.motifs.contrast`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from crmnet.motifs.contrast import (
     exact_p,
     extremes,
     minimum_hypergeometric,
+    one_of_each_family,
     rank_within_strata,
 )
 from crmnet.motifs.kmers import KmerIndex
@@ -58,6 +59,8 @@ log = logging.getLogger("crmnet")
 
 POLISHING_ROUNDS = 2
 """Rounds after the search, in which every motif is refined on the residuals of the others."""
+USUAL_N = 2_000
+"""Number of highest and number of lowest sequences, as in the paper."""
 MIN_Z = 3.0
 """The search ends when the largest ``|z|`` is smaller. Among so many k-mers the largest one reaches
 this value by chance."""
@@ -75,8 +78,9 @@ With two groups these are all sequences."""
 class DiscoverOptions:
     """Settings of the search."""
 
-    n: int = 2_000
-    """Number of highest and number of lowest sequences (:func:`differential_motifs`)."""
+    n: int | None = None
+    """Number of highest and number of lowest sequences (:func:`differential_motifs`). None means
+    USUAL_N, or half of the families if these are fewer."""
     match_composition: bool = True
     """Select the highest and lowest sequences by rank within strata of equal G + C. If False, by
     expression itself; their compositions may then overlap too little for a comparison."""
@@ -101,8 +105,9 @@ class DiscoverOptions:
             raise ValueError(f"q_value must be above 0 and at most 1; got {self.q_value}")
         counts = ("n", "max_candidates", "max_failures", "min_sequences", "max_search_sequences")
         for name in counts:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
 
 
 DEFAULTS = DiscoverOptions()
@@ -165,7 +170,7 @@ def differential_motifs(
         Motifs below ``options.q_value``, smallest p first, with ids ``D1``, ``D2``, …
 
     Raises:
-        ValueError: If there are fewer than 2 n families.
+        ValueError: If there are fewer than 2 n families, or a single one.
     """
     tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
     rows, top = extreme_sequences(tokens, expression, family, options)
@@ -180,10 +185,27 @@ def extreme_sequences(
 ) -> tuple[Integers, Booleans]:
     """Rows of the n highest and n lowest sequences, and a mask of the highest; ``(2n,)`` each."""
     tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
-    score = rank_within_strata(expression, tokens) if options.match_composition else expression
-    top, bottom = extremes(score, family, options.n)
+    score = (
+        rank_within_strata(expression, tokens, seed=options.seed)
+        if options.match_composition
+        else expression
+    )
+    n = _half_of_families(family) if options.n is None else options.n
+    top, bottom = extremes(score, family, n, options.seed)
     rows = np.concatenate([top, bottom])
     return rows, np.arange(len(rows)) < len(top)
+
+
+def _half_of_families(family: npt.ArrayLike) -> int:
+    """USUAL_N, or half of the families if these are fewer, which the log reports."""
+    families = len(np.unique(family))
+    n = max(1, min(USUAL_N, families // 2))
+    if n < USUAL_N:
+        log.info(
+            f"there are {families:,} families: the {n:,} highest are compared with the {n:,} "
+            "lowest (option -n)"
+        )
+    return n
 
 
 def contrast_motifs(
@@ -235,9 +257,9 @@ def ranked_motifs(
     Ids are ``R1``, ``R2``, …; arguments as for :func:`differential_motifs`, without ``n``.
     """
     tokens, expression, family = as_tokens(tokens), np.asarray(expression), np.asarray(family)
-    _, rows = np.unique(family, return_index=True)
+    rows = one_of_each_family(family, options.seed)
     rng = np.random.default_rng(options.seed)
-    rank = rank_within_strata(expression[rows], tokens[rows])
+    rank = rank_within_strata(expression[rows], tokens[rows], seed=options.seed)
     if len(rows) > 3 * options.max_search_sequences:
         sampled = rng.permutation(len(rows))[: 3 * options.max_search_sequences]
         rows, rank = rows[sampled], rank[sampled]
@@ -246,7 +268,8 @@ def ranked_motifs(
     order = np.argsort(-test.response, kind="stable")
 
     def p_value(hits: Booleans, high: bool) -> float:
-        return minimum_hypergeometric(hits[order if high else order[::-1]])[0]
+        ranked = order if high else order[::-1]
+        return minimum_hypergeometric(hits[ranked], test.response[ranked])[0]
 
     return significant_motifs(*_search(search, test, p_value, options), options, "R")
 

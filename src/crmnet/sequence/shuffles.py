@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,12 +18,12 @@ from crmnet.sequence.tokens import (
 )
 
 
-def shuffle(tokens: npt.ArrayLike, seed: int, k: Literal[1, 2] = 1) -> Tokens:
+def shuffle(tokens: npt.ArrayLike, seed: int | Sequence[int], k: Literal[1, 2] = 1) -> Tokens:
     """Shuffle each row; its padding, length and composition stay exactly the same.
 
     Args:
         tokens: ``(N, L)``.
-        seed: The same seed gives the same shuffles.
+        seed: The same seed, one number or several, gives the same shuffles of the same rows.
         k: 1 keeps the counts of bases; 2 also keeps the counts of neighbouring pairs, and therefore
             the first and the last base. The result is uniform over all such orders (k = 2: Altschul
             & Erickson 1985, random Euler paths).
