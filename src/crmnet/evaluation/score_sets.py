@@ -27,7 +27,7 @@ from crmnet.data.homology import KmerOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.lines import COLUMN_NAMES
-from crmnet.data.media import output_of
+from crmnet.data.media import output_of, output_or_none
 from crmnet.data.numbers import is_missing
 from crmnet.data.opening import open_data, row_ids, rows_left_out
 from crmnet.data.sequences import (
@@ -155,7 +155,7 @@ def score_media(
     """
     data, left_out = rows.dataset, rows.left_out
     for number, medium in enumerate(data.media):
-        output = _output(predictor, medium)
+        output = output_or_none(medium, predictor.media)
         if output is None or only not in (None, medium):
             continue
         of_medium = np.nonzero(np.asarray(data.medium) == number)[0]
@@ -177,18 +177,10 @@ def score_media(
         left_out = 0
 
 
-def _output(predictor: Predictor, medium: str) -> int | None:
-    """The model's output for a medium; None if it has none."""
-    try:
-        return output_of(medium, predictor.media)
-    except ValueError:
-        return None
-
-
 def check_media(predictor: Predictor, dataset: Dataset, medium: str | None = None) -> None:
     """Raise ValueError if the model has no output for a medium, or for one of the data set's."""
     media = dataset.media if medium is None else [medium]
-    if any(_output(predictor, name) is None for name in media):
+    if any(output_or_none(name, predictor.media) is None for name in media):
         raise ValueError(
             f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
             f"{', '.join(predictor.media)}; give a data set that holds rows of these media only"
