@@ -43,7 +43,16 @@ from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
-from crmnet.sequence import LENGTH, N_TOKEN, Tokens, decode, encode, inserts, too_long
+from crmnet.sequence import (
+    LENGTH,
+    N_TOKEN,
+    Tokens,
+    decode,
+    encode,
+    inserts,
+    strandless_insert,
+    too_long,
+)
 from crmnet.statistics.metrics import Scored
 from crmnet.statistics.uncertainty import Expression
 
@@ -312,7 +321,8 @@ class ScoreTable:
     """``(N,)``; NaN where there is no value."""
     predicted: Floats
     family: npt.NDArray[Any]
-    """``(N,)``: family column, else sequence, else a blank and the line number."""
+    """``(N,)``: family column, else the first copy of the sequence (in either case, with or without
+    adapters, on either strand), else a blank and the line number."""
     families_by: str
     """``family``, ``sequence`` or ``row``: which of the three the table has."""
     sequences: SequenceBlock | None
@@ -386,8 +396,8 @@ def score_table(
         path: TSV or CSV with a header.
         measured: Name of the column of measurements; None finds the usual names.
         predicted: Likewise for the predictions.
-        by: What defines a family. ``family`` uses the family column. Without a family, rows of one
-            sequence form a family; a row without a sequence is a family of its own.
+        by: What defines a family. ``family`` uses the family column. Without a family, copies of
+            one insert form a family; a row without a sequence is a family of its own.
         kmers: Settings of ``homology``.
         training: Rows that the model was trained on; the set then marks the rows seen in training.
 
@@ -417,6 +427,7 @@ def read_score_table(
     roles = ("id", "expression", "predicted", "family", "sequence")
     values: dict[str, list[float]] = {"expression": [], "predicted": []}
     family: list[bytes] = []
+    first_copy: dict[bytes, bytes] = {}
     texts: list[bytes] = []
     ids: list[str] = []
     lines: list[int] = []
@@ -436,10 +447,13 @@ def read_score_table(
         families_by = next((r for r in ("family", "sequence") if r in block.columns), "row")
         # Fields lose their blanks, so this is never the family or the sequence of another row.
         line_numbers = [b" line %d" % line for line in block.lines]
-        sequences = block.columns.get("sequence", line_numbers)
-        named = block.columns.get("family", sequences)
+        no_fields = [b""] * len(block)
+        sequences = block.columns.get("sequence", no_fields)
+        named = block.columns.get("family", no_fields)
         family += [
-            text or line if is_missing(given_family) else given_family
+            given_family
+            if not is_missing(given_family)
+            else (text and first_copy.setdefault(strandless_insert(text), text)) or line
             for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
         ]
         for name, line in zip(block.columns.get("id", []), block.lines, strict=False):
