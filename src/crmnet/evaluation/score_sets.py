@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -178,7 +178,7 @@ def score_media(
             unit=data.units[medium],
             predicted_unit=predictor.unit(medium),
             families_by=rows.families_by,
-            seen=None if rows.seen is None else _seen_at(rows.seen, of_medium),
+            seen=None if rows.seen is None else rows.seen._replace(rows=rows.seen.rows[of_medium]),
             ids=None if rows.ids is None else rows.ids[of_medium],
             sequences=rows.sequences(of_medium),
         )
@@ -368,7 +368,7 @@ class ScoreTable:
             row=rows,
             left_out=len(self.measured) - len(rows),
             families_by=self.families_by if by == "family" else by,
-            seen=None if seen is None else _seen_at(seen, rows),
+            seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
             ids=None if self.ids is None else self.ids[rows],
         )
 
@@ -386,6 +386,7 @@ def score_table(
     *,
     measured: str | None = None,
     predicted: str | None = None,
+    columns: Mapping[str, str] | None = None,
     by: FamilyRule = "family",
     kmers: KmerOptions | None = None,
     training: TrainingRows | None = None,
@@ -396,6 +397,7 @@ def score_table(
         path: TSV or CSV with a header.
         measured: Name of the column of measurements; None finds the usual names.
         predicted: Likewise for the predictions.
+        columns: Role (id, sequence, family) → name of the column, where it is not a usual one.
         by: What defines a family. ``family`` uses the family column. Without a family, copies of
             one insert form a family; a row without a sequence is a family of its own.
         kmers: Settings of ``homology``.
@@ -405,7 +407,7 @@ def score_table(
         ValueError: If a column is missing, or a line has too few or too many fields or a field that
             is not a number, naming the line.
     """
-    table = read_score_table(path, measured=measured, predicted=predicted)
+    table = read_score_table(path, measured=measured, predicted=predicted, columns=columns)
     return table.score(by=by, kmers=kmers, training=[training] if training is not None else [])
 
 
@@ -414,6 +416,7 @@ def read_score_table(
     *,
     measured: str | None = None,
     predicted: str | None = None,
+    columns: Mapping[str, str] | None = None,
     options: bool = True,
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
@@ -423,7 +426,7 @@ def read_score_table(
     """
     path = Path(path)
     names = {"expression": measured, "predicted": predicted}
-    named_columns = {role: name for role, name in names.items() if name is not None}
+    given = {role: name for role, name in names.items() if name is not None}
     roles = ("id", "expression", "predicted", "family", "sequence")
     values: dict[str, list[float]] = {"expression": [], "predicted": []}
     family: list[bytes] = []
@@ -432,7 +435,7 @@ def read_score_table(
     ids: list[str] = []
     lines: list[int] = []
     families_by = "row"
-    for block in read_checked(path, roles, named_columns, required=()):
+    for block in read_checked(path, roles, {**(columns or {}), **given}, required=()):
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
                 accepted = " or ".join(map(repr, COLUMN_NAMES[role][:3]))
@@ -492,8 +495,3 @@ def _families_by_insert(
     _, number = np.unique(families_of(tokens, by, kmers), return_inverse=True)
     has_insert = (inserts(tokens)[0] != N_TOKEN).any(axis=1)
     return np.where(has_insert, number, len(tokens) + np.arange(len(tokens)))
-
-
-def _seen_at(seen: Seen, rows: npt.NDArray[np.int64]) -> Seen:
-    """``seen`` for only these rows."""
-    return seen._replace(rows=seen.rows[rows])
