@@ -211,7 +211,7 @@ def test_evaluate_scores_a_table_of_predictions(crmnet, tmp_path):
     found = json.loads((tmp_path / "e" / "metrics.json").read_text())["sets"]["t"]
     assert found["pearson"]["value"] == pytest.approx(1)
     rows = (tmp_path / "e" / "predictions.tsv").read_text().splitlines()
-    assert [row.split("\t")[3] for row in rows] == ["family", "A", "C", "G", "T"]
+    assert [row.split("\t")[3] for row in rows] == ["family", "A", "C", "C", "A"]  # strands
     assert found["mae"]["value"] == pytest.approx(2.5)
     assert found["mse"]["value"] == pytest.approx((1 + 4 + 9 + 16) / 4)
     assert found["r2"]["value"] == pytest.approx(1 - 30 / 5)

@@ -1,10 +1,14 @@
 """Baselines find the linear law that made the labels, and count k-mers as by hand."""
 
+import logging
+
 import numpy as np
 import pytest
+import torch
 
+from crmnet.data.ingest import ingest
 from crmnet.evaluation import baselines
-from crmnet.evaluation.align import align
+from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.baselines import (
     FEATURES,
     PENALTIES,
@@ -15,6 +19,7 @@ from crmnet.evaluation.baselines import (
 )
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import encode, prepare
+from support import write_rows
 
 
 def constructs(inserts):
@@ -94,3 +99,29 @@ def test_a_sample_of_many_rows_is_the_same_each_time(assay):
     assert once["G + C"].weights != fit_baselines(assay, "complex")["G + C"].weights
     with pytest.raises(ValueError, match="no rows of medium 'dream'"):
         fit_baselines(assay, "dream")
+
+
+class CountGC(torch.nn.Module):
+    def forward(self, x_BCL):
+        return x_BCL[:, 1:3].sum(dim=(1, 2))[:, None]
+
+
+def test_a_set_that_only_a_table_predicts_is_without_baselines(tmp_path, caplog):
+    """Rows of the table were taken for rows of the data set: another order, and more rows."""
+    inserts = random_inserts(8)
+    rows = [(insert, n, "complex" if n < 4 else "defined") for n, insert in enumerate(inserts)]
+    file = write_rows(tmp_path / "rows.tsv", rows, "sequence expression medium")
+    dataset = ingest([file], tmp_path / "t")
+    table = [(insert, n, n) for n, insert in reversed([*enumerate(inserts[4:], 4)])]
+    table += [("ACGTT" * 16, n, n) for n in range(9)]
+    write_rows(tmp_path / "theirs.tsv", table, "sequence expression predicted")
+    predictor = Predictor(CountGC(), ["complex"], torch.device("cpu"))
+    tables = [PredictionTable("theirs", "t:defined", tmp_path / "theirs.tsv")]
+    by_name = {one.name: one for one in align({"mine": predictor}, [dataset], tables)}
+    assert by_name["t:complex"].row.tolist() == [0, 1, 2, 3]
+    assert by_name["t:defined"].row is None
+    caplog.set_level(logging.INFO, "crmnet")
+    ours, theirs = with_baselines([*by_name.values()], [dataset], dataset)
+    assert list(ours.models) == ["mine", *FEATURES]
+    assert list(theirs.models) == ["theirs"]
+    assert "t:defined: no model predicts this set, so it is without baselines" in caplog.text

@@ -1,5 +1,6 @@
 """Intervals of differences: fitted on pairs of held-out rows, stored in the card, then used."""
 
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,7 @@ from crmnet.data.subset import copy_rows
 from crmnet.design.effects import MutateOptions
 from crmnet.design.mutate import mutate
 from crmnet.evaluation.calibrate import calibrate
-from crmnet.evaluation.difference_calibration import find_related
+from crmnet.evaluation.difference_calibration import find_related, with_coverage
 from crmnet.evaluation.intervals import CalibrateOptions
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.random_effects import RandomVariants
@@ -87,6 +88,25 @@ def test_the_interval_covers_the_differences_of_new_pairs(packed, tmp_path):
         families = np.unique(found.family, return_inverse=True)[1]
         inside = np.bincount(families, weights=found.error <= half) / np.bincount(families)
         assert 0.83 < inside.mean() < 0.97, len(inside)
+
+
+@pytest.mark.parametrize(("families", "has_interval"), [(1, False), (2, False), (3, True)])
+def test_coverage_of_a_few_families(packed, held_out, families, has_interval):
+    """The mutants of one or two promoters were too few to score: an error after all the work."""
+    names, sizes = np.unique(held_out.family, return_counts=True)
+    largest = names[np.argsort(-sizes, kind="stable")[:families]]
+    rows = np.isin(held_out.family, largest)
+    one_medium = {"media": {"complex": held_out.manifest["media"]["complex"]}}
+    part = dataclasses.replace(
+        held_out, tokens=held_out.tokens[rows], labels=np.asarray(held_out.labels)[rows],
+        medium=np.zeros(rows.sum(), dtype=np.uint8), family=np.asarray(held_out.family)[rows],
+        manifest={**held_out.manifest, **one_medium},
+    )  # fmt: skip
+    known = load_card(packed).differences.model_copy(update={"coverage": {}})
+    measured = with_coverage(known, Predictor.load(packed), part, None, resamples=20)
+    (found,) = measured.coverage.values()
+    assert found.families == families and 0 <= found.value <= 1
+    assert (found.low is not None, found.high is not None) == (has_interval, has_interval)
 
 
 def test_mutate_uses_the_card(packed, held_out):

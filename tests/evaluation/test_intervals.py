@@ -11,12 +11,13 @@ from crmnet.evaluation.difference_calibration import find_related
 from crmnet.evaluation.intervals import CalibrateOptions, CalibrationRows, by_output
 from crmnet.evaluation.rescale import fit_lines
 from crmnet.prediction.predictor import Predictor
-from crmnet.runs.packed import pack
+from crmnet.runs.packed import load_card, pack
+from crmnet.sequence import decode
 from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored
 from crmnet.statistics.scale import fit_cross_fitted
 from crmnet.training.train import train
-from support import settings
+from support import settings, write_rows
 
 POOLED = "complex+defined"
 
@@ -74,6 +75,45 @@ def test_intervals_of_a_pooled_output_come_from_the_rows_of_all_its_media(
     (differences,) = card.differences.intervals.values()
     assert differences.rows == sum(len(rows.error) for rows in media)
     assert differences.families == len(set(np.concatenate([rows.family for rows in media])))
+
+
+@pytest.mark.slow
+def test_a_third_medium_leaves_no_rows_of_a_pooled_output_out(pooled, held_out, tmp_path):
+    """Rows of the media of the output counted as rows that the model does not predict."""
+    media = [held_out.media[number] for number in held_out.medium]
+    media[:20] = ["dream"] * 20
+    columns = decode(held_out.tokens), np.asarray(held_out.labels), media, held_out.family
+    rows = [*zip(*columns, strict=True)]
+    file = write_rows(tmp_path / "rows.tsv", rows, "sequence expression medium family")
+    card = calibrate(
+        pooled, file, output=tmp_path / "new.safetensors", options=CalibrateOptions(resamples=10)
+    )
+    assert {key: found.rows for key, found in card.calibration.intervals.items()} == {
+        POOLED: len(held_out) - 20
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooled_first", [True, False])
+def test_errors_of_a_pooled_output_are_compared_medium_by_medium(
+    pooled, small_run, held_out, tmp_path, pooled_first
+):
+    """The models were refused: no output in common."""
+    single = tmp_path / "single.safetensors"
+    pack([small_run], single)
+    one, other = (pooled, single) if pooled_first else (single, pooled)
+    card = calibrate(
+        one, tests=held_out.path, beside=other, output=tmp_path / "new.safetensors",
+        options=CalibrateOptions(resamples=10),
+    )  # fmt: skip
+    found = card.error_correlations[other.stem]
+    assert set(found) == {"held:complex", "held:defined"}
+    labels, medium = np.asarray(held_out.labels, dtype=float), np.asarray(held_out.medium)
+    both = [Predictor.load(file).predict_tokens(held_out.tokens) for file in (pooled, single)]
+    column = load_card(single).media.index("defined")
+    rows = medium == held_out.media.index("defined")
+    errors = [labels[rows] - both[0][rows, 0], labels[rows] - both[1][rows, column]]
+    assert found["held:defined"].value == pytest.approx(np.corrcoef(*errors)[0, 1])
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import open_data
 from crmnet.data.splits import families
 from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
+from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from crmnet.training.train import train
 from support import SHARED, needs_shared, settings, write_rows
 
@@ -217,8 +218,20 @@ def test_unnamed_families_are_those_of_the_sequence(tmp_path):
 
 
 def test_missing_families_are_not_one_family(tmp_path):
-    text = "family,sequence,measured,predicted\nNA,AC,1,2\nnan,GT,3,4\nNA,AC,4,5\nNA,,6,7\n"
+    text = "family,sequence,measured,predicted\nNA,AC,1,2\nnan,GG,3,4\nNA,AC,4,5\nNA,,6,7\n"
     assert first_of_family(score_table(table(tmp_path, text))) == [0, 1, 0, 3]
+
+
+def test_copies_of_a_sequence_in_a_table_are_related_as_in_a_data_set(tmp_path):
+    """Copies in lower case or with adapters were unrelated, so intervals were too narrow."""
+    copies = [OTHER, OTHER.lower(), f"{ADAPTER_5}{OTHER}{ADAPTER_3}", OTHER_STRAND, MIDDLE]
+    rows = [(text, n, n + n % 2) for n, text in enumerate(copies)]
+    path = write_rows(tmp_path / "t.tsv", rows, "sequence expression predicted")
+    scored = score_table(path)
+    assert first_of_family(scored) == [0, 0, 0, 0, 4]
+    assert scored.family.tolist() == [OTHER.encode()] * 4 + [MIDDLE.encode()]
+    (of_data,) = score_file(GCCounter(), path, IngestOptions(media=("defined",)))
+    assert first_of_family(of_data) == first_of_family(scored)
 
 
 def test_a_row_without_family_and_sequence_joins_no_family_named_like_its_line(tmp_path):
@@ -344,7 +357,7 @@ def test_the_command_reports_the_family_rule(crmnet, tmp_path):
     path = tile_rows(tmp_path)
     words = ["evaluate", "--predictions", path, "--resamples", 10]
     _, out, _ = crmnet(*words)
-    assert "intervals resample families by sequence: tiles (4 families of 4 rows)" in out
+    assert "intervals resample families by sequence: tiles (3 families of 4 rows)" in out
     status, out, _ = crmnet(*words, "--by", "homology", "-o", tmp_path / "e")
     assert status == 0
     assert "intervals resample families by homology: tiles (2 families of 4 rows)" in out

@@ -5,12 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crmnet.sequence import (
+    ADAPTER_3,
+    ADAPTER_5,
     LENGTH,
     encode,
     fit_length,
     one_hot,
     other_strand,
     reverse_complement,
+    strandless_insert,
 )
 from support import padded, padded_texts, quick
 
@@ -49,3 +52,9 @@ def test_gradients_turn_with_the_strand():
     x = one_hot(torch.from_numpy(encode(["AACN"])[0])).requires_grad_()
     other_strand(x)[0, 2, 0].backward()  # GTT: its G is the C at the third base
     assert x.grad.nonzero().tolist() == [[0, 1, 2]]
+
+
+def test_copies_of_a_text_have_the_same_insert_on_one_strand():
+    copies = ["GGATTN", "ggattn", "NAATCC", f"{ADAPTER_5}GGATTN{ADAPTER_3}", f"NN{ADAPTER_5}NAATCC"]
+    assert {strandless_insert(text.encode()) for text in copies} == {b"GGATTN"}
+    assert strandless_insert(b"GGATT") == b"AATCC"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ from crmnet.cli.options import (
     check_folder,
     command_line,
     pairs,
+    sequence_columns,
 )
 
 if TYPE_CHECKING:
@@ -30,8 +32,23 @@ if TYPE_CHECKING:
     from crmnet.data.ingest import IngestOptions
     from crmnet.statistics.metrics import Scored
 
+NOT_READ: Mapping[str, tuple[str, ...]] = {
+    "MODEL": ("measured", "predicted", "dream", "replicate_columns"),
+    "--predictions": ("replicate_columns", "medium", "flanks", "batch_size", "device"),
+    "--replicates": (
+        "measured", "predicted", "dream", "output", "overwrite", "against", "level", "medium",
+        "flanks", "max_rejected", "batch_size", "device",
+    ),
+    "--game": (
+        "predictions", "replicates", "against", "level", "measured", "predicted", "dream",
+        "replicate_columns", "batch_size", "device",
+    ),
+}  # fmt: skip
+"""Form of the command → parameters that it does not read; such an option is refused."""
+
 
 def evaluate(
+    ctx: typer.Context,
     model: Annotated[
         str | None, typer.Argument(help="Run folder, packed file, or bundled model.")
     ] = None,
@@ -116,16 +133,7 @@ def evaluate(
     """
     if game is not None:
         model, data = None, [*([Path(model)] if model else []), *(data or [])]
-        _check_game(data, {"--predictions": predictions, "--replicates": replicates,
-                           "--against": against, "--dream-subsets": dream})  # fmt: skip
-    if replicates is not None and (model is not None or predictions is not None):
-        raise ValueError("--replicates cannot be combined with MODEL or --predictions")
-    if replicates is None and game is None and (predictions is None) == (model is None):
-        raise ValueError("give either MODEL and DATA, or --predictions FILE")
-    if dream is not None and predictions is None:
-        raise ValueError("--dream-subsets needs --predictions for the complete test set")
-    if model is not None and not data:
-        raise ValueError(f"nothing to evaluate {model} on; name a data set or a file")
+    _refuse_unread(ctx, _form(model, data, predictions, replicates, game), against)
     names = ["metrics.json", "metrics.tsv", "predictions.tsv", "scatter.png", "report.html"]
     if game is not None:
         names.append("evaluation_summary_crmnet.csv")
@@ -143,8 +151,8 @@ def evaluate(
     check_data([*(data or []), against])
     set_options: dict[str, Any] = {"by": by, "kmers": KmerOptions(k)}
     if replicates is not None:
-        first, second = replicate_columns
-        replicate_pairs = score_table(replicates, measured=first, predicted=second, **set_options)
+        named = _table_columns(column, *replicate_columns, "--replicate-columns")
+        replicate_pairs = score_table(replicates, **named, **set_options)
         _print_ceiling(replicate_pairs, resamples)
         return
     if game is not None and data is not None:
@@ -166,7 +174,8 @@ def evaluate(
                 training_set.tokens, training_set.name, level, kmers=KmerOptions(k)
             )
         if predictions is not None:
-            sets = [score_table(predictions, measured=measured, predicted=predicted, **set_options)]
+            named = _table_columns(column, measured, predicted, "--measured and --predicted")
+            sets = [score_table(predictions, **named, **set_options)]
         else:
             assert model is not None and data is not None
             predictor = Predictor.load(model, device=device, batch_size=batch_size)
@@ -197,12 +206,52 @@ def evaluate(
               "scatter.png")  # fmt: skip
 
 
-def _check_game(data: list[Path], others: dict[str, Path | None]) -> None:
-    if not data:
-        raise ValueError("nothing to evaluate the server on; name a data set or a file")
-    for option, value in others.items():
-        if value is not None:
-            raise ValueError(f"{option} cannot be combined with --game; leave one out")
+def _form(
+    model: str | None,
+    data: list[Path] | None,
+    predictions: Path | None,
+    replicates: Path | None,
+    game: str | None,
+) -> str:
+    """What is evaluated, a key of :data:`NOT_READ`."""
+    if game is not None or (model is not None and predictions is None and replicates is None):
+        if not data:
+            what = "the server" if model is None else model
+            raise ValueError(f"nothing to evaluate {what} on; name a data set or a file")
+        return "MODEL" if game is None else "--game"
+    if replicates is not None:
+        if model is not None or predictions is not None:
+            raise ValueError("--replicates cannot be combined with MODEL or --predictions")
+        return "--replicates"
+    if predictions is None or model is not None:
+        raise ValueError("give either MODEL and DATA, or --predictions FILE")
+    return "--predictions"
+
+
+def _refuse_unread(ctx: typer.Context, form: str, against: Path | None) -> None:
+    """Refuse an option of the command line that this form of the command would ignore."""
+    unread = NOT_READ[form]
+    if form == "--predictions" and against is None:
+        form, unread = f"{form} without --against", (*unread, "max_rejected", "level")
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(str(option.name))
+        if option.name in unread and source is not None and source.name == "COMMANDLINE":
+            name = "/".join(option.opts)
+            raise ValueError(f"{name} cannot be combined with {form}; leave one out")
+
+
+def _table_columns(
+    texts: list[str] | None, measured: str | None, predicted: str | None, options: str
+) -> dict[str, Any]:
+    """Names of the columns of a table, for ``score_table``; ``options`` name the values too."""
+    columns = sequence_columns(texts, ("id", "sequence", "family", "expression", "predicted"))
+    for role, name in (("expression", measured), ("predicted", predicted)):
+        if name is not None and columns.get(role, name) != name:
+            raise ValueError(
+                f"--column {role}={columns[role]} and {options} name two columns, {columns[role]} "
+                f"and {name}; leave one out"
+            )
+    return {"measured": measured, "predicted": predicted, "columns": columns}
 
 
 def _evaluate_game(

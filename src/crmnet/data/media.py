@@ -52,3 +52,11 @@ def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> 
     raise ValueError(
         f"no medium {medium!r}; {owner} has {' and '.join(outputs)}" + (f"; {hint}" if hint else "")
     )
+
+
+def output_or_none(medium: str, outputs: Sequence[str]) -> int | None:
+    """As :func:`output_of`; None if there is no output for the medium."""
+    try:
+        return output_of(medium, outputs)
+    except ValueError:
+        return None

@@ -47,8 +47,7 @@ class AlignedSet:
     without: str | None = None
     """Names of those training data; None if none were given."""
     row: Integers | None = None
-    """``(N,)``, number of each row in the data set or table of the first model; None if made by
-    hand."""
+    """``(N,)``, number of each row in its data set; None if a table defines the set."""
 
     def by_model(self) -> Iterator[Scored]:
         """The sets of all models, each with the name of its model."""
@@ -71,6 +70,8 @@ class _Entry(NamedTuple):
     scored: Scored
     keys: Hashes | None
     """``(N,)``, a number for each row's sequence; None if the rows have no sequences."""
+    of_table: bool = False
+    """Whether rows are numbered as in a table, not as in a data set."""
 
     @property
     def rows_of_source(self) -> int:
@@ -90,7 +91,7 @@ def align(
     """Match the rows of models and tables, set by set and medium by medium.
 
     A model takes part in the sets of the media that it predicts. A table takes part in the set that
-    it names; if no data set has that name, the first table of the name defines the set.
+    it names; if no model predicts a set of that name, the first table of the name defines the set.
 
     Args:
         predictors: Models by name.
@@ -127,7 +128,7 @@ def align(
         else:
             scored = rows.score(by=by, kmers=kmers, training=without)
         keys = None if rows.tokens is None else sequence_hashes(rows.tokens)[scored.row]
-        entries[table.model] = _Entry(scored, keys)
+        entries[table.model] = _Entry(scored, keys, of_table=True)
     aligned = [_align_set(name, entries) for name, entries in sets.items() if entries]
     if not aligned:
         raise ValueError("there is nothing to compare: no model predicts a medium of the data")
@@ -184,7 +185,7 @@ def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
         )
         for model, entry in entries.items()
     }  # fmt: skip
-    first = entries[first_model].scored
+    first = entries[first_model]
     chosen = np.array([rows[first_model][key] for key in unseen])
     return AlignedSet(
         name,
@@ -192,7 +193,7 @@ def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
         left_out=most_rows - len(shared),
         seen=len(shared) - len(unseen),
         without=None if seen is None else seen.data,
-        row=chosen if first.row is None else first.row[chosen],
+        row=None if first.of_table or first.scored.row is None else first.scored.row[chosen],
     )
 
 

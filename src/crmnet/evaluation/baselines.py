@@ -8,6 +8,7 @@ the models of a comparison (:mod:`crmnet.evaluation.align`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -22,6 +23,8 @@ from crmnet.data.splits import families
 from crmnet.evaluation.align import AlignedSet
 from crmnet.evaluation.score_sets import set_name
 from crmnet.sequence import Tokens, as_tokens, inserts, reverse_complement
+
+log = logging.getLogger("crmnet")
 
 BASES = 4
 G, C = 2, 1
@@ -173,11 +176,11 @@ def add_baselines(
     """The set with a model for each baseline, on the same rows.
 
     Args:
-        aligned: A set whose first model was scored on ``dataset``.
-        dataset: The data set.
+        aligned: A set of :func:`crmnet.evaluation.align.align` that a model predicts.
+        dataset: The data set of the rows.
         baselines: Name → fitted baseline.
     """
-    assert aligned.row is not None, "the set was not made by align"
+    assert aligned.row is not None, "the rows are not those of a data set"
     first, rows, tokens = next(iter(aligned.models.values())), aligned.row, as_rows(dataset.tokens)
     models = dict(aligned.models)
     for name, baseline in baselines.items():
@@ -190,12 +193,13 @@ def with_baselines(
 ) -> list[AlignedSet]:
     """Sets of :func:`crmnet.evaluation.align.align` with baselines fitted to training rows.
 
-    Each set gets the baselines of its medium. Sets of tables alone stay as they are.
+    Each set gets the baselines of its medium. Sets that no model predicts stay as they are, which
+    is logged: their rows are those of a table.
 
     Args:
         sets: The sets.
         datasets: The data sets from which they were made.
-        training: Training rows in every medium of the sets.
+        training: Training rows in every medium that models predict.
     """
     fitted: dict[str, dict[str, Baseline]] = {}
     source = {
@@ -205,7 +209,8 @@ def with_baselines(
     }
     result = []
     for aligned in sets:
-        if aligned.name not in source:
+        if aligned.row is None:
+            log.info("%s: no model predicts this set, so it is without baselines", aligned.name)
             result.append(aligned)
             continue
         dataset, medium = source[aligned.name]

@@ -25,6 +25,7 @@ import numpy as np
 
 from crmnet.data.dataset import Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
+from crmnet.data.media import output_or_none
 from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
 from crmnet.data.subset import only_media
 from crmnet.evaluation.difference_calibration import fit_differences, with_coverage
@@ -288,7 +289,9 @@ def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutS
 
 def _predicted_rows(predictor: Predictor, dataset: Dataset) -> Dataset:
     """The rows of media that the model predicts; all rows if there are none, for the error."""
-    known = [medium for medium in dataset.media if medium in predictor.media]
+    known = [
+        medium for medium in dataset.media if output_or_none(medium, predictor.media) is not None
+    ]
     return only_media(dataset, known) if 0 < len(known) < len(dataset.media) else dataset
 
 

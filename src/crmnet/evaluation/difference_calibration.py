@@ -21,7 +21,7 @@ from crmnet.evaluation.score_sets import LabelledRows, check_media, score_media
 from crmnet.prediction.predictor import Predictor
 from crmnet.prediction.random_effects import IN_CARD, insert_template, random_effects
 from crmnet.statistics.differences import Differences, related_pairs
-from crmnet.statistics.metrics import Scored, bootstrap, resamples_for
+from crmnet.statistics.metrics import MIN_ROWS, Scored, bootstrap, resamples_for
 from crmnet.statistics.uncertainty import (
     FOLDS,
     Coverage,
@@ -182,15 +182,22 @@ def _coverage(differences: Differences, rows: RelatedRows, resamples: int, seed:
         key: np.bincount(number, weights=values) / counts
         for key, values in (("inside", rows.error <= half), ("flagged", rows.flagged))
     }
-    inside = Scored("coverage", np.zeros(len(names)), shares["inside"], names)
-    estimate = bootstrap(inside, resamples=resamples_for(len(names), resamples), seed=seed)["mae"]
-    known = np.isfinite(estimate.low)
+    low, high = _share_interval(shares["inside"], resamples, seed)
     return Coverage(
         n=len(rows.error),
         families=len(names),
         value=float(shares["inside"].mean()),
-        low=estimate.low if known else None,
-        high=estimate.high if known else None,
+        low=low,
+        high=high,
         width=float(np.median(2 * half)),
         unlike=float(shares["flagged"].mean()),
     )
+
+
+def _share_interval(inside: Floats, resamples: int, seed: int) -> tuple[float | None, float | None]:
+    """Ends of the 95 % interval of the mean of ``inside``, one share for each family."""
+    if len(inside) < MIN_ROWS:
+        return None, None
+    shares = Scored("coverage", np.zeros_like(inside), inside, np.arange(len(inside)))
+    estimate = bootstrap(shares, resamples=resamples_for(len(inside), resamples), seed=seed)["mae"]
+    return estimate.low, estimate.high

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from crmnet.data.dataset import Dataset
+from crmnet.data.media import output_or_none
 from crmnet.evaluation.intervals import CalibrateOptions, CalibrationRows
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.model_card import ErrorCorrelation
@@ -57,16 +58,23 @@ def _errors(
     media_rows: Sequence[CalibrationRows], other: Predictor, dataset: Dataset
 ) -> Iterator[Scored]:
     """For each common medium a set whose two columns are the errors of the two models."""
-    common = [rows for rows in media_rows if rows.medium in other.media]
+    outputs = [output_or_none(_medium(rows, dataset), other.media) for rows in media_rows]
+    common = [pair for pair in zip(media_rows, outputs, strict=True) if pair[1] is not None]
     if not common:
         return
     predicted = other.predict_tokens(np.asarray(dataset.tokens))
-    for rows in common:
+    for rows, output in common:
         scored = rows.scored
-        theirs = predicted[scored.row, other.media.index(rows.medium)]
+        theirs = predicted[scored.row, output]
         yield Scored(
             scored.name,
             scored.measured - scored.predicted,
             scored.measured - theirs,
             scored.family,
         )
+
+
+def _medium(rows: CalibrationRows, dataset: Dataset) -> str:
+    """The medium of the rows in the data set; an output that predicts it may serve several."""
+    assert rows.scored.row is not None
+    return dataset.media[int(dataset.medium[rows.scored.row[0]])]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -27,7 +27,7 @@ from crmnet.data.homology import KmerOptions
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.lines import COLUMN_NAMES
-from crmnet.data.media import output_of
+from crmnet.data.media import output_of, output_or_none
 from crmnet.data.numbers import is_missing
 from crmnet.data.opening import open_data, row_ids, rows_left_out
 from crmnet.data.sequences import (
@@ -43,7 +43,16 @@ from crmnet.evaluation.seen import log_if_not_checked, training_overlap
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
-from crmnet.sequence import LENGTH, N_TOKEN, Tokens, decode, encode, inserts, too_long
+from crmnet.sequence import (
+    LENGTH,
+    N_TOKEN,
+    Tokens,
+    decode,
+    encode,
+    inserts,
+    strandless_insert,
+    too_long,
+)
 from crmnet.statistics.metrics import Scored
 from crmnet.statistics.uncertainty import Expression
 
@@ -155,7 +164,7 @@ def score_media(
     """
     data, left_out = rows.dataset, rows.left_out
     for number, medium in enumerate(data.media):
-        output = _output(predictor, medium)
+        output = output_or_none(medium, predictor.media)
         if output is None or only not in (None, medium):
             continue
         of_medium = np.nonzero(np.asarray(data.medium) == number)[0]
@@ -169,7 +178,7 @@ def score_media(
             unit=data.units[medium],
             predicted_unit=predictor.unit(medium),
             families_by=rows.families_by,
-            seen=None if rows.seen is None else _seen_at(rows.seen, of_medium),
+            seen=None if rows.seen is None else rows.seen._replace(rows=rows.seen.rows[of_medium]),
             ids=None if rows.ids is None else rows.ids[of_medium],
             sequences=rows.sequences(of_medium),
         )
@@ -177,18 +186,10 @@ def score_media(
         left_out = 0
 
 
-def _output(predictor: Predictor, medium: str) -> int | None:
-    """The model's output for a medium; None if it has none."""
-    try:
-        return output_of(medium, predictor.media)
-    except ValueError:
-        return None
-
-
 def check_media(predictor: Predictor, dataset: Dataset, medium: str | None = None) -> None:
     """Raise ValueError if the model has no output for a medium, or for one of the data set's."""
     media = dataset.media if medium is None else [medium]
-    if any(_output(predictor, name) is None for name in media):
+    if any(output_or_none(name, predictor.media) is None for name in media):
         raise ValueError(
             f"{dataset.name} was measured in {', '.join(dataset.media)}; the model predicts "
             f"{', '.join(predictor.media)}; give a data set that holds rows of these media only"
@@ -320,7 +321,8 @@ class ScoreTable:
     """``(N,)``; NaN where there is no value."""
     predicted: Floats
     family: npt.NDArray[Any]
-    """``(N,)``: family column, else sequence, else a blank and the line number."""
+    """``(N,)``: family column, else the first copy of the sequence (in either case, with or without
+    adapters, on either strand), else a blank and the line number."""
     families_by: str
     """``family``, ``sequence`` or ``row``: which of the three the table has."""
     sequences: SequenceBlock | None
@@ -366,7 +368,7 @@ class ScoreTable:
             row=rows,
             left_out=len(self.measured) - len(rows),
             families_by=self.families_by if by == "family" else by,
-            seen=None if seen is None else _seen_at(seen, rows),
+            seen=None if seen is None else seen._replace(rows=seen.rows[rows]),
             ids=None if self.ids is None else self.ids[rows],
         )
 
@@ -384,6 +386,7 @@ def score_table(
     *,
     measured: str | None = None,
     predicted: str | None = None,
+    columns: Mapping[str, str] | None = None,
     by: FamilyRule = "family",
     kmers: KmerOptions | None = None,
     training: TrainingRows | None = None,
@@ -394,8 +397,9 @@ def score_table(
         path: TSV or CSV with a header.
         measured: Name of the column of measurements; None finds the usual names.
         predicted: Likewise for the predictions.
-        by: What defines a family. ``family`` uses the family column. Without a family, rows of one
-            sequence form a family; a row without a sequence is a family of its own.
+        columns: Role (id, sequence, family) → name of the column, where it is not a usual one.
+        by: What defines a family. ``family`` uses the family column. Without a family, copies of
+            one insert form a family; a row without a sequence is a family of its own.
         kmers: Settings of ``homology``.
         training: Rows that the model was trained on; the set then marks the rows seen in training.
 
@@ -403,7 +407,7 @@ def score_table(
         ValueError: If a column is missing, or a line has too few or too many fields or a field that
             is not a number, naming the line.
     """
-    table = read_score_table(path, measured=measured, predicted=predicted)
+    table = read_score_table(path, measured=measured, predicted=predicted, columns=columns)
     return table.score(by=by, kmers=kmers, training=[training] if training is not None else [])
 
 
@@ -412,6 +416,7 @@ def read_score_table(
     *,
     measured: str | None = None,
     predicted: str | None = None,
+    columns: Mapping[str, str] | None = None,
     options: bool = True,
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
@@ -421,15 +426,16 @@ def read_score_table(
     """
     path = Path(path)
     names = {"expression": measured, "predicted": predicted}
-    named_columns = {role: name for role, name in names.items() if name is not None}
+    given = {role: name for role, name in names.items() if name is not None}
     roles = ("id", "expression", "predicted", "family", "sequence")
     values: dict[str, list[float]] = {"expression": [], "predicted": []}
     family: list[bytes] = []
+    first_copy: dict[bytes, bytes] = {}
     texts: list[bytes] = []
     ids: list[str] = []
     lines: list[int] = []
     families_by = "row"
-    for block in read_checked(path, roles, named_columns, required=()):
+    for block in read_checked(path, roles, {**(columns or {}), **given}, required=()):
         for role, option in (("expression", "--measured"), ("predicted", "--predicted")):
             if role not in block.columns:
                 accepted = " or ".join(map(repr, COLUMN_NAMES[role][:3]))
@@ -444,10 +450,13 @@ def read_score_table(
         families_by = next((r for r in ("family", "sequence") if r in block.columns), "row")
         # Fields lose their blanks, so this is never the family or the sequence of another row.
         line_numbers = [b" line %d" % line for line in block.lines]
-        sequences = block.columns.get("sequence", line_numbers)
-        named = block.columns.get("family", sequences)
+        no_fields = [b""] * len(block)
+        sequences = block.columns.get("sequence", no_fields)
+        named = block.columns.get("family", no_fields)
         family += [
-            text or line if is_missing(given_family) else given_family
+            given_family
+            if not is_missing(given_family)
+            else (text and first_copy.setdefault(strandless_insert(text), text)) or line
             for given_family, text, line in zip(named, sequences, line_numbers, strict=True)
         ]
         for name, line in zip(block.columns.get("id", []), block.lines, strict=False):
@@ -486,8 +495,3 @@ def _families_by_insert(
     _, number = np.unique(families_of(tokens, by, kmers), return_inverse=True)
     has_insert = (inserts(tokens)[0] != N_TOKEN).any(axis=1)
     return np.where(has_insert, number, len(tokens) + np.arange(len(tokens)))
-
-
-def _seen_at(seen: Seen, rows: npt.NDArray[np.int64]) -> Seen:
-    """``seen`` for only these rows."""
-    return seen._replace(rows=seen.rows[rows])

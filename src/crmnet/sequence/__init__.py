@@ -52,7 +52,7 @@ from crmnet.sequence.preparation import (
     too_long,
 )
 from crmnet.sequence.shuffles import shuffle
-from crmnet.sequence.strands import other_strand, reverse_complement
+from crmnet.sequence.strands import other_strand, reverse_complement, strandless_insert
 from crmnet.sequence.tokens import (
     INVALID,
     LETTERS,
@@ -112,6 +112,7 @@ __all__ = [
     "reverse_complement",
     "sequence_lengths",
     "shuffle",
+    "strandless_insert",
     "too_long",
     "window_constructs",
     "window_spans",

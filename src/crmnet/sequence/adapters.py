@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import eq
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +16,6 @@ from crmnet.sequence.tokens import (
     as_tokens,
     fit_length,
     gather,
-    letters_to_tokens,
     sequence_lengths,
     text_tokens,
 )
@@ -87,13 +88,17 @@ def insert_span(text: bytes, flanks: Flanks) -> tuple[int, int, int]:
     stop = len(text.rstrip(b"Nn"))
     start = len(text) - len(text.lstrip(b"Nn"))
     if start < stop:
-        head = letters_to_tokens([text[start : start + len(ADAPTER_5)]])[0]
-        tail = letters_to_tokens([text[max(start, stop - len(ADAPTER_3)) : stop]])[0]
-        has_5 = mismatches_at(head, np.zeros(1, np.int64), ADAPTER_5)[0] <= ADAPTER_MISMATCHES
-        has_3 = mismatches_at(tail, np.zeros(1, np.int64), ADAPTER_3)[0] <= ADAPTER_MISMATCHES
+        has_5 = _text_mismatches(text[start:stop], ADAPTER_5) <= ADAPTER_MISMATCHES
+        tail = text[max(start, stop - len(ADAPTER_3)) : stop]
+        has_3 = _text_mismatches(tail, ADAPTER_3) <= ADAPTER_MISMATCHES
         if has_5 or has_3:
             return start + len(ADAPTER_5) * has_5, stop - len(ADAPTER_3) * has_3, stop - start
     return 0, len(text), len(text) + adapters
+
+
+def _text_mismatches(text: bytes, adapter: str) -> int:
+    """Mismatches of the first bases of a text with an adapter; a base that is missing is one."""
+    return len(adapter) - sum(map(eq, text[: len(adapter)].upper(), adapter.encode()))
 
 
 def mismatches_at(tokens: Tokens, start: Lengths, adapter: str) -> Lengths:

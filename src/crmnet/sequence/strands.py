@@ -1,4 +1,4 @@
-"""The other strand of arrays and of tensors."""
+"""The other strand of arrays, of tensors and of texts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.sequence.adapters import insert_span
 from crmnet.sequence.tokens import N_TOKEN, Tokens, as_tokens, gather, sequence_lengths
 
 if TYPE_CHECKING:
     import torch
 
 _COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
+_COMPLEMENT_OF_LETTER = bytes.maketrans(b"ACGT", b"TGCA")
 
 
 def reverse_complement(tokens: npt.ArrayLike) -> Tokens:
@@ -21,6 +23,17 @@ def reverse_complement(tokens: npt.ArrayLike) -> Tokens:
     lengths = sequence_lengths(tokens)
     columns = lengths[:, None] - 1 - np.arange(tokens.shape[1])
     return _COMPLEMENT[gather(tokens, columns)]
+
+
+def strandless_insert(text: bytes) -> bytes:
+    """The insert of a sequence in upper case, on the strand that is first in the alphabet.
+
+    All copies of a sequence give the same: in either case, with or without adapters, on either
+    strand. Letters are not checked, and nothing is cut.
+    """
+    start, stop, _ = insert_span(text, "auto")
+    insert = text[start:stop].upper()
+    return min(insert, insert.translate(_COMPLEMENT_OF_LETTER)[::-1])
 
 
 def other_strand(x: torch.Tensor) -> torch.Tensor:

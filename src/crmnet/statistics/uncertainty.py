@@ -98,7 +98,8 @@ class Coverage(_Frozen):
     """The fraction."""
     low: float | None
     high: float | None
-    """Ends of the 95 % interval, bootstrapped by family; None for a single family."""
+    """Ends of the 95 % interval, bootstrapped by family; None for a single family, and of
+    differences also for two."""
     width: float
     """Median width of the intervals, in the medium's unit."""
     unlike: float
