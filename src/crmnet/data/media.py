@@ -18,12 +18,8 @@ OTHER_NAMES = {
 """Medium → what else biologists call it, in lower case."""
 
 
-def has_output(medium: str, outputs: Sequence[str]) -> bool:
-    """Whether :func:`output_of` finds an output for ``medium``."""
-    return _found(medium, outputs) is not None
-
-
-def _found(medium: str, outputs: Sequence[str]) -> int | None:
+def output_or_none(medium: str, outputs: Sequence[str]) -> int | None:
+    """As :func:`output_of`; None if there is no output for the medium."""
     if medium in outputs:
         return list(outputs).index(medium)
     shared = (n for n, output in enumerate(outputs) if medium in output.split("+"))
@@ -41,7 +37,7 @@ def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> 
     Raises:
         ValueError: If there is no output for it.
     """
-    found = _found(medium, outputs)
+    found = output_or_none(medium, outputs)
     if found is not None:
         return found
     name = str(medium).lower()
@@ -52,11 +48,3 @@ def output_of(medium: str, outputs: Sequence[str], owner: str = "the model") -> 
     raise ValueError(
         f"no medium {medium!r}; {owner} has {' and '.join(outputs)}" + (f"; {hint}" if hint else "")
     )
-
-
-def output_or_none(medium: str, outputs: Sequence[str]) -> int | None:
-    """As :func:`output_of`; None if there is no output for the medium."""
-    try:
-        return output_of(medium, outputs)
-    except ValueError:
-        return None

@@ -16,7 +16,7 @@ from torch import nn
 
 from crmnet import sequence
 from crmnet.arrays import Floats
-from crmnet.data.media import has_output, output_of
+from crmnet.data.media import output_of, output_or_none
 from crmnet.design.plain_model import as_predictor
 from crmnet.models.ensemble import Ensemble, Member
 from crmnet.prediction.predictor import Predictor
@@ -100,7 +100,8 @@ class Scorer:
 
     def outputs(self, media: Sequence[str]) -> list[int]:
         """Numbers of the outputs of those media that the model has; see :func:`output_of`."""
-        return [output_of(m, self.media) for m in media if has_output(m, self.media)]
+        found = (output_or_none(medium, self.media) for medium in media)
+        return [output for output in found if output is not None]
 
     def knows_uncertainty(self, medium: str) -> bool:
         """Whether the half width of a prediction differs from promoter to promoter."""
