@@ -68,7 +68,7 @@ class Material:
         folder = self.folder / "small"
         record = RunRecord(
             settings=resolve("small", TINY), media=["complex"], scale={"complex": Scale()},
-            data={}, versions=versions(),
+            data={}, versions=versions(), finished=True,
         )  # fmt: skip
         folder.mkdir()
         (folder / RECORD).write_text(record.model_dump_json())

@@ -104,9 +104,12 @@ def target_of(path: PathLike) -> Path:
     if not path.is_symlink():
         return path
     try:
-        return path.resolve()
-    except (OSError, RuntimeError):
-        raise ValueError(f"{path} is a link that leads back to itself; remove it") from None
+        target = path.resolve()
+    except (OSError, RuntimeError):  # before Python 3.13, which returns a link instead
+        target = path
+    if target.is_symlink():
+        raise ValueError(f"{path} is a link that leads back to itself; remove it")
+    return target
 
 
 def read_npz(path: PathLike) -> dict[str, Any]:

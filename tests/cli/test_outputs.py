@@ -4,11 +4,13 @@ import inspect
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crmnet.cli import COMMANDS
 from crmnet.data.subset import copy_rows
 from crmnet.files import locked
+from crmnet.sequence import decode
 from crmnet.training.resume import check_new_run
 
 pytestmark = pytest.mark.slow
@@ -16,6 +18,11 @@ pytestmark = pytest.mark.slow
 PROMOTERS = "id\tsequence\texpression\n" + "".join(
     f"p{i}\t{'ACGT' * 19}{'ACGT'[i % 4] * 4}\t{i % 17}\n" for i in range(40)
 )
+VARIED = "sequence\texpression\n" + "".join(
+    f"{decode(bases[None])[0]}\t{i % 17}\n"
+    for i, bases in enumerate(np.random.default_rng(0).integers(4, size=(40, 80), dtype=np.uint8))
+)
+"""Unrelated promoters."""
 PREDICTIONS = "measured\tpredicted\n" + "".join(f"{i}\t{i % 7}\n" for i in range(40))
 MOTIFS = """MEME version 4
 ALPHABET= ACGT
@@ -32,6 +39,7 @@ letter-probability matrix: w= 4
 def place(tmp_path, monkeypatch, small_run, assay):
     """A folder with copies of all kinds of inputs, in which commands run."""
     (tmp_path / "rows.tsv").write_text(PROMOTERS)
+    (tmp_path / "varied.tsv").write_text(VARIED)
     (tmp_path / "predictions.tsv").write_text(PREDICTIONS)
     (tmp_path / "motifs.meme").write_text(MOTIFS)
     shutil.copytree(small_run, tmp_path / "run")
@@ -204,7 +212,7 @@ OLD = {
         "attributions.npz", "sites.tsv", "logos-2.svg", "logos-3.svg", "logos-12.png",
         "figure5.pdf", "figure5.tsv", "planted.png", "planted.tsv", "pairs.tsv",
     ],
-    "motifs discover rows.tsv -n 20 --plain": ["motifs.meme", "motifs.tsv", "motifs.png"],
+    "motifs discover varied.tsv -n 20 --plain": ["motifs.meme", "motifs.tsv", "motifs.png"],
     "evaluate --predictions predictions.tsv --resamples 10": ["metrics.json", "scatter.png"],
     "compare run --data data --resamples 10": ["compare.csv", "compare.png"],
     "data check data": ["check.json", "check.png"],

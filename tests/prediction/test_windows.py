@@ -78,7 +78,7 @@ def test_a_window_is_an_end_of_the_insert_with_both_adapters(counter):
         ADAPTER_5 + LONG[-80:] + ADAPTER_3
     ]
     assert decode(counter.prepare([LONG], window="first", flanks="none")) == [LONG[:112]]
-    with pytest.raises(ValueError, match="first, last or a step"):
+    with pytest.raises(ValueError, match="window must be one of first, last"):
         counter.predict([LONG], window="middle")
 
 

@@ -44,6 +44,7 @@ def run(tmp_path):
         scale={"complex": Scale(mean=8.0, sd=4.0)},
         data={"name": "made by hand"},
         versions=versions(),
+        finished=True,
     )
     torch.manual_seed(0)
     save_record(tmp_path / "run", record)

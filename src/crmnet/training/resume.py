@@ -88,7 +88,7 @@ def _unflatten(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
     return content
 
 
-def check_new_run(run: PathLike, inputs: Iterable[Path | None]) -> None:
+def check_new_run(run: PathLike, inputs: Iterable[PathLike | None]) -> None:
     """Check that a run may be written into a folder that holds none yet.
 
     Args:
@@ -103,7 +103,7 @@ def check_new_run(run: PathLike, inputs: Iterable[Path | None]) -> None:
     if not run.is_dir() or is_run(run):
         return
     for source in inputs:
-        if source is not None and source.exists() and run.samefile(source):
+        if source is not None and Path(source).exists() and run.samefile(source):
             raise ValueError(f"{run} is the input {source}; choose another folder for the run")
     for path in outputs_in(run, RUN_FILES):
         raise FileExistsError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crmnet.evaluation.compare import ALPHA
+from crmnet.files import PathLike
 from crmnet.models.layers import count_parameters
 from crmnet.reports.wording import with_interval
 from crmnet.runs.folder import CURVE, load_run
@@ -60,7 +61,7 @@ def finetune(medium: str) -> Callable[[Place], StepResult]:
     return run
 
 
-def unless_data_changed(folder: Path, work: Callable[[], T]) -> T:
+def unless_data_changed(folder: PathLike, work: Callable[[], T]) -> T:
     """What ``work`` returns, which continues the runs in ``folder``.
 
     If one of them learned from other data (rows that were test rows of a file found later, for
