@@ -101,7 +101,7 @@ class Layout:
     ids_from: str | None = None
     """The column from which ids are read if no column has an accepted name."""
     unseen: tuple[str, ...] = ()
-    """Labels that were asked for and that no header of the first chunk of FASTA has."""
+    """Requested labels that no header of the first chunk of FASTA has."""
 
     @property
     def width(self) -> int:
