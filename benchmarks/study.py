@@ -6,9 +6,11 @@
 HQ is a folder with complex_train.tsv.gz, defined_train.tsv.gz, dream_train.tsv.gz and
 native_complex_validation.tsv.gz. All networks are trained on the three media with the recipe
 `common`. Training rows that share something with the random promoters are removed. Both the random
-promoters and the native fragments are only scored. After an interruption the script resumes at the
-last network and epoch. OUT receives study.md (the table), study.json, study.png (accuracy against
-training time and inference speed), and the files of the comparison, such as compare.png.
+promoters and the native fragments are only scored. Beside the networks stand three ridge
+regressions, on G + C, dinucleotides and 6-mers of the same rows. After an interruption the script
+resumes at the last network and epoch. OUT receives study.md (the table), study.json, study.png
+(accuracy against training time and inference speed), and the files of the comparison, such as
+compare.png.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import find_leaks
 from crmnet.data.subset import split
 from crmnet.evaluation.align import PredictionTable, align
+from crmnet.evaluation.baselines import with_baselines
 from crmnet.evaluation.compare import ALPHA, compare
 from crmnet.evaluation.compare_report import ranked, write_comparison
 from crmnet.evaluation.score_sets import score_model
@@ -177,6 +180,7 @@ def study(args: argparse.Namespace) -> None:
         for name, _, file in (text.partition("=") for text in args.published)
     ]
     sets = align(predictors, [held_out, native], tables, by="homology")
+    sets = with_baselines(sets, [held_out, native], data)
     results = [compare(aligned) for aligned in sets]
     write_comparison(args.out, results)
     random_set, native_set = results
@@ -187,10 +191,11 @@ def study(args: argparse.Namespace) -> None:
             "random": vars(random_set.estimates[model]["pearson"]),
             "told_apart_from_best": random_set.significantly_worse(model),
         }
+        if model in native_set.estimates:
+            row["native"] = vars(native_set.estimates[model]["pearson"])
         if model in predictors:
             pair = random_set.against(model, best_network)
             row["told_apart_from_best_network"] = pair is not None and pair.p_corrected < ALPHA
-            row["native"] = vars(native_set.estimates[model]["pearson"])
             row |= columns_of(args, model, held_out)
         found.append(row)
     budget = {
@@ -229,11 +234,13 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
     for row in found:
         best = "" if row["told_apart_from_best"] else " *"
         cells = [row["model"] + best, with_interval(row["random"], 3)]
-        if "native" in row:
+        if "parameters" in row:
             cells += [", ".join(f"{r:.3f}" for r in row["other_seeds"]) or "–",
                       with_interval(row["native"], 3),
                       f"{row['parameters']:,}", f"{row['training_minutes']:.1f}",
                       f"{row['sequences_per_s']:,.0f}"]  # fmt: skip
+        elif "native" in row:
+            cells += ["–", with_interval(row["native"], 3), "–", "–", "–"]
         else:
             cells += ["published predictions", "–", "–", "–", "–"]
         lines.append("| " + " | ".join(cells) + " |")
@@ -246,7 +253,7 @@ def markdown(found: list[dict], budget: dict, n_random: int, n_native: int) -> s
 
 def study_page(found: list[dict], n: int) -> Figure:
     """Figure of accuracy on the random set against cost, for the networks trained here."""
-    trained = [row for row in found if "native" in row]
+    trained = [row for row in found if "parameters" in row]
     names = [row["model"] for row in trained]
     values = np.array([row["random"]["value"] for row in trained])
     intervals = np.array([[row["random"]["low"], row["random"]["high"]] for row in trained])
