@@ -177,6 +177,9 @@ BAD = {
         "--max-edits 2 and --distance 7 contradict each other",
     ),
     "primer": ([*GOAL, "--primer-3", "ACNT"], "--primer-3 must have known bases; got ACNT"),
+    "N at the end of a primer": (
+        [*GOAL, "--primer-5", "acgtn"], "--primer-5 must have known bases; got acgtn",
+    ),
     "primer letters": ([*GOAL, "--primer-5", "ACXT"], "letter 'X' at position 3 of 4"),
     "site in a primer": (
         [*GOAL, "--primer-5", "AGAATTCA", "--avoid-enzyme", "EcoRI"], "so no design can avoid it",
