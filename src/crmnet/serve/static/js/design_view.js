@@ -73,13 +73,16 @@ function verdict(designs, asked) {
   const value = best.expression[medium]?.value;
   const from = asked.start.kind === "sequence" && asked.before?.[medium] ? asked.before[medium].value : null;
   const gain = from === null ? "" : ` (${signed(value - from)} from ${number(from)})`;
-  const edits = asked.start.kind === "sequence" ? ` It changes ${count(best.edits, "base")}: ${editList(best)}.` : "";
+  const unknown = asked.start.kind === "sequence" ? [...best.start_sequence].filter((base) => base === "N").length : 0;
+  const chosen = unknown ? `, and chooses a base for each N (${unknown})` : "";
+  const edits = asked.start.kind === "sequence" ? ` It changes ${count(best.edits, "base")}: ${editList(best)}${chosen}.` : "";
   return html("p", { class: "lead" }, `The best design is predicted at ${number(value)} in ${medium} medium${gain}. `
     + `The judge, a model that the search did not use, gives ${number(judged)}.${edits}`);
 }
 
-const editList = ({ start_sequence: start, sequence }) =>
-  (start?.length === sequence.length ? difference(start, sequence).map(writeEdit).join(", ") || "none" : "–");
+/** The changed bases; the base for an N of the start is not a change, as in the number of edits. */
+const editList = ({ start_sequence: start, sequence }) => (start?.length === sequence.length
+  ? difference(start, sequence).filter(({ from }) => from !== "N").map(writeEdit).join(", ") || "none" : "–");
 
 function legendOfRoles(asked) {
   return asked.oracle
