@@ -64,6 +64,21 @@ def test_positions_count_on_the_sequence_as_given(place, crmnet):
         assert 1 <= int(row["edits"]) <= 3
 
 
+def test_a_start_with_one_adapter_gets_both_and_the_command_says_so(place, crmnet):
+    (place / "one.txt").write_text(f"{ADAPTER_5}{INSERT}\n{INSERT}\n")
+    status, _, err = crmnet(
+        "design", *GOAL, "--start", "one.txt", *SMALL, "--max-edits", "1", "-o", "designs"
+    )
+    assert status == 0, err
+    assert (
+        "1 of 2 sequences have only one adapter; their designs, and the values of their starts, "
+        "have both\n"
+    ) in err
+    assert "not added" not in err
+    for row in rows(place / "designs" / "order.tsv"):
+        assert row["sequence"].startswith(ADAPTER_5) and row["sequence"].endswith(ADAPTER_3)
+
+
 def test_designs_stay_away_from_a_file(place, crmnet):
     status, _, err = crmnet(
         "design", "--minimise", "complex", "--start", "insert.txt", "--away-from", "start.fasta",

@@ -38,8 +38,16 @@ class Inputs:
 
         check_not_a_sequence(self.start)
         given, preparation = read_starts(self.start, self.reading)
-        for line in preparation.messages(self.reading.length):
+        # The design adds what predict does not.
+        one_only, total = preparation.one_adapter_only, preparation.total
+        for line in replace(preparation, one_adapter_only=0).messages(self.reading.length):
             print(line, file=sys.stderr)
+        if one_only:
+            print(
+                f"{one_only:,} of {total:,} sequences have only one adapter; their designs, and "
+                "the values of their starts, have both",
+                file=sys.stderr,
+            )
         if preparation.with_n:
             print("the search chooses a base for each N of a start", file=sys.stderr)
         return given
