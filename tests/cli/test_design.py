@@ -62,6 +62,14 @@ def test_positions_count_on_the_sequence_as_given(place, crmnet):
         assert row["sequence"][:13] == INSERT[:13]
         assert row["start"] == "one"
         assert 1 <= int(row["edits"]) <= 3
+    paths = rows(place / "designs" / "paths.tsv")
+    construct = f"{ADAPTER_5}{INSERT}{ADAPTER_3}"
+    for row in paths:
+        assert row["edit"] == f"{row['position']}{row['from']}>{row['to']}"
+        assert construct[int(row["position"]) - 1] == row["from"]
+    changes = [word for row in paths for word in ("--change", row["edit"])]
+    status, _, err = crmnet("mutate", "yeast-fast", "start.fasta", *changes, "--no-sites")
+    assert status == 0, err
 
 
 def test_a_start_with_one_adapter_gets_both_and_the_command_says_so(place, crmnet):

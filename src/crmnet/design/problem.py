@@ -53,6 +53,8 @@ class Starts:
     target: Floats
     """``(C,)`` value to hit; NaN for other goals."""
     ids: list[str]
+    first: Integers
+    """``(C,)`` number, from 1, of the insert's first base on the sequence as given."""
 
     @property
     def chains(self) -> int:
@@ -70,6 +72,7 @@ class Starts:
         return Starts(
             self.tokens[chains], self.lengths[chains], self.given[chains], self.editable[chains],
             self.target[chains], [self.ids[chain] for chain in chains.tolist()],
+            self.first[chains],
         )  # fmt: skip
 
 
