@@ -187,6 +187,12 @@ def mutate(
     in_genome = {"--genome": genome, "--promoters": promoters, "--window": window,
                  "--offsets": offsets, "--strand": strand}  # fmt: skip
     _check_genome(vcf, in_genome)
+    of_file = {"--flanks": flanks != "auto", "--column": bool(column), "--iupac": iupac != "error"}
+    if vcf is not None and (given := [name for name, is_used in of_file.items() if is_used]):
+        raise ValueError(
+            f"{given[0]} is for a file of sequences; leave it out: windows of a genome always have "
+            "both adapters, and its IUPAC letters are read as N"
+        )
     if only and file is None:
         raise ValueError("--id chooses sequences of a file; a VCF names its variants")
     _check_combinations(
