@@ -55,14 +55,15 @@ def test_stop_keeps_the_best(visit):
     page.get_by_label("Search").select_option("annealing")
     page.get_by_role("button", name="Design", exact=True).click()
     expect(page.get_by_text("Best so far")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("(value by the model of the search)")).to_be_visible()
     page.get_by_role("button", name="Stop and keep the best").click()
     expect(page.get_by_role("heading", name="Stopped:")).to_be_visible(timeout=240_000)
 
 
-def answer_with(page, state, *designs, started=True):
+def answer_with(page, state, *designs, started=True, history=()):
     """Let the server answer each design with a job in this state; returns the requests."""
     result = {"designs": designs, "summary": ["a reason"], "order_tsv": ""} if started else None
-    progress = {"step": 1, "steps": 1, "best": None, "history": []}
+    progress = {"step": 1, "steps": 1, "best": None, "history": history}
     job = {"job": "x", "state": state, "progress": progress, "result": result, "error": None}
     asked = []
 
@@ -91,7 +92,7 @@ DESIGN = {
 
 def test_the_judge_is_another_model_and_its_value_is_in_the_medium_of_the_goal(visit):
     page = visit()
-    asked = answer_with(page, "done", DESIGN)
+    asked = answer_with(page, "done", DESIGN, history=[11.5, 12.0])
     fill_form(page, 1)
     page.get_by_label("In medium", exact=True).select_option("defined")
     page.get_by_role("button", name="Design", exact=True).click()
@@ -99,6 +100,9 @@ def test_the_judge_is_another_model_and_its_value_is_in_the_medium_of_the_goal(v
     expect(page.locator("#designs .lead")).to_contain_text("gives 4.25")
     cells = page.locator("#designs tbody td.number").all_inner_texts()
     assert cells == ["12.25", "4.25", "+7.75", "11.25"]
+    page.get_by_text("Course of the search").click()
+    curve = page.get_by_label("Value of the best design at each step, from 11.50 to 12.00")
+    expect(curve).to_be_visible()
     assert asked[0]["oracle"] == "yeast-fast" and not {"judge", "ranker"} & set(asked[0])
 
 
@@ -114,7 +118,9 @@ def test_a_base_for_an_n_is_not_listed_as_a_change(visit):
     expect(page.get_by_role("cell", name="3T>A", exact=True)).to_be_visible()
     page.get_by_role("button", name="Open", exact=False).first.click()
     expect(page.get_by_role("tabpanel", name="Promoter")).to_be_visible()
-    expect(page.get_by_label("Paste your promoters")).to_have_value(f">design_01\n{one['sequence']}\n")
+    expect(page.get_by_label("Paste your promoters")).to_have_value(
+        f">design_01\n{one['sequence']}\n"
+    )
 
 
 def test_a_design_that_is_stopped_while_it_waits_says_so(visit):

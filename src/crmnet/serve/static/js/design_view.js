@@ -25,14 +25,14 @@ export function progressCard(root, job, stop) {
   const bar = html("progress", { max: steps ?? 1, "aria-label": "Progress of the search", ...(steps ? { value: step } : {}) });
   fill(card.querySelector(".progress"), bar, html("p", { class: "hint" }, text));
   fill(card.querySelector(".best"), best && html("p", {}, html("strong", {}, `Best so far: ${number(best.value)} `),
-    html("span", { class: "hint" }, "(score of the search: expression minus penalties)")),
+    html("span", { class: "hint" }, "(value by the model of the search)")),
   best && html("div", { class: "sequences", tabindex: "0", role: "region", "aria-label": "Best sequence so far" }, best.sequence));
   if (history.length > 1) drawHistory(card.querySelector(".figure"), history);
 }
 
 function drawHistory(box, values) {
-  drawToFit(box, (width) => fill(box, stepPlot({ values, width, xLabel: "step", yLabel: "best score",
-    label: `Best score at each step, from ${number(values[0])} to ${number(values.at(-1))}` })));
+  drawToFit(box, (width) => fill(box, stepPlot({ values, width, xLabel: "step", yLabel: "value of the best design",
+    label: `Value of the best design at each step, from ${number(values[0])} to ${number(values.at(-1))}` })));
 }
 
 /** The designs of a job that ended. `open(design)` shows one in the Promoter tab. */
