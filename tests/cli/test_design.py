@@ -155,6 +155,10 @@ BAD = {
     "no goal": ([], "give one goal: --maximise, --minimise, --target or --separate"),
     "two goals": ([*GOAL, "--minimise", "complex"], "got --maximise and --minimise"),
     "target": (["--target", "complex"], "--target takes MEDIUM=VALUE, such as complex=9"),
+    "more targets than designs": (
+        ["--target", "complex=5", "--target", "complex=6", "-n", "1"],
+        "2 values of --target need a design each; got -n 1, give -n 2 or more",
+    ),
     "two media": (
         ["--target", "complex=1", "--target", "defined=2"], "--target takes values in one medium",
     ),

@@ -155,6 +155,11 @@ def make_problem(
     Raises:
         ValueError: As :func:`design_promoters`.
     """
+    if start_options.designs < (targets := len(objective.targets)):
+        raise ValueError(
+            f"{targets} values of --target need a design each; got -n {start_options.designs}, "
+            f"give -n {targets} or more"
+        )
     if rules.hairpin_stem is not None:
         require("a rule on hairpins")
     flanks = rules.flanks
