@@ -257,6 +257,11 @@ def check_distance(problem: Problem, designs: int) -> None:
             f"two designs from one start differ in at most {2 * min(allowed)} bases; relax one, or "
             "give more starts"
         )
+    if (bases := int(starts.lengths[shared].min())) < problem.distance:
+        raise ValueError(
+            f"inserts of {bases} bases cannot differ in --distance {problem.distance} bases; give "
+            "a smaller --distance, or longer starts"
+        )
     if (free := int(editable[shared].min())) < problem.distance:
         raise ValueError(
             f"{PROTECTION} and --distance {problem.distance} contradict each other: only {free} "
