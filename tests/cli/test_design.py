@@ -34,7 +34,8 @@ def test_a_promoter_without_sites_that_can_be_ordered(place, crmnet):
     status, out, err = crmnet(
         "design", "--target", "complex=6", "--target", "complex=9", *SMALL, "--avoid-enzyme",
         "EcoRI", "--avoid-enzyme", "BsaI", "--gc", "30-60", "--max-run", "5", "--preset", "twist",
-        "--limit", "max_run=4", "--primer-5", "ggtcac", "-o", "designs",
+        "--limit", "max_run=4", "--primer-5", "ggtcac", "--iupac", "n",
+        "--column", "id=gene", "-o", "designs",
     )  # fmt: skip
     assert status == 0, err
     assert "twist: max_run       4  equal bases in a row, at most [changed by --limit]" in err
@@ -49,6 +50,7 @@ def test_a_promoter_without_sites_that_can_be_ordered(place, crmnet):
     assert not any(site in oligo for oligo in oligos for site in ("GAATTC", "GGTCTC", "GAGACC"))
     record = json.loads((place / "designs" / "design.json").read_text())
     assert record["settings"]["avoid_enzyme"] == ["EcoRI", "BsaI"]
+    assert record["settings"]["iupac"] == "n" and record["settings"]["column"] == ["id=gene"]
 
 
 def test_positions_count_on_the_sequence_as_given(place, crmnet):
@@ -196,6 +198,9 @@ BAD = {
     "positions": ([*GOAL, "--protect", "x"], "--protect takes positions and ranges from 1"),
     "mixed starts": (
         [*GOAL, "--start", "mixed.txt", "--protect", "20"], "some begin with an adapter",
+    ),
+    "stdin twice": (
+        [*GOAL, "--start", "-", "--away-from", "-"], "stdin can be read only once; name files for",
     ),
     "away": ([*GOAL, "--away-from", "absent.fasta"], "absent.fasta: no such file"),
     "distance": ([*GOAL, "--distance", "0"], "--distance must be at least 1; got 0"),
