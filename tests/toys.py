@@ -45,5 +45,5 @@ def random_starts(chains=4, width=24, seed=0, targets=None):
         tokens, np.full(chains, width), np.full((chains, width), N_TOKEN, np.uint8),
         np.ones((chains, width), bool),
         np.full(chains, np.nan) if targets is None else np.resize(targets, chains),
-        [f"random {number + 1}" for number in range(chains)],
+        [f"random {number + 1}" for number in range(chains)], np.ones(chains, np.int64),
     )  # fmt: skip

@@ -34,7 +34,8 @@ def test_a_promoter_without_sites_that_can_be_ordered(place, crmnet):
     status, out, err = crmnet(
         "design", "--target", "complex=6", "--target", "complex=9", *SMALL, "--avoid-enzyme",
         "EcoRI", "--avoid-enzyme", "BsaI", "--gc", "30-60", "--max-run", "5", "--preset", "twist",
-        "--limit", "max_run=4", "--primer-5", "ggtcac", "-o", "designs",
+        "--limit", "max_run=4", "--primer-5", "ggtcac", "--iupac", "n",
+        "--column", "id=gene", "-o", "designs",
     )  # fmt: skip
     assert status == 0, err
     assert "twist: max_run       4  equal bases in a row, at most [changed by --limit]" in err
@@ -49,6 +50,7 @@ def test_a_promoter_without_sites_that_can_be_ordered(place, crmnet):
     assert not any(site in oligo for oligo in oligos for site in ("GAATTC", "GGTCTC", "GAGACC"))
     record = json.loads((place / "designs" / "design.json").read_text())
     assert record["settings"]["avoid_enzyme"] == ["EcoRI", "BsaI"]
+    assert record["settings"]["iupac"] == "n" and record["settings"]["column"] == ["id=gene"]
 
 
 def test_positions_count_on_the_sequence_as_given(place, crmnet):
@@ -62,6 +64,29 @@ def test_positions_count_on_the_sequence_as_given(place, crmnet):
         assert row["sequence"][:13] == INSERT[:13]
         assert row["start"] == "one"
         assert 1 <= int(row["edits"]) <= 3
+    paths = rows(place / "designs" / "paths.tsv")
+    construct = f"{ADAPTER_5}{INSERT}{ADAPTER_3}"
+    for row in paths:
+        assert row["edit"] == f"{row['position']}{row['from']}>{row['to']}"
+        assert construct[int(row["position"]) - 1] == row["from"]
+    changes = [word for row in paths for word in ("--change", row["edit"])]
+    status, _, err = crmnet("mutate", "yeast-fast", "start.fasta", *changes, "--no-sites")
+    assert status == 0, err
+
+
+def test_a_start_with_one_adapter_gets_both_and_the_command_says_so(place, crmnet):
+    (place / "one.txt").write_text(f"{ADAPTER_5}{INSERT}\n{INSERT}\n")
+    status, _, err = crmnet(
+        "design", *GOAL, "--start", "one.txt", *SMALL, "--max-edits", "1", "-o", "designs"
+    )
+    assert status == 0, err
+    assert (
+        "1 of 2 sequences have only one adapter; their designs, and the values of their starts, "
+        "have both\n"
+    ) in err
+    assert "not added" not in err
+    for row in rows(place / "designs" / "order.tsv"):
+        assert row["sequence"].startswith(ADAPTER_5) and row["sequence"].endswith(ADAPTER_3)
 
 
 def test_designs_stay_away_from_a_file(place, crmnet):
@@ -132,6 +157,10 @@ BAD = {
     "no goal": ([], "give one goal: --maximise, --minimise, --target or --separate"),
     "two goals": ([*GOAL, "--minimise", "complex"], "got --maximise and --minimise"),
     "target": (["--target", "complex"], "--target takes MEDIUM=VALUE, such as complex=9"),
+    "more targets than designs": (
+        ["--target", "complex=5", "--target", "complex=6", "-n", "1"],
+        "2 values of --target need a design each; got -n 1, give -n 2 or more",
+    ),
     "two media": (
         ["--target", "complex=1", "--target", "defined=2"], "--target takes values in one medium",
     ),
@@ -170,6 +199,9 @@ BAD = {
     "mixed starts": (
         [*GOAL, "--start", "mixed.txt", "--protect", "20"], "some begin with an adapter",
     ),
+    "stdin twice": (
+        [*GOAL, "--start", "-", "--away-from", "-"], "stdin can be read only once; name files for",
+    ),
     "away": ([*GOAL, "--away-from", "absent.fasta"], "absent.fasta: no such file"),
     "distance": ([*GOAL, "--distance", "0"], "--distance must be at least 1; got 0"),
     "edits and distance": (
@@ -177,6 +209,9 @@ BAD = {
         "--max-edits 2 and --distance 7 contradict each other",
     ),
     "primer": ([*GOAL, "--primer-3", "ACNT"], "--primer-3 must have known bases; got ACNT"),
+    "N at the end of a primer": (
+        [*GOAL, "--primer-5", "acgtn"], "--primer-5 must have known bases; got acgtn",
+    ),
     "primer letters": ([*GOAL, "--primer-5", "ACXT"], "letter 'X' at position 3 of 4"),
     "site in a primer": (
         [*GOAL, "--primer-5", "AGAATTCA", "--avoid-enzyme", "EcoRI"], "so no design can avoid it",

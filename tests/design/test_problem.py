@@ -112,6 +112,14 @@ def test_too_few_edits_contradict_a_distance():
         check_distance(problem([], protected, distance=8), 4)
 
 
+def test_short_inserts_cannot_differ_by_a_distance():
+    starts = random_starts(width=8)
+    check_distance(problem([], starts, distance=8), 4)
+    message = "^inserts of 8 bases cannot differ in --distance 10 bases; give a smaller --distance"
+    with pytest.raises(ValueError, match=message):
+        check_distance(problem([], starts, distance=10), 4)
+
+
 def test_candidates_of_later_chains_keep_their_distance():
     starts = random_starts(chains=3, width=10)
     task = problem([], starts, distance=6)

@@ -17,7 +17,7 @@ from crmnet.design.problem import Problem
 from crmnet.design.promoters import Inspector, Ranked, Rules, choose
 from crmnet.design.run import SearchOptions
 from crmnet.design.scorer import Scorer
-from crmnet.sequence import decode, encode
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
 from crmnet.statistics.uncertainty import fit_input_limits
 from toys import Linear, linear_predictor, random_starts
 
@@ -123,6 +123,20 @@ def test_a_given_promoter_and_few_edits():
         predictor, HIGH, judge=predictor, ranker=predictor, starts=encode([start])[0], n=1,
     )  # fmt: skip
     assert tokens.starts.shape == (1, 40)
+
+
+def test_changes_count_on_each_sequence_as_given():
+    insert = "ACGTTGCAGT" * 4
+    starts = [f"{ADAPTER_5}{insert}{ADAPTER_3}", insert[::-1]]
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, HIGH, judge=predictor, ranker=predictor, starts=starts, n=2,
+        chains=2, rules=Rules((MaxEdits(3),), distance=7),
+    )  # fmt: skip
+    assert sorted(path.first for path in designs.paths) == [1, 18]
+    for name, path in zip(designs.start_ids, designs.paths, strict=True):
+        for change in path.changes():
+            assert starts[int(name) - 1][int(change[:-3]) - 1] == change[-3]
 
 
 def test_the_base_for_an_n_is_no_edit_and_the_path_shows_the_n():

@@ -150,6 +150,15 @@ def test_alternatives_have_a_row_each_and_those_without_a_sequence_a_flag(tmp_pa
     assert counts.without_sequence == {"spanning_deletion": 1, "symbolic": 1, "no_alternative": 1}
 
 
+def test_an_alternative_outside_the_promoters_is_counted_once(tmp_path):
+    records = [(position, base(position), "<DEL>") for position in (150, 300)]
+    (found,), counts = effects(
+        vcf(tmp_path / "v.vcf", *records), [Region("chrI", 100, 180, "+", "p")]
+    )
+    assert found.effects.flags == ["symbolic"]
+    assert (counts.outside, counts.without_sequence) == (1, {"symbolic": 1})
+
+
 @pytest.mark.parametrize("strand", ["+", "-", "both"])
 def test_windows_around_a_variant_are_averaged(tmp_path, strand):
     path = vcf(tmp_path / "v.vcf", (201, base(201), other(201)))

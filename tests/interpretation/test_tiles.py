@@ -111,6 +111,7 @@ def test_tiles_are_averaged_over_the_windows_that_contain_the_base(
     status, printed, err = run_explain(f">a\n{LONG}\n>b\n{LONG[:80]}\n", "--tile", 50, "--page", 2)
     assert status == 0, err
     assert "mean over the windows of 80 bases, one every 50" in err and "5 windows" in err
+    assert "added adapters to 5 of 5 windows\n" in err
     # Windows begin at 1, 51, 101 and, the last, at 121.
     starts = [0, 50, 100, 120]
     sums, counts = np.zeros(200), np.zeros(200)

@@ -186,6 +186,14 @@ def rebby(tmp_path):
     return tmp_path / "rebby.meme"
 
 
+@pytest.mark.parametrize("q", ["nan", "-1", "0", "5"])
+def test_a_q_value_is_above_0_and_at_most_1(crmnet, tmp_path, q):
+    (tmp_path / "s.fa").write_text(f">a\n{'ACGT' * 20}\n")
+    status, printed, err = crmnet("motifs", "scan", tmp_path / "s.fa", "--q-value", q)
+    assert (status, printed) == (2, "")
+    assert f"--q-value must be above 0 and at most 1; got {q}" in err
+
+
 def test_all_sites_of_a_chromosome_are_found(crmnet, tmp_path, rebby):
     """150,000 bases of A and T with five sites; starts count from 1."""
     bases = np.random.default_rng(0).choice([b"A", b"T"], 150_000)

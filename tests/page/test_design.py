@@ -55,14 +55,15 @@ def test_stop_keeps_the_best(visit):
     page.get_by_label("Search").select_option("annealing")
     page.get_by_role("button", name="Design", exact=True).click()
     expect(page.get_by_text("Best so far")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("(value by the model of the search)")).to_be_visible()
     page.get_by_role("button", name="Stop and keep the best").click()
     expect(page.get_by_role("heading", name="Stopped:")).to_be_visible(timeout=240_000)
 
 
-def answer_with(page, state, *designs, started=True):
+def answer_with(page, state, *designs, started=True, history=()):
     """Let the server answer each design with a job in this state; returns the requests."""
     result = {"designs": designs, "summary": ["a reason"], "order_tsv": ""} if started else None
-    progress = {"step": 1, "steps": 1, "best": None, "history": []}
+    progress = {"step": 1, "steps": 1, "best": None, "history": history}
     job = {"job": "x", "state": state, "progress": progress, "result": result, "error": None}
     asked = []
 
@@ -79,17 +80,19 @@ def answer_with(page, state, *designs, started=True):
     return asked
 
 
+ESTIMATES = {"complex": 11.25, "defined": 12.25}
+DESIGN = {
+    "rank": 1, "id": "design_01", "sequence": START, "start_sequence": START, "edits": 0,
+    "expression": {name: {"value": value, "low": None, "high": None}
+                   for name, value in ESTIMATES.items()},
+    "judge": {"complex": 3.25, "defined": 4.25}, "oracle": 12.0, "gap": 7.75, "flags": [],
+    "constraints_met": True,
+}  # fmt: skip
+
+
 def test_the_judge_is_another_model_and_its_value_is_in_the_medium_of_the_goal(visit):
     page = visit()
-    estimates = {"complex": 11.25, "defined": 12.25}
-    one = {
-        "rank": 1, "id": "design_01", "sequence": START, "start_sequence": START, "edits": 0,
-        "expression": {name: {"value": value, "low": None, "high": None}
-                       for name, value in estimates.items()},
-        "judge": {"complex": 3.25, "defined": 4.25}, "oracle": 12.0, "gap": 7.75, "flags": [],
-        "constraints_met": True,
-    }  # fmt: skip
-    asked = answer_with(page, "done", one)
+    asked = answer_with(page, "done", DESIGN, history=[11.5, 12.0])
     fill_form(page, 1)
     page.get_by_label("In medium", exact=True).select_option("defined")
     page.get_by_role("button", name="Design", exact=True).click()
@@ -97,7 +100,27 @@ def test_the_judge_is_another_model_and_its_value_is_in_the_medium_of_the_goal(v
     expect(page.locator("#designs .lead")).to_contain_text("gives 4.25")
     cells = page.locator("#designs tbody td.number").all_inner_texts()
     assert cells == ["12.25", "4.25", "+7.75", "11.25"]
+    page.get_by_text("Course of the search").click()
+    curve = page.get_by_label("Value of the best design at each step, from 11.50 to 12.00")
+    expect(curve).to_be_visible()
     assert asked[0]["oracle"] == "yeast-fast" and not {"judge", "ranker"} & set(asked[0])
+
+
+def test_a_base_for_an_n_is_not_listed_as_a_change(visit):
+    page = visit()
+    start = "NN" + START[2:]
+    one = DESIGN | {"start_sequence": start, "sequence": START[:2] + "A" + START[3:], "edits": 1}
+    answer_with(page, "done", one)
+    fill_form(page, 1)
+    page.get_by_role("button", name="Design", exact=True).click()
+    lead = page.locator("#designs .lead")
+    expect(lead).to_contain_text("It changes 1 base: 3T>A, and chooses a base for each N (2).")
+    expect(page.get_by_role("cell", name="3T>A", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Open", exact=False).first.click()
+    expect(page.get_by_role("tabpanel", name="Promoter")).to_be_visible()
+    expect(page.get_by_label("Paste your promoters")).to_have_value(
+        f">design_01\n{one['sequence']}\n"
+    )
 
 
 def test_a_design_that_is_stopped_while_it_waits_says_so(visit):

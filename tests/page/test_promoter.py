@@ -222,6 +222,25 @@ def test_several_promoters_are_listed(visit):
     expect(page.get_by_role("heading", name="second", exact=True)).to_be_visible()
 
 
+def test_a_promoter_of_adapters_alone_is_explained_and_the_others_are_shown(visit):
+    page = visit()
+    empty = ADAPTER_5 + ADAPTER_3
+    page.get_by_label("Paste your promoters").fill(f">empty\n{empty}\n>full\n{TDH3}\n")
+    note = page.get_by_text("empty cannot be shown. It has no insert")
+    expect(note).to_be_visible()
+    expect(page.get_by_role("heading", name="2 promoters")).to_be_visible()
+    page.get_by_role("button", name="full", exact=True).click()
+    expect(page.get_by_role("heading", name="full", exact=True)).to_be_visible()
+    page.wait_for_selector(".logo")
+    settled(page)
+    expect(page.locator("#promoters-problem")).to_be_empty()
+    expect(note).to_have_count(0)
+    page.get_by_role("button", name="empty", exact=True).click()
+    expect(note).to_be_visible()
+    one = "text => import('/static/js/sequences.js').then(m => m.hasOneAdapter(text, ''))"
+    assert page.evaluate(one, empty) is False
+
+
 @pytest.mark.parametrize(("size", "colours"), [("desktop", "dark"), ("phone", "light")])
 def test_bad_input_is_explained_and_never_markup(visit, size, colours):
     page = visit(size, colours)

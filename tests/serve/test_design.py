@@ -2,8 +2,13 @@
 
 import pytest
 
+from crmnet import design_promoters
+from crmnet.design.constraints import MaxEdits
 from crmnet.design.objective import Objective
-from crmnet.serve.design import Designer
+from crmnet.design.promoters import Rules
+from crmnet.design.run import SearchOptions
+from crmnet.serve.design import Designer, result_of
+from toys import linear_predictor
 
 ROLES = {"oracle": None, "judge": None, "ranker": None}
 
@@ -25,3 +30,17 @@ def test_the_default_judge_neither_searches_nor_ranks(designer, medium, oracle, 
     panel = designer.panel(ROLES | {"oracle": oracle}, Objective("maximise", medium))
     assert (panel.oracle.name, panel.judge.name, panel.ranker.name) == expected
     assert panel.judge.knows([medium])
+
+
+def test_a_start_is_answered_as_given_with_its_n():
+    start = "ACGTTGCAGTNNNNNNACGTTGCAGT"
+    predictor = linear_predictor(1)
+    designs = design_promoters(
+        predictor, Objective("maximise", "complex"), judge=predictor, ranker=predictor,
+        starts=[start], n=2, rules=Rules((MaxEdits(2),)), options=SearchOptions("greedy", 30),
+    )  # fmt: skip
+    for row in result_of(designs)["designs"]:
+        assert row["start_sequence"] == start
+        changed = [old for old, new in zip(start, row["sequence"], strict=True) if old != new]
+        assert changed.count("N") == 6
+        assert len(changed) - 6 == row["edits"] == 2

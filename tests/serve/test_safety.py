@@ -7,7 +7,9 @@ import pytest
 
 from crmnet.serve.errors import ApiError
 from crmnet.serve.limits import Limits
+from crmnet.serve.routes import check_promoters
 from crmnet.serve.safety import POLICY, Safety, host_name
+from crmnet.serve.schemas import Promoter
 
 SMALL = Limits(body_bytes=100, game_body_bytes=200, bodies_bytes=250, body_seconds=0.2)
 HOSTS = {"127.0.0.1", "localhost", "[::1]"}
@@ -181,3 +183,12 @@ def test_the_name_of_a_host(host, name):
 def test_a_limit_is_above_0(name):
     with pytest.raises(ValueError, match=name):
         Limits(**{name: 0})
+
+
+def test_a_sequence_that_is_too_long_is_named():
+    asked = [Promoter(id="short", sequence="ACGT"), Promoter(id="long", sequence="A" * 1001)]
+    with pytest.raises(ApiError, match=r"at most 1,000 bases; got 1,001 in 'long'$") as error:
+        check_promoters(Limits(), asked)
+    assert error.value.field == "promoters[1].sequence"
+    with pytest.raises(ApiError, match=r"got 1,001 in '1'$"):
+        check_promoters(Limits(), [Promoter(sequence="A" * 1001)])

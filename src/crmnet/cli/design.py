@@ -29,6 +29,7 @@ from crmnet.cli.options import (
     OverwriteOption,
     SequenceColumnOption,
     check_folder,
+    check_stdin_once,
     command_line,
     sequence_columns,
 )
@@ -231,6 +232,7 @@ def design(
     -o designs`
     """
     objective_options = (maximise, minimise, target, separate, uncertainty, unlike)
+    check_stdin_once([start, *(away_from or [])])
     unfinished = (output / "search.npz").exists() and not overwrite
     check_folder(
         output, NAMES, [start, oracle, judge, rank_by, *(away_from or [])],
@@ -246,7 +248,8 @@ def design(
             "keep": keep, "forbid": forbid, "avoid_enzyme": avoid_enzyme, "gc": gc,
             "gc_window": gc_window, "max_run": max_run, "max_edits": max_edits,
             "distance": distance, "away_from": away_from, "preset": preset, "limit": limit,
-            "primer_5": primer_5, "primer_3": primer_3, "flanks": flanks, "seed": seed,
+            "primer_5": primer_5, "primer_3": primer_3, "column": column, "flanks": flanks,
+            "iupac": iupac, "seed": seed,
         }.items()
     }  # fmt: skip
     from crmnet.design.inputs import Reading

@@ -38,8 +38,16 @@ class Inputs:
 
         check_not_a_sequence(self.start)
         given, preparation = read_starts(self.start, self.reading)
-        for line in preparation.messages(self.reading.length):
+        # The design adds what predict does not.
+        one_only, total = preparation.one_adapter_only, preparation.total
+        for line in replace(preparation, one_adapter_only=0).messages(self.reading.length):
             print(line, file=sys.stderr)
+        if one_only:
+            print(
+                f"{one_only:,} of {total:,} sequences have only one adapter; their designs, and "
+                "the values of their starts, have both",
+                file=sys.stderr,
+            )
         if preparation.with_n:
             print("the search chooses a base for each N of a start", file=sys.stderr)
         return given
@@ -173,12 +181,12 @@ def all_rules(
     from crmnet.design.inputs import one_origin
     from crmnet.design.promoters import Rules
     from crmnet.design.starts import parse_positions
-    from crmnet.sequence import ADAPTER_3, ADAPTER_5, decode, encode
+    from crmnet.sequence import ADAPTER_3, ADAPTER_5, N_TOKEN, encode
 
     if distance is not None and distance < 1:
         raise ValueError(f"--distance must be at least 1; got {distance}")
     for option, bases in (("--primer-5", primer_5), ("--primer-3", primer_3)):
-        if bases and "N" in decode(encode([bases], [option])[0])[0]:
+        if bases and (encode([bases], [option])[0] == N_TOKEN).any():
             raise ValueError(f"{option} must have known bases; got {bases}")
     adapters = ("", "") if inputs.reading.flanks == "none" else (ADAPTER_5, ADAPTER_3)
     flanks = Flanks(*adapters, primer_5.upper(), primer_3.upper())

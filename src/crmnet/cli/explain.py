@@ -291,6 +291,8 @@ def _read_tiles(
 
     tiles = read_tiles(file, step, first=first, length=predictor.length, **reading)
     _report_repeated_ids(tiles.promoters.ids)
+    for line in tiles.promoters.preparation.messages(predictor.length, "windows"):
+        print(line, file=sys.stderr)
     width = insert_window(predictor.length, reading["flanks"])
     print(f"attributions of a sequence that is too long for the network are the mean over the "
           f"windows of {width} bases, one every {step}, that contain the base "

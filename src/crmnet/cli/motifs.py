@@ -136,6 +136,8 @@ def scan(
 
     Example: `crmnet motifs scan promoters.fasta --motifs motifs.meme -o sites.tsv`
     """
+    if not 0 < q_value <= 1:
+        raise ValueError(f"--q-value must be above 0 and at most 1; got {q_value:g}")
     check_file(output, [file, motifs], overwrite)
     from crmnet.cli.options import exit_on_closed_pipe
     from crmnet.motifs.scan import ScanOptions, scan_file

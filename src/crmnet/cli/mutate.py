@@ -25,6 +25,7 @@ from crmnet.cli.options import (
     MediaOption,
     OverwriteOption,
     check_file,
+    check_stdin_once,
     exit_on_closed_pipe,
     sequence_columns,
 )
@@ -187,6 +188,12 @@ def mutate(
     in_genome = {"--genome": genome, "--promoters": promoters, "--window": window,
                  "--offsets": offsets, "--strand": strand}  # fmt: skip
     _check_genome(vcf, in_genome)
+    of_file = {"--flanks": flanks != "auto", "--column": bool(column), "--iupac": iupac != "error"}
+    if vcf is not None and (given := [name for name, is_used in of_file.items() if is_used]):
+        raise ValueError(
+            f"{given[0]} is for a file of sequences; leave it out: windows of a genome always have "
+            "both adapters, and its IUPAC letters are read as N"
+        )
     if only and file is None:
         raise ValueError("--id chooses sequences of a file; a VCF names its variants")
     _check_combinations(
@@ -194,7 +201,7 @@ def mutate(
         matrix=matrix,
     )  # fmt: skip
     inputs = [model, file, vcf, genome, promoters, motifs]
-    _check_stdin_once([file, vcf, genome, promoters, motifs])
+    check_stdin_once([file, vcf, genome, promoters, motifs])
     for path in (output, plot, matrix):
         check_file(path, inputs, overwrite)
     _check_distinct([output, plot, matrix])
@@ -276,11 +283,6 @@ def _check_combinations(
         raise ValueError(
             "--column variant= names the variants; leave it out, or the other option that does"
         )
-
-
-def _check_stdin_once(inputs: list[Path | None]) -> None:
-    if sum(str(path) == "-" for path in inputs) > 1:
-        raise ValueError("stdin can be read only once; name files for the other inputs")
 
 
 def _check_distinct(outputs: list[Path | None]) -> None:

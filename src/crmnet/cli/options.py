@@ -214,6 +214,16 @@ def sequence_columns(
     return named
 
 
+def check_stdin_once(inputs: Sequence[Path | None]) -> None:
+    """Check that at most one input is standard input.
+
+    Raises:
+        ValueError: If several are.
+    """
+    if sum(str(path) == "-" for path in inputs) > 1:
+        raise ValueError("stdin can be read only once; name files for the other inputs")
+
+
 def command_line() -> str:
     """The command as it was typed, for the record of a report."""
     return shlex.join(["crmnet", *sys.argv[1:]])

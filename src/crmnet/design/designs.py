@@ -43,6 +43,8 @@ class Designs:
     lengths: Lengths
     starts: Tokens
     """``(N, W)`` inserts from which the designs were made, with a random base for each N."""
+    given: Tokens
+    """``(N, W)`` the same as they were given, with N; random starts have all bases."""
     start_ids: list[str]
     target: Floats
     """``(N,)`` value to hit; NaN for other goals."""

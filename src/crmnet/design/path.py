@@ -27,11 +27,13 @@ class Path(NamedTuple):
     """``(E,)`` bases of the design."""
     value: Floats
     """``(E + 1,)`` value of the oracle before the first edit, and after each."""
+    first: int
+    """Number, from 1, of the insert's first base on the sequence as given."""
 
     def changes(self) -> list[str]:
-        """The edits as ``35A>G``, positions from 1 on the insert."""
+        """The edits as ``35A>G``, positions from 1 on the sequence as given."""
         return [
-            describe_change(position + 1, old, new)
+            describe_change(position + self.first, old, new)
             for position, old, new in zip(self.position, self.before, self.after, strict=True)
         ]
 
@@ -73,9 +75,12 @@ def edit_paths(
             order[row[number]].append(int(position[number]))
             values[row[number]].append(float(value[number]))
     return [
-        Path(np.array(where, dtype=np.int64), given[d][where], designs[d][where], np.array(value))
+        Path(
+            np.array(where, dtype=np.int64), given[d][where], designs[d][where], np.array(value),
+            int(problem.starts.first[chain[d]]),
+        )
         for d, (where, value) in enumerate(zip(order, values, strict=True))
-    ]
+    ]  # fmt: skip
 
 
 def _values(problem: Problem, tokens: Tokens, chain: Integers) -> list[float] | Floats:

@@ -53,6 +53,8 @@ class Starts:
     target: Floats
     """``(C,)`` value to hit; NaN for other goals."""
     ids: list[str]
+    first: Integers
+    """``(C,)`` number, from 1, of the insert's first base on the sequence as given."""
 
     @property
     def chains(self) -> int:
@@ -70,6 +72,7 @@ class Starts:
         return Starts(
             self.tokens[chains], self.lengths[chains], self.given[chains], self.editable[chains],
             self.target[chains], [self.ids[chain] for chain in chains.tolist()],
+            self.first[chains],
         )  # fmt: skip
 
 
@@ -253,6 +256,11 @@ def check_distance(problem: Problem, designs: int) -> None:
             f"--max-edits {min(allowed)} and --distance {problem.distance} contradict each other: "
             f"two designs from one start differ in at most {2 * min(allowed)} bases; relax one, or "
             "give more starts"
+        )
+    if (bases := int(starts.lengths[shared].min())) < problem.distance:
+        raise ValueError(
+            f"inserts of {bases} bases cannot differ in --distance {problem.distance} bases; give "
+            "a smaller --distance, or longer starts"
         )
     if (free := int(editable[shared].min())) < problem.distance:
         raise ValueError(

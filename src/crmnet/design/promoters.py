@@ -155,6 +155,11 @@ def make_problem(
     Raises:
         ValueError: As :func:`design_promoters`.
     """
+    if start_options.designs < (targets := len(objective.targets)):
+        raise ValueError(
+            f"{targets} values of --target need a design each; got -n {start_options.designs}, "
+            f"give -n {targets} or more"
+        )
     if rules.hairpin_stem is not None:
         require("a rule on hairpins")
     flanks = rules.flanks
@@ -360,7 +365,7 @@ def _judged(
         tokens, chain, target, score = tokens[order], chain[order], target[order], score[order]
     given = problem.starts.given[chain]
     begun = np.where(given != N_TOKEN, given, problem.starts.tokens[chain])
-    is_random = (given == N_TOKEN).all(axis=1, keepdims=True)
+    given = np.where((given == N_TOKEN).all(axis=1, keepdims=True), begun, given)
     constructs = _constructs(problem, panel.ranker, tokens, chain)
     expression = panel.ranker.assess(constructs)
     trust = panel.ranker.trust(constructs) if len(tokens) else None
@@ -376,6 +381,7 @@ def _judged(
         tokens=tokens,
         lengths=problem.starts.lengths[chain],
         starts=begun,
+        given=given,
         start_ids=[problem.starts.ids[number] for number in chain.tolist()],
         target=target,
         score=score,
@@ -388,7 +394,7 @@ def _judged(
         trust=trust,
         unlike=unlike,
         rules=tuple(rule.label for rule in problem.constraints),
-        paths=edit_paths(problem, tokens, chain, begun, np.where(is_random, begun, given)),
+        paths=edit_paths(problem, tokens, chain, begun, given),
         history=found.history,
         constructs=read_by_oracle,
         complete=found.complete,

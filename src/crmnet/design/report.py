@@ -1,7 +1,7 @@
 """Result folder of a design: tables, FASTA, GenBank, the order, a record, and one HTML page.
 
 :func:`write_designs` takes :class:`~crmnet.design.designs.Designs`. Positions in tables
-count from 1 on the insert, those of GenBank features on the ordered sequence.
+count from 1 on the sequence as given, those of GenBank features on the ordered sequence.
 """
 
 from __future__ import annotations

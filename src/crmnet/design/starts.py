@@ -133,7 +133,7 @@ def make_starts(
         tokens = np.where(inside & (given == N_TOKEN), random, given)
     editable = _editable(given, lengths, protected, first, random=known is None, ids=ids)
     target = _targets(objective, chains, chains if known is None else len(known.ids))
-    return Starts(tokens, lengths, given, editable, target, ids)
+    return Starts(tokens, lengths, given, editable, target, ids, first)
 
 
 def _spread(available: int, chains: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

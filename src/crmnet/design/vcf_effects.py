@@ -48,7 +48,7 @@ class VcfCounts:
     outside: int = 0
     """Alternatives that change no promoter."""
     without_sequence: dict[str, int] = field(default_factory=dict)
-    """Flag → number of alternatives that have no sequence to predict."""
+    """Flag → number of alternatives that have rows, but no sequence to predict."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _rows(path: PathLike, place: Place, counts: VcfCounts) -> Iterator[Row]:
             counts.alternatives += 1
             rows = list(_rows_of(record, alt, contig, place, where))
             counts.outside += not rows
-            if kind_of(alt) != "sequence":
+            if rows and kind_of(alt) != "sequence":
                 kind = kind_of(alt)
                 counts.without_sequence[kind] = counts.without_sequence.get(kind, 0) + 1
             yield from rows

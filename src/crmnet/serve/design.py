@@ -156,7 +156,7 @@ def result_of(designs: Designs) -> dict[str, Any]:
     """Designs as the API answers them, and their files."""
     inserts, judge = designs.sequences, designs.panel.judge
     judged = judge.assess(judge.predictor.prepare(inserts)).expression if inserts else ()
-    starts = decode(designs.starts, designs.lengths)
+    starts = decode(designs.given, designs.lengths)
     rows = [
         {
             "rank": row + 1,

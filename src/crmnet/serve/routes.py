@@ -75,13 +75,13 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def check_bases(limits: Limits, text: str, field: str) -> None:
-    """Check the length of a sequence."""
+def check_bases(limits: Limits, text: str, field: str, of: str = "") -> None:
+    """Check the length of a sequence; the error ends with ``of``."""
     if len(text) > limits.sequence_bases:
         raise ApiError(
             422,
             "too_long",
-            f"a sequence may have at most {limits.sequence_bases:,} bases; got {len(text):,}",
+            f"a sequence may have at most {limits.sequence_bases:,} bases; got {len(text):,}{of}",
             limit=limits.sequence_bases,
             field=field,
         )
@@ -91,12 +91,10 @@ def check_promoters(limits: Limits, promoters: list[schemas.Promoter]) -> list[d
     """Promoters as the model process takes them, within the limits."""
     if len(promoters) > limits.sequences:
         raise too_many("sequences", limits.sequences, len(promoters), "promoters")
-    for number, promoter in enumerate(promoters):
-        check_bases(limits, promoter.sequence, f"promoters[{number}].sequence")
-    return [
-        {"id": promoter.id or str(number), "sequence": promoter.sequence}
-        for number, promoter in enumerate(promoters, 1)
-    ]
+    named = [(promoter.id or str(n), promoter.sequence) for n, promoter in enumerate(promoters, 1)]
+    for number, (name, text) in enumerate(named):
+        check_bases(limits, text, f"promoters[{number}].sequence", f" in {name!r}")
+    return [{"id": name, "sequence": text} for name, text in named]
 
 
 def wants_table(request: Request) -> bool:

@@ -25,14 +25,14 @@ export function progressCard(root, job, stop) {
   const bar = html("progress", { max: steps ?? 1, "aria-label": "Progress of the search", ...(steps ? { value: step } : {}) });
   fill(card.querySelector(".progress"), bar, html("p", { class: "hint" }, text));
   fill(card.querySelector(".best"), best && html("p", {}, html("strong", {}, `Best so far: ${number(best.value)} `),
-    html("span", { class: "hint" }, "(score of the search: expression minus penalties)")),
+    html("span", { class: "hint" }, "(value by the model of the search)")),
   best && html("div", { class: "sequences", tabindex: "0", role: "region", "aria-label": "Best sequence so far" }, best.sequence));
   if (history.length > 1) drawHistory(card.querySelector(".figure"), history);
 }
 
 function drawHistory(box, values) {
-  drawToFit(box, (width) => fill(box, stepPlot({ values, width, xLabel: "step", yLabel: "best score",
-    label: `Best score at each step, from ${number(values[0])} to ${number(values.at(-1))}` })));
+  drawToFit(box, (width) => fill(box, stepPlot({ values, width, xLabel: "step", yLabel: "value of the best design",
+    label: `Value of the best design at each step, from ${number(values[0])} to ${number(values.at(-1))}` })));
 }
 
 /** The designs of a job that ended. `open(design)` shows one in the Promoter tab. */
@@ -73,13 +73,16 @@ function verdict(designs, asked) {
   const value = best.expression[medium]?.value;
   const from = asked.start.kind === "sequence" && asked.before?.[medium] ? asked.before[medium].value : null;
   const gain = from === null ? "" : ` (${signed(value - from)} from ${number(from)})`;
-  const edits = asked.start.kind === "sequence" ? ` It changes ${count(best.edits, "base")}: ${editList(best)}.` : "";
+  const unknown = asked.start.kind === "sequence" ? [...best.start_sequence].filter((base) => base === "N").length : 0;
+  const chosen = unknown ? `, and chooses a base for each N (${unknown})` : "";
+  const edits = asked.start.kind === "sequence" ? ` It changes ${count(best.edits, "base")}: ${editList(best)}${chosen}.` : "";
   return html("p", { class: "lead" }, `The best design is predicted at ${number(value)} in ${medium} medium${gain}. `
     + `The judge, a model that the search did not use, gives ${number(judged)}.${edits}`);
 }
 
-const editList = ({ start_sequence: start, sequence }) =>
-  (start?.length === sequence.length ? difference(start, sequence).map(writeEdit).join(", ") || "none" : "–");
+/** The changed bases; the base for an N of the start is not a change, as in the number of edits. */
+const editList = ({ start_sequence: start, sequence }) => (start?.length === sequence.length
+  ? difference(start, sequence).filter(({ from }) => from !== "N").map(writeEdit).join(", ") || "none" : "–");
 
 function legendOfRoles(asked) {
   return asked.oracle

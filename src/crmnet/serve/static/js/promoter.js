@@ -11,6 +11,7 @@ import { count, meaning } from "./words.js";
 
 const SHOWN = 20; // promoters in this tab; more belong into the Batch tab
 const COMPLETED = "The pasted sequence has only one of the two adapters; everything here is of its insert with both.";
+const EMPTY = "It has no insert: there are no bases besides the adapters.";
 
 export function connectPromoters(context) {
   return new PromoterTab(context);
@@ -194,6 +195,11 @@ class PromoterTab {
     } while (this.normalise());
     const sequence = this.trajectory.sequence;
     this.writeAddress();
+    if (!this.known(this.trajectory.original).insert) {
+      this.view.showNote(`${this.id} cannot be shown. ${EMPTY}`);
+      this.showList();
+      return;
+    }
     this.view.showExpression(this.rowsOfSteps(), this.rowsOfEdits());
     this.showList();
     const effects = ask("/saturate", { sequence });
@@ -244,7 +250,7 @@ class PromoterTab {
     for (const promoter of this.promoters) {
       const row = this.known(promoter.sequence);
       const { insert } = row;
-      if (insert === promoter.sequence) continue;
+      if (insert === promoter.sequence || insert === "") continue;
       changed = true;
       promoter.completed = hasOneAdapter(promoter.sequence, insert);
       if (!promoter.completed) this.predictions.set(this.key(insert), row);
@@ -277,10 +283,11 @@ class PromoterTab {
       fill(this.list);
       return;
     }
-    const entry = ({ id, sequence, completed }, index) => html("li", {},
-      html("button", { type: "button", "aria-pressed": String(index === this.index), onclick: () => this.select(index) }, id),
-      html("span", {}, meaning(id, this.known(sequence).expression),
-        this.known(sequence).unlike_training.flag && " Unlike the training data.", completed && ` ${COMPLETED}`));
+    const remark = ({ sequence, completed }) => (this.known(sequence).insert === "" ? EMPTY : completed && COMPLETED);
+    const entry = (promoter, index) => html("li", {},
+      html("button", { type: "button", "aria-pressed": String(index === this.index), onclick: () => this.select(index) }, promoter.id),
+      html("span", {}, meaning(promoter.id, this.known(promoter.sequence).expression),
+        this.known(promoter.sequence).unlike_training.flag && " Unlike the training data.", remark(promoter) && ` ${remark(promoter)}`));
     fill(this.list, html("section", { class: "card", "aria-label": "Pasted promoters" },
       html("h3", {}, count(this.promoters.length, "promoter")), html("p", { class: "hint" }, "Choose one to see it base by base."),
       html("ul", { class: "list" }, this.promoters.map(entry))));

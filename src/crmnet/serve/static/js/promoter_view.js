@@ -19,6 +19,12 @@ export class PromoterView {
     fill(this.root);
   }
 
+  /** A sentence in place of the cards. */
+  showNote(text) {
+    this.data = null;
+    fill(this.root, html("p", { class: "card" }, text));
+  }
+
   /** Marks what is shown as out of date until new answers arrive. Undo and redo work at once. */
   wait() {
     for (const card of [this.expression, this.bases.card]) card.setAttribute("aria-busy", "true");

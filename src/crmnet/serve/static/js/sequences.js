@@ -75,6 +75,7 @@ function check({ id, sequence, line }) {
 
 /** Whether a sequence that has this insert is the insert with one of the two adapters; N may stand at its ends. */
 export function hasOneAdapter(sequence, insert) {
+  if (insert === "") return false; // nothing but adapters
   const known = sequence.replace(/^N+|N+$/g, "");
   return insert !== sequence && (known.startsWith(insert) || known.endsWith(insert));
 }
