@@ -14,6 +14,7 @@ from crmnet.evaluation.compare import compare
 from crmnet.evaluation.score_sets import score_model
 from crmnet.prediction.predictor import Predictor
 from crmnet.sequence import encode, prepare
+from support import ingest_rows, write_rows
 
 INSERTS = ["ACGT" * 20, "TTGCA" * 16, "GGATC" * 16, "CATTC" * 16, "AGGTA" * 16]
 
@@ -80,6 +81,23 @@ def test_training_rows_that_cannot_be_left_out_are_an_error(tmp_path):
     (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
     with pytest.raises(ValueError, match=r"b\.csv, line 1: no sequence column"):
         align({}, [], [PredictionTable("b", "s", tmp_path / "b.csv")], without=[training])
+
+
+def long_rows(n, seed=0):
+    """Inserts of 105 bases, which with adapters are longer than the network reads."""
+    return ["".join(row) for row in np.random.default_rng(seed).choice(list("ACGT"), (n, 105))]
+
+
+def test_training_rows_of_a_file_are_found_in_a_set_without_adapters(small_run, tmp_path, crmnet):
+    """The file got adapters and was cut, so that none of its rows was left out."""
+    rows = [(insert, n) for n, insert in enumerate(long_rows(12))]
+    data = ingest_rows(write_rows(tmp_path / "d.tsv", rows, "sequence expression"), tmp_path / "d")
+    trained = write_rows(tmp_path / "trained.tsv", rows[:5], "sequence expression")
+    words = ["compare", small_run, "--data", data.path, "--resamples", 10, "-o", tmp_path / "c"]
+    status, _, error = crmnet(*words, "--without", trained)
+    assert status == 0, error
+    found = json.loads((tmp_path / "c" / "compare.json").read_text())["sets"]["d"]
+    assert (found["n"], found["without"]) == (7, {"data": "trained", "rows": 5})
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):
