@@ -226,3 +226,16 @@ def test_two_sets_of_one_name_are_refused(small_run, assay):
     predictor = Predictor.load(small_run, device="cpu")
     with pytest.raises(ValueError, match="two sets are named 'assay:"):
         align({"run": predictor}, [assay, assay])
+
+
+def test_a_table_names_one_medium_of_a_data_set_with_several(tmp_path):
+    """The table became a set of its own, which was compared with nothing, without a message."""
+    rows = [(insert, n, m) for m in ("mine", "other") for n, insert in enumerate(INSERTS)]
+    data = ingest_rows(
+        write_rows(tmp_path / "two.tsv", rows, "sequence expression medium"), tmp_path / "two"
+    )
+    answers = table(tmp_path / "a.csv", range(5))
+    with pytest.raises(ValueError, match="SET must be one of two:mine, two:other; got two"):
+        align({}, [data], [PredictionTable("T", "two", answers)])
+    (found,) = align({}, [data], [PredictionTable("T", "two:other", answers)])
+    assert found.name == "two:other"

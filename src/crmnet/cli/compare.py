@@ -85,7 +85,8 @@ def compare(
     """Compare models on the same rows: one table and the paper's Figure 3.
 
     Reports every metric with its interval, and the difference of every pair of models from a paired
-    bootstrap over families. SET is the name of a `--data` file without its suffix, or a new name.
+    bootstrap over families. SET is the name of a `--data` file without its suffix, followed by
+    `:MEDIUM` if this has several media, or a new name.
 
     Example: `crmnet compare my-run legnet=other-run --data test.csv -o comparison
     --predictions DanQ@test=danq.csv`

@@ -103,10 +103,11 @@ def align(
             out for all models.
 
     Raises:
-        ValueError: If the measurements of a table differ from those of its set, or there is nothing
-            to compare.
+        ValueError: If the measurements of a table differ from those of its set, a table names a
+            data set of several media without the medium, or there is nothing to compare.
     """
     sets: dict[str, dict[str, _Entry]] = {}
+    sets_of: dict[str, list[str]] = {}
     for dataset in datasets:
         entries_of_set = _score_dataset(
             predictors, LabelledRows.of(dataset, by=by, kmers=kmers, training=without)
@@ -116,7 +117,14 @@ def align(
                 f"two sets are named {repeated.pop()!r}; rename one, or compare them separately"
             )
         sets |= entries_of_set
+        sets_of[dataset.name] = list(entries_of_set)
     for table in tables:
+        if table.set_name in sets_of.keys() - sets.keys():
+            raise ValueError(
+                f"--predictions {table.model}@SET: SET must be one of "
+                f"{', '.join(sets_of[table.set_name])}; got {table.set_name}, which was measured "
+                "in several media"
+            )
         entries = sets.setdefault(table.set_name, {})
         if table.model in entries:
             raise ValueError(
