@@ -11,10 +11,11 @@ from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import open_all_data
 from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.compare import compare
-from crmnet.evaluation.score_sets import score_model
+from crmnet.evaluation.score_sets import score_model, score_table
 from crmnet.prediction.predictor import Predictor
-from crmnet.sequence import encode, prepare
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode, prepare
 from support import ingest_rows, write_rows
+from toys import linear_predictor
 
 INSERTS = ["ACGT" * 20, "TTGCA" * 16, "GGATC" * 16, "CATTC" * 16, "AGGTA" * 16]
 
@@ -98,6 +99,25 @@ def test_training_rows_of_a_file_are_found_in_a_set_without_adapters(small_run, 
     assert status == 0, error
     found = json.loads((tmp_path / "c" / "compare.json").read_text())["sets"]["d"]
     assert (found["n"], found["without"]) == (7, {"data": "trained", "rows": 5})
+
+
+@pytest.mark.parametrize("around", [("", ""), (ADAPTER_5, ADAPTER_3)])
+def test_a_table_of_bare_sequences_is_matched_with_a_set_without_adapters(tmp_path, around):
+    """Its sequences got adapters, so that none was the same: they are read as the set was."""
+    inserts = [row[:80] for row in long_rows(3)] + [row[:70] for row in long_rows(3, seed=1)]
+    if around == ("", ""):
+        inserts += long_rows(3, seed=2)
+    rows = [(insert.join(around), n) for n, insert in enumerate(inserts)]
+    data = ingest_rows(write_rows(tmp_path / "d.tsv", rows, "sequence expression"), tmp_path / "d")
+    # evaluate writes inserts
+    answers = [(insert, n, n + n % 2) for n, insert in reversed(list(enumerate(inserts)))]
+    path = write_rows(tmp_path / "T.tsv", answers, "sequence measured predicted")
+    (found,) = align({"m": linear_predictor()}, [data], [PredictionTable("T", "d", path)])
+    assert found.left_out == 0 and found.models["T"].measured.tolist() == list(range(len(inserts)))
+    seen = TrainingRows.of(data, "exact")
+    with pytest.raises(ValueError, match=f"d holds {len(rows)} of its {len(rows)} rows"):
+        align({}, [], [PredictionTable("T", "new", path)], without=[seen])
+    assert score_table(path, training=seen).seen.rows.all()
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):

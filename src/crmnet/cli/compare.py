@@ -130,7 +130,7 @@ def compare(
         open_all_data(data or [], medium or [default], options) as datasets,
         open_all_data(without or [], ["complex"], like_data) as trained,
     ):
-        seen = [TrainingRows(d.tokens, d.name, level, kmers=kmers) for d in trained]
+        seen = [TrainingRows.of(d, level, kmers) for d in trained]
         sets = align(predictors, datasets, tables, by=by, kmers=kmers, without=seen)
         if baselines is not None:
             sets = with_baselines(sets, datasets, Dataset.open(baselines))

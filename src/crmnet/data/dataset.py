@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.choices import Flanks
 from crmnet.data.packed import PackedTokens, expand_runs
 from crmnet.files import PathLike
 from crmnet.sequence import TOP_BIN
@@ -125,6 +126,15 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of the rows: equal for the same rows in the same order."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def flanks_to_match(self) -> Flanks:
+        """How to prepare rows that are compared with these: ``none`` if these were, else ``auto``.
+
+        With ``auto``, rows get adapters that these rows lack, and a long one is cut at another
+        base.
+        """
+        return "none" if self.manifest.get("flanks") == "none" else "auto"
 
     @property
     def labelled_by(self) -> str | None:
