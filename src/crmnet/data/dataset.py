@@ -66,6 +66,9 @@ class Dataset:
     """``(N,)``; None if the source had no families."""
     weight: npt.NDArray[np.float32] | None
     """``(N,)``; None if the source had no weights."""
+    units_guessed: bool = False
+    """Whether nobody stated the units, so that they follow from the ranges of the labels; False for
+    a data set folder, which records them."""
 
     @classmethod
     def open(cls, path: PathLike) -> Dataset:
@@ -110,6 +113,15 @@ class Dataset:
             name: statistics.get("unit") or unit_of_range(statistics["min"], statistics["max"])
             for name, statistics in self.manifest["media"].items()
         }
+
+    def unit_to_compare(self, medium: str, other: str | None) -> str | None:
+        """Unit of a medium's labels, to compare it with another unit; None if it is unknown.
+
+        A guessed unit shows only whether the labels can be sorting bins.
+        """
+        unit = self.units[medium]
+        is_known = not self.units_guessed or other in (None, unit, BIN_UNIT)
+        return unit if is_known else None
 
     def singleton(self, rows: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether the label of each of ``rows`` is an integer bin, as for a single cell.

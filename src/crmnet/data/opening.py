@@ -125,7 +125,8 @@ def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[
         for line in rejection_summary(dataset.manifest):
             prefix = WARNING if line.startswith(WARNING) else ""
             log.info("%s%s: %s", prefix, dataset.name, line.removeprefix(prefix))
-        yield dataset
+        stated = options.units or (isinstance(source, Source) and source.unit)
+        yield replace(dataset, units_guessed=not stated)
 
 
 def flanks_like(*paths: PathLike) -> Flanks:

@@ -245,7 +245,7 @@ def _with_measurements_of(name: str, models: Mapping[str, Scored], first: str) -
         checked[model] = replace(
             scored,
             measured=reference.measured,
-            unit=reference.unit,
+            unit=reference.unit if scored.predicted_unit is None else scored.unit,
             family=reference.family,
             families_by=reference.families_by,
         )

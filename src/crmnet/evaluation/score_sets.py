@@ -168,6 +168,7 @@ def score_media(
         output = output_or_none(medium, predictor.media)
         if output is None or only not in (None, medium):
             continue
+        predicted_unit = predictor.unit(medium)
         of_medium = np.nonzero(np.asarray(data.medium) == number)[0]
         scored = Scored(
             rows.set_name(medium),
@@ -176,8 +177,8 @@ def score_media(
             family=rows.family[of_medium],
             left_out=left_out,
             row=of_medium,
-            unit=data.units[medium],
-            predicted_unit=predictor.unit(medium),
+            unit=data.unit_to_compare(medium, predicted_unit),
+            predicted_unit=predicted_unit,
             families_by=rows.families_by,
             seen=None if rows.seen is None else rows.seen._replace(rows=rows.seen.rows[of_medium]),
             ids=None if rows.ids is None else rows.ids[of_medium],
