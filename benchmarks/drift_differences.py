@@ -35,7 +35,7 @@ from measuring import add_output, add_scratch, write_result
 from crmnet.data.dataset import Dataset
 from crmnet.data.leaks import copies
 from crmnet.data.sequences import read_promoters
-from crmnet.data.sketch import Sketch
+from crmnet.data.sketch import Sketch, sketch_texts
 from crmnet.files import write_atomically
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.wording import markdown_row, with_interval
@@ -160,7 +160,7 @@ def seen_in_training(predictor: Predictor, drift: Drift, against: Path | None) -
     ``against`` is its training data; None looks at the samples of rows in the model's records.
     """
     tokens = predictor.prepare(sorted({*drift.promoters, *drift.starts}))
-    texts = {r.data[SKETCH] for r in predictor.records if SKETCH in r.data}
+    texts = {text for r in predictor.records for text in sketch_texts(r.data.get(SKETCH))}
     if against is not None:
         found = int(copies(tokens, Dataset.open(against).tokens).sum())
         counts = f"{found:,} of {len(tokens):,} promoters are in {against.name}"

@@ -6,6 +6,7 @@ import pytest
 from crmnet.data.dataset import Dataset
 from crmnet.data.merge import merge
 from crmnet.data.subset import copy_rows
+from support import ingest_rows, write_rows
 
 
 @pytest.fixture
@@ -33,6 +34,24 @@ def test_media_are_matched_by_name(assay, tmp_path):
     merged = merge([of_second, of_first], tmp_path / "both")
     names = [merged.media[m] for m in merged.medium]
     assert names == [assay.media[second]] * 7 + [assay.media[first]] * 5
+
+
+def test_sets_of_different_flanks_are_merged_with_a_warning(tmp_path, caplog):
+    path = write_rows(tmp_path / "rows.tsv", [("ACGTA" * 16, 1)], "sequence expression")
+    bare, completed, third, added = (
+        ingest_rows(path, tmp_path / name, flanks=flanks)
+        for name, flanks in (
+            ("bare", "none"),
+            ("completed", "auto"),
+            ("third", "auto"),
+            ("added", "add"),
+        )
+    )
+    assert merge([completed, third], tmp_path / "same").manifest["flanks"] == "auto"
+    assert merge([completed, added], tmp_path / "all").manifest["flanks"] == "mixed"
+    assert not caplog.text
+    assert merge([bare, completed], tmp_path / "both").manifest["flanks"] == "mixed"
+    assert "were made with different --flanks (bare: none, completed: auto)" in caplog.text
 
 
 def test_bad_merges_are_errors_and_leave_nothing(parts, tmp_path):

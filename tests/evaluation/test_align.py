@@ -11,9 +11,11 @@ from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import open_all_data
 from crmnet.evaluation.align import PredictionTable, align
 from crmnet.evaluation.compare import compare
-from crmnet.evaluation.score_sets import score_model
+from crmnet.evaluation.score_sets import score_model, score_table
 from crmnet.prediction.predictor import Predictor
-from crmnet.sequence import encode, prepare
+from crmnet.sequence import ADAPTER_3, ADAPTER_5, encode, prepare
+from support import ingest_rows, write_rows
+from toys import linear_predictor
 
 INSERTS = ["ACGT" * 20, "TTGCA" * 16, "GGATC" * 16, "CATTC" * 16, "AGGTA" * 16]
 
@@ -80,6 +82,42 @@ def test_training_rows_that_cannot_be_left_out_are_an_error(tmp_path):
     (tmp_path / "b.csv").write_text("measured,predicted\n1,1\n2,2\n3,3\n")
     with pytest.raises(ValueError, match=r"b\.csv, line 1: no sequence column"):
         align({}, [], [PredictionTable("b", "s", tmp_path / "b.csv")], without=[training])
+
+
+def long_rows(n, seed=0):
+    """Inserts of 105 bases, which with adapters are longer than the network reads."""
+    return ["".join(row) for row in np.random.default_rng(seed).choice(list("ACGT"), (n, 105))]
+
+
+def test_training_rows_of_a_file_are_found_in_a_set_without_adapters(small_run, tmp_path, crmnet):
+    """The file got adapters and was cut, so that none of its rows was left out."""
+    rows = [(insert, n) for n, insert in enumerate(long_rows(12))]
+    data = ingest_rows(write_rows(tmp_path / "d.tsv", rows, "sequence expression"), tmp_path / "d")
+    trained = write_rows(tmp_path / "trained.tsv", rows[:5], "sequence expression")
+    words = ["compare", small_run, "--data", data.path, "--resamples", 10, "-o", tmp_path / "c"]
+    status, _, error = crmnet(*words, "--without", trained)
+    assert status == 0, error
+    found = json.loads((tmp_path / "c" / "compare.json").read_text())["sets"]["d"]
+    assert (found["n"], found["without"]) == (7, {"data": "trained", "rows": 5})
+
+
+@pytest.mark.parametrize("around", [("", ""), (ADAPTER_5, ADAPTER_3)])
+def test_a_table_of_bare_sequences_is_matched_with_a_set_without_adapters(tmp_path, around):
+    """Its sequences got adapters, so that none was the same: they are read as the set was."""
+    inserts = [row[:80] for row in long_rows(3)] + [row[:70] for row in long_rows(3, seed=1)]
+    if around == ("", ""):
+        inserts += long_rows(3, seed=2)
+    rows = [(insert.join(around), n) for n, insert in enumerate(inserts)]
+    data = ingest_rows(write_rows(tmp_path / "d.tsv", rows, "sequence expression"), tmp_path / "d")
+    # evaluate writes inserts
+    answers = [(insert, n, n + n % 2) for n, insert in reversed(list(enumerate(inserts)))]
+    path = write_rows(tmp_path / "T.tsv", answers, "sequence measured predicted")
+    (found,) = align({"m": linear_predictor()}, [data], [PredictionTable("T", "d", path)])
+    assert found.left_out == 0 and found.models["T"].measured.tolist() == list(range(len(inserts)))
+    seen = TrainingRows.of(data, "exact")
+    with pytest.raises(ValueError, match=f"d holds {len(rows)} of its {len(rows)} rows"):
+        align({}, [], [PredictionTable("T", "new", path)], without=[seen])
+    assert score_table(path, training=seen).seen.rows.all()
 
 
 def test_repeated_sequences_are_matched_in_turn(tmp_path):
@@ -208,3 +246,16 @@ def test_two_sets_of_one_name_are_refused(small_run, assay):
     predictor = Predictor.load(small_run, device="cpu")
     with pytest.raises(ValueError, match="two sets are named 'assay:"):
         align({"run": predictor}, [assay, assay])
+
+
+def test_a_table_names_one_medium_of_a_data_set_with_several(tmp_path):
+    """The table became a set of its own, which was compared with nothing, without a message."""
+    rows = [(insert, n, m) for m in ("mine", "other") for n, insert in enumerate(INSERTS)]
+    data = ingest_rows(
+        write_rows(tmp_path / "two.tsv", rows, "sequence expression medium"), tmp_path / "two"
+    )
+    answers = table(tmp_path / "a.csv", range(5))
+    with pytest.raises(ValueError, match="SET must be one of two:mine, two:other; got two"):
+        align({}, [data], [PredictionTable("T", "two", answers)])
+    (found,) = align({}, [data], [PredictionTable("T", "two:other", answers)])
+    assert found.name == "two:other"

@@ -11,10 +11,12 @@ from crmnet.data.ingest import IngestOptions, ingest
 from crmnet.data.leaks import TrainingRows
 from crmnet.data.opening import open_data
 from crmnet.data.splits import families
+from crmnet.evaluation.align import align
 from crmnet.evaluation.score_sets import read_score_table, score_file, score_model, score_table
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from crmnet.training.train import train
 from support import SHARED, needs_shared, settings, write_rows
+from toys import linear_predictor
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +69,23 @@ def test_a_model_is_scored_medium_by_medium(tmp_path):
     assert (complex_.unit, complex_.predicted_unit, complex_.units_differ) == (
         "sorting bin", None, False,
     )  # fmt: skip
+
+
+def test_a_guessed_unit_counts_beside_sorting_bins_alone(tmp_path):
+    """A file of log2 values from 0 to 17 gave a warning to a model of log2 values."""
+    rows = [("ACGTA" * 16, 1), ("GGATC" * 16, 2.5), ("TTGCA" * 16, 4), ("CATTC" * 16, 0)]
+    path = write_rows(tmp_path / "s.tsv", rows, "sequence expression")
+    predictors = {unit: linear_predictor() for unit in ("sorting bin", "log2", "none")}
+    for unit in ("sorting bin", "log2"):
+        predictors[unit].units = {"complex": unit}
+    expected = {"sorting bin": "sorting bin", "log2": None, "none": "sorting bin"}
+    for options in (IngestOptions(), IngestOptions(units=["counts"])):
+        with open_data(path, options) as dataset:
+            (found,) = align(predictors, [dataset])
+        units = {name: scored.unit for name, scored in found.models.items()}
+        assert units == (dict.fromkeys(expected, "counts") if options.units else expected)
+        differ = [name for name, scored in found.models.items() if scored.units_differ]
+        assert differ == (["sorting bin", "log2"] if options.units else [])
 
 
 def test_a_unit_that_differs_from_the_models_is_noticed(tmp_path):
@@ -439,13 +458,19 @@ def test_the_assumed_medium_of_a_file_is_reported_and_so_are_differing_units(crm
     assert status == 0, error
     medium = "rows of files without a medium are scored as dream, the only medium of the model"
     assert medium in error
+    assert "measured in" not in error  # nobody stated the unit of the file
     units = "measured in the unit 'sorting bin', predicted in the unit 'MAUDE score'"
-    assert f"warning: bins: {units}" in error
+    bins = ingest(
+        [file], dream_run.parent / "bins", IngestOptions(media=("dream",), units=["sorting bin"])
+    ).path
+    assert f"warning: bins: {units}" in crmnet("evaluate", dream_run, bins, "--resamples", 10)[2]
     assert medium not in crmnet("evaluate", dream_run, file, "--medium", "dream")[2]
     assert medium not in crmnet("evaluate", dream_run, dream_run.parent / "data")[2]
     words = ["--data", file, "--resamples", 10, "-o", dream_run.parent / "c"]
     status, _, error = crmnet("compare", f"one={dream_run}", f"two={dream_run}", *words)
-    assert status == 0 and medium in error
+    assert status == 0 and medium in error and "measured in" not in error
+    words = ["--data", bins, "--resamples", 10, "-o", dream_run.parent / "d"]
+    _, _, error = crmnet("compare", f"one={dream_run}", f"two={dream_run}", *words)
     assert f"warning: bins, one: {units}" in error and f"warning: bins, two: {units}" in error
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from crmnet.data.ingest import IngestOptions, ingest
-from crmnet.runs.record import RunRecord, Scale
+from crmnet.data.sketch import SIZE, Sketch, sketch_texts
+from crmnet.evaluation.seen import training_overlap
+from crmnet.runs.record import SKETCH, RunRecord, Scale
 from crmnet.runs.settings import resolve
 from crmnet.training.rows import choose_data
 
@@ -91,3 +93,31 @@ def test_the_unit_of_a_pooled_output_is_that_of_its_media():
     assert units_of({"a": "x", "b": "x", "c": "y"}) == {"a+b": "x", "c": "y"}
     assert units_of({"a": "x", "b": "z"}) == {}
     assert units_of({"b": "x"}) == {"a+b": "x"}
+
+
+def record_of(train_data, base=None):
+    """The record of a run that is about to be trained."""
+    return RunRecord(
+        settings=resolve("demo", []), media=train_data.outputs, scale=train_data.scale,
+        data=train_data.summary(base, None), versions={},
+    )  # fmt: skip
+
+
+def test_a_few_rows_of_a_fine_tuned_run_are_known_beside_many_of_its_base(tmp_path):
+    """The sample of 20,000 rows pushed out those of 40: it held 1 of 134 rows, and none here."""
+    data = made(tmp_path, "data")
+    many = Sketch.of(np.random.default_rng(0).integers(4, size=(20_000, 80), dtype=np.uint8))
+    base = record_of(choose_data(options(), made(tmp_path, "base")))
+    base = base.model_copy(update={"data": {**base.data, SKETCH: many.to_text()}})
+    train_data = choose_data(options(), data, data, base)
+    tuned = record_of(train_data, base)
+    own = Sketch.of(data.tokens)
+    assert tuned.data[SKETCH] == [own.to_text(), many.to_text()]
+    overlap = training_overlap([tuned], data)
+    assert overlap.share == 1 and overlap.found.checked == len(own.hashes)
+    # Trained on once more, both samples stay as they are.
+    assert record_of(train_data, tuned).data[SKETCH] == [own.to_text(), many.to_text()]
+    assert len(sketch_texts(many.to_text())) == 1 and len(many.hashes) == SIZE
+    for damaged in ([], [own.to_text(), "AAAA"], {}):
+        with pytest.raises(ValueError, match=r"data\.training_sketch: it is not a sketch"):
+            RunRecord(**{**dict(tuned), "data": {**tuned.data, SKETCH: damaged}})

@@ -85,7 +85,8 @@ def compare(
     """Compare models on the same rows: one table and the paper's Figure 3.
 
     Reports every metric with its interval, and the difference of every pair of models from a paired
-    bootstrap over families. SET is the name of a `--data` file without its suffix, or a new name.
+    bootstrap over families. SET is the name of a `--data` file without its suffix, followed by
+    `:MEDIUM` if this has several media, or a new name.
 
     Example: `crmnet compare my-run legnet=other-run --data test.csv -o comparison
     --predictions DanQ@test=danq.csv`
@@ -105,7 +106,7 @@ def compare(
     from crmnet.data.homology import KmerOptions
     from crmnet.data.ingest import IngestOptions
     from crmnet.data.leaks import TrainingRows
-    from crmnet.data.opening import check_data, may_lack_medium, open_all_data
+    from crmnet.data.opening import check_data, flanks_like, may_lack_medium, open_all_data
     from crmnet.evaluation.align import align
     from crmnet.evaluation.baselines import with_baselines
     from crmnet.evaluation.compare import compare as run_comparison
@@ -123,12 +124,13 @@ def compare(
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
     if predictors and not medium and any(may_lack_medium(path) for path in data or []):
         print(assumed_medium(next(iter(predictors.values())).media), file=sys.stderr)
+    like_data = IngestOptions(flanks=flanks_like(*(data or without or [])), advice=False)
     tables, kmers = [_table(text) for text in predictions or []], KmerOptions(k)
     with (
         open_all_data(data or [], medium or [default], options) as datasets,
-        open_all_data(without or [], ["complex"], IngestOptions(advice=False)) as trained,
+        open_all_data(without or [], ["complex"], like_data) as trained,
     ):
-        seen = [TrainingRows(d.tokens, d.name, level, kmers=kmers) for d in trained]
+        seen = [TrainingRows.of(d, level, kmers) for d in trained]
         sets = align(predictors, datasets, tables, by=by, kmers=kmers, without=seen)
         if baselines is not None:
             sets = with_baselines(sets, datasets, Dataset.open(baselines))

@@ -170,9 +170,7 @@ def evaluate(
                 max_rejected=max_rejected, advice=False,
             )  # fmt: skip
             training_set = stack.enter_context(open_data(against, reading))
-            set_options["training"] = TrainingRows(
-                training_set.tokens, training_set.name, level, kmers=KmerOptions(k)
-            )
+            set_options["training"] = TrainingRows.of(training_set, level, KmerOptions(k))
         if predictions is not None:
             named = _table_columns(column, measured, predicted, "--measured and --predicted")
             sets = [score_table(predictions, **named, **set_options)]

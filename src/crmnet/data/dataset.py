@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.choices import Flanks
 from crmnet.data.packed import PackedTokens, expand_runs
 from crmnet.files import PathLike
 from crmnet.sequence import TOP_BIN
@@ -65,6 +66,9 @@ class Dataset:
     """``(N,)``; None if the source had no families."""
     weight: npt.NDArray[np.float32] | None
     """``(N,)``; None if the source had no weights."""
+    units_guessed: bool = False
+    """Whether nobody stated the units, so that they follow from the ranges of the labels; False for
+    a data set folder, which records them."""
 
     @classmethod
     def open(cls, path: PathLike) -> Dataset:
@@ -110,6 +114,15 @@ class Dataset:
             for name, statistics in self.manifest["media"].items()
         }
 
+    def unit_to_compare(self, medium: str, other: str | None) -> str | None:
+        """Unit of a medium's labels, to compare it with another unit; None if it is unknown.
+
+        A guessed unit shows only whether the labels can be sorting bins.
+        """
+        unit = self.units[medium]
+        is_known = not self.units_guessed or other in (None, unit, BIN_UNIT)
+        return unit if is_known else None
+
     def singleton(self, rows: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Whether the label of each of ``rows`` is an integer bin, as for a single cell.
 
@@ -125,6 +138,15 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of the rows: equal for the same rows in the same order."""
         return str(self.manifest["fingerprint"])
+
+    @property
+    def flanks_to_match(self) -> Flanks:
+        """How to prepare rows that are compared with these: ``none`` if these were, else ``auto``.
+
+        With ``auto``, rows get adapters that these rows lack, and a long one is cut at another
+        base.
+        """
+        return "none" if self.manifest.get("flanks") == "none" else "auto"
 
     @property
     def labelled_by(self) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Booleans, Integers
-from crmnet.choices import Level
+from crmnet.choices import Flanks, Level
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes, insert_hashes, mix
 from crmnet.data.homology import KmerOptions, kmer_chunks
@@ -169,6 +169,15 @@ class TrainingRows:
     """Similarity at which a row counts as seen."""
     mismatches: int = 3
     kmers: KmerOptions | None = None
+    flanks: Flanks = "auto"
+    """How the sequences of a table are prepared before they are compared with these rows."""
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, level: Level = "near", kmers: KmerOptions | None = None
+    ) -> TrainingRows:
+        """All rows of a data set."""
+        return cls(dataset.tokens, dataset.name, level, kmers=kmers, flanks=dataset.flanks_to_match)
 
     def seen(self, tokens: npt.ArrayLike) -> Seen:
         """Which of these constructs ``(M, L)`` are shared with the training rows."""

@@ -93,5 +93,15 @@ def _all_have_weights(datasets: Sequence[Dataset]) -> bool:
 
 
 def _common_flanks(datasets: Sequence[Dataset]) -> str:
-    flanks = {str(dataset.manifest["flanks"]) for dataset in datasets}
-    return flanks.pop() if len(flanks) == 1 else "mixed"
+    """The ``flanks`` of all data sets, or ``mixed``; warns if only some were made with ``none``."""
+    flanks = [str(dataset.manifest["flanks"]) for dataset in datasets]
+    if len(set(flanks)) == 1:
+        return flanks[0]
+    if not {"none", "mixed"} & set(flanks):
+        return "mixed"
+    log.warning(
+        "%sthe data sets were made with different --flanks (%s): some rows have no adapters, and "
+        "copies of long rows are not found in files (split --without, check --against)", WARNING,
+        ", ".join(f"{d.name}: {made}" for d, made in zip(datasets, flanks, strict=True)),
+    )  # fmt: skip
+    return "mixed"

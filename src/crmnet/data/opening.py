@@ -125,17 +125,17 @@ def open_data(path: PathLike, options: IngestOptions | None = None) -> Iterator[
         for line in rejection_summary(dataset.manifest):
             prefix = WARNING if line.startswith(WARNING) else ""
             log.info("%s%s: %s", prefix, dataset.name, line.removeprefix(prefix))
-        yield dataset
+        stated = options.units or (isinstance(source, Source) and source.unit)
+        yield replace(dataset, units_guessed=not stated)
 
 
 def flanks_like(*paths: PathLike) -> Flanks:
     """How to read files whose rows are compared with data sets: ``none`` if one was made so.
 
-    A file read with ``auto`` gets adapters that such a data set lacks, and a long sequence is then
-    cut at another base. Else ``auto``.
+    Else ``auto``; see :attr:`crmnet.data.dataset.Dataset.flanks_to_match`.
     """
-    made = [Dataset.open(path).manifest for path in paths if is_dataset(path)]
-    return "none" if any(manifest.get("flanks") == "none" for manifest in made) else "auto"
+    made = {Dataset.open(path).flanks_to_match for path in paths if is_dataset(path)}
+    return "none" if "none" in made else "auto"
 
 
 def may_lack_medium(path: PathLike) -> bool:

@@ -3,13 +3,16 @@
 A training run stores a :class:`Sketch` of its training rows in its record, so that rows of a test
 set can be compared with them when the training data are not there. A sketch holds the smallest
 hashes of the inserts (bottom-k; Broder 1997). Of another set, the inserts with hashes in that range
-are a random sample, and each of them is a training insert exactly if the sketch has its hash.
+are a random sample, and each of them is a training insert exactly if the sketch has its hash. A
+fine-tuned run stores the sketch of its rows beside those of the run it started from
+(:func:`with_sketch`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -64,7 +67,12 @@ class Sketch:
     @property
     def largest(self) -> int:
         """Largest hash that the sketch covers: all hashes if it is not full."""
-        return int(self.hashes[-1]) if len(self.hashes) == SIZE else 2**32 - 1
+        return 2**32 - 1 if self.is_complete else int(self.hashes[-1])
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it holds the hashes of all inserts of its set."""
+        return len(self.hashes) < SIZE
 
     def merged(self, other: Sketch) -> Sketch:
         """Sketch of the rows of both sets together."""
@@ -98,6 +106,23 @@ class Sketch:
         if not 0 < len(hashes) <= SIZE or (np.diff(hashes.astype(np.int64)) <= 0).any():
             raise ValueError("it is not a sketch of training rows")
         return cls(hashes)
+
+
+def with_sketch(texts: Sequence[str], own: Sketch) -> list[str]:
+    """Texts of sketches, with one more.
+
+    Two sketches become one only if it is complete. A small set has few of the smallest hashes of
+    both sets, so that one full sketch would hardly know it.
+    """
+    for number, text in enumerate(texts):
+        if (merged := Sketch.from_text(text).merged(own)).is_complete:
+            return [*texts[:number], merged.to_text(), *texts[number + 1 :]]
+    return list(dict.fromkeys([own.to_text(), *texts]))
+
+
+def sketch_texts(entry: Any) -> list[Any]:
+    """The texts in an entry of a record: one text, or a list of texts; none for None."""
+    return [] if entry is None else entry if isinstance(entry, list) else [entry]
 
 
 def _short_hashes(tokens: npt.ArrayLike) -> ShortHashes:

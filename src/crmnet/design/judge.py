@@ -16,7 +16,7 @@ import numpy as np
 from torch import nn
 
 from crmnet.data.dataset import LABELLED_BY
-from crmnet.data.sketch import SIZE, Sketch
+from crmnet.data.sketch import SIZE, Sketch, sketch_texts
 from crmnet.design.scorer import Scorer, held_out_member, members_for
 from crmnet.device import Device
 from crmnet.files import PathLike
@@ -198,8 +198,10 @@ def _source(data: dict[str, Any]) -> str | None:
 
 def _by_inserts(of_oracle: list[dict[str, Any]], of_judge: list[dict[str, Any]]) -> str:
     """The share of common training inserts, from the sketches in the records."""
-    sketches = [[Sketch.from_text(d[SKETCH]) for d in data if SKETCH in d]
-                for data in (of_oracle, of_judge)]  # fmt: skip
+    sketches = [
+        [Sketch.from_text(text) for d in data for text in sketch_texts(d.get(SKETCH))]
+        for data in (of_oracle, of_judge)
+    ]
     unknown = (
         "oracle and judge learned from different data sets; whether these share rows is unknown: "
         "their records do not say"

@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crmnet.arrays import Floats, Integers
+from crmnet.choices import Flanks
 from crmnet.data.dataset import Dataset
-from crmnet.data.hashes import Hashes, sequence_hashes
+from crmnet.data.hashes import Hashes, insert_hashes, sequence_hashes
 from crmnet.data.homology import KmerOptions
 from crmnet.data.leaks import TrainingRows
 from crmnet.data.splits import FamilyRule
 from crmnet.evaluation.score_sets import LabelledRows, read_score_table, score_media
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
+from crmnet.sequence import Tokens
 from crmnet.statistics.metrics import MIN_ROWS, Scored
 
 log = logging.getLogger("crmnet")
@@ -103,10 +105,13 @@ def align(
             out for all models.
 
     Raises:
-        ValueError: If the measurements of a table differ from those of its set, or there is nothing
-            to compare.
+        ValueError: If the measurements of a table differ from those of its set, a table names a
+            data set of several media without the medium, or there is nothing to compare.
     """
     sets: dict[str, dict[str, _Entry]] = {}
+    sets_of: dict[str, list[str]] = {}
+    flanks_of: dict[str, Flanks] = {}
+    flanks_of_training: Flanks = "none" if any(t.flanks == "none" for t in without) else "auto"
     for dataset in datasets:
         entries_of_set = _score_dataset(
             predictors, LabelledRows.of(dataset, by=by, kmers=kmers, training=without)
@@ -116,18 +121,27 @@ def align(
                 f"two sets are named {repeated.pop()!r}; rename one, or compare them separately"
             )
         sets |= entries_of_set
+        sets_of[dataset.name] = list(entries_of_set)
+        flanks_of |= dict.fromkeys(entries_of_set, dataset.flanks_to_match)
     for table in tables:
+        if table.set_name in sets_of.keys() - sets.keys():
+            raise ValueError(
+                f"--predictions {table.model}@SET: SET must be one of "
+                f"{', '.join(sets_of[table.set_name])}; got {table.set_name}, which was measured "
+                "in several media"
+            )
         entries = sets.setdefault(table.set_name, {})
         if table.model in entries:
             raise ValueError(
                 f"{table.model} has two sets of predictions for {table.set_name}; rename one"
             )
-        rows = read_score_table(table.path, options=False)
+        flanks = flanks_of.get(table.set_name, flanks_of_training)
+        rows = read_score_table(table.path, flanks=flanks, options=False)
         if entries:  # the first entry of a set decides its families and the rows left out
             scored = rows.score()
         else:
             scored = rows.score(by=by, kmers=kmers, training=without)
-        keys = None if rows.tokens is None else sequence_hashes(rows.tokens)[scored.row]
+        keys = None if rows.tokens is None else _keys(rows.tokens, flanks)[scored.row]
         entries[table.model] = _Entry(scored, keys, of_table=True)
     aligned = [_align_set(name, entries) for name, entries in sets.items() if entries]
     if not aligned:
@@ -141,7 +155,7 @@ def _score_dataset(
     """Predictions of every model for a data set: set (one for each medium) → model → entry."""
     media = rows.dataset.media
     sets: dict[str, dict[str, _Entry]] = {rows.set_name(medium): {} for medium in media}
-    keys = sequence_hashes(rows.dataset.tokens)
+    keys = _keys(rows.dataset.tokens, rows.dataset.flanks_to_match)
     for model, predictor in predictors.items():
         predicted = predictor.predict_tokens(rows.dataset.tokens)
         scored_media = {
@@ -154,6 +168,11 @@ def _score_dataset(
             else:
                 log.info("%s does not predict %s and is left out there", model, medium)
     return sets
+
+
+def _keys(tokens: Tokens, flanks: Flanks) -> Hashes:
+    """A number for each row's sequence; adapters do not count where they were not completed."""
+    return insert_hashes(tokens) if flanks == "none" else sequence_hashes(tokens)
 
 
 def _align_set(name: str, entries: Mapping[str, _Entry]) -> AlignedSet:
@@ -226,7 +245,7 @@ def _with_measurements_of(name: str, models: Mapping[str, Scored], first: str) -
         checked[model] = replace(
             scored,
             measured=reference.measured,
-            unit=reference.unit,
+            unit=reference.unit if scored.predicted_unit is None else scored.unit,
             family=reference.family,
             families_by=reference.families_by,
         )

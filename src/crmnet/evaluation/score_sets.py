@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Floats
+from crmnet.choices import Flanks
 from crmnet.data.dataset import Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.homology import KmerOptions
@@ -167,6 +168,7 @@ def score_media(
         output = output_or_none(medium, predictor.media)
         if output is None or only not in (None, medium):
             continue
+        predicted_unit = predictor.unit(medium)
         of_medium = np.nonzero(np.asarray(data.medium) == number)[0]
         scored = Scored(
             rows.set_name(medium),
@@ -175,8 +177,8 @@ def score_media(
             family=rows.family[of_medium],
             left_out=left_out,
             row=of_medium,
-            unit=data.units[medium],
-            predicted_unit=predictor.unit(medium),
+            unit=data.unit_to_compare(medium, predicted_unit),
+            predicted_unit=predicted_unit,
             families_by=rows.families_by,
             seen=None if rows.seen is None else rows.seen._replace(rows=rows.seen.rows[of_medium]),
             ids=None if rows.ids is None else rows.ids[of_medium],
@@ -329,6 +331,8 @@ class ScoreTable:
     """Its sequence column, with N in empty fields; None if the table has none."""
     ids: npt.NDArray[Any] | None = None
     """``(N,)``; None if the table has no ids."""
+    flanks: Flanks = "auto"
+    """How the sequences are prepared; see :func:`crmnet.sequence.prepare`."""
 
     @cached_property
     def tokens(self) -> Tokens | None:
@@ -341,9 +345,9 @@ class ScoreTable:
         """
         if self.sequences is None:
             return None
-        tokens, preparation = prepare_block(self.sequences, self.path, cut=True)
+        tokens, preparation = prepare_block(self.sequences, self.path, self.flanks, cut=True)
         if preparation.cut:
-            _warn_of_cut(self.sequences, self.path, preparation.cut)
+            _warn_of_cut(self.sequences, self.path, preparation.cut, self.flanks)
         return tokens
 
     def score(
@@ -407,7 +411,10 @@ def score_table(
         ValueError: If a column is missing, or a line has too few or too many fields or a field that
             is not a number, naming the line.
     """
-    table = read_score_table(path, measured=measured, predicted=predicted, columns=columns)
+    table = read_score_table(
+        path, measured=measured, predicted=predicted, columns=columns,
+        flanks="auto" if training is None else training.flanks,
+    )  # fmt: skip
     return table.score(by=by, kmers=kmers, training=[training] if training is not None else [])
 
 
@@ -417,12 +424,14 @@ def read_score_table(
     measured: str | None = None,
     predicted: str | None = None,
     columns: Mapping[str, str] | None = None,
+    flanks: Flanks = "auto",
     options: bool = True,
 ) -> ScoreTable:
     """Read the measured and predicted values, families and sequences of a table.
 
-    Arguments and errors are those of :func:`score_table`. ``options`` is True if the command has
-    the options --measured and --predicted, so that an error may advise them.
+    Arguments and errors are those of :func:`score_table`. ``flanks`` is that of the rows with which
+    the sequences are compared (:func:`crmnet.sequence.prepare`). ``options`` is True if the command
+    has the options --measured and --predicted, so that an error may advise them.
     """
     path = Path(path)
     names = {"expression": measured, "predicted": predicted}
@@ -472,19 +481,21 @@ def read_score_table(
         families_by,
         SequenceBlock([str(n) for n in range(1, len(texts) + 1)], lines, texts) if texts else None,
         np.array(ids, dtype=object) if ids else None,
+        flanks,
     )
 
 
-def _warn_of_cut(sequences: SequenceBlock, path: Path, cut: int) -> None:
+def _warn_of_cut(sequences: SequenceBlock, path: Path, cut: int, flanks: Flanks) -> None:
     """Warn that some sequences of a table are compared only by their first bases."""
     texts = sequences.sequences
     by_length = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
-    long = (row for row in by_length if too_long(*encode([texts[row]]))[0])
+    long = (row for row in by_length if too_long(*encode([texts[row]]), flanks)[0])
     lines = sorted(sequences.lines[row] for row in islice(long, NAMED))
     log.warning(
-        "warning: %s: %s sequences are longer than %s bases with their adapters and are compared "
-        "by their first bases; of these the longest are in line %s",
-        path, f"{cut:,}", LENGTH, ", ".join(map(str, lines)),
+        "warning: %s: %s sequences are longer than %s bases%s and are compared by their first "
+        "bases; of these the longest are in line %s",
+        path, f"{cut:,}", LENGTH, "" if flanks == "none" else " with their adapters",
+        ", ".join(map(str, lines)),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.data.dataset import Dataset
-from crmnet.data.sketch import Overlap, Sketch
+from crmnet.data.sketch import Overlap, Sketch, sketch_texts
 from crmnet.data.splits import hold_out
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.record import HELD_OUT, SKETCH, RunRecord
@@ -28,9 +28,13 @@ class TrainingOverlap(NamedTuple):
     """How many inserts of a set the members of a model were trained on."""
 
     found: Overlap | None
-    """Of the member with the largest share; None if no member could be compared."""
+    """Of the sketch with the largest share; None if no member has one."""
     unknown: int
     """Number of members whose training rows are not known: their records hold no sketch."""
+    members: int
+    """Number of members."""
+    too_small: bool
+    """Whether a sketch could not be compared, because no insert of the set is in its range."""
 
     @property
     def share(self) -> float:
@@ -49,32 +53,43 @@ class TrainingOverlap(NamedTuple):
 def training_overlap(records: Sequence[RunRecord], dataset: Dataset) -> TrainingOverlap:
     """Compare the rows of a data set with the training rows of each member of a model.
 
-    These include the rows of the run that a member was fine-tuned from. A member without a sketch
+    These include the rows of the runs that a member was fine-tuned from. A member without a sketch
     is known exactly (:func:`trained_on`) if it was trained on this very data set alone.
     """
-    sketches = [r.data[SKETCH] for r in records if SKETCH in r.data]
-    found = [Sketch.from_text(text).overlap(dataset.tokens) for text in dict.fromkeys(sketches)]
-    most = max(found, key=lambda overlap: overlap.share, default=None)
+    sketches = {
+        text: Sketch.from_text(text)
+        for record in records
+        for text in sketch_texts(record.data.get(SKETCH))
+    }
+    found = [sketch.overlap(dataset.tokens) for sketch in sketches.values()]
     unknown = [
         r
         for r in records
         if SKETCH not in r.data
         and ("start" in r.data or r.data.get("fingerprint") != dataset.fingerprint)
     ]
-    return TrainingOverlap(most, len(unknown))
+    return TrainingOverlap(
+        max(found, key=lambda overlap: (overlap.share, overlap.checked), default=None),
+        len(unknown),
+        len(records),
+        not all(overlap.checked for overlap in found),
+    )
 
 
 def log_if_not_checked(overlap: TrainingOverlap, dataset: Dataset) -> None:
-    """Log that a set was not compared with the training rows, or that none of its rows could be."""
+    """Log that a set could not be compared with all training rows of a model."""
     if overlap.unknown:
+        part = f"a part of the model ({overlap.unknown} of {overlap.members} networks)"
         log.info(
-            "%s: not checked for rows that the model was trained on, because its record holds no "
-            "sample of them; crmnet models show says what it learned from", dataset.name,
+            "%s: not checked for rows that %s was trained on, because its record holds no sample "
+            "of them; crmnet models show says what it learned from", dataset.name,
+            part if overlap.unknown < overlap.members else "the model",
         )  # fmt: skip
-    elif overlap.found is not None and not overlap.found.checked:
+    elif overlap.found is not None and overlap.too_small:
         log.info(
-            "%s: not checked for rows that the model was trained on: the set is too small for the "
-            "sample of training rows in the record", dataset.name,
+            "%s: not checked for %srows that the model was trained on: the set is too small for "
+            "%s of training rows in the record", dataset.name,
+            *(("some ", "one sample") if overlap.found.checked else ("", "the sample")),
         )  # fmt: skip
 
 

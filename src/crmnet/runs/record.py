@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from crmnet.data.dataset import LABELLED_BY
-from crmnet.data.sketch import Sketch
+from crmnet.data.sketch import Sketch, sketch_texts
 from crmnet.names import is_control
 from crmnet.runs.settings import Frozen, RunSettings
 from crmnet.sequence import LENGTH
@@ -22,7 +22,8 @@ FORMAT = 1
 HELD_OUT = "held-out families"
 """Entry ``validation`` of ``data`` if the validation rows were split from the training set."""
 SKETCH = "training_sketch"
-"""Key of ``data``: a sketch of the inserts of the training rows (:mod:`crmnet.data.sketch`)."""
+"""Key of ``data``: a sketch of the inserts of the training rows (:mod:`crmnet.data.sketch`), or a
+list of sketches, for a fine-tuned run."""
 
 
 class Scale(Frozen):
@@ -121,7 +122,8 @@ def _check_data(data: dict[str, Any]) -> None:
             raise ValueError(f"data.{key} must be a number of rows; got {data[key]!r:.60}")
     if SKETCH in data:
         try:
-            Sketch.from_text(data[SKETCH])
+            for text in sketch_texts(data[SKETCH]) or [None]:
+                Sketch.from_text(text)
         except ValueError as error:
             raise ValueError(f"data.{SKETCH}: {error}") from None
     if "training_rows" in data:

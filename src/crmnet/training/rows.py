@@ -20,7 +20,7 @@ from crmnet.arrays import Integers
 from crmnet.data.dataset import LABELLED_BY, Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
-from crmnet.data.sketch import Sketch
+from crmnet.data.sketch import Sketch, sketch_texts, with_sketch
 from crmnet.data.splits import families, hold_out
 from crmnet.files import PathLike
 from crmnet.runs.packed import weights_file
@@ -65,7 +65,7 @@ class TrainData:
             "validation": (self.validation.name if self.validation is not self.data else HELD_OUT),
             "validation_fingerprint": self.validation.fingerprint,
             "validation_rows": len(self.validation_rows),
-            SKETCH: self._sketch(base).to_text(),
+            SKETCH: self._sketches(base),
         }
         if start is None and self.data.labelled_by is not None:
             summary[LABELLED_BY] = self.data.labelled_by
@@ -77,11 +77,11 @@ class TrainData:
             summary |= {key: base.data[key] for key in kept if key in base.data}
         return summary
 
-    def _sketch(self, base: RunRecord | None) -> Sketch:
-        """Sketch of the training rows, and of those of the run to start from if it has one."""
-        own = Sketch.of(self.data.tokens, self.rows)
-        before = None if base is None else base.data.get(SKETCH)
-        return own if before is None else own.merged(Sketch.from_text(before))
+    def _sketches(self, base: RunRecord | None) -> str | list[str]:
+        """Sketch of the training rows, and those of the run to start from if it has any."""
+        before = [] if base is None else sketch_texts(base.data.get(SKETCH))
+        texts = with_sketch(before, Sketch.of(self.data.tokens, self.rows))
+        return texts[0] if len(texts) == 1 else texts
 
 
 def choose_data(
