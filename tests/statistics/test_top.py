@@ -20,6 +20,12 @@ def test_precision_counts_common_rows_of_both_tops():
             precision_at(measured, predicted, k)
 
 
+def test_the_top_of_unsigned_integers():
+    """Their negatives wrapped around, so that 0 was the highest."""
+    measured = np.array([0, 1, 2, 3], dtype=np.uint8)
+    assert precision_at(measured, [0.5, 1.5, 2.5, 3.5], 1) == 1
+
+
 def test_the_range_of_shrunk_predictions_is_smaller():
     measured = np.linspace(0, 17, 500)
     assert relative_range(measured, measured) == pytest.approx(1)

@@ -68,8 +68,8 @@ class Scored:
         return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
-        for name in ("measured", "predicted", "family"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        for name, kind in (("measured", np.float64), ("predicted", np.float64), ("family", None)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
         if not len(self.measured) == len(self.predicted) == len(self.family):
             raise ValueError(
                 f"{self.name}: measured, predicted and family must have the same length; got "
@@ -116,7 +116,7 @@ def score(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]
         Name of :data:`METRICS` → value. Correlations of constant values, and R² of constant
         measurements, are NaN.
     """
-    measured, predicted = np.asarray(measured), np.asarray(predicted)
+    measured, predicted = (np.asarray(v, dtype=np.float64) for v in (measured, predicted))
     sums = _moments(measured, predicted).sum(axis=0, keepdims=True)
     values = {name: float(column[0]) for name, column in _from_moments(sums).items()}
     values["spearman"] = _pearson(rankdata(measured), rankdata(predicted))
@@ -132,8 +132,8 @@ def within_pearson(
     measured: npt.ArrayLike, predicted: npt.ArrayLike, family: npt.ArrayLike
 ) -> float:
     """Pearson's r of the deviations from each family's mean; NaN if no family has two rows."""
-    measured, predicted, family = np.asarray(measured), np.asarray(predicted), np.asarray(family)
-    _, number = np.unique(family, return_inverse=True)
+    measured, predicted = (np.asarray(v, dtype=np.float64) for v in (measured, predicted))
+    _, number = np.unique(np.asarray(family), return_inverse=True)
     sums = _moments(measured, predicted, number).sum(axis=0, keepdims=True)
     return float(_from_moments(sums)[WITHIN][0])
 

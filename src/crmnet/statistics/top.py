@@ -21,7 +21,7 @@ def precision_at(measured: npt.ArrayLike, predicted: npt.ArrayLike, k: int) -> f
     Raises:
         ValueError: If ``k`` is not between 1 and the number of values.
     """
-    measured, predicted = np.asarray(measured), np.asarray(predicted)
+    measured, predicted = (np.asarray(v, dtype=np.float64) for v in (measured, predicted))
     if not 1 <= k <= len(measured):
         raise ValueError(f"k must be between 1 and the {len(measured)} values; got {k}")
     first, second = (np.argsort(-v, kind="stable")[:k] for v in (measured, predicted))
