@@ -159,11 +159,11 @@ def _moments(
 def _from_moments(sums: Floats) -> dict[str, Floats]:
     """Metrics from summed terms ``(K, 11)``: one value for each of K samples or resamples."""
     n, x, y, xx, yy, xy, squared, absolute, within_xx, within_yy, within_xy = sums.T
-    spread_x, spread_y = _spread(xx - x * x / n, xx), _spread(yy - y * y / n, yy)
+    spread_x, spread_y = spread(xx - x * x / n, xx), spread(yy - y * y / n, yy)
     shared = xy - x * y / n
     # The best line through constant predictions is the mean of the measurements.
     explained = np.where(np.isnan(spread_y), 0.0, shared**2 / spread_y)
-    within = _spread(within_xx, xx) * _spread(within_yy, yy)
+    within = spread(within_xx, xx) * spread(within_yy, yy)
     return {
         "pearson": shared / np.sqrt(spread_x * spread_y),
         "r2": 1 - squared / spread_x,
@@ -174,8 +174,13 @@ def _from_moments(sums: Floats) -> dict[str, Floats]:
     }
 
 
-def _spread(squares: Floats, scale: Floats) -> Floats:
-    """Sums of squares, with NaN instead of the rounding errors of constant values."""
+def spread(squares: Floats, scale: Floats) -> Floats:
+    """Sums of squares, with NaN instead of the rounding errors of constant values.
+
+    Args:
+        squares: Sums of squared deviations from the mean.
+        scale: Sums of the squares themselves, of which rounding errors are a small part.
+    """
     return np.where(squares > 1e-12 * np.maximum(scale, 1e-300), squares, np.nan)
 
 
@@ -264,8 +269,8 @@ def weighted_pearson(x: Floats, y: Floats, weight: npt.NDArray[np.int64]) -> flo
     total = weight.sum()
     scale_x, scale_y = weight @ (x * x), weight @ (y * y)
     x, y = x - (weight @ x) / total, y - (weight @ y) / total
-    spread = _spread(weight @ (x * x), scale_x) * _spread(weight @ (y * y), scale_y)
-    return float((weight @ (x * y)) / np.sqrt(spread))
+    squares = spread(weight @ (x * x), scale_x) * spread(weight @ (y * y), scale_y)
+    return float((weight @ (x * y)) / np.sqrt(squares))
 
 
 def noise_ceiling(
