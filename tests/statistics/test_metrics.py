@@ -444,6 +444,19 @@ def test_negatively_correlated_replicates_have_no_ceiling():
     assert math.isnan(found["mean"].value)
 
 
+def test_the_ceiling_of_independent_replicates_begins_at_0():
+    """Resamples with negative r were left out, so the interval of √r was [0.099, 0.658]."""
+    one, two = np.random.default_rng(2).normal(size=(2, 40))
+    found = noise_ceiling(ungrouped(one, two), resamples=200)
+    assert found["replicates"].low < 0 < found["replicates"].value
+    for name, top in (
+        ("single", math.sqrt(found["replicates"].high)),
+        ("mean", math.sqrt(2 * found["replicates"].high / (1 + found["replicates"].high))),
+    ):
+        assert found[name].low == 0 < found[name].value
+        assert found[name].high == pytest.approx(top, rel=0.01)
+
+
 def test_the_command_prints_the_ceiling(crmnet, tmp_path):
     one, two = noisy(50)
     rows = "".join(f"{a}\t{b}\n" for a, b in zip(one, two, strict=True))

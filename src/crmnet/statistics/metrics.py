@@ -286,15 +286,17 @@ def noise_ceiling(
     Returns:
         ``replicates``: r of the two replicates. ``single``: √r, the highest r with one replicate.
         ``mean``: √(2r / (1 + r)), the highest r with the mean of both (Spearman–Brown). The errors
-        of the replicates are assumed to be independent. NaN for negative r.
+        of the replicates are assumed to be independent. NaN for negative r; resamples with
+        negative r count as 0, so that replicates that do not agree have a lower end of 0.
     """
     r = np.float64(point_estimates(replicates)["pearson"])
     samples = resample(replicates, resamples, seed, ranks=False)["pearson"]
+    clipped = np.maximum(samples, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "replicates": estimate(float(r), samples),
-            "single": estimate(float(np.sqrt(r)), np.sqrt(samples)),
-            "mean": estimate(float(np.sqrt(2 * r / (1 + r))), np.sqrt(2 * samples / (1 + samples))),
+            "single": estimate(float(np.sqrt(r)), np.sqrt(clipped)),
+            "mean": estimate(float(np.sqrt(2 * r / (1 + r))), np.sqrt(2 * clipped / (1 + clipped))),
         }
 
 
