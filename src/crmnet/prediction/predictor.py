@@ -272,7 +272,8 @@ class Predictor:
             flanks: As in :func:`crmnet.sequence.prepare`.
 
         Raises:
-            ValueError: If the sequence is empty or holds other letters, or the step is below 1.
+            ValueError: If the sequence is empty or holds other letters, or the step is not a whole
+                number of at least 1.
         """
         if not isinstance(text, str | bytes):
             raise ValueError(f"profile takes one sequence as text; got {type(text).__name__}")
