@@ -60,6 +60,14 @@ def test_batches_keep_the_order_and_the_size(counter):
     assert counter.model.batches == [4, 4, 2]
 
 
+@pytest.mark.parametrize("size", [-1, 0, 2.5, "a", True, None])
+def test_the_batch_size_must_be_a_whole_number(counter, size):
+    """Predictions with -1 were memory that nothing had written to."""
+    with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1; got"):
+        dataclasses.replace(counter, batch_size=size)
+    assert type(dataclasses.replace(counter, batch_size=np.int64(3)).batch_size) is int
+
+
 def test_rescaled_puts_outputs_back_into_units():
     network = Rescaled(nn.Identity(), mean=[8.0, 0.0], sd=[4.0, 0.5])
     assert network(torch.tensor([[1.0, 2.0]])).tolist() == [[12.0, 1.0]]

@@ -99,10 +99,19 @@ def test_a_profile_reaches_both_ends(counter):
     whole = counter.profile("ACGT" * 20)
     assert (whole.start.tolist(), whole.end.tolist()) == ([1], [80])
     np.testing.assert_array_equal(whole.expression, counter.predict(["ACGT" * 20]))
-    with pytest.raises(ValueError, match="at least 1 base"):
-        counter.profile(LONG, 0)
+    for step in (0, True, 2.5, np.int64(0), np.True_):
+        with pytest.raises(ValueError, match="at least 1 base"):
+            counter.profile(LONG, step)
     with pytest.raises(ValueError, match="one sequence as text"):
         counter.profile([LONG])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8])
+def test_the_step_of_a_profile_may_be_an_integer_of_numpy(counter, kind):
+    """It was refused as if it were below 1."""
+    expected, found = counter.profile(LONG, 200), counter.profile(LONG, kind(200))
+    assert found.start.tolist() == expected.start.tolist() == [1, 201, 401, 601, 801, 921]
+    np.testing.assert_array_equal(found.expression, expected.expression)
 
 
 def test_a_profile_in_several_batches_is_the_same(counter, monkeypatch):

@@ -25,6 +25,7 @@ from crmnet.statistics.metrics import (
     score,
     summarise,
     weighted_pearson,
+    within_pearson,
 )
 from support import SHARED, needs_shared
 
@@ -125,6 +126,23 @@ def test_a_large_offset_does_not_reduce_precision():
     measured, predicted = noisy(200)
     near, far = score(measured, predicted), score(measured + 1e7, predicted + 1e7)
     assert far == pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.float16, np.float32])
+def test_metrics_are_computed_in_double_precision(kind):
+    """Differences of uint8 wrapped around, squares of float16 were infinite."""
+    # Errors −1, 1, 0, 0, −2, and ±100 in the last two; sums of squares of float16 end at 65,504.
+    measured = np.array([1, 5, 3, 9, 7, 0, 100], dtype=kind)
+    predicted = np.array([2, 4, 3, 9, 9, 100, 0], dtype=kind)
+    found = score(measured, predicted)
+    assert found["mae"] == pytest.approx(204 / 7) and found["mse"] == pytest.approx(20_006 / 7)
+    double = measured.astype(np.float64), predicted.astype(np.float64)
+    assert found == score(*double)
+    family = np.array([0, 0, 1, 1, 1, 2, 2])
+    assert within_pearson(measured, predicted, family) == within_pearson(*double, family)
+    scored, expected = (Scored("s", *values, family) for values in ((measured, predicted), double))
+    assert scored.measured.dtype == scored.predicted.dtype == np.float64
+    assert bootstrap(scored, resamples=20) == bootstrap(expected, resamples=20)
 
 
 @pytest.mark.parametrize("n", [0, 2])
@@ -424,6 +442,19 @@ def test_the_noise_ceiling_is_the_r_of_the_true_values():
 def test_negatively_correlated_replicates_have_no_ceiling():
     found = noise_ceiling(ungrouped(MEASURED, MEASURED[::-1]), resamples=20)
     assert math.isnan(found["mean"].value)
+
+
+def test_the_ceiling_of_independent_replicates_begins_at_0():
+    """Resamples with negative r were left out, so the interval of √r was [0.099, 0.658]."""
+    one, two = np.random.default_rng(2).normal(size=(2, 40))
+    found = noise_ceiling(ungrouped(one, two), resamples=200)
+    assert found["replicates"].low < 0 < found["replicates"].value
+    for name, top in (
+        ("single", math.sqrt(found["replicates"].high)),
+        ("mean", math.sqrt(2 * found["replicates"].high / (1 + found["replicates"].high))),
+    ):
+        assert found[name].low == 0 < found[name].value
+        assert found[name].high == pytest.approx(top, rel=0.01)
 
 
 def test_the_command_prints_the_ceiling(crmnet, tmp_path):

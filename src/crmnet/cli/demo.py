@@ -16,7 +16,9 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to create.")] = Path(
         "crmnet-demo"
     ),
-    promoters: Annotated[int, typer.Option(help="Simulated promoters to train on.")] = 45_000,
+    promoters: Annotated[
+        int, typer.Option(help="Simulated promoters to train on, at least 200.")
+    ] = 45_000,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, as for train."),

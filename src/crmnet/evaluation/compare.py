@@ -29,6 +29,8 @@ from crmnet.statistics.metrics import (
 
 ALPHA = 0.05
 """Corrected p below which the difference of two models is significant."""
+ROUNDING = 1e-10
+"""Differences of a metric below this share of it are rounding errors, also for millions of rows."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,19 @@ class Comparison:
 
     @property
     def best(self) -> str | None:
-        """The model with the best value of :attr:`metric`; None if no model has a value."""
+        """The model with the best value of :attr:`metric`, the first of equal ones.
+
+        Values that differ by rounding errors are equal. None if no model has a value.
+        """
         sign = -1 if self.metric in LOW_IS_GOOD else 1
         values = {
             model: sign * estimates[self.metric].value
             for model, estimates in self.estimates.items()
             if math.isfinite(estimates[self.metric].value)
         }
-        return max(values, key=lambda model: values[model]) if values else None
+        highest = max(values.values(), default=math.nan)
+        least = highest - ROUNDING * abs(highest)
+        return next((model for model, value in values.items() if value >= least), None)
 
     def against(self, model: str, other: str | None) -> Pair | None:
         """The pair of two models, with ``model`` first; None if they are the same model."""
@@ -113,8 +120,29 @@ def compare_two(
     """
     _check_same_rows(a, b)
     number = resamples_for(len(a.measured), resamples)
-    first, second = (resample(s, number, seed, ranks=metric == "spearman")[metric] for s in (a, b))
-    return difference(point_estimates(a)[metric] - point_estimates(b)[metric], first - second)
+    values = [point_estimates(s)[metric] for s in (a, b)]
+    samples = [resample(s, number, seed, ranks=metric == "spearman")[metric] for s in (a, b)]
+    return difference_between(*values, *samples)
+
+
+def difference_between(
+    a: float, b: float, samples_a: npt.ArrayLike, samples_b: npt.ArrayLike
+) -> Difference:
+    """:func:`difference` of a metric of two models: 0 if only rounding errors make them differ.
+
+    So a model does not differ from its copy on another scale, whose r has other rounding errors.
+
+    Args:
+        a: Metric of the first model.
+        b: Metric of the second model.
+        samples_a: The same on each resample, ``(resamples,)``.
+        samples_b: The same for the second model, on the same resamples.
+    """
+    value, samples = a - b, np.asarray(samples_a) - np.asarray(samples_b)
+    rounding = ROUNDING * max(abs(a), abs(b))
+    if abs(value) <= rounding and not (np.abs(samples) > rounding).any():
+        value, samples = 0.0, np.where(np.isnan(samples), np.nan, 0.0)
+    return difference(value, samples)
 
 
 def difference(value: float, samples: npt.ArrayLike) -> Difference:
@@ -163,8 +191,8 @@ def compare(
     values = {name: point_estimates(scored) for name, scored in aligned.models.items()}
     samples = {name: resample(scored, number, seed) for name, scored in aligned.models.items()}
     pairs = [
-        Pair(a, b, difference(values[a][metric] - values[b][metric],
-                              samples[a][metric] - samples[b][metric]), math.nan)
+        Pair(a, b, difference_between(values[a][metric], values[b][metric],
+                                      samples[a][metric], samples[b][metric]), math.nan)
         for a, b in itertools.combinations(aligned.models, 2)
     ]  # fmt: skip
     corrected = holm([pair.difference.p for pair in pairs])

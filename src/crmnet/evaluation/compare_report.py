@@ -115,11 +115,11 @@ def _family_rule(result: Comparison) -> str:
 
 def ranked(result: Comparison) -> list[str]:
     """The models of a comparison, best first."""
-    sign = 1 if result.metric in LOW_IS_GOOD else -1
+    sign, best = 1 if result.metric in LOW_IS_GOOD else -1, result.best
 
-    def rank(model: str) -> float:
+    def rank(model: str) -> tuple[bool, float]:
         value = result.estimates[model][result.metric].value
-        return sign * value if math.isfinite(value) else math.inf
+        return model != best, sign * value if math.isfinite(value) else math.inf
 
     return sorted(result.estimates, key=rank)
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from crmnet import sequence
+from crmnet.arrays import is_whole
 from crmnet.choices import Precision
 from crmnet.data.media import output_of
 from crmnet.data.packed import as_rows
@@ -90,6 +91,7 @@ class Predictor:
     """Names of the outputs; one output for two media is called ``complex+defined``."""
     device: torch.device
     batch_size: int = BATCH_SIZE
+    """Sequences per forward pass, at least 1."""
     length: int = sequence.LENGTH
     """Number of positions of the network's input."""
     fast: nn.Module | None = None
@@ -114,6 +116,13 @@ class Predictor:
     """Whether weights changed after loading; then the card's fingerprint and intervals are not
     those of the model, and are not used."""
 
+    def __post_init__(self) -> None:
+        if not is_whole(self.batch_size) or self.batch_size < 1:
+            raise ValueError(
+                f"batch_size must be a whole number of at least 1; got {self.batch_size!r}"
+            )
+        self.batch_size = int(self.batch_size)  # torch.split refuses an integer of NumPy
+
     @classmethod
     def load(
         cls,
@@ -136,7 +145,8 @@ class Predictor:
         Raises:
             FileNotFoundError: If the model does not exist.
             ValueError: If its files are damaged or do not belong together, the precision is
-                unknown, or this machine has no such device.
+                unknown, the batch size is not a whole number of at least 1, or this machine has no
+                such device.
         """
         if precision not in DTYPES:
             raise ValueError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}")
@@ -262,7 +272,8 @@ class Predictor:
             flanks: As in :func:`crmnet.sequence.prepare`.
 
         Raises:
-            ValueError: If the sequence is empty or holds other letters, or the step is below 1.
+            ValueError: If the sequence is empty or holds other letters, or the step is not a whole
+                number of at least 1.
         """
         if not isinstance(text, str | bytes):
             raise ValueError(f"profile takes one sequence as text; got {type(text).__name__}")

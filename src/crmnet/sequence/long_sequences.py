@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from crmnet.arrays import is_whole
 from crmnet.choices import Flanks, Window
 from crmnet.sequence.adapters import insert_span
 from crmnet.sequence.assay import ADAPTER_3, ADAPTER_5, INSERT, LENGTH
@@ -46,17 +47,19 @@ def windows(
         length: Positions of the network's input.
 
     Raises:
-        ValueError: If the step is below 1 or ``window`` is unknown.
+        ValueError: If the step is not a whole number of at least 1, or ``window`` is unknown.
     """
-    if window not in get_args(Window) and (not isinstance(window, int) or window < 1):
-        raise ValueError(f"a window is first, last or a step of at least 1 base; got {window!r}")
+    if window not in get_args(Window) and not (is_whole(window) and window >= 1):
+        raise ValueError(
+            f"a window is first, last or a step: a whole number, at least 1 base; got {window!r}"
+        )
     letters = text.encode() if isinstance(text, str) else text
     start, stop, size = insert_span(letters, flanks)
     if size <= length:
         return [Stretch(0, len(letters), True)]
     width = insert_window(length, flanks)
     last = max(start, stop - width)
-    if isinstance(window, int):
+    if is_whole(window):
         starts = [*range(start, last, window), last]
     else:
         starts = [start if window == "first" else last]

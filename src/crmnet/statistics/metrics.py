@@ -68,8 +68,8 @@ class Scored:
         return None not in (self.unit, self.predicted_unit) and self.unit != self.predicted_unit
 
     def __post_init__(self) -> None:
-        for name in ("measured", "predicted", "family"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        for name, kind in (("measured", np.float64), ("predicted", np.float64), ("family", None)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kind))
         if not len(self.measured) == len(self.predicted) == len(self.family):
             raise ValueError(
                 f"{self.name}: measured, predicted and family must have the same length; got "
@@ -116,7 +116,7 @@ def score(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[str, float]
         Name of :data:`METRICS` → value. Correlations of constant values, and R² of constant
         measurements, are NaN.
     """
-    measured, predicted = np.asarray(measured), np.asarray(predicted)
+    measured, predicted = (np.asarray(v, dtype=np.float64) for v in (measured, predicted))
     sums = _moments(measured, predicted).sum(axis=0, keepdims=True)
     values = {name: float(column[0]) for name, column in _from_moments(sums).items()}
     values["spearman"] = _pearson(rankdata(measured), rankdata(predicted))
@@ -132,8 +132,8 @@ def within_pearson(
     measured: npt.ArrayLike, predicted: npt.ArrayLike, family: npt.ArrayLike
 ) -> float:
     """Pearson's r of the deviations from each family's mean; NaN if no family has two rows."""
-    measured, predicted, family = np.asarray(measured), np.asarray(predicted), np.asarray(family)
-    _, number = np.unique(family, return_inverse=True)
+    measured, predicted = (np.asarray(v, dtype=np.float64) for v in (measured, predicted))
+    _, number = np.unique(np.asarray(family), return_inverse=True)
     sums = _moments(measured, predicted, number).sum(axis=0, keepdims=True)
     return float(_from_moments(sums)[WITHIN][0])
 
@@ -159,11 +159,11 @@ def _moments(
 def _from_moments(sums: Floats) -> dict[str, Floats]:
     """Metrics from summed terms ``(K, 11)``: one value for each of K samples or resamples."""
     n, x, y, xx, yy, xy, squared, absolute, within_xx, within_yy, within_xy = sums.T
-    spread_x, spread_y = _spread(xx - x * x / n, xx), _spread(yy - y * y / n, yy)
+    spread_x, spread_y = spread(xx - x * x / n, xx), spread(yy - y * y / n, yy)
     shared = xy - x * y / n
     # The best line through constant predictions is the mean of the measurements.
     explained = np.where(np.isnan(spread_y), 0.0, shared**2 / spread_y)
-    within = _spread(within_xx, xx) * _spread(within_yy, yy)
+    within = spread(within_xx, xx) * spread(within_yy, yy)
     return {
         "pearson": shared / np.sqrt(spread_x * spread_y),
         "r2": 1 - squared / spread_x,
@@ -174,8 +174,13 @@ def _from_moments(sums: Floats) -> dict[str, Floats]:
     }
 
 
-def _spread(squares: Floats, scale: Floats) -> Floats:
-    """Sums of squares, with NaN instead of the rounding errors of constant values."""
+def spread(squares: Floats, scale: Floats) -> Floats:
+    """Sums of squares, with NaN instead of the rounding errors of constant values.
+
+    Args:
+        squares: Sums of squared deviations from the mean.
+        scale: Sums of the squares themselves, of which rounding errors are a small part.
+    """
     return np.where(squares > 1e-12 * np.maximum(scale, 1e-300), squares, np.nan)
 
 
@@ -264,8 +269,8 @@ def weighted_pearson(x: Floats, y: Floats, weight: npt.NDArray[np.int64]) -> flo
     total = weight.sum()
     scale_x, scale_y = weight @ (x * x), weight @ (y * y)
     x, y = x - (weight @ x) / total, y - (weight @ y) / total
-    spread = _spread(weight @ (x * x), scale_x) * _spread(weight @ (y * y), scale_y)
-    return float((weight @ (x * y)) / np.sqrt(spread))
+    squares = spread(weight @ (x * x), scale_x) * spread(weight @ (y * y), scale_y)
+    return float((weight @ (x * y)) / np.sqrt(squares))
 
 
 def noise_ceiling(
@@ -281,15 +286,17 @@ def noise_ceiling(
     Returns:
         ``replicates``: r of the two replicates. ``single``: √r, the highest r with one replicate.
         ``mean``: √(2r / (1 + r)), the highest r with the mean of both (Spearman–Brown). The errors
-        of the replicates are assumed to be independent. NaN for negative r.
+        of the replicates are assumed to be independent. NaN for negative r; resamples with
+        negative r count as 0, so that replicates that do not agree have a lower end of 0.
     """
     r = np.float64(point_estimates(replicates)["pearson"])
     samples = resample(replicates, resamples, seed, ranks=False)["pearson"]
+    clipped = np.maximum(samples, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "replicates": estimate(float(r), samples),
-            "single": estimate(float(np.sqrt(r)), np.sqrt(samples)),
-            "mean": estimate(float(np.sqrt(2 * r / (1 + r))), np.sqrt(2 * samples / (1 + samples))),
+            "single": estimate(float(np.sqrt(r)), np.sqrt(clipped)),
+            "mean": estimate(float(np.sqrt(2 * r / (1 + r))), np.sqrt(2 * clipped / (1 + clipped))),
         }
 
 

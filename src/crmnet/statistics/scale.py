@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Floats
+from crmnet.statistics.metrics import spread
 
 FOLDS = 5
 """Parts of the families in cross-fitting."""
@@ -44,7 +46,7 @@ def fit_cross_fitted(
         None if there are too few families, the slope is not above 0, or the error does not fall.
     """
     _, number, sizes = np.unique(np.asarray(family), return_inverse=True, return_counts=True)
-    if len(sizes) < 2 * FOLDS or predicted.std() == 0:
+    if len(sizes) < 2 * FOLDS:
         return None
     weight = 1 / sizes[number] if equal_families else np.ones(len(measured))
     fold = number % FOLDS
@@ -60,10 +62,11 @@ def fit_cross_fitted(
 
 
 def fit_line(x: Floats, y: Floats, weight: Floats | None = None) -> Line:
-    """The line of weighted least squares; its slope is 0 if x is constant."""
+    """The line of weighted least squares; its slope is 0 if x is constant up to rounding."""
     weight = np.ones(len(x)) if weight is None else weight
     mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
     centred = x - mean_x
-    variance = float((weight * np.square(centred)).sum())
-    slope = float((weight * centred * y).sum()) / variance if variance else 0.0
+    squares = (weight * np.square(centred)).sum()
+    variance = float(spread(squares, (weight * np.square(x)).sum()))
+    slope = 0.0 if math.isnan(variance) else float((weight * centred * y).sum()) / variance
     return Line(slope, float(mean_y) - slope * float(mean_x))

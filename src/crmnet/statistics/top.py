@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from crmnet.arrays import Floats
+
 LOW, HIGH = 1, 99
 """Percentiles between which the range is taken."""
 
@@ -16,16 +18,24 @@ LOW, HIGH = 1, 99
 def precision_at(measured: npt.ArrayLike, predicted: npt.ArrayLike, k: int) -> float:
     """Share of the ``k`` highest predicted values that are among the ``k`` highest measured.
 
-    Ties keep the order of the rows.
+    Equal values have no order. If several are equal to the ``k``-th highest, each counts with the
+    share of them that has a place, so the result is the mean over all random orders. It is k / N
+    for constant predictions.
 
     Raises:
         ValueError: If ``k`` is not between 1 and the number of values.
     """
-    measured, predicted = np.asarray(measured), np.asarray(predicted)
+    measured, predicted = (np.asarray(v, dtype=np.float64) for v in (measured, predicted))
     if not 1 <= k <= len(measured):
         raise ValueError(f"k must be between 1 and the {len(measured)} values; got {k}")
-    first, second = (np.argsort(-v, kind="stable")[:k] for v in (measured, predicted))
-    return len(np.intersect1d(first, second)) / k
+    return float(_share_in_top(measured, k) @ _share_in_top(predicted, k)) / k
+
+
+def _share_in_top(values: Floats, k: int) -> Floats:
+    """Probability of each value to be among the ``k`` highest if ties are ordered at random."""
+    lowest = np.sort(values)[-k]
+    above, tied = values > lowest, values == lowest
+    return above + tied * (k - above.sum()) / tied.sum()
 
 
 def relative_range(measured: npt.ArrayLike, predicted: npt.ArrayLike) -> float:

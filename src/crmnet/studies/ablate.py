@@ -21,7 +21,7 @@ import numpy as np
 from crmnet.arrays import Floats
 from crmnet.choices import FamilyRule
 from crmnet.data.dataset import Dataset
-from crmnet.evaluation.compare import Difference, difference, holm
+from crmnet.evaluation.compare import Difference, difference_between, holm
 from crmnet.evaluation.score_sets import score_model
 from crmnet.files import PathLike
 from crmnet.models.layers import count_parameters
@@ -229,8 +229,8 @@ def _result(
         mean = math.fsum(by_seed) / len(by_seed)
         difference_from_full = None
         if variant != FULL:
-            difference_from_full = difference(
-                mean - results[0].pearson.value, samples[variant] - samples[FULL]
+            difference_from_full = difference_between(
+                mean, results[0].pearson.value, samples[variant], samples[FULL]
             )
         network, _ = load_run(run_folder(folder, variant, seeds[0]))
         results.append(

@@ -7,6 +7,7 @@ the function of the command of the same name, with sizes for a short run.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from crmnet.evaluation.score_sets import score_model
 from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.reports.dataset_page import write_dataset_picture
+from crmnet.reports.wording import percent
 from crmnet.runs.settings import resolve
 from crmnet.simulation.assay import AssayOptions, read_options, simulate
 from crmnet.statistics.metrics import summarise
@@ -32,6 +34,10 @@ TEST_PROMOTERS = 2_000
 """Number of promoters in each test set."""
 TEST_CELLS = 100
 """Cells per test promoter, a large number as in the real test sets."""
+
+VALIDATION_ROWS = 6
+"""Smallest expected number of validation rows: three, with which epochs can be compared, in each
+of the two media."""
 
 
 class DemoResult(NamedTuple):
@@ -53,17 +59,26 @@ def demo(
 
     Args:
         folder: Folder for data, run and evaluation.
-        promoters: Number of simulated promoters to train on.
+        promoters: Number of simulated promoters to train on, at least 200 with the recipe's
+            ``validation_fraction``.
         overrides: Changes to the recipe ``demo``, as for ``crmnet train --set``.
         made_by: The command, for ``report.html``.
 
     Raises:
         FileExistsError: If the folder holds anything other than a demonstration with these options.
+        ValueError: If there are too few promoters for a validation set, or an override is wrong.
     """
     folder = Path(folder)
     started = time.monotonic()
     if folder.exists() and not _is_demo(folder):
         raise FileExistsError(f"{folder} is not empty; choose another folder with -o")
+    settings = resolve("demo", overrides)
+    least = math.ceil(VALIDATION_ROWS / settings.train.validation_fraction)
+    if promoters < least:
+        raise ValueError(
+            f"--promoters must be at least {least:,}, so that a validation set of "
+            f"{percent(settings.train.validation_fraction)} can be held out; got {promoters:,}"
+        )
     data = folder / "data"
     log.info("1/4  simulate a reporter assay: %s promoters, two media", f"{promoters:,}")
     training = _simulated(data / "train", AssayOptions(promoters, seed=1))
@@ -77,7 +92,7 @@ def demo(
     write_dataset_picture(training, data / "train_expression.png")
     log.info("2/4  train crmnet-small")
     run = folder / "run"
-    train(resolve("demo", overrides), training, run, resume=True)
+    train(settings, training, run, resume=True)
     write_learning_curve(run)
     log.info("3/4  evaluate on unseen promoters")
     predictor = Predictor.load(run)

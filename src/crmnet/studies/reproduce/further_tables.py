@@ -40,7 +40,8 @@ def top_table(sets: Sequence[AlignedSet]) -> Table:
                 column.append(value)
     caption = (
         "Top of the list: share of the k highest predictions that are among the k highest "
-        "measurements (k: 5 % of the set), and range of predictions between percentiles 1 and 99"
+        "measurements (k: 5 % of the set; equal values in random order), and range of predictions "
+        "between percentiles 1 and 99"
     )
     return Table(caption, columns)
 
