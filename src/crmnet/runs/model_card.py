@@ -268,8 +268,7 @@ def _networks(card: ModelCard) -> list[str]:
     lines = [
         f"  networks      {networks}; {strands}",
         f"  media         {', '.join(card.media)}",
-        f"  input         inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; "
-        f"at most {card.length} bases with adapters",
+        f"  input         {_input(card)}",
         f"  weights       {stored}; fingerprint {card.fingerprint[:16]}",
     ]
     for number, record in enumerate(card.members):
@@ -284,6 +283,18 @@ def _networks(card: ModelCard) -> list[str]:
         if "citation" in record.data:
             lines.append(f"    {record.data['citation']}")
     return lines
+
+
+def _input(card: ModelCard) -> str:
+    if card.calibration is not None and not card.calibration.familiar.adapters:
+        return (
+            "sequences as in the training data, which lack the adapters (--flanks none); at most "
+            f"{card.length} bases"
+        )
+    return (
+        f"inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; at most {card.length} "
+        "bases with adapters"
+    )
 
 
 def _origin(record: RunRecord) -> str:
