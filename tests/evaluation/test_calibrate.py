@@ -24,7 +24,6 @@ from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, composition_distance, fit_input_limits
 from crmnet.training.rows import choose_data
-
 from support import ingest_rows, write_rows
 
 pytestmark = pytest.mark.slow
