@@ -197,7 +197,11 @@ def calibrate(
 def rescale(
     model: ModelArgument,
     held_out: Annotated[
-        Path, typer.Argument(help="Data set of families on which no member was trained.")
+        Path,
+        typer.Argument(
+            help="Data set or file of families on which no member was trained, in the model's "
+            "units."
+        ),
     ],
     output: Annotated[
         Path | None,

@@ -23,10 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
-from crmnet.data.dataset import Dataset, is_dataset
+from crmnet.data.dataset import UNKNOWN_UNIT, Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.media import output_or_none
-from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
+from crmnet.data.opening import (
+    check_data,
+    is_public_dataset,
+    may_lack_medium,
+    open_data,
+    rows_left_out,
+)
 from crmnet.data.subset import only_media
 from crmnet.evaluation.difference_calibration import fit_differences, with_coverage
 from crmnet.evaluation.error_correlation import error_correlations
@@ -117,9 +123,9 @@ def calibrate(
         FileExistsError: If ``output`` exists and may not be overwritten.
         FileNotFoundError: If there is no such model.
         ValueError: If the model is not packed; if no rows are unseen; if held-out rows are training
-            rows; if there are too few families for the level; if held-out rows lack a medium whose
-            intervals would then be lost; or if native promoters are given and the card has no
-            intervals.
+            rows, or in another unit than the model predicts; if there are too few families for the
+            level; if held-out rows lack a medium whose intervals would then be lost; or if native
+            promoters are given and the card has no intervals.
     """
     held_out = None if held_out is None else Path(held_out)
     unlike = None if unlike is None else Path(unlike)
@@ -151,7 +157,8 @@ def calibrate(
         checked = differences == held_out
         card = _with_differences(predictor, card, differences, options, checked=checked)
     for path in as_paths(tests):
-        with open_data(path, _reading(predictor)) as dataset:
+        with open_data(path, reading(predictor)) as dataset:
+            check_units(predictor, path, dataset, refuse=False)
             left_out = rows_left_out(path, dataset)
             card = _with_test(predictor, card, dataset, options, left_out, other)
     if native is not None:
@@ -181,7 +188,8 @@ def _with_differences(
 
     ``checked`` states that they hold no training rows.
     """
-    with open_data(path, _reading(predictor)) as dataset:
+    with open_data(path, reading(predictor)) as dataset:
+        check_units(predictor, path, dataset)
         rows = unseen(dataset, card)
         if not checked:
             refuse_training_rows(rows, card)
@@ -190,8 +198,44 @@ def _with_differences(
     return card.model_copy(update={"differences": fitted})
 
 
-def _reading(predictor: Predictor) -> IngestOptions:
+def reading(predictor: Predictor) -> IngestOptions:
+    """How a file of rows is read: as rows of the model's first medium, none of them cut."""
     return IngestOptions(media=(predictor.media[0],), cut=False, advice=False)
+
+
+def check_units(
+    predictor: Predictor, path: PathLike, dataset: Dataset, *, refuse: bool = True
+) -> None:
+    """Check that labels and predictions are in one unit, where both are known.
+
+    Args:
+        predictor: The model.
+        path: The data set folder, public data set or file. A file states no unit, so it passes.
+        dataset: The same, opened.
+        refuse: Raise an error if units differ; False warns instead. A unit recorded as unknown
+            only gives a warning.
+
+    Raises:
+        ValueError: If labels are in another unit than the model predicts.
+    """
+    if may_lack_medium(path):
+        return
+    for medium, unit in dataset.units.items():
+        if output_or_none(medium, predictor.media) is None:
+            continue
+        predicted = predictor.unit(medium)
+        if None in (unit, predicted) or unit == predicted:
+            continue
+        message = (
+            f"{path}: labels of medium {medium!r} are in the unit {unit!r}, but the model predicts "
+            f"the unit {predicted!r}"
+        )
+        if refuse and UNKNOWN_UNIT not in (unit, predicted):
+            raise ValueError(
+                f"{message}; give rows in that unit, or, if it is theirs, set it with data ingest "
+                "--unit"
+            )
+        log.warning("warning: %s; errors and intervals compare different scales", message)
 
 
 def _refuse_lost_intervals(before: Calibration, after: Calibration, held_out: Path) -> None:
@@ -269,7 +313,8 @@ def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutS
 
     Rows of media that the model does not predict only show what its inputs look like.
     """
-    with open_data(path, _reading(predictor)) as dataset:
+    with open_data(path, reading(predictor)) as dataset:
+        check_units(predictor, path, dataset)
         rows = unseen(dataset, card)
         refuse_training_rows(rows, card)
         summary = {"name": rows.name, "fingerprint": rows.fingerprint, "rows": len(rows)}
