@@ -220,7 +220,7 @@ def test_rows_without_adapters_are_like_held_out_rows_without(small_run, bare, t
     card = calibrate(path, bare.path, tests=[bare.path], options=OPTIONS)
     assert card.calibration.familiar.adapters is False
     assert card.coverage["set"].unlike < 0.1
-    assert "lack the adapters (--flanks none); at most 112 bases" in "\n".join(card_lines(card))
+    assert "no adapters are added (--flanks none); at most 112 bases" in "\n".join(card_lines(card))
     _, trust = Predictor.load(path).assess_tokens(bare.tokens)
     assert not any("adapters" in flags for flags in trust.unlike)
 

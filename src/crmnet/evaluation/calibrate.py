@@ -69,6 +69,7 @@ from crmnet.runs.model_card import (
     check_card_file,
 )
 from crmnet.runs.packed import check_name, is_bundled, require_packed, write_with_card
+from crmnet.sequence import Flanks
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.scale import fit_line
 from crmnet.statistics.top import relative_range
@@ -157,12 +158,12 @@ def calibrate(
         checked = differences == held_out
         card = _with_differences(predictor, card, differences, options, checked=checked)
     for path in as_paths(tests):
-        with open_data(path, reading(predictor)) as dataset:
+        with open_data(path, reading(predictor, options.flanks)) as dataset:
             check_units(predictor, path, dataset, refuse=False)
             left_out = rows_left_out(path, dataset)
             card = _with_test(predictor, card, dataset, options, left_out, other)
     if native is not None:
-        card = _with_native(predictor, card, native)
+        card = _with_native(predictor, card, native, options.flanks)
     if output is not None:
         write_with_card(file, card, output)
     return card
@@ -188,7 +189,7 @@ def _with_differences(
 
     ``checked`` states that they hold no training rows.
     """
-    with open_data(path, reading(predictor)) as dataset:
+    with open_data(path, reading(predictor, options.flanks)) as dataset:
         check_units(predictor, path, dataset)
         rows = unseen(dataset, card)
         if not checked:
@@ -198,9 +199,14 @@ def _with_differences(
     return card.model_copy(update={"differences": fitted})
 
 
-def reading(predictor: Predictor) -> IngestOptions:
-    """How a file of rows is read: as rows of the model's first medium, none of them cut."""
-    return IngestOptions(media=(predictor.media[0],), cut=False, advice=False)
+def reading(predictor: Predictor, flanks: Flanks | None = None) -> IngestOptions:
+    """How a file of rows is read: as rows of the model's first medium, none of them cut.
+
+    Adapters are treated as in the model's training data if ``flanks`` is None.
+    """
+    return IngestOptions(
+        media=(predictor.media[0],), flanks=flanks or predictor.flanks, cut=False, advice=False
+    )
 
 
 def check_units(
@@ -286,8 +292,12 @@ def _calibration(
     options: CalibrateOptions,
 ) -> Calibration:
     """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
-    like = _held_out_set(predictor, card, held_out)
-    sets = [like] if unlike is None else [like, _held_out_set(predictor, card, unlike)]
+    like, *others = [
+        _held_out_set(predictor, card, path, options.flanks)
+        for path in (held_out, unlike)
+        if path is not None
+    ]
+    sets = [like, *others]
     familiar = fit_input_limits(
         like.inputs, {rows.medium: rows.spread for rows in like.media_rows}, options.tail
     ).model_copy(update={"measured": measured_range(sets)})
@@ -308,12 +318,14 @@ def _calibration(
     )
 
 
-def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutSet:
+def _held_out_set(
+    predictor: Predictor, card: ModelCard, path: Path, flanks: Flanks | None
+) -> HeldOutSet:
     """The rows of a data set on which no member was trained, predicted.
 
     Rows of media that the model does not predict only show what its inputs look like.
     """
-    with open_data(path, reading(predictor)) as dataset:
+    with open_data(path, reading(predictor, flanks)) as dataset:
         check_units(predictor, path, dataset)
         rows = unseen(dataset, card)
         refuse_training_rows(rows, card)
@@ -428,13 +440,15 @@ def _share_trained_on(dataset: Dataset, card: ModelCard) -> float:
     return overlap.share
 
 
-def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCard:
+def _with_native(
+    predictor: Predictor, card: ModelCard, native: Path, flanks: Flanks | None
+) -> ModelCard:
     """The card with quantiles of the expression predicted for native promoters."""
     if card.calibration is None:
         raise ValueError(
             f"{card.name} has no intervals yet; give held-out rows first, or with them"
         )
-    name, predicted = _predict_native(predictor, native)
+    name, predicted = _predict_native(predictor, native, flanks or predictor.flanks)
     levels = np.linspace(0, 1, QUANTILES)
     quantiles = {
         medium: np.quantile(predicted[:, m].astype(np.float64), levels).tolist()
@@ -445,11 +459,11 @@ def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCa
     return card.model_copy(update={"calibration": calibration})
 
 
-def _predict_native(predictor: Predictor, native: Path) -> tuple[str, Expression]:
+def _predict_native(predictor: Predictor, native: Path, flanks: Flanks) -> tuple[str, Expression]:
     """Name, and predictions ``(N, n_media)``, of a data set or of a file without measurements."""
     if not (is_dataset(native) or is_public_dataset(native)):
-        blocks = predict_file(predictor, native)
+        blocks = predict_file(predictor, native, flanks=flanks)
         return native.name, np.concatenate([block.expression for block in blocks])
-    with open_data(native) as dataset:
+    with open_data(native, IngestOptions(flanks=flanks, advice=False)) as dataset:
         distinct = np.unique(np.asarray(dataset.tokens), axis=0)
         return dataset.name, predictor.predict_tokens(distinct)

@@ -18,11 +18,17 @@ from crmnet.files import PathLike
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.model_card import check_card_file
 from crmnet.runs.packed import check_name, is_bundled, require_packed, write_rescaled
+from crmnet.sequence import Flanks
 from crmnet.statistics.scale import Line, fit_cross_fitted
 
 
 def rescale(
-    model: PathLike, held_out: PathLike, *, output: PathLike | None = None, overwrite: bool = False
+    model: PathLike,
+    held_out: PathLike,
+    *,
+    output: PathLike | None = None,
+    overwrite: bool = False,
+    flanks: Flanks | None = None,
 ) -> dict[str, Line]:
     """Fit a line for each medium on held-out rows, and write the model with rescaled outputs.
 
@@ -35,6 +41,7 @@ def rescale(
             file of such rows, by default of the model's first medium.
         output: Packed file to write; None writes the model's own file.
         overwrite: Replace ``output`` if it exists.
+        flanks: Treatment of adapters in a file; None means as in the model's training data.
 
     Returns:
         Medium → the line, for media that were rescaled.
@@ -52,7 +59,7 @@ def rescale(
         check_name(output, overwrite)
     check_card_file(output or file)
     predictor = Predictor.load(file)
-    with open_data(held_out, reading(predictor)) as dataset:
+    with open_data(held_out, reading(predictor, flanks)) as dataset:
         check_units(predictor, held_out, dataset)
         lines = fit_lines(predictor, dataset)
     if not lines:

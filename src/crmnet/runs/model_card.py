@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from crmnet.files import PathLike
 from crmnet.runs.folder import LARGEST_RECORD
 from crmnet.runs.json_files import check_values, parse_object, read_text
-from crmnet.runs.record import RunRecord, check_outputs
+from crmnet.runs.record import RunRecord, check_outputs, flanks_of
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from crmnet.statistics.differences import Differences
 from crmnet.statistics.uncertainty import (
@@ -286,10 +286,12 @@ def _networks(card: ModelCard) -> list[str]:
 
 
 def _input(card: ModelCard) -> str:
-    if card.calibration is not None and not card.calibration.familiar.adapters:
+    if flanks_of(card.members) == "none" or (
+        card.calibration is not None and not card.calibration.familiar.adapters
+    ):
         return (
-            "sequences as in the training data, which lack the adapters (--flanks none); at most "
-            f"{card.length} bases"
+            "sequences as in the training data, to which no adapters are added (--flanks none); "
+            f"at most {card.length} bases"
         )
     return (
         f"inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; at most {card.length} "
