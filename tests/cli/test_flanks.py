@@ -141,7 +141,7 @@ def test_rescaling_reads_files_as_the_training_data_were(run, dataset, tmp_path)
     predicted = Predictor.load(run).predict_tokens(dataset.tokens)[:, 0]
     rows = zip(decode(dataset.tokens), 2.0 * predicted + 1, strict=True)
     file = write_rows(tmp_path / "exact.tsv", rows, "sequence expression")
-    exact = ingest_rows(file, tmp_path / "exact", media=(medium,), unit="sorting bin")
+    exact = ingest_rows(file, tmp_path / "exact", media=(medium,), units=("sorting bin",))
     for number, source in enumerate((file, exact.path)):
         output = tmp_path / f"{number}.safetensors"
         lines = rescale(tmp_path / "m.safetensors", source, output=output)
