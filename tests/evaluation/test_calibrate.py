@@ -19,11 +19,12 @@ from crmnet.runs.folder import load_record, load_tensors
 from crmnet.runs.model_card import ModelCard, card_lines
 from crmnet.runs.packed import PackOptions, bundled, load_card, pack, write_rescaled
 from crmnet.runs.record import RunRecord
-from crmnet.sequence import decode, encode, prepare
+from crmnet.sequence import decode, encode, inserts, prepare
 from crmnet.simulation.assay import AssayOptions, simulate
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.uncertainty import Interval, composition_distance, fit_input_limits
 from crmnet.training.rows import choose_data
+from support import ingest_rows, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -201,6 +202,27 @@ def test_flagged_predictions_get_a_wider_interval_if_enough_rows_are_flagged(
     assert any(
         "has a wider interval (crmnet" in line for line in unit_lines(predictor, ["complex"])
     )
+
+
+@pytest.fixture(scope="module")
+def bare(held_out, tmp_path_factory):
+    """The held-out inserts of one medium without adapters, as `data ingest --flanks none` reads."""
+    folder = tmp_path_factory.mktemp("bare")
+    here = np.asarray(held_out.medium) == held_out.media.index("complex")
+    rows = zip(decode(*inserts(held_out.tokens[here])), held_out.labels[here], strict=True)
+    return ingest_rows(write_rows(folder / "bare.tsv", rows, "sequence expression"), folder / "set")
+
+
+def test_rows_without_adapters_are_like_held_out_rows_without(small_run, bare, tmp_path):
+    """All of them were flagged, so no prediction had the interval of the held-out rows."""
+    path = tmp_path / "m.safetensors"
+    pack([small_run], path, PackOptions(media=("complex",)))
+    card = calibrate(path, bare.path, tests=[bare.path], options=OPTIONS)
+    assert card.calibration.familiar.adapters is False
+    assert card.coverage["set"].unlike < 0.1
+    assert "no adapters are added (--flanks none); at most 112 bases" in "\n".join(card_lines(card))
+    _, trust = Predictor.load(path).assess_tokens(bare.tokens)
+    assert not any("adapters" in flags for flags in trust.unlike)
 
 
 def test_predictions_come_with_interval_percentile_and_flag(packed, held_out, tmp_path):

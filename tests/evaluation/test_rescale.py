@@ -1,6 +1,8 @@
 """A rescaled model predicts slope × prediction + offset, and nothing else about it changes."""
 
 import dataclasses
+import json
+import logging
 import shutil
 
 import numpy as np
@@ -13,7 +15,9 @@ from crmnet.evaluation.rescale import fit_lines, rescale
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.model_card import card_lines
 from crmnet.runs.packed import PackOptions, load_card, pack, write_rescaled
+from crmnet.sequence import decode, inserts
 from crmnet.simulation.assay import AssayOptions, simulate
+from support import write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -102,3 +106,61 @@ def test_what_cannot_be_rescaled_is_an_error(held_out, small_run):
         rescale("absent.safetensors", held_out.path)
     with pytest.raises(ValueError, match="is bundled and is not changed"):
         rescale("yeast", held_out.path)
+
+
+@pytest.fixture
+def in_unit(held_out, tmp_path):
+    """The held-out rows, with another unit recorded for their labels."""
+
+    def make(unit):
+        folder = shutil.copytree(held_out.path, tmp_path / unit.replace(" ", "-"))
+        manifest = json.loads((folder / "manifest.json").read_text())
+        for medium in manifest["media"].values():
+            medium["unit"] = unit
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        return folder
+
+    return make
+
+
+def test_rows_in_another_unit_are_refused(packed, held_out, in_unit, caplog):
+    """Raw counts became the scale of a model of logarithms, without a word."""
+    counts = in_unit("raw counts")
+    before = packed.read_bytes()
+    refused = "are in the unit 'raw counts', but the model predicts the unit 'sorting bin'; give"
+    for attempt in (
+        lambda: rescale(packed, counts),
+        lambda: calibrate(packed, counts),
+        lambda: calibrate(packed, held_out.path, unlike=counts),
+        lambda: calibrate(packed, differences=counts),
+    ):
+        with pytest.raises(ValueError, match=refused):
+            attempt()
+    assert packed.read_bytes() == before
+    with caplog.at_level(logging.WARNING, "crmnet"):
+        card = calibrate(packed, tests=[counts], options=CalibrateOptions(resamples=10))
+    assert card.tests
+    assert "'raw counts', but the model predicts the unit 'sorting bin'; errors" in caplog.text
+
+
+def test_rows_in_an_unknown_unit_give_a_warning(packed, in_unit, caplog):
+    with caplog.at_level(logging.WARNING, "crmnet"):
+        calibrate(packed, in_unit("unknown"), options=CalibrateOptions(resamples=10))
+    assert "are in the unit 'unknown', but the model predicts the unit 'sorting bin'" in caplog.text
+
+
+def test_a_file_is_read_as_rows_of_the_first_medium_and_never_cut(packed, exact, tmp_path, caplog):
+    """Its rows were taken for complex medium, and long ones were cut."""
+    card = load_card(packed)
+    write_rescaled(packed, dict.fromkeys(card.media, (0.5, 9.0)), packed)
+    here = np.asarray(exact.medium) == exact.media.index(card.media[0])
+    rows = [
+        *zip(decode(*inserts(exact.tokens[here])), exact.labels[here], strict=True),
+        *(("ACGTTGCA" * 20, 50.0 + n) for n in range(2)),
+    ]
+    file = write_rows(tmp_path / "rows.tsv", rows, "sequence expression")
+    with caplog.at_level(logging.INFO, "crmnet"):
+        lines = rescale(packed, file)
+    assert lines.keys() == {card.media[0]}
+    assert lines[card.media[0]] == pytest.approx((2, -18), abs=0.01)
+    assert "longer" in caplog.text

@@ -119,6 +119,28 @@ def test_missing_adapters_are_a_reason(limits):
         assert "adapters" in reasons_unlike(limits, tokens, {}, {})[0]
 
 
+@pytest.mark.parametrize(("without", "flagged"), [(0, True), (5, True), (6, False), (1000, False)])
+def test_adapters_are_a_limit_like_the_others(without, flagged):
+    """Rows of `data ingest --flanks none` have none: all of them and all predictions were flagged.
+
+    Of 1,000 rows, the tail of 0.005 may lack adapters.
+    """
+    rng = np.random.default_rng(3)
+    tokens, lengths = encode(["".join(rng.choice(list("ACGT"), 80)) for _ in range(1000)])
+    tokens, _ = prepare(tokens, lengths, "add")
+    tokens[:without] = fit_length(*encode([random_insert(110)]), 112)
+    limits = fit_input_limits(tokens, {}, 0.005)
+    assert limits.adapters is flagged
+    assert ("adapters" in reasons_unlike(limits, tokens[:1] * 0, {}, {})[0]) is flagged
+
+
+def test_cards_without_a_limit_of_adapters_flag_rows_that_lack_them(limits):
+    """As all models of earlier versions, whose training data have adapters."""
+    older = limits.model_dump()
+    del older["adapters"]
+    assert type(limits).model_validate(older).adapters is True
+
+
 def test_the_fraction_of_flagged_rows_is_close_to_the_tail(limits):
     rng = np.random.default_rng(2)
     inserts = ["".join(rng.choice(list("ACGT"), 80)) for _ in range(1000)]

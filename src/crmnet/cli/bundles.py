@@ -16,6 +16,7 @@ import typer
 
 from crmnet.cli.options import (
     Counter,
+    ModelFlanksOption,
     OverwriteOption,
     PrecisionOption,
     ResamplesOption,
@@ -153,6 +154,7 @@ def calibrate(
         ),
     ] = None,
     overwrite: OverwriteOption = False,
+    flanks: ModelFlanksOption = None,
     level: Annotated[
         float, typer.Option(help="Share of measurements that the intervals should cover.")
     ] = 0.9,
@@ -180,7 +182,7 @@ def calibrate(
     if output is not None and output.resolve() != Path(model).resolve():
         inputs = [model, held_out, unlike, *(test or []), native, differences]
         _check_packed(output, inputs, overwrite)
-    options = CalibrateOptions(level=level, resamples=resamples)
+    options = CalibrateOptions(level=level, resamples=resamples, flanks=flanks)
     card = run_calibration(
         model, held_out, unlike=unlike, tests=test or [], beside=beside, native=native,
         differences=differences,
@@ -197,7 +199,11 @@ def calibrate(
 def rescale(
     model: ModelArgument,
     held_out: Annotated[
-        Path, typer.Argument(help="Data set of families on which no member was trained.")
+        Path,
+        typer.Argument(
+            help="Data set or file of families on which no member was trained, in the model's "
+            "units."
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -205,6 +211,7 @@ def rescale(
             "-o", "--output", help="NAME.safetensors to write. Default: the model's own file."
         ),
     ] = None,
+    flanks: ModelFlanksOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Bring a packed model's outputs to the scale of held-out measurements.
@@ -219,7 +226,7 @@ def rescale(
         _check_packed(output, [model, held_out], overwrite)
     from crmnet.evaluation.rescale import rescale as run_rescale
 
-    lines = run_rescale(model, held_out, output=output, overwrite=overwrite)
+    lines = run_rescale(model, held_out, output=output, overwrite=overwrite, flanks=flanks)
     for medium, line in lines.items():
         print(f"{medium}: predictions × {line.slope:.3f} {line.offset:+.3f}")
     print(f"next: crmnet models calibrate {output or model} HELD_OUT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,15 +17,19 @@ from crmnet.cli.options import (
     KmerLengthOption,
     LevelOption,
     MaxRejectedOption,
+    ModelFlanksOption,
     OverwriteOption,
     ResamplesOption,
     check_folder,
     command_line,
+    flanks_for,
     pairs,
 )
 
 if TYPE_CHECKING:
+    from crmnet.choices import Flanks
     from crmnet.evaluation.align import PredictionTable
+    from crmnet.prediction.predictor import Predictor
 
 
 def compare(
@@ -77,6 +82,7 @@ def compare(
     k: KmerLengthOption = 20,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
+    flanks: ModelFlanksOption = None,
     batch_size: BatchSizeOption = 256,
     resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
@@ -120,15 +126,24 @@ def compare(
         name: Predictor.load(run, device=device, batch_size=batch_size)
         for name, run in named.items()
     }
-    options = IngestOptions(columns=pairs(column, "--column"), max_rejected=max_rejected, cut=False)
+    has_files = any(may_lack_medium(path) for path in data or [])
+    options = IngestOptions(
+        columns=pairs(column, "--column"),
+        flanks=flanks or (_common_flanks(predictors) if has_files else "auto"),
+        max_rejected=max_rejected,
+        cut=False,
+    )
     default = next(iter(predictors.values())).media[0] if predictors else "complex"
-    if predictors and not medium and any(may_lack_medium(path) for path in data or []):
+    if predictors and not medium and has_files:
         print(assumed_medium(next(iter(predictors.values())).media), file=sys.stderr)
-    like_data = IngestOptions(flanks=flanks_like(*(data or without or [])), advice=False)
+    like_data = flanks_like(*(data or without or []))
+    like_data = options.flanks if like_data == "auto" else like_data
     tables, kmers = [_table(text) for text in predictions or []], KmerOptions(k)
     with (
         open_all_data(data or [], medium or [default], options) as datasets,
-        open_all_data(without or [], ["complex"], like_data) as trained,
+        open_all_data(
+            without or [], ["complex"], IngestOptions(flanks=like_data, advice=False)
+        ) as trained,
     ):
         seen = [TrainingRows.of(d, level, kmers) for d in trained]
         sets = align(predictors, datasets, tables, by=by, kmers=kmers, without=seen)
@@ -164,6 +179,20 @@ def _named(texts: list[str]) -> dict[str, str]:
     repeated = next(name for name in names if names.count(name) > 1)
     model = models[names.index(repeated)]
     raise ValueError(f"two models are named {repeated!r}; give each its own name: NAME={model}")
+
+
+def _common_flanks(predictors: Mapping[str, Predictor]) -> Flanks:
+    """How the training data of all models were read; ``auto`` without models."""
+    of_model = {name: predictor.flanks for name, predictor in predictors.items()}
+    if len(set(of_model.values())) > 1:
+        bare = [name for name, flanks in of_model.items() if flanks == "none"]
+        raise ValueError(
+            f"the training data of {', '.join(bare)} were read with --flanks none, those of the "
+            "other models were not; give --flanks for the files of --data"
+        )
+    if not predictors:
+        return "auto"
+    return flanks_for(next(iter(predictors.values())), None)
 
 
 def _table(text: str) -> PredictionTable:

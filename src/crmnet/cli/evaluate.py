@@ -15,14 +15,15 @@ from crmnet.cli.options import (
     ColumnOption,
     DeviceOption,
     FamilyRuleOption,
-    FlanksOption,
     KmerLengthOption,
     LevelOption,
     MaxRejectedOption,
+    ModelFlanksOption,
     OverwriteOption,
     ResamplesOption,
     check_folder,
     command_line,
+    flanks_for,
     pairs,
     sequence_columns,
 )
@@ -114,7 +115,7 @@ def evaluate(
     medium: Annotated[str | None, typer.Option(help="Medium of files without one.")] = None,
     column: ColumnOption = None,
     max_rejected: MaxRejectedOption = 0.01,
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     batch_size: BatchSizeOption = 256,
     resamples: ResamplesOption = 1000,
     device: DeviceOption = "auto",
@@ -157,30 +158,32 @@ def evaluate(
         return
     if game is not None and data is not None:
         options = IngestOptions(
-            media=(medium or "complex",), columns=pairs(column, "--column"), flanks=flanks,
-            max_rejected=max_rejected, advice=False,
+            media=(medium or "complex",), columns=pairs(column, "--column"),
+            flanks=flanks or "auto", max_rejected=max_rejected, advice=False,
         )  # fmt: skip
         _evaluate_game(game, data, options, set_options, resamples, output)
         return
     training_set: Dataset | None = None
+    predictor, like_data = None, flanks or flanks_like(*(data or []))
+    if model is not None:
+        predictor = Predictor.load(model, device=device, batch_size=batch_size)
+        if any(may_lack_medium(path) for path in data or []):
+            flanks = flanks_for(predictor, flanks)
+            like_data = flanks if like_data == "auto" else like_data
     with ExitStack() as stack:
         if against is not None:
-            reading = IngestOptions(
-                flanks=flanks_like(*(data or [])) if flanks == "auto" else flanks,
-                max_rejected=max_rejected, advice=False,
-            )  # fmt: skip
+            reading = IngestOptions(flanks=like_data, max_rejected=max_rejected, advice=False)
             training_set = stack.enter_context(open_data(against, reading))
             set_options["training"] = TrainingRows.of(training_set, level, KmerOptions(k))
         if predictions is not None:
             named = _table_columns(column, measured, predicted, "--measured and --predicted")
             sets = [score_table(predictions, **named, **set_options)]
         else:
-            assert model is not None and data is not None
-            predictor = Predictor.load(model, device=device, batch_size=batch_size)
+            assert model is not None and data is not None and predictor is not None
             options = IngestOptions(
                 media=(medium or predictor.media[0],),
                 columns=pairs(column, "--column"),
-                flanks=flanks,
+                flanks=flanks or predictor.flanks,
                 max_rejected=max_rejected,
             )
             if medium is None and any(may_lack_medium(path) for path in data):

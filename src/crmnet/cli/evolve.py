@@ -21,16 +21,17 @@ from crmnet.cli.options import (
     Counter,
     DeviceOption,
     DigitsOption,
-    FlanksOption,
     IupacOption,
     MediaOption,
     MediumOption,
+    ModelFlanksOption,
     OverwriteOption,
     PrecisionOption,
     SequenceColumnOption,
     check_file,
     check_folder,
     exit_on_closed_pipe,
+    flanks_for,
     sequence_columns,
 )
 
@@ -99,7 +100,7 @@ def robustness(
     ] = None,
     epsilon: EpsilonOption = EPSILON,
     medium: MediaOption = None,
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     window: WindowOption = None,
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
@@ -128,16 +129,17 @@ def robustness(
 
     check_not_a_sequence(file)
     check_epsilon(epsilon)
-    reading = Reading(flanks, window, sequence_columns(column, ("id", "sequence")), iupac)
+    columns = sequence_columns(column, ("id", "sequence"))
     _check_outputs([output, changes, vectors, plot], [file, model, reference], overwrite)
     for table in (output, changes, vectors):
         table_kind(table or output)
     if plot is not None:
         check_picture(plot)
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
+    reading = Reading(flanks_for(predictor, flanks), window, columns, iupac)
     media = _media(predictor, medium)
     others = None if reference is None else read_robustness(reference, media, epsilon)
-    adapters = 0 if flanks == "none" else len(ADAPTER_5) + len(ADAPTER_3)
+    adapters = 0 if reading.flanks == "none" else len(ADAPTER_5) + len(ADAPTER_3)
     with exit_on_closed_pipe(), _progress("promoters") as progress:
         summary = write_robustness(
             predictor, read_in_chunks(predictor, file, reading),
@@ -188,7 +190,7 @@ def trajectories(
     format: Annotated[
         choices.PictureFormat, typer.Option(help="File format of the figure.")
     ] = "png",
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     window: WindowOption = None,
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
@@ -213,7 +215,7 @@ def trajectories(
     from crmnet.prediction.predictor import Predictor
 
     check_not_a_sequence(file)
-    reading = Reading(flanks, window, sequence_columns(column, ("id", "sequence")), iupac)
+    columns = sequence_columns(column, ("id", "sequence"))
     names = (TABLE, *[f"{PICTURE}.{kind}" for kind in get_args(choices.PictureFormat)])
     check_folder(output, names, [file, model], overwrite)
     modes = dict.fromkeys(mode or ("up", "down", "drift"))
@@ -225,6 +227,7 @@ def trajectories(
         for repeat in range(repeats if name in ("drift", "neutral") else 1)
     ]
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
+    reading = Reading(flanks_for(predictor, flanks), window, columns, iupac)
     with replacing(output, names), _progress("trajectories") as progress:
         evolved = write_trajectories(
             predictor, read_in_chunks(predictor, file, reading), output,
@@ -361,7 +364,7 @@ def archetypes(
     format: Annotated[
         choices.PictureFormat, typer.Option(help="File format of the figure.")
     ] = "png",
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     window: WindowOption = None,
     column: SequenceColumnOption = None,
     iupac: IupacOption = "error",
@@ -394,10 +397,11 @@ def archetypes(
 
     check_not_a_sequence(file)
     check_epsilon(epsilon)
-    reading = Reading(flanks, window, sequence_columns(column, ("id", "sequence")), iupac)
+    columns = sequence_columns(column, ("id", "sequence"))
     names = (TABLE, VECTORS, *[f"{PICTURE}.{kind}" for kind in get_args(choices.PictureFormat)])
     check_folder(output, names, [file, model], overwrite)
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
+    reading = Reading(flanks_for(predictor, flanks), window, columns, iupac)
     with replacing(output, names), _progress("promoters") as progress:
         found = write_archetypes(
             predictor, read_in_chunks(predictor, file, reading), output,

@@ -15,14 +15,15 @@ import typer
 from crmnet.choices import Digits, Method, PictureFormat, Window
 from crmnet.cli.options import (
     DeviceOption,
-    FlanksOption,
     IdOption,
     IupacOption,
     MediumOption,
+    ModelFlanksOption,
     OverwriteOption,
     SequenceColumnOption,
     check_folder,
     command_line,
+    flanks_for,
     sequence_columns,
 )
 
@@ -119,7 +120,7 @@ def explain(
         int, typer.Option(min=1, help="Shuffled references per sequence (integrated, deeplift).")
     ] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the shuffled references.")] = 0,
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     window: Annotated[
         Window | None,
         typer.Option(
@@ -171,7 +172,8 @@ def explain(
 
     predictor = Predictor.load(model, device=device)
     reading: dict[str, Any] = {
-        "flanks": flanks, "columns": columns, "iupac": iupac, "only": only or (),
+        "flanks": flanks_for(predictor, flanks), "columns": columns, "iupac": iupac,
+        "only": only or (),
     }  # fmt: skip
     explained: Promoters | Tiles
     if tile is None:

@@ -19,14 +19,15 @@ from crmnet.cli.options import (
     Counter,
     DeviceOption,
     DigitsOption,
-    FlanksOption,
     IdOption,
     IupacOption,
     MediaOption,
+    ModelFlanksOption,
     OverwriteOption,
     check_file,
     check_stdin_once,
     exit_on_closed_pipe,
+    flanks_for,
     sequence_columns,
 )
 
@@ -146,7 +147,7 @@ def mutate(
         typer.Option(metavar="NPZ", help="With --pairs, the epistasis of all pairs as matrices."),
     ] = None,
     only: IdOption = None,
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -188,7 +189,11 @@ def mutate(
     in_genome = {"--genome": genome, "--promoters": promoters, "--window": window,
                  "--offsets": offsets, "--strand": strand}  # fmt: skip
     _check_genome(vcf, in_genome)
-    of_file = {"--flanks": flanks != "auto", "--column": bool(column), "--iupac": iupac != "error"}
+    of_file = {
+        "--flanks": flanks is not None,
+        "--column": bool(column),
+        "--iupac": iupac != "error",
+    }
     if vcf is not None and (given := [name for name, is_used in of_file.items() if is_used]):
         raise ValueError(
             f"{given[0]} is for a file of sequences; leave it out: windows of a genome always have "
@@ -216,19 +221,18 @@ def mutate(
         check_picture(plot)
     if matrix is not None and matrix.suffix != ".npz":
         raise ValueError(f"{matrix}: matrices are written as .npz; choose a name with this suffix")
-    request = None
     if file is not None:
-        from crmnet.design.mutate_file import Request
-
         check_readable(file)
-        request = Request(
-            tuple(change or ()), saturate, deletions, step, pairs, columns, flanks, iupac,
-            tuple(only or ()),
-        )  # fmt: skip
     predictor = Predictor.load(model, device=device, batch_size=batch_size)
     options = MutateOptions(sites, tuple(read_motifs(motifs)) if motifs else None)
     scorer = Scorer(Oracle(predictor, medium), options)
-    if request is not None and file is not None:
+    if file is not None:
+        from crmnet.design.mutate_file import Request
+
+        request = Request(
+            tuple(change or ()), saturate, deletions, step, pairs, columns,
+            flanks_for(predictor, flanks), iupac, tuple(only or ()),
+        )  # fmt: skip
         messages = _of_file(scorer, file, request, output, digits, plot=plot, matrix=matrix)
     else:
         messages = _of_genome(scorer, _place(predictor, in_genome), vcf, output, digits)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
@@ -20,11 +20,23 @@ from crmnet import choices
 from crmnet.files import check_outputs, outputs_in
 from crmnet.process import discard_output
 
+if TYPE_CHECKING:
+    from crmnet.prediction.predictor import Predictor
+
 FlanksOption = Annotated[
     choices.Flanks,
     typer.Option(
         help="Adapters around the insert: *auto* adds both if neither is present, *add* always "
         "adds them, *none* never does."
+    ),
+]
+ModelFlanksOption = Annotated[
+    choices.Flanks | None,
+    typer.Option(
+        help="Adapters around the insert in files: *auto* adds both if neither is present, *add* "
+        "always adds them, *none* never does. Default: *none* if the model's training data were "
+        "read with *none*, else *auto*.",
+        show_default=False,
     ),
 ]
 DeviceOption = Annotated[
@@ -222,6 +234,17 @@ def check_stdin_once(inputs: Sequence[Path | None]) -> None:
     """
     if sum(str(path) == "-" for path in inputs) > 1:
         raise ValueError("stdin can be read only once; name files for the other inputs")
+
+
+def flanks_for(predictor: Predictor, flanks: choices.Flanks | None) -> choices.Flanks:
+    """``--flanks``, by default as the model's training data were read.
+
+    A line on stderr reports a default that adds no adapters.
+    """
+    if flanks is None and predictor.flanks == "none":
+        print("no adapters are added, as for the model's training data; --flanks auto adds them",
+              file=sys.stderr)  # fmt: skip
+    return flanks or predictor.flanks
 
 
 def command_line() -> str:

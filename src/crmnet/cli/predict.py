@@ -20,14 +20,15 @@ from crmnet.cli.options import (
     BatchSizeOption,
     Counter,
     DeviceOption,
-    FlanksOption,
     IupacOption,
     MediaOption,
+    ModelFlanksOption,
     OverwriteOption,
     PrecisionOption,
     SequenceColumnOption,
     check_file,
     exit_on_closed_pipe,
+    flanks_for,
     sequence_columns,
 )
 
@@ -71,7 +72,7 @@ def predict(
         ),
     ] = Path("-"),
     medium: MediaOption = None,
-    flanks: FlanksOption = "auto",
+    flanks: ModelFlanksOption = None,
     window: Annotated[
         choices.Window | None,
         typer.Option(
@@ -149,7 +150,7 @@ def predict(
     from crmnet.prediction.table import Reading, unit_lines, windows_line
 
     check_readable(file)
-    reading = Reading(flanks, window, tile, sequence_columns(column), iupac)
+    columns = sequence_columns(column)
     for option, is_used in (("--plot", plot is not None), (".bedgraph", is_bedgraph(output))):
         if is_used and tile is None:
             raise ValueError(f"{option} shows a profile; give --tile STEP as well")
@@ -161,6 +162,7 @@ def predict(
         raise ValueError("--tile cannot be combined with --part-rows: parts hold whole sequences")
     check_file(output, [file, model], overwrite or process is not None)
     predictor = Predictor.load(model, device=device, batch_size=batch_size, precision=precision)
+    reading = Reading(flanks_for(predictor, flanks), window, tile, columns, iupac)
     media = list(dict.fromkeys(medium)) if medium else predictor.media
     for name in media:
         predictor.medium_index(name)
@@ -169,7 +171,7 @@ def predict(
         from crmnet.prediction.sharded import PART_ROWS, ShardedJob, predict_sharded
 
         job = ShardedJob(
-            file, output, tuple(media), flanks, part_rows or PART_ROWS, window, reading.columns,
+            file, output, tuple(media), reading.flanks, part_rows or PART_ROWS, window, columns,
             iupac, digits, overwrite,
         )  # fmt: skip
         with Counter("windows" if reading.by_window else "sequences") as counter:

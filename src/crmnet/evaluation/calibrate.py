@@ -23,10 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
-from crmnet.data.dataset import Dataset, is_dataset
+from crmnet.data.dataset import UNKNOWN_UNIT, Dataset, is_dataset
 from crmnet.data.ingest import IngestOptions
 from crmnet.data.media import output_or_none
-from crmnet.data.opening import check_data, is_public_dataset, open_data, rows_left_out
+from crmnet.data.opening import (
+    check_data,
+    is_public_dataset,
+    may_lack_medium,
+    open_data,
+    rows_left_out,
+)
 from crmnet.data.subset import only_media
 from crmnet.evaluation.difference_calibration import fit_differences, with_coverage
 from crmnet.evaluation.error_correlation import error_correlations
@@ -63,6 +69,7 @@ from crmnet.runs.model_card import (
     check_card_file,
 )
 from crmnet.runs.packed import check_name, is_bundled, require_packed, write_with_card
+from crmnet.sequence import Flanks
 from crmnet.statistics.metrics import Scored, summarise
 from crmnet.statistics.scale import fit_line
 from crmnet.statistics.top import relative_range
@@ -117,9 +124,9 @@ def calibrate(
         FileExistsError: If ``output`` exists and may not be overwritten.
         FileNotFoundError: If there is no such model.
         ValueError: If the model is not packed; if no rows are unseen; if held-out rows are training
-            rows; if there are too few families for the level; if held-out rows lack a medium whose
-            intervals would then be lost; or if native promoters are given and the card has no
-            intervals.
+            rows, or in another unit than the model predicts; if there are too few families for the
+            level; if held-out rows lack a medium whose intervals would then be lost; or if native
+            promoters are given and the card has no intervals.
     """
     held_out = None if held_out is None else Path(held_out)
     unlike = None if unlike is None else Path(unlike)
@@ -151,11 +158,12 @@ def calibrate(
         checked = differences == held_out
         card = _with_differences(predictor, card, differences, options, checked=checked)
     for path in as_paths(tests):
-        with open_data(path, _reading(predictor)) as dataset:
+        with open_data(path, reading(predictor, options.flanks)) as dataset:
+            check_units(predictor, path, dataset, refuse=False)
             left_out = rows_left_out(path, dataset)
             card = _with_test(predictor, card, dataset, options, left_out, other)
     if native is not None:
-        card = _with_native(predictor, card, native)
+        card = _with_native(predictor, card, native, options.flanks)
     if output is not None:
         write_with_card(file, card, output)
     return card
@@ -181,7 +189,8 @@ def _with_differences(
 
     ``checked`` states that they hold no training rows.
     """
-    with open_data(path, _reading(predictor)) as dataset:
+    with open_data(path, reading(predictor, options.flanks)) as dataset:
+        check_units(predictor, path, dataset)
         rows = unseen(dataset, card)
         if not checked:
             refuse_training_rows(rows, card)
@@ -190,8 +199,49 @@ def _with_differences(
     return card.model_copy(update={"differences": fitted})
 
 
-def _reading(predictor: Predictor) -> IngestOptions:
-    return IngestOptions(media=(predictor.media[0],), cut=False, advice=False)
+def reading(predictor: Predictor, flanks: Flanks | None = None) -> IngestOptions:
+    """How a file of rows is read: as rows of the model's first medium, none of them cut.
+
+    Adapters are treated as in the model's training data if ``flanks`` is None.
+    """
+    return IngestOptions(
+        media=(predictor.media[0],), flanks=flanks or predictor.flanks, cut=False, advice=False
+    )
+
+
+def check_units(
+    predictor: Predictor, path: PathLike, dataset: Dataset, *, refuse: bool = True
+) -> None:
+    """Check that labels and predictions are in one unit, where both are known.
+
+    Args:
+        predictor: The model.
+        path: The data set folder, public data set or file. A file states no unit, so it passes.
+        dataset: The same, opened.
+        refuse: Raise an error if units differ; False warns instead. A unit recorded as unknown
+            only gives a warning.
+
+    Raises:
+        ValueError: If labels are in another unit than the model predicts.
+    """
+    if may_lack_medium(path):
+        return
+    for medium, unit in dataset.units.items():
+        if output_or_none(medium, predictor.media) is None:
+            continue
+        predicted = predictor.unit(medium)
+        if None in (unit, predicted) or unit == predicted:
+            continue
+        message = (
+            f"{path}: labels of medium {medium!r} are in the unit {unit!r}, but the model predicts "
+            f"the unit {predicted!r}"
+        )
+        if refuse and UNKNOWN_UNIT not in (unit, predicted):
+            raise ValueError(
+                f"{message}; give rows in that unit, or, if it is theirs, set it with data ingest "
+                "--unit"
+            )
+        log.warning("warning: %s; errors and intervals compare different scales", message)
 
 
 def _refuse_lost_intervals(before: Calibration, after: Calibration, held_out: Path) -> None:
@@ -242,8 +292,12 @@ def _calibration(
     options: CalibrateOptions,
 ) -> Calibration:
     """Intervals for each medium, and limits for unusual inputs, from held-out rows."""
-    like = _held_out_set(predictor, card, held_out)
-    sets = [like] if unlike is None else [like, _held_out_set(predictor, card, unlike)]
+    like, *others = [
+        _held_out_set(predictor, card, path, options.flanks)
+        for path in (held_out, unlike)
+        if path is not None
+    ]
+    sets = [like, *others]
     familiar = fit_input_limits(
         like.inputs, {rows.medium: rows.spread for rows in like.media_rows}, options.tail
     ).model_copy(update={"measured": measured_range(sets)})
@@ -264,12 +318,15 @@ def _calibration(
     )
 
 
-def _held_out_set(predictor: Predictor, card: ModelCard, path: Path) -> HeldOutSet:
+def _held_out_set(
+    predictor: Predictor, card: ModelCard, path: Path, flanks: Flanks | None
+) -> HeldOutSet:
     """The rows of a data set on which no member was trained, predicted.
 
     Rows of media that the model does not predict only show what its inputs look like.
     """
-    with open_data(path, _reading(predictor)) as dataset:
+    with open_data(path, reading(predictor, flanks)) as dataset:
+        check_units(predictor, path, dataset)
         rows = unseen(dataset, card)
         refuse_training_rows(rows, card)
         summary = {"name": rows.name, "fingerprint": rows.fingerprint, "rows": len(rows)}
@@ -383,13 +440,15 @@ def _share_trained_on(dataset: Dataset, card: ModelCard) -> float:
     return overlap.share
 
 
-def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCard:
+def _with_native(
+    predictor: Predictor, card: ModelCard, native: Path, flanks: Flanks | None
+) -> ModelCard:
     """The card with quantiles of the expression predicted for native promoters."""
     if card.calibration is None:
         raise ValueError(
             f"{card.name} has no intervals yet; give held-out rows first, or with them"
         )
-    name, predicted = _predict_native(predictor, native)
+    name, predicted = _predict_native(predictor, native, flanks or predictor.flanks)
     levels = np.linspace(0, 1, QUANTILES)
     quantiles = {
         medium: np.quantile(predicted[:, m].astype(np.float64), levels).tolist()
@@ -400,11 +459,11 @@ def _with_native(predictor: Predictor, card: ModelCard, native: Path) -> ModelCa
     return card.model_copy(update={"calibration": calibration})
 
 
-def _predict_native(predictor: Predictor, native: Path) -> tuple[str, Expression]:
+def _predict_native(predictor: Predictor, native: Path, flanks: Flanks) -> tuple[str, Expression]:
     """Name, and predictions ``(N, n_media)``, of a data set or of a file without measurements."""
     if not (is_dataset(native) or is_public_dataset(native)):
-        blocks = predict_file(predictor, native)
+        blocks = predict_file(predictor, native, flanks=flanks)
         return native.name, np.concatenate([block.expression for block in blocks])
-    with open_data(native) as dataset:
+    with open_data(native, IngestOptions(flanks=flanks, advice=False)) as dataset:
         distinct = np.unique(np.asarray(dataset.tokens), axis=0)
         return dataset.name, predictor.predict_tokens(distinct)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crmnet.arrays import Floats
-from crmnet.sequence import Tokens
+from crmnet.sequence import Flanks, Tokens
 from crmnet.statistics.metrics import RESAMPLES, Scored, bootstrap, resamples_for
 from crmnet.statistics.uncertainty import (
     Coverage,
@@ -42,6 +42,8 @@ class CalibrateOptions:
     """Bootstrap resamples for the intervals of metrics and of coverage."""
     seed: int = 0
     """Seed of the division of held-out families into folds."""
+    flanks: Flanks | None = None
+    """Treatment of adapters in files; None means as the model's training data were read."""
 
     def __post_init__(self) -> None:
         for name in ("level", "tail"):

@@ -37,7 +37,7 @@ from crmnet.prediction.stamp import Stamp, stamp_of, state_of
 from crmnet.prediction.views import AllViews, Views, views_of
 from crmnet.runs.model_card import ModelCard
 from crmnet.runs.packed import LoadedModel, load_model
-from crmnet.runs.record import RunRecord
+from crmnet.runs.record import RunRecord, flanks_of
 from crmnet.statistics.uncertainty import Expression, Trust, assess_predictions, joined
 
 BATCH_SIZE = 256
@@ -408,6 +408,14 @@ class Predictor:
         output = None if medium is None else self.medium_index(medium)
         module = PlainModule(self.model, output, self.length, insert_only=insert_only)
         return module.to(self.device)
+
+    @property
+    def flanks(self) -> sequence.Flanks:
+        """How the training data were read, and so how commands read files without ``--flanks``.
+
+        ``none`` if no adapters were added to them, else ``auto``.
+        """
+        return flanks_of(self.records)
 
     @property
     def members(self) -> int:

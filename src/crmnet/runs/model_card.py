@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from crmnet.files import PathLike
 from crmnet.runs.folder import LARGEST_RECORD
 from crmnet.runs.json_files import check_values, parse_object, read_text
-from crmnet.runs.record import RunRecord, check_outputs
+from crmnet.runs.record import RunRecord, check_outputs, flanks_of
 from crmnet.sequence import ADAPTER_3, ADAPTER_5
 from crmnet.statistics.differences import Differences
 from crmnet.statistics.uncertainty import (
@@ -268,8 +268,7 @@ def _networks(card: ModelCard) -> list[str]:
     lines = [
         f"  networks      {networks}; {strands}",
         f"  media         {', '.join(card.media)}",
-        f"  input         inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; "
-        f"at most {card.length} bases with adapters",
+        f"  input         {_input(card)}",
         f"  weights       {stored}; fingerprint {card.fingerprint[:16]}",
     ]
     for number, record in enumerate(card.members):
@@ -284,6 +283,20 @@ def _networks(card: ModelCard) -> list[str]:
         if "citation" in record.data:
             lines.append(f"    {record.data['citation']}")
     return lines
+
+
+def _input(card: ModelCard) -> str:
+    if flanks_of(card.members) == "none" or (
+        card.calibration is not None and not card.calibration.familiar.adapters
+    ):
+        return (
+            "sequences as in the training data, to which no adapters are added (--flanks none); "
+            f"at most {card.length} bases"
+        )
+    return (
+        f"inserts of about 80 bases, or constructs {ADAPTER_5}…{ADAPTER_3}; at most {card.length} "
+        "bases with adapters"
+    )
 
 
 def _origin(record: RunRecord) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Iterable
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from crmnet.choices import Flanks
 from crmnet.data.dataset import LABELLED_BY
 from crmnet.data.sketch import Sketch, sketch_texts
 from crmnet.names import is_control
@@ -24,6 +26,8 @@ HELD_OUT = "held-out families"
 SKETCH = "training_sketch"
 """Key of ``data``: a sketch of the inserts of the training rows (:mod:`crmnet.data.sketch`), or a
 list of sketches, for a fine-tuned run."""
+FLANKS = "flanks"
+"""Key of ``data``: how adapters of the training set were treated, as in its manifest."""
 
 
 class Scale(Frozen):
@@ -50,8 +54,8 @@ class RunRecord(Frozen):
     scale: dict[str, Scale]
     """Output → unit in which the network was trained."""
     data: dict[str, Any]
-    """Training and validation data: names, fingerprints, units and numbers of rows, a sketch of the
-    training rows, and the run to start from, if any; see
+    """Training and validation data: names, fingerprints, units and numbers of rows, treatment of
+    adapters, a sketch of the training rows, and the run to start from, if any; see
     :meth:`crmnet.training.rows.TrainData.summary`."""
     versions: dict[str, str]
     best: BestEpoch | None = None
@@ -92,6 +96,15 @@ class RunRecord(Frozen):
         }
 
 
+def flanks_of(records: Iterable[RunRecord]) -> Flanks:
+    """How to read sequences for these runs: ``none`` if all training sets were read so.
+
+    Else ``auto``: it also fits sets that were read with ``add``, and runs that do not record it.
+    """
+    found = {record.data.get(FLANKS) for record in records}
+    return "none" if found == {"none"} else "auto"
+
+
 def check_outputs(media: list[str]) -> None:
     """Check names of outputs.
 
@@ -108,7 +121,7 @@ def check_outputs(media: list[str]) -> None:
 
 
 _TEXTS = ("name", "fingerprint", "validation", "validation_fingerprint", "licence", "citation",
-          LABELLED_BY)  # fmt: skip
+          LABELLED_BY, FLANKS)  # fmt: skip
 _COUNTS = ("training_rows", "validation_rows")
 
 

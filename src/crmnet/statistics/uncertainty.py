@@ -31,7 +31,7 @@ FLAGS: Mapping[str, str] = {
     "length": "The construct is shorter or longer than nearly all of the training data.",
     "unknown": "The sequence has more unknown bases (N) than nearly all of the training data.",
     "adapters": "The construct does not start and end with the reporter's adapters, with at most "
-    "two mismatches in each.",
+    "two mismatches in each, as the held-out rows do.",
     "composition": "The bases or their neighbours have unusual frequencies: rich in G + C or A + "
     "T, or a repeat.",
     "disagreement": "The members of the ensemble disagree more than on nearly all held-out "
@@ -124,6 +124,8 @@ class InputLimits(_Frozen):
     """Largest Mahalanobis distance of a sequence's fractions from the mean."""
     spread: dict[str, float]
     """Largest spread of the members in each medium; empty for one member and one strand."""
+    adapters: bool = True
+    """Whether a construct without both adapters is flagged; not if held-out rows lack them too."""
     measured: dict[str, tuple[float, float]] = {}
     """Lowest and highest measured value in each medium; empty if the card does not know them."""
 
@@ -421,6 +423,7 @@ def fit_input_limits(
         precision=precision.tolist(),
         composition=float(np.quantile(_distance(pairs, mean, precision), 1 - tail)),
         spread={m: float(np.quantile(s, 1 - tail)) for m, s in spreads.items() if s.any()},
+        adapters=bool(np.quantile(1.0 * _lacks_adapters(tokens, lengths), 1 - tail) < 1),
     )
 
 
@@ -454,7 +457,7 @@ def reasons_unlike(
     reasons = {
         "length": (lengths < familiar.lengths[0]) | (lengths > familiar.lengths[1]),
         "unknown": _unknown(tokens, lengths) > familiar.unknown,
-        "adapters": ~np.logical_and(*find_adapters(tokens, stop=lengths)),
+        "adapters": familiar.adapters & _lacks_adapters(tokens, lengths),
         "composition": distance > familiar.composition,
         "disagreement": disagreement,
         "range": beyond,
@@ -498,3 +501,7 @@ def _distance(pairs: Floats, mean: Floats, precision: Floats) -> Floats:
 def _unknown(tokens: Tokens, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     inside = np.arange(tokens.shape[1]) < lengths[:, None]
     return ((tokens == N_TOKEN) & inside).sum(axis=1)
+
+
+def _lacks_adapters(tokens: Tokens, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    return ~np.logical_and(*find_adapters(tokens, stop=lengths))

@@ -25,7 +25,7 @@ from crmnet.runs.folder import (
     load_tensors,
     save_record,
 )
-from crmnet.runs.record import SKETCH, RunRecord
+from crmnet.runs.record import FLANKS, SKETCH, RunRecord
 
 
 class OtherData(ValueError):
@@ -170,11 +170,12 @@ def _unnamed(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Descriptions of data, without the names of data sets and runs whose contents are the same.
 
-    The sketch of the training rows is left out: fingerprints and settings determine it, and records
-    of earlier versions have none.
+    The sketch of the training rows and the treatment of adapters are left out: fingerprints and
+    settings determine the rows, and records of earlier versions have neither.
     """
     old_data, new_data = dict(old), dict(new)
-    old_data.pop(SKETCH, None), new_data.pop(SKETCH, None)
+    for key in (SKETCH, FLANKS):
+        old_data.pop(key, None), new_data.pop(key, None)
     for name, content in (("name", "fingerprint"), ("validation", "validation_fingerprint")):
         if content in old_data and old_data[content] == new_data.get(content):
             old_data.pop(name, None), new_data.pop(name, None)
