@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow
 SOURCE = Path(__file__).parents[1] / "src" / "crmnet"
 ORDER = [
     ("choices",),  # named choices of options; imports nothing
+    ("arrays",),  # types of arrays and numbers; imports nothing
     (
-        "arrays",
         "compiled",
         "sequence",
         "names",
