@@ -24,7 +24,7 @@ from crmnet.data.sketch import Sketch, sketch_texts, with_sketch
 from crmnet.data.splits import families, hold_out
 from crmnet.files import PathLike
 from crmnet.runs.packed import weights_file
-from crmnet.runs.record import HELD_OUT, SKETCH, RunRecord, Scale
+from crmnet.runs.record import FLANKS, HELD_OUT, SKETCH, RunRecord, Scale
 from crmnet.runs.settings import TrainSettings
 from crmnet.sequence import TOP_BIN
 
@@ -65,6 +65,7 @@ class TrainData:
             "validation": (self.validation.name if self.validation is not self.data else HELD_OUT),
             "validation_fingerprint": self.validation.fingerprint,
             "validation_rows": len(self.validation_rows),
+            FLANKS: str(self.data.manifest.get("flanks", "auto")),
             SKETCH: self._sketches(base),
         }
         if start is None and self.data.labelled_by is not None:

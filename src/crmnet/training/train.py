@@ -41,7 +41,7 @@ from crmnet.runs.folder import (
     load_run,
     save_record,
 )
-from crmnet.runs.record import FLANKS, RunRecord, versions
+from crmnet.runs.record import RunRecord, versions
 from crmnet.runs.settings import RunSettings, TrainSettings
 from crmnet.training.callbacks import Diverged as Diverged  # train() raises it
 from crmnet.training.callbacks import RunFolder, SafetensorsState, StopEarly
@@ -103,10 +103,7 @@ def train(
         settings=_with_outputs(settings, train_data.outputs),
         media=train_data.outputs,
         scale=train_data.scale,
-        data={
-            **train_data.summary(base_record, start),
-            FLANKS: str(data.manifest.get("flanks", "auto")),
-        },
+        data=train_data.summary(base_record, start),
         versions=versions(),
     )
     network = build_trainable(record, seed=s.seed)
