@@ -87,8 +87,8 @@ def log_if_not_checked(overlap: TrainingOverlap, dataset: Dataset) -> None:
         )  # fmt: skip
     elif overlap.found is not None and overlap.too_small:
         log.info(
-            "%s: too small to be compared with the sample of %s training rows in the model's record",
-            dataset.name, "some" if overlap.found.checked else "the",
+            "%s: too small to be compared with the sample of %s training rows in the model's "
+            "record", dataset.name, "some" if overlap.found.checked else "the",
         )  # fmt: skip
 
 
