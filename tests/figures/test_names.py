@@ -52,7 +52,7 @@ def estimate(value):
 
 def comparison(name):
     return SimpleNamespace(
-        name=name, n=6, metric="pearson", estimates={name: {"pearson": estimate(0.5)}},
+        name=name, n=6, metric="pearson", best=name, estimates={name: {"pearson": estimate(0.5)}},
         significantly_worse=lambda model: False,
     )  # fmt: skip
 
