@@ -9,6 +9,7 @@ import pytest
 from crmnet.evaluation.calibrate import calibrate
 from crmnet.evaluation.intervals import CalibrateOptions
 from crmnet.evaluation.rescale import rescale
+from crmnet.evaluation.score_sets import score_model
 from crmnet.prediction.predictor import Predictor
 from crmnet.runs.folder import load_record
 from crmnet.runs.model_card import card_lines
@@ -57,8 +58,8 @@ def test_a_run_records_the_treatment_of_adapters(small_run, run, tmp_path):
     assert Predictor.load(small_run).flanks == "auto"
     assert Predictor.load(run).flanks == "none"
     assert Predictor.load("yeast-fast").flanks == "auto"  # its record states nothing
-    pack([run, small_run], tmp_path / "both.safetensors")
-    assert Predictor.load(tmp_path / "both.safetensors").flanks == "auto"
+    with pytest.raises(ValueError, match=r"run were read with --flanks none, those of .* were not"):
+        pack([run, small_run], tmp_path / "both.safetensors")
     pack([run], tmp_path / "bare.safetensors")
     assert Predictor.load(tmp_path / "bare.safetensors").flanks == "none"
     lines = "\n".join(card_lines(load_card(tmp_path / "bare.safetensors")))
@@ -146,3 +147,9 @@ def test_rescaling_reads_files_as_the_training_data_were(run, dataset, tmp_path)
         output = tmp_path / f"{number}.safetensors"
         lines = rescale(tmp_path / "m.safetensors", source, output=output)
         assert lines == {medium: pytest.approx((2, 1), abs=1e-3)}
+
+
+def test_a_data_set_with_other_adapters_than_the_model_knows_is_reported(run, assay, caplog):
+    score_model(Predictor.load(run), assay)
+    name = f"the training data of {run.name} with it; ingest it again with --flanks none"
+    assert f"{assay.name} was read without --flanks none, {name}" in caplog.text

@@ -269,11 +269,13 @@ def test_a_run_can_take_part_in_some_of_its_media(small_run, other_run, tmp_path
         ("elsewhere=complex", "elsewhere is none of the runs to pack"),
         ("RUN=complex", "no member predicts 'defined'"),
         ("complex", "--only takes RUN=MEDIUM"),
+        ("RUN=complex --medium defined", "predicts complex, none of defined"),
     ],
 )
 def test_wrong_media_of_a_run_are_named(small_run, tmp_path, crmnet, only, message):
+    words = [word.replace("RUN", str(small_run)) for word in only.split()]
     status, _, error = crmnet("models", "pack", small_run, "-o", tmp_path / "x.safetensors",
-                              "--only", only.replace("RUN", str(small_run)))  # fmt: skip
+                              "--only", *words)  # fmt: skip
     assert status == 2
     assert message in error and len(error.strip().splitlines()) == 1
     assert not (tmp_path / "x.safetensors").exists()

@@ -32,3 +32,12 @@ def test_constant_predictions_are_not_rescaled():
             assert fit_cross_fitted(
                 labels, predicted, np.arange(50) // 2, equal_families=equal
             ) is None  # fmt: skip
+
+
+def test_constant_measurements_give_no_line():
+    """Rounding noise gave a slope of 1e-17, which made a constant output of every prediction."""
+    rng = np.random.default_rng(0)
+    lines = [
+        fit_cross_fitted(np.full(40, 5.1), rng.normal(size=40), np.arange(40)) for _ in range(50)
+    ]
+    assert lines == [None] * 50

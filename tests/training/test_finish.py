@@ -120,14 +120,26 @@ def test_choices_of_auto_follow_from_what_the_user_chose():
     assert chosen.keys() == {"train.epochs", "train.warmup_epochs", "model.recurrent"}
 
 
-def test_the_command_prints_what_auto_chose(crmnet, assay, tmp_path):
+def train_auto(crmnet, assay, run, *more):
+    """What the command prints; a tiny network."""
     narrow = [a for s in TINY if s.split("=")[0] in resolve("auto").model.settings
               for a in ("--set", s)]  # fmt: skip
     status, _, error = crmnet(
-        "train", "auto", "--data", assay.path, "-o", tmp_path / "run", *narrow,
-        "--set", "epochs=2", "--set", "model.stem=8", "--set", "model.stem_motifs=false",
+        "train", "auto", "--data", assay.path, "-o", run, *narrow,
+        "--set", "epochs=2", "--set", "model.stem=8", "--set", "model.stem_motifs=false", *more,
     )  # fmt: skip
     assert status == 0
+    return error
+
+
+def test_auto_holds_out_no_rows_beside_a_validation_set(crmnet, assay, tmp_path):
+    """It printed, and counted with, a held-out share that was not used."""
+    error = train_auto(crmnet, assay, tmp_path / "run", "--validation", assay.path)
+    assert "train.warmup_epochs=0.5" in error and "validation_fraction" not in error
+
+
+def test_the_command_prints_what_auto_chose(crmnet, assay, tmp_path):
+    error = train_auto(crmnet, assay, tmp_path / "run")
     assert f"auto, for {len(assay):,} rows:" in error
     assert "train.batch_size=32" in error and "train.epochs" not in error
     assert "train.warmup_epochs=0.5  (a quarter of the epochs)" in error

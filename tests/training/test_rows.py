@@ -121,3 +121,37 @@ def test_a_few_rows_of_a_fine_tuned_run_are_known_beside_many_of_its_base(tmp_pa
     for damaged in ([], [own.to_text(), "AAAA"], {}):
         with pytest.raises(ValueError, match=r"data\.training_sketch: it is not a sketch"):
             RunRecord(**{**dict(tuned), "data": {**tuned.data, SKETCH: damaged}})
+
+
+def test_a_medium_of_constant_labels_is_an_error_also_in_fine_tuning(tmp_path):
+    """With a base its scale was kept, and the output became a constant without a word."""
+    data = made(tmp_path, "data")
+    summary = choose_data(options(), data).summary(None, None)
+    record = RunRecord(
+        settings=resolve("demo", []), media=["complex", "defined"], data=summary, versions={},
+        scale={"complex": Scale(), "defined": Scale()},
+    )  # fmt: skip
+    constant = dataclasses.replace(data, labels=np.full(40, 5, dtype=np.float32))
+    for base in (None, record):
+        with pytest.raises(ValueError, match="labels of medium 'complex' are all the same"):
+            choose_data(options(), constant, base=base)
+
+
+def test_a_medium_whose_rows_are_all_held_out_is_named(tmp_path):
+    data = made(tmp_path, "data")
+    train_data = choose_data(options(), data)
+    medium = np.array(data.medium)
+    medium[train_data.rows], medium[train_data.validation_rows] = 0, 1
+    with pytest.raises(ValueError, match="no training row has medium 'defined', all were held out"):
+        choose_data(options(), dataclasses.replace(data, medium=medium))
+
+
+def test_a_validation_set_with_other_adapters_is_reported(tmp_path, caplog):
+    data, watched = made(tmp_path, "data"), made(tmp_path, "watched")
+    choose_data(options(), data, watched)
+    assert not caplog.text
+    manifest = {**watched.manifest, "flanks": "auto"}
+    choose_data(options(), data, dataclasses.replace(watched, manifest=manifest))
+    assert (
+        "watched was read without --flanks none, data with it; ingest it again with" in caplog.text
+    )

@@ -330,7 +330,14 @@ def distil(
     from crmnet.prediction.distil import distil as run_distil
     from crmnet.prediction.predictor import Predictor
 
-    recipe = Recipe(_shares(mix)) if mix else Recipe()
+    shares = _shares(mix or [])
+    if native_like is None and "native-like" in shares:
+        raise ValueError(
+            "native-like promoters need the sequences of native ones: --native-like FILE"
+        )
+    if native_like is not None and "native-like" not in shares:
+        raise ValueError("--native-like FILE has no effect without --mix native-like=SHARE")
+    recipe = Recipe(shares) if shares else Recipe()
     options = DistilOptions(promoters, own, recipe, medium, with_measured, seed)
     chain = None
     if native_like is not None:

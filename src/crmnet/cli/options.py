@@ -202,10 +202,7 @@ def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
         if not (key and equals and value):
             raise ValueError(f"{option} takes ROLE=NAME; got {text!r}")
         if key in named:
-            raise ValueError(
-                f"{option} names {key} twice, {named[key]} and {value}; name one column for each "
-                "role"
-            )
+            raise ValueError(f"{option} names {key} twice, {named[key]} and {value}; give it once")
         named[key] = value
     return named
 

@@ -69,9 +69,14 @@ def train(
         check_source_stays(start, output)
     model = start_record(start).settings.model if start else None
     resolved = resolve(recipe, settings, model=model)
+    if recipe == "finetune" and start is None:
+        raise ValueError(
+            "recipe finetune needs a model to start from: --from yeast, a run or a packed file; to "
+            "train from the beginning, use the recipe auto"
+        )
     training_set = Dataset.open(data)
     if recipe == "auto":
-        chosen = _choose(training_set, settings, resolved, start)
+        chosen = _choose(training_set, settings, resolved, start, validation)
         resolved = resolve(recipe, [*chosen, *(settings or [])], model=model)
     validation_set = Dataset.open(validation) if validation else None
     from crmnet.training.report import write_learning_curve, write_training_page
@@ -101,7 +106,11 @@ def train(
 
 
 def _choose(
-    data: Dataset, settings: list[str] | None, resolved: RunSettings, start: Path | None
+    data: Dataset,
+    settings: list[str] | None,
+    resolved: RunSettings,
+    start: Path | None,
+    validation: Path | None,
 ) -> list[str]:
     """Settings of the recipe ``auto`` for this data set, which are printed with their reasons."""
     from crmnet.runs.settings import override_key
@@ -112,6 +121,8 @@ def _choose(
         **{f"model.{key}": value for key, value in resolved.model.settings.items()},
     }
     given = {key: known.get(key) for key in map(override_key, settings or [])}
+    if validation is not None:
+        given["train.validation_fraction"] = 0.0
     choices = [
         choice
         for choice in choose(len(data), given)

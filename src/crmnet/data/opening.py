@@ -138,6 +138,23 @@ def flanks_like(*paths: PathLike) -> Flanks:
     return "none" if "none" in made else "auto"
 
 
+def warn_of_other_flanks(dataset: Dataset, flanks: Flanks, others: str) -> None:
+    """Warn if either a data set or the rows that it meets were read with ``--flanks none``.
+
+    Args:
+        dataset: The data set.
+        flanks: How the other rows were read, ``none`` or ``auto``.
+        others: What the other rows are, for the warning.
+    """
+    if dataset.flanks_to_match == flanks:
+        return
+    own, theirs = ("without", "with") if flanks == "none" else ("with", "without")
+    log.warning(
+        "%s%s was read %s --flanks none, %s %s it; ingest it again %s --flanks none",
+        WARNING, dataset.name, own, others, theirs, theirs,
+    )  # fmt: skip
+
+
 def may_lack_medium(path: PathLike) -> bool:
     """Whether ``path`` is a file, whose rows may name no medium, and not a data set by name."""
     return not is_dataset(path) and not is_public_dataset(path)

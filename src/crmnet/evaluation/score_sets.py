@@ -30,7 +30,12 @@ from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of, output_or_none
 from crmnet.data.numbers import is_missing
-from crmnet.data.opening import open_data, row_ids, rows_left_out
+from crmnet.data.opening import (
+    open_data,
+    row_ids,
+    rows_left_out,
+    warn_of_other_flanks,
+)
 from crmnet.data.sequences import (
     NAMED,
     SequenceBlock,
@@ -164,6 +169,7 @@ def score_media(
         only: Name in the data set of the only medium to score; None means all.
     """
     data, left_out = rows.dataset, rows.left_out
+    warn_of_other_flanks(data, predictor.flanks, f"the training data of {predictor.name}")
     for number, medium in enumerate(data.media):
         output = output_or_none(medium, predictor.media)
         if output is None or only not in (None, medium):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from crmnet.data.dataset import LABELLED_BY, Dataset
 from crmnet.data.hashes import Hashes, insert_hashes
 from crmnet.data.leaks import share_kmers
+from crmnet.data.opening import warn_of_other_flanks
 from crmnet.data.splits import families
 from crmnet.data.subset import append_rows, finish_derived
 from crmnet.data.unmeasured import (
@@ -99,6 +100,7 @@ def distil(
     """
     options = options or DistilOptions()
     check_source_stays(dataset.path, destination)
+    warn_of_other_flanks(dataset, predictor.flanks, f"the training data of {predictor.name}")
     media = _label_media(predictor, options)
     units = dict(zip(media, map(predictor.units.get, predictor.media), strict=True))
     known_units = {medium: unit for medium, unit in units.items() if unit is not None}

@@ -52,7 +52,7 @@ from crmnet.runs.folder import (
 )
 from crmnet.runs.json_files import parse_object, validate
 from crmnet.runs.model_card import FORMAT, NOT_FOR, ModelCard, check_card_file
-from crmnet.runs.record import RunRecord, Scale
+from crmnet.runs.record import RunRecord, Scale, flanks_of
 
 log = logging.getLogger("crmnet")
 
@@ -208,9 +208,9 @@ def pack(
     Raises:
         FileExistsError: If ``path`` exists and ``overwrite`` is False: its calibration would be
             lost.
-        ValueError: If a unit differs between runs, a run predicts none of the media, is not
-            finished, is given twice or is already packed, a weight does not fit 16 bits, the name
-            is not ``*.safetensors``, or the file would be too large.
+        ValueError: If a unit or the treatment of adapters differs between runs, a run predicts none
+            of the media, is not finished, is given twice or is already packed, a weight does not
+            fit 16 bits, the name is not ``*.safetensors``, or the file would be too large.
     """
     runs, path = as_paths(runs), Path(path)
     options = options or PackOptions()
@@ -219,8 +219,9 @@ def pack(
     members = [load_finished(run) for run in runs]
     records = [record for _, record in members]
     only = _numbered(runs, records, options.only)
-    media = _chosen_media(runs, records, options.media)
+    media = _chosen_media(runs, records, options.media, only)
     _check_units(runs, records)
+    _check_flanks(runs, records)
     tensors = {}
     errors: dict[str, float] = {}
     for number, (network, record) in enumerate(members):
@@ -393,20 +394,30 @@ def _check_runs(runs: Sequence[Path]) -> None:
 
 
 def _chosen_media(
-    runs: Sequence[Path], records: Sequence[RunRecord], chosen: Sequence[str]
+    runs: Sequence[Path],
+    records: Sequence[RunRecord],
+    chosen: Sequence[str],
+    only: Mapping[int, tuple[str, ...]],
 ) -> list[str]:
-    """Outputs of the packed model, after a check that every run has one of them."""
+    """Outputs of the packed model, after a check that every run contributes to one of them."""
+    used = [only.get(number, tuple(record.media)) for number, record in enumerate(records)]
     known = list(dict.fromkeys(medium for record in records for medium in record.media))
     for medium in chosen:
         if medium not in known:
             hint = did_you_mean(medium, known) or f"their outputs are {', '.join(known)}"
             raise ValueError(f"no run predicts {medium!r}; {hint}")
     media = list(chosen) or known
-    for run, record in zip(runs, records, strict=True):
-        if not set(record.media) & set(media):
+    for run, of_run in zip(runs, used, strict=True):
+        if not set(of_run) & set(media):
             raise ValueError(
-                f"{run} predicts {', '.join(record.media)}, none of {', '.join(media)}; leave it "
+                f"{run} predicts {', '.join(of_run)}, none of {', '.join(media)}; leave it "
                 "out, or name its medium"
+            )
+    for medium in media:
+        if not any(medium in of_run for of_run in used):
+            raise ValueError(
+                f"no member predicts {medium!r}: --only leaves it out of every run; name the media "
+                "of the packed model with --medium"
             )
     return media
 
@@ -441,6 +452,17 @@ def _check_units(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
                     f"{run} predicts {output} in {unit}, {other} in {other_unit}; the members of "
                     "an ensemble must agree"
                 )
+
+
+def _check_flanks(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
+    """Check that the training data of all runs were read with adapters, or of none."""
+    bare = [run for run, record in zip(runs, records, strict=True) if flanks_of([record]) == "none"]
+    others = [run for run in runs if run not in bare]
+    if bare and others:
+        raise ValueError(
+            f"the training data of {bare[0]} were read with --flanks none, those of {others[0]} "
+            "were not; the members of an ensemble read the same sequences"
+        )
 
 
 def _forward_only(records: Sequence[RunRecord]) -> tuple[int, ...]:

@@ -43,10 +43,11 @@ def fit_cross_fitted(
         equal_families: Give every family the same weight instead of every row.
 
     Returns:
-        None if there are too few families, the slope is not above 0, or the error does not fall.
+        None if there are too few families, the measurements are all the same, the slope is not
+        above 0, or the error does not fall.
     """
     _, number, sizes = np.unique(np.asarray(family), return_inverse=True, return_counts=True)
-    if len(sizes) < 2 * FOLDS:
+    if len(sizes) < 2 * FOLDS or _is_constant(measured):
         return None
     weight = 1 / sizes[number] if equal_families else np.ones(len(measured))
     fold = number % FOLDS
@@ -70,3 +71,9 @@ def fit_line(x: Floats, y: Floats, weight: Floats | None = None) -> Line:
     variance = float(spread(squares, (weight * np.square(x)).sum()))
     slope = 0.0 if math.isnan(variance) else float((weight * centred * y).sum()) / variance
     return Line(slope, float(mean_y) - slope * float(mean_x))
+
+
+def _is_constant(values: Floats) -> bool:
+    """Whether values differ by rounding errors at most."""
+    squares = np.square(values - values.mean()).sum()
+    return bool(np.isnan(spread(squares, np.square(values).sum())))

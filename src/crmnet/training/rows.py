@@ -20,6 +20,7 @@ from crmnet.arrays import Integers
 from crmnet.data.dataset import LABELLED_BY, Dataset
 from crmnet.data.hashes import Hashes
 from crmnet.data.media import output_of
+from crmnet.data.opening import warn_of_other_flanks
 from crmnet.data.sketch import Sketch, sketch_texts, with_sketch
 from crmnet.data.splits import families, hold_out
 from crmnet.files import PathLike
@@ -108,6 +109,8 @@ def choose_data(
     family = None
     if settings.even_families or validation is None:
         family = families(data, settings.validation_by)
+    if validation is not None:
+        warn_of_other_flanks(validation, data.flanks_to_match, data.name)
     rows, validation, validation_rows = _split(settings, data, validation, family)
     _check_validation_size(validation, validation_rows)
     _check_weights(settings, data, rows)
@@ -252,12 +255,22 @@ def _scales(
     for number, name in enumerate(outputs):
         own_labels = labels[output == number].astype(np.float64)
         number_in_base = None if base is None else base_output(name, data.units, base)
+        if number_in_base is None and not len(own_labels):
+            raise ValueError(
+                f"{data.path}: no training row has medium {name!r}, all were held out; lower "
+                "train.validation_fraction, or leave the medium out"
+            )
+        if len(own_labels) > 1 and own_labels.std() == 0 and (base or settings.standardize):
+            raise ValueError(f"{data.path}: the labels of medium {name!r} are all the same")
         if base is not None and number_in_base is not None:
             scales[name] = base.scale[base.media[number_in_base]]
         elif not settings.standardize:
             scales[name] = Scale()
-        elif len(own_labels) < 2 or own_labels.std() == 0:
-            raise ValueError(f"{data.path}: the labels of medium {name!r} are all the same")
+        elif len(own_labels) < 2:
+            raise ValueError(
+                f"{data.path}: medium {name!r} has only one training row; give more, or leave the "
+                "medium out"
+            )
         elif settings.predicts_bins:
             sd = float(own_labels.std()) / SOFT_BIN_SD
             scales[name] = Scale(mean=float(own_labels.mean()) - SOFT_BIN_MIDDLE * sd, sd=sd)
