@@ -26,8 +26,10 @@ pytestmark = pytest.mark.slow
 class GCCounter:
     """Stands for a predictor: ``defined`` is the number of G and C, ``complex`` twice that."""
 
+    name = "counter"
     media = ("defined", "complex")
     records = ()
+    flanks = "auto"
 
     def predict_tokens(self, tokens):
         gc = np.isin(tokens, [1, 2]).sum(axis=1, dtype=np.float32)
