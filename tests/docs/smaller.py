@@ -18,7 +18,7 @@ CHANGES: dict[tuple[str, ...], Options] = {
     ("benchmark",): {("--steps",): "1", ("--warm-up",): "0"},
     ("data", "simulate"): {("-n", "--promoters"): "600"},
     ("demo",): {("--promoters",): "600"},
-    ("design",): {("-n", "--designs"): "2", ("--steps",): "2", ("--chains",): "3",
+    ("design",): {("-n", "--designs"): "3", ("--steps",): "2", ("--chains",): "3",
                   ("--oracle",): "yeast-fast", ("--rank-by",): "yeast-fast"},
     ("evolve", "trajectories"): {("--steps",): "2"},
     ("models", "distil"): {("-n", "--promoters"): "300"},
