@@ -75,7 +75,7 @@ def test_long_commands_are_made_smaller(monkeypatch):
     assert (
         words
         == (
-            "design --maximise complex -o d -n 2 --steps 2 --chains 3 --oracle yeast-fast"
+            "design --maximise complex -o d -n 3 --steps 2 --chains 3 --oracle yeast-fast"
             " --rank-by yeast-fast"
         ).split()
     )
