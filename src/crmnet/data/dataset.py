@@ -67,8 +67,8 @@ class Dataset:
     weight: npt.NDArray[np.float32] | None
     """``(N,)``; None if the source had no weights."""
     units_guessed: bool = False
-    """Whether nobody stated the units, so that they follow from the ranges of the labels; False for
-    a data set folder, which records them."""
+    """True if no unit was stated, and units were guessed from the ranges of the labels. False for a
+    data set folder, which records its units."""
 
     @classmethod
     def open(cls, path: PathLike) -> Dataset:
