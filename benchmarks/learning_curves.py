@@ -15,7 +15,8 @@ medium, is used otherwise. Compared are
 - new, strict: as new, but without the inserts of the own medium among the other media's rows.
 
 Results are appended to OUT/curves.tsv as they are made; a run that is there is not repeated, so an
-interrupted script continues. ``learning_curves_report.py`` makes a table and a figure of them.
+interrupted script continues. A size beyond the own rows that there are means all of them.
+``learning_curves_report.py`` makes a table and a figure of the results.
 """
 
 from __future__ import annotations
@@ -148,9 +149,11 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     experiment, table = Experiment(options), options.out / "curves.tsv"
-    print(f"{len(experiment.test):,} test rows, {len(experiment.pool):,} rows to learn from")
+    available = len(experiment.pool)
+    print(f"{len(experiment.test):,} test rows, {available:,} rows to learn from")
+    sizes = dict.fromkeys(min(int(size), available) for size in options.sizes.split(","))
     for seed in range(options.seeds):
-        for size in map(int, options.sizes.split(",")):
+        for size in sizes:
             for method in options.methods.split(";"):
                 done = pl.read_csv(table, separator="\t") if table.exists() else None
                 if done is not None and (method, size, seed) in set(
