@@ -119,11 +119,14 @@ def test_missing_adapters_are_a_reason(limits):
         assert "adapters" in reasons_unlike(limits, tokens, {}, {})[0]
 
 
-@pytest.mark.parametrize(("without", "flagged"), [(0, True), (5, True), (6, False), (1000, False)])
-def test_adapters_are_a_limit_like_the_others(without, flagged):
+@pytest.mark.parametrize(
+    ("without", "flagged"), [(0, True), (50, True), (499, True), (500, False), (1000, False)]
+)
+def test_missing_adapters_are_no_reason_where_most_held_out_rows_lack_them(without, flagged):
     """Rows of `data ingest --flanks none` have none: all of them and all predictions were flagged.
 
-    Of 1,000 rows, the tail of 0.005 may lack adapters.
+    A few of the measured promoters have insertions or deletions in an adapter. Such rows, 0.7 % of
+    those that calibrated `yeast`, must not switch the reason off.
     """
     rng = np.random.default_rng(3)
     tokens, lengths = encode(["".join(rng.choice(list("ACGT"), 80)) for _ in range(1000)])

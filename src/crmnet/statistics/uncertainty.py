@@ -125,7 +125,7 @@ class InputLimits(_Frozen):
     spread: dict[str, float]
     """Largest spread of the members in each medium; empty for one member and one strand."""
     adapters: bool = True
-    """Whether a construct without both adapters is flagged; not if held-out rows lack them too."""
+    """Whether a construct without both adapters is flagged; not if most held-out rows lack them."""
     measured: dict[str, tuple[float, float]] = {}
     """Lowest and highest measured value in each medium; empty if the card does not know them."""
 
@@ -404,6 +404,8 @@ def fit_input_limits(
 ) -> InputLimits:
     """Limits that a fraction ``tail`` of these held-out rows exceeds, separately for each reason.
 
+    Adapters have no such limit: a row without them is flagged unless most held-out rows lack them.
+
     Args:
         tokens: ``(N, L)``, prepared.
         spread: Medium → ``(N,)``; a medium whose spreads are all 0 has no limit.
@@ -423,7 +425,7 @@ def fit_input_limits(
         precision=precision.tolist(),
         composition=float(np.quantile(_distance(pairs, mean, precision), 1 - tail)),
         spread={m: float(np.quantile(s, 1 - tail)) for m, s in spreads.items() if s.any()},
-        adapters=bool(np.quantile(1.0 * _lacks_adapters(tokens, lengths), 1 - tail) < 1),
+        adapters=bool(_lacks_adapters(tokens, lengths).mean() < 0.5),
     )
 
 
