@@ -75,6 +75,7 @@ fi
 [ -d choose ] || crmnet data merge validation hq-validation -o choose
 # One fifth of the native families helps to calibrate, the other four fifths are a test.
 [ -d native-test ] || crmnet data split native -o native-test --held-out native-calibration --fraction 0.2
+[ -d native-promoters ] || crmnet data merge native-test native-calibration -o native-promoters  # with families
 [ -d scale ] || crmnet data merge hq-calibration native-calibration -o scale
 [ -d test-complex ] || crmnet data split test -o test-complex --by family --medium complex
 
@@ -86,14 +87,14 @@ fi
 [ -d deepatt ] || crmnet models import-keras "$teacher" -o deepatt
 kinds="--mix random=0.6"
 [ -z "$like" ] || kinds="$kinds --mix native-like=0.4 $like"
-[ -d labelled ] || crmnet models distil deepatt train -n "$labels" --no-own $kinds --without native --without random \
-    --without rows --medium complex --seed 11 -o labelled
+[ -d labelled ] || crmnet models distil deepatt train -n "$labels" --no-own $kinds --without native \
+    --without random --without rows --medium complex --seed 11 -o labelled
 
 # Labels beside measured rows, also for mutants and crosses of the measured rows: half as many.
 kinds="--mix random=0.43 --mix mutants=0.2 --mix crosses=0.13"
 [ -z "$like" ] || kinds="$kinds --mix native-like=0.24 $like"
-[ -d beside ] || crmnet models distil deepatt train -n $((labels / 2)) --no-own $kinds --without native --without random \
-    --without hq-unseen --medium teacher --with-measured --seed 1 -o beside
+[ -d beside ] || crmnet models distil deepatt train -n $((labels / 2)) --no-own $kinds --without native \
+    --without random --without hq-unseen --medium teacher --with-measured --seed 1 -o beside
 
 # 3. Training, within the time: measured rows alone; the teacher's labels; labels and measured rows
 # together; and measured rows after that.
@@ -108,19 +109,27 @@ train() {  # train RUN RECIPE OPTIONS
     [ $left -gt 0 ] || return 0
     timeout --signal INT $left crmnet train "$@" -o "$run" --resume --set device=$device || [ $? -eq 124 ]
 }
+taught() {  # taught RUN SETTINGS: training on the labels alone
+    run=$1
+    shift
+    train "$run" yeast --data labelled "$@" --set epochs=1 --set warmup_epochs=0.25 --set validation_by=family \
+        --set validation_fraction=0.003 --set even_families=0 --set seed=11
+}
 usable() {  # the given runs that have weights
     for run in "$@"; do [ ! -f "$run/weights.safetensors" ] || printf '%s ' "$run"; done
 }
 train measured yeast --data train --validation choose --set seed=21
-train taught yeast --data labelled --set epochs=1 --set warmup_epochs=0.25 --set validation_by=family \
-    --set validation_fraction=0.003 --set even_families=0 --set seed=11
+taught taught
 [ -z "$(usable taught)" ] || train joint yeast --data beside --validation choose --from taught --set epochs=2 \
     --set warmup_epochs=0.3 --set learning_rate=0.002 --set seed=2
 [ -z "$(usable joint)" ] || train tuned yeast --data train --validation choose --from joint --set epochs=3 \
     --set warmup_epochs=0.5 --set learning_rate=0.0006 --set start_learning_rate=0.0001 --set seed=3
-[ -z "$(usable taught)" ] || train straight yeast --data train --validation choose --from taught --set epochs=5 \
-    --set warmup_epochs=0.5 --set learning_rate=0.001 --set start_learning_rate=0.0001 --set seed=32
-members=$(usable joint tuned straight)
+# The parts of the paper: transformer and decoder in place of the LSTM.
+taught taught-transformer --set recurrent=0 --set transformer_blocks=2 --set heads=4 --set key_dim=32 \
+    --set position=additive --set norm=pre --set decoder=[96] --set tail=[64]
+[ -z "$(usable taught-transformer)" ] || train transformer yeast --data train --validation choose --from taught-transformer \
+    --set epochs=5 --set warmup_epochs=0.5 --set learning_rate=0.001 --set start_learning_rate=0.0001 --set seed=32
+members=$(usable joint tuned transformer)
 [ -n "$members" ] || members=$(usable measured)
 
 # 4. Packed models with their cards. The scale of complex medium and the intervals come from rows
@@ -160,7 +169,8 @@ pack yeast-measured 2.5 "$all" "a CRMnet that scans for motifs and reads with an
 [ -z "$(usable taught)" ] || pack yeast-taught 2.5 complex "a CRMnet that scans for motifs and reads with an LSTM, trained on labels of the published network DeepATT alone" \
     "It has $taught_by that share no 20 bases with a measured row. So it shares DeepATT's errors. Only the scale of its output was fitted to measured rows. \
 yeast-measured has learned from measured rows alone. $judges" taught
-pack yeast 12 "$all" "CRMnets that scan for motifs and read with an LSTM, taught by DeepATT and by measured rows; and DeepATT" \
+pack yeast 12 "$all" "CRMnets that scan for motifs and read with an LSTM, or with the paper's transformer and decoder, taught by DeepATT and by \
+measured rows; and DeepATT" \
     "Its CRMnets have $taught_by and for mutants and crosses of measured rows, and from measured rows. DeepATT itself is \
 a member. So yeast shares DeepATT's errors." $members deepatt
 card yeast-measured yeast-taught test
