@@ -144,7 +144,8 @@ pack() {  # pack NAME MEGABYTES MEDIA ABOUT NOTE RUNS
     done
     [ ! -f "$name.safetensors" ] || return 0
     mkdir -p unscaled
-    crmnet models pack "$@" -o "unscaled/$name.safetensors" --overwrite --half --max-mb "$megabytes" $media \
+    # Only a time limit leaves runs that are not finished.
+    crmnet models pack "$@" -o "unscaled/$name.safetensors" --overwrite --half --max-mb "$megabytes" --unfinished $media \
         --about "$about" --note "$note"
     crmnet models rescale "unscaled/$name.safetensors" scale -o "$name.safetensors" 2> rescale.log && return
     cat rescale.log >&2

@@ -60,6 +60,12 @@ def pack(
     max_mb: Annotated[
         float | None, typer.Option(help="Fail if the file is larger than this many megabytes.")
     ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished", help="Take runs whose training was interrupted, too; the card says so."
+        ),
+    ] = False,
     note: Annotated[
         list[str] | None,
         typer.Option(help="A note for the model card, in plain sentences; may be repeated."),
@@ -84,7 +90,7 @@ def pack(
 
     options = PackOptions(
         about, reverse_complement, tuple(medium or ()), _media_of_runs(only or ()), half, max_mb,
-        tuple(not_for or ()), tuple(note or ()),
+        tuple(not_for or ()), tuple(note or ()), unfinished,
     )  # fmt: skip
     card = run_pack(runs, output, options, overwrite=overwrite)
     size = output.stat().st_size / 1e6

@@ -271,7 +271,7 @@ def unfinished(run: PathLike) -> str:
 
 
 def load_finished(run: PathLike) -> tuple[nn.Module, RunRecord]:
-    """:func:`load_run` for a run whose training has ended.
+    """:func:`load_run` for a run whose training has ended, to pack it.
 
     Raises:
         FileNotFoundError: As :func:`load_run`.
@@ -279,7 +279,7 @@ def load_finished(run: PathLike) -> tuple[nn.Module, RunRecord]:
     """
     network, record = load_run(run)
     if not record.finished:
-        raise ValueError(unfinished(run))
+        raise ValueError(f"{unfinished(run)}, --unfinished packs it as it is")
     return network, record
 
 

@@ -277,6 +277,8 @@ def _networks(card: ModelCard) -> list[str]:
             lines.append(f"    predicts {', '.join(card.media_of(number))}")
         if number in card.forward_only:
             lines.append("    the given strand alone")
+        if not record.finished:
+            lines.append("    its training was interrupted; these are its best weights until then")
         if "licence" in record.data:
             title = record.data["licence"].partition(":")[0]
             lines.append(f"    {title}; its text is in the card (--json)")

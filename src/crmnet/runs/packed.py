@@ -109,6 +109,8 @@ class PackOptions:
     """Unsuitable uses of the model, besides :data:`~crmnet.runs.model_card.NOT_FOR`."""
     notes: tuple[str, ...] = ()
     """What users should know, in plain sentences."""
+    unfinished: bool = False
+    """Take runs whose training was interrupted, too; the card says which."""
 
 
 def bundled() -> dict[str, Path]:
@@ -209,14 +211,15 @@ def pack(
         FileExistsError: If ``path`` exists and ``overwrite`` is False: its calibration would be
             lost.
         ValueError: If a unit or the treatment of adapters differs between runs, a run predicts none
-            of the media, is not finished, is given twice or is already packed, a weight does not
-            fit 16 bits, the name is not ``*.safetensors``, or the file would be too large.
+            of the media, is not finished (unless ``options.unfinished``), is given twice or is
+            already packed, a weight does not fit 16 bits, the name is not ``*.safetensors``, or the
+            file would be too large.
     """
     runs, path = as_paths(runs), Path(path)
     options = options or PackOptions()
     check_name(path, overwrite)
     _check_runs(runs)
-    members = [load_finished(run) for run in runs]
+    members = [(load_run if options.unfinished else load_finished)(run) for run in runs]
     records = [record for _, record in members]
     only = _numbered(runs, records, options.only)
     media = _chosen_media(runs, records, options.media, only)
