@@ -139,9 +139,9 @@ pack() {  # pack NAME MEGABYTES MEDIA ABOUT NOTE RUNS
     for medium in $3; do media="$media --medium $medium"; done
     shift 5
     [ "$name" != yeast ] || media="$media --reverse-complement"
-    for run in "$@"; do  # labels do not cover dream
-        [ "$run" != joint ] || media="$media --only joint=complex --only joint=defined"
-    done
+    case " $* " in  # labels do not cover dream, so joint leaves it to a member that measured rows taught last
+        *" joint tuned "*) media="$media --only joint=complex --only joint=defined" ;;
+    esac
     [ ! -f "$name.safetensors" ] || return 0
     mkdir -p unscaled
     # Only a time limit leaves runs that are not finished.
@@ -175,8 +175,9 @@ if [ "$members" = "measured " ]; then  # the time was up before a network had le
         "DeepATT (Vaishnav et al. 2022, Nature 603:455; MIT licence), which was trained on 30.7 million promoters, is a member. \
 So yeast shares DeepATT's errors." measured deepatt
 else
-    pack yeast 12 "$all" "CRMnets that scan for motifs and read with an LSTM, or with the paper's transformer and decoder, taught by DeepATT and by \
-measured rows; and DeepATT" \
+    reads="read with an LSTM"
+    [ -z "$(usable transformer)" ] || reads="$reads, or with the paper's transformer and decoder"
+    pack yeast 12 "$all" "CRMnets that scan for motifs and $reads, taught by DeepATT and by measured rows; and DeepATT" \
         "Its CRMnets have $taught_by and for mutants and crosses of measured rows, and from measured rows. DeepATT itself is \
 a member. So yeast shares DeepATT's errors." $members deepatt
 fi
