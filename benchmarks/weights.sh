@@ -87,14 +87,14 @@ fi
 [ -d deepatt ] || crmnet models import-keras "$teacher" -o deepatt
 kinds="--mix random=0.6"
 [ -z "$like" ] || kinds="$kinds --mix native-like=0.4 $like"
-[ -d labelled ] || crmnet models distil deepatt train -n "$labels" --no-own $kinds --without native \
-    --without random --without rows --medium complex --seed 11 -o labelled
+[ -d labelled ] || crmnet models distil deepatt train -n "$labels" --no-own $kinds --without native --without random \
+    --without rows --medium complex --seed 11 -o labelled
 
 # Labels beside measured rows, also for mutants and crosses of the measured rows: half as many.
 kinds="--mix random=0.43 --mix mutants=0.2 --mix crosses=0.13"
 [ -z "$like" ] || kinds="$kinds --mix native-like=0.24 $like"
-[ -d beside ] || crmnet models distil deepatt train -n $((labels / 2)) --no-own $kinds --without native \
-    --without random --without hq-unseen --medium teacher --with-measured --seed 1 -o beside
+[ -d beside ] || crmnet models distil deepatt train -n $((labels / 2)) --no-own $kinds --without native --without random \
+    --without hq-unseen --medium teacher --with-measured --seed 1 -o beside
 
 # 3. Training, within the time: measured rows alone; the teacher's labels; labels and measured rows
 # together; and measured rows after that.

@@ -189,8 +189,8 @@ def check_readable(path: PathLike) -> None:
     """Check the file of sequences of a command; call this before a model is loaded.
 
     Raises:
-        FileNotFoundError: If there is no such file. The message names two likely reasons: the path
-            is a sequence, or the name of a public data set.
+        FileNotFoundError: If there is no such file. The message tells if the path looks like a
+            sequence, or is the name of a public data set.
         ValueError: If it is a folder.
     """
     path = Path(path)

@@ -30,12 +30,7 @@ from crmnet.data.leaks import Seen, TrainingRows
 from crmnet.data.lines import COLUMN_NAMES
 from crmnet.data.media import output_of, output_or_none
 from crmnet.data.numbers import is_missing
-from crmnet.data.opening import (
-    open_data,
-    row_ids,
-    rows_left_out,
-    warn_of_other_flanks,
-)
+from crmnet.data.opening import open_data, row_ids, rows_left_out, warn_of_other_flanks
 from crmnet.data.sequences import (
     NAMED,
     SequenceBlock,

@@ -270,19 +270,6 @@ def unfinished(run: PathLike) -> str:
     )
 
 
-def load_finished(run: PathLike) -> tuple[nn.Module, RunRecord]:
-    """:func:`load_run` for a run whose training has ended, to pack it.
-
-    Raises:
-        FileNotFoundError: As :func:`load_run`.
-        ValueError: As :func:`load_run`, or if its training was not finished.
-    """
-    network, record = load_run(run)
-    if not record.finished:
-        raise ValueError(f"{unfinished(run)}, --unfinished packs it as it is")
-    return network, record
-
-
 def check_readable(path: PathLike) -> None:
     """Open a file, because safetensors reports every error of opening as a missing file.
 

@@ -43,7 +43,6 @@ from crmnet.runs.folder import (
     build_network,
     check_readable,
     is_run,
-    load_finished,
     load_record,
     load_run,
     load_tensors,
@@ -219,8 +218,10 @@ def pack(
     options = options or PackOptions()
     check_name(path, overwrite)
     _check_runs(runs)
-    members = [(load_run if options.unfinished else load_finished)(run) for run in runs]
+    members = [load_run(run) for run in runs]
     records = [record for _, record in members]
+    if not options.unfinished:
+        _check_finished(runs, records)
     only = _numbered(runs, records, options.only)
     media = _chosen_media(runs, records, options.media, only)
     _check_units(runs, records)
@@ -394,6 +395,12 @@ def _check_runs(runs: Sequence[Path]) -> None:
             raise ValueError(f"{run} is already packed; give the run folders that it contains")
         if [Path(other).resolve() for other in runs].count(Path(run).resolve()) > 1:
             raise ValueError(f"{run} is given twice; give each run once")
+
+
+def _check_finished(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
+    for run, record in zip(runs, records, strict=True):
+        if not record.finished:
+            raise ValueError(f"{unfinished(run)}, --unfinished packs it as it is")
 
 
 def _chosen_media(
